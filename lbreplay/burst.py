@@ -1,0 +1,68 @@
+"""A burst: some thousand frames of a capture as a table, one row a frame, one numpy column a fact.
+
+A stage reads some columns and fills others; a column has one writer. `buffer` is the burst's own copy of the bytes and
+is rewritten in place. It is laid out as the records of a little-endian classic pcap in the resolution of the output
+(16 bytes of record header, then the frame), so that runs of unchanged neighbours are written as slices.
+
+    filled by the reader   buffer at caplen length time_ns
+    wire/parse             family proto l3 l4 flags simple ... (see Columns there)
+    nic/steer              queue worker by hash reta
+    vs/balancer            handle conn verdict owner translation
+    wire/rewrite           leaving, and `made` for frames that are not their row's bytes in place
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lbreplay.verdict import PENDING
+
+RECORD = 16  # bytes of a pcap record header, before each frame in `buffer`
+PAD = 256  # zero bytes behind the last frame of `buffer`: an overlay of headers may read past a short frame
+
+U8 = NDArray[np.uint8]
+U16 = NDArray[np.uint16]
+U32 = NDArray[np.uint32]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+
+
+class Made(NamedTuple):
+    """A frame that leaves and is not a row's bytes in place: rewritten in length, or the balancer's own.
+
+    It is written before the row's own frame, in list order. `cause` is the number of the frame that made it leave,
+    0 for what the balancer sends by itself. `worker` is the rank that sends it. `own`: counts as `generated`.
+    """
+
+    row: int
+    time_ns: int
+    frame: bytes
+    length: int  # on the wire; larger than len(frame) where the capture cut it
+    cause: int
+    worker: int
+    own: bool
+
+
+class Burst:
+    """Rows of consecutive frames; `first` is the number of row 0 in the capture, counted from 1."""
+
+    def __init__(self, first: int, buffer: U8, at: I64, caplen: I64, length: I64, time_ns: I64) -> None:
+        self.first = first
+        self.buffer = buffer
+        self.at = at  # offset of each frame's first byte in buffer; its record header is the RECORD bytes before
+        self.caplen = caplen  # bytes that are there
+        self.length = length  # bytes on the wire
+        self.time_ns = time_ns  # never decreasing, over the whole capture
+        self.size = len(at)
+        self.verdict: U8 = np.full(self.size, PENDING, np.uint8)
+        self.leaving: Bool = np.zeros(self.size, np.bool_)  # rows whose bytes leave in place
+        self.made: list[Made] = []  # by row, ascending
+
+    def frame(self, row: int) -> bytes:
+        """The captured bytes of *row* as they are in the buffer now."""
+        at = int(self.at[row])
+        return self.buffer[at : at + int(self.caplen[row])].tobytes()

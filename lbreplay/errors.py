@@ -1,0 +1,22 @@
+"""The errors a user can cause, one root and two leaves.
+
+    LbreplayError
+      ConfigError     a setting: file and key path, what was expected, what stood there      exit 2
+      CaptureError    a capture: file and offset, what was expected                          exit 2
+
+A bad *packet* is never an error but a verdict (`verdict.py`); a broken promise inside lbreplay is an `assert`.
+"""
+
+
+class LbreplayError(Exception):
+    """Something the user can mend; its text is the one line shown. `exit_code` is the process's exit status."""
+
+    exit_code = 2
+
+
+class ConfigError(LbreplayError):
+    """A refused setting. The text reads `FILE: KEY.PATH: what is right, got WHAT`."""
+
+
+class CaptureError(LbreplayError):
+    """An unreadable or unwritable capture. The text reads `FILE: offset N: what is wrong`."""

@@ -1,0 +1,1 @@
+"""Bytes and columns. No state, no policy."""
