@@ -1,0 +1,77 @@
+"""Classic pcap: a file header of 24 bytes, then records of a header of 16 bytes and the frame.
+
+The magic number tells byte order and resolution. Kuznetzov's variant (Linux of the nineties, still read by libpcap) has
+24 bytes before each frame. Writers before version 2.4 swapped the two lengths. Reference: draft-ietf-opsawg-pcap.
+"""
+
+from __future__ import annotations
+
+from struct import Struct, unpack
+from typing import NamedTuple
+
+import numpy as np
+
+from lbreplay.burst import RECORD, U8
+from lbreplay.errors import CaptureError
+from lbreplay.wire.capture.frames import MAX_CAPLEN, CaptureInfo, Frames, Reader, Warn
+from lbreplay.wire.capture.source import Source
+from lbreplay.wire.fields import overlay
+
+FILE_HEADER = 24
+
+
+class Variant(NamedTuple):
+    nanosecond: bool
+    header: int  # bytes before each frame
+
+
+MAGIC = {
+    0xA1B2C3D4: Variant(False, 16),
+    0xA1B23C4D: Variant(True, 16),
+    0xA1B2CD34: Variant(False, 24),  # Kuznetzov
+}
+MAGICS = {number.to_bytes(4, "little"): (variant, "<") for number, variant in MAGIC.items()}
+MAGICS |= {number.to_bytes(4, "big"): (variant, ">") for number, variant in MAGIC.items()}
+
+
+class PcapReader(Reader):
+    """Records of a classic pcap."""
+
+    def __init__(self, source: Source, warn: Warn) -> None:
+        super().__init__(source, warn)
+        head = source.read_exactly(FILE_HEADER)
+        if len(head) < FILE_HEADER:
+            raise CaptureError(f"{source.path}: offset {len(head)}: a pcap file header has 24 bytes, the file ends")
+        self.variant, self.order = MAGICS[head[:4]]
+        major, minor, _, _, snaplen, network = unpack(self.order + "HHIIII", head[4:])
+        self.swapped = (major, minor) < (2, 3)
+        self.offset = FILE_HEADER
+        self.info = CaptureInfo(source.path, "pcap", network & 0x03FFFFFF, self.variant.nanosecond, snaplen)
+
+    def take(self, chunk: U8, end: int) -> tuple[Frames | None, int]:
+        starts, used = self._walk(chunk, end)
+        at = np.array(starts, np.int64)
+        header = overlay(chunk, RECORD)[at].view(self.order + "u4").reshape(-1, 4).astype(np.int64)
+        seconds, fraction, caplen, length = header.T
+        if self.swapped:
+            caplen, length = length, caplen
+        time_ns = seconds * 1_000_000_000 + fraction * (1 if self.variant.nanosecond else 1000)
+        in_place = self.order == "<" and self.variant.header == RECORD and not self.swapped
+        at = at + self.variant.header
+        return Frames(chunk, at, caplen, np.maximum(length, caplen), time_ns, self.info.linktype, in_place), used
+
+    def _walk(self, chunk: U8, end: int) -> tuple[list[int], int]:
+        """Offsets of the whole records in chunk[:end], and of the first that is not whole."""
+        number, starts, at = Struct(self.order + "I").unpack_from, [], 0
+        data, field, header = chunk.data, 12 if self.swapped else 8, self.variant.header
+        while at + header <= end:
+            (caplen,) = number(data, at + field)
+            if caplen > MAX_CAPLEN:
+                self.broken(at, f"a record of at most {MAX_CAPLEN} bytes expected, this one says {caplen}")
+                break
+            after = at + header + caplen
+            if after > end:
+                break
+            starts.append(at)
+            at = after
+        return starts, at
