@@ -294,7 +294,9 @@ class Service:
         """4 or 6."""
         if self.match is not None:
             return self.match.family
-        return 6 if self.vip is not None and len(self.vip.address) == 16 else 4
+        if self.vip is None:  # by firewall mark: that of its real servers
+            return 6 if self.reals and len(self.reals[0].endpoint.address) == 16 else 4
+        return 6 if len(self.vip.address) == 16 else 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,7 +380,7 @@ class Mark:
     mark: int
     to: Network | None = None
     protocol: int | None = None
-    ports: tuple[int, int] | None = None
+    ports: tuple[int, ...] | None = None  # any of these destination ports
     local: bool = False
 
 

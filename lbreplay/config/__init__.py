@@ -1,0 +1,8 @@
+"""What a user wrote -> `model.Setup`: the only room that judges a configuration.
+
+values      words -> model values: addresses, ranges, MACs
+kinds       kinds of values, how they are judged
+schema      every key as data: kind, default, sentence, profile
+keypath     `service.web.real.10.0.0.1:80.weight=0`: --set and events
+load        TOML -> Setup
+"""

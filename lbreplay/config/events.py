@@ -1,0 +1,111 @@
+"""`[[event]]` -> model.Event: changes in the middle of a replay, named and valued by the rules of the configuration.
+
+What an event may set are the keys marked `live` in the schema. A real server that an earlier event added may be
+named by a later one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lbreplay.config import keypath
+from lbreplay.config.kinds import Refused, Table, Where, check, nearest
+from lbreplay.config.schema import IPVS, REAL, SERVICE
+from lbreplay.model import Event, RealServer, Service
+
+_ACTIONS = ("set", "remove", "add")
+
+
+def events(given: list[dict[str, Any]], services: tuple[Service, ...], where: Where) -> tuple[Event, ...]:
+    """The events in order of time; *given* are judged tables, *services* those of the beginning."""
+    known = {s.name: {str(real) for real in s.reals} for s in services}
+    found = []
+    order = sorted(range(len(given)), key=lambda n: int(given[n]["at"]))
+    for n in order:
+        found.append(_event(given[n], known, where.key("event").item(n)))
+    return tuple(found)
+
+
+def _event(given: dict[str, Any], known: dict[str, set[str]], where: Where) -> Event:
+    actions = [name for name in _ACTIONS if name in given]
+    if len(actions) != 1:
+        raise Refused(where.path, f"one of set, remove and add expected, got {' and '.join(actions) or 'none'}")
+    action = actions[0]
+    if ("value" in given) != (action == "add"):
+        raise Refused(where.key("value").path, "a value belongs to add, and to nothing else")
+    text = str(given[action])
+    make = {"set": _set, "remove": _remove, "add": _add}[action]
+    path, value = make(text, given, known, where.key(action))
+    return Event(given["at"], action, path, value, text)
+
+
+def _service(text: str, known: dict[str, set[str]], where: Where) -> tuple[str, str]:
+    """`service.NAME...` -> (NAME, rest)."""
+    rest = text.removeprefix("service.")
+    found = keypath.longest(rest, known)
+    if rest == text or found is None:
+        raise Refused(where.path, f"service.NAME expected, got {text}{nearest(rest, known)}")
+    return found
+
+
+def _real(text: str, known: set[str], where: Where) -> tuple[str, str]:
+    """`real.ADDRESS...` -> (ADDRESS, rest)."""
+    rest = text.removeprefix("real.")
+    candidates = {rest: rest, rest.rpartition(".")[0]: rest.rpartition(".")[0]}
+    for candidate in candidates:
+        if (address := keypath.canonical(candidate)) in known:
+            return address, rest[len(candidate) + 1 :]
+    raise Refused(where.path, f"a real server of the service expected, got {rest}{nearest(rest, sorted(known))}")
+
+
+def _live(table: Table, name: str, spelled: str, where: Where) -> Any:
+    """Judge `NAME=VALUE` by the key NAME of *table*."""
+    if name not in table.keys or not table.keys[name].live:
+        live = [known for known, key in table.keys.items() if key.live]
+        raise Refused(where.path, f"an event may set {', '.join(live)}, not {name}{nearest(name, live)}")
+    kind = table.keys[name].kind
+    return check(kind, keypath.value(kind, spelled, where), where)
+
+
+def _set(text: str, given: dict[str, Any], known: dict[str, set[str]], where: Where) -> tuple[tuple[str, ...], Any]:
+    key, equals, spelled = (part.strip() for part in text.partition("="))
+    if not equals:
+        raise Refused(where.path, f"KEY=VALUE expected, got {text}")
+    if key.startswith("ipvs."):
+        if where.profile != "ipvs":
+            raise Refused(where.path, 'ipvs keys only under profile = "ipvs"')
+        return ("ipvs", key[5:]), _live(IPVS, key[5:], spelled, where)
+    name, rest = _service(key, known, where)
+    if not rest.startswith("real."):
+        return ("service", name, rest), _live(SERVICE, rest, spelled, where)
+    address, last = _real(rest, known[name], where)
+    return ("service", name, "real", address, last), _live(REAL, last, spelled, where)
+
+
+def _remove(text: str, given: dict[str, Any], known: dict[str, set[str]], where: Where) -> tuple[tuple[str, ...], Any]:
+    name, rest = _service(text, known, where)
+    if not rest:
+        known.pop(name)
+        return ("service", name), None
+    address, more = _real(rest, known[name], where)
+    if more:
+        raise Refused(where.path, f"service.NAME.real.ADDRESS or service.NAME expected, got {text}")
+    known[name].remove(address)
+    return ("service", name, "real", address), None
+
+
+def _add(text: str, given: dict[str, Any], known: dict[str, set[str]], where: Where) -> tuple[tuple[str, ...], Any]:
+    name, rest = _service(text, known, where)
+    if rest != "real":
+        raise Refused(where.path, f"service.NAME.real expected, got {text}")
+    real = real_server(given["value"])
+    if str(real) in known[name]:
+        raise Refused(where.path, f"{real} is a real server of {name} already")
+    known[name].add(str(real))
+    return ("service", name, "real"), real
+
+
+def real_server(given: dict[str, Any]) -> RealServer:
+    """A judged `[[service.real]]` -> RealServer."""
+    rest = {name: value for name, value in given.items() if name != "address"}
+    return RealServer(given["address"], **rest)

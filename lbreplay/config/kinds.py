@@ -1,0 +1,300 @@
+"""Kinds of values: what a key of the configuration may hold, how it is judged, and how JSON Schema says the same.
+
+A kind has `types` (the Python types TOML gives it), `expected` (the words of the error message), `read` (TOML value ->
+value of the model, or Refused) and `json`. A `Table` is a kind too: the whole configuration is one Table (`schema.py`),
+so the errors, the nearest known name and the JSON Schema all follow from the same tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
+
+Json = dict[str, Any]
+
+
+class Refused(Exception):
+    """A value that is not what its key expects. `path` is the key path, `reason` the rest of the sentence."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}" if path else reason)
+        self.path = path
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where a value stands: its key path, the folder that `@file` is relative to, and the profile in force."""
+
+    path: str = ""
+    folder: str = "."
+    profile: str = "dpvs"
+
+    def key(self, name: str) -> Where:
+        return replace(self, path=f"{self.path}.{name}" if self.path else name)
+
+    def item(self, index: int) -> Where:
+        return replace(self, path=f"{self.path}[{index}]")
+
+    def refuse(self, expected: str, value: object) -> Refused:
+        return Refused(self.path, f"{expected} expected, got {spell(value)}")
+
+
+def spell(value: object) -> str:
+    """A value as TOML would write it, short enough for one line."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        import json
+
+        return json.dumps(value if len(value) <= 60 else value[:57] + "...", ensure_ascii=False)
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "a list" if value else "an empty list"
+    return str(value)
+
+
+def nearest(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
+    """`, did you mean X?` for the closest of *known*, or nothing."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, list(known), 1, 0.5)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+class Kind(Protocol):
+    """What a key may hold."""
+
+    @property
+    def types(self) -> tuple[type, ...]: ...
+    @property
+    def expected(self) -> str: ...
+    def read(self, value: Any, where: Where) -> Any: ...
+    def json(self) -> Json: ...
+
+
+def check(kind: Kind, value: object, where: Where) -> Any:
+    """Judge *value* by *kind*: first its TOML type, then the rest. A bool is no integer here."""
+    if not isinstance(value, kind.types) or (isinstance(value, bool) and bool not in kind.types):
+        raise where.refuse(kind.expected, value)
+    return kind.read(value, where)
+
+
+@dataclass(frozen=True)
+class Flag:
+    types = (bool,)
+    expected = "true or false"
+
+    def read(self, value: bool, where: Where) -> bool:
+        return value
+
+    def json(self) -> Json:
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True)
+class Int:
+    low: int
+    high: int
+    types = (int,)
+
+    @property
+    def expected(self) -> str:
+        return f"{self.low} to {self.high}"
+
+    def read(self, value: int, where: Where) -> int:
+        if not self.low <= value <= self.high:
+            raise where.refuse(self.expected, value)
+        return value
+
+    def json(self) -> Json:
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+
+@dataclass(frozen=True)
+class PowerOfTwo(Int):
+    @property
+    def expected(self) -> str:
+        return f"a power of two from {self.low} to {self.high}"
+
+    def read(self, value: int, where: Where) -> int:
+        if not self.low <= value <= self.high or value & (value - 1):
+            raise where.refuse(self.expected, value)
+        return value
+
+    def json(self) -> Json:
+        powers = [1 << n for n in range(self.high.bit_length()) if self.low <= 1 << n <= self.high]
+        return {"enum": powers}
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Seconds on the capture's clock -> integer nanoseconds."""
+
+    types = (int, float)
+    expected = "seconds after the first frame"
+
+    def read(self, value: float, where: Where) -> int:
+        if not -1e9 < value < 1e9:
+            raise where.refuse(self.expected, value)
+        return round(value * 1_000_000_000)
+
+    def json(self) -> Json:
+        return {"type": "number"}
+
+
+class Choice:
+    """One of some words."""
+
+    types = (str,)
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    @property
+    def expected(self) -> str:
+        return ", ".join(self.names[:-1]) + " or " + self.names[-1] if len(self.names) > 1 else self.names[0]
+
+    def read(self, value: str, where: Where) -> str:
+        if value not in self.names:
+            raise Refused(where.path, f"{self.expected} expected, got {spell(value)}{nearest(value, self.names)}")
+        return value
+
+    def json(self) -> Json:
+        return {"type": "string", "enum": list(self.names)}
+
+
+@dataclass(frozen=True)
+class Text:
+    """A string that *parse* understands; it raises ValueError for the others."""
+
+    parse: Callable[[str], Any]
+    expected: str
+    pattern: str = ""
+    types = (str,)
+
+    def read(self, value: str, where: Where) -> Any:
+        try:
+            return self.parse(value)
+        except ValueError:
+            raise where.refuse(self.expected, value) from None
+
+    def json(self) -> Json:
+        return {"type": "string", **({"pattern": self.pattern} if self.pattern else {})}
+
+
+@dataclass(frozen=True)
+class Many:
+    """A list of one kind -> a tuple."""
+
+    kind: Kind
+    types = (list,)
+
+    @property
+    def expected(self) -> str:
+        return "a list of tables" if isinstance(self.kind, Table) else f"a list (each {self.kind.expected})"
+
+    def read(self, value: list[Any], where: Where) -> tuple[Any, ...]:
+        return tuple(check(self.kind, item, where.item(n)) for n, item in enumerate(value))
+
+    def json(self) -> Json:
+        return {"type": "array", "items": self.kind.json()}
+
+
+class Either:
+    """The kind whose TOML type the value has."""
+
+    def __init__(self, *kinds: Kind) -> None:
+        self.kinds = kinds
+
+    @property
+    def types(self) -> tuple[type, ...]:
+        return tuple(t for kind in self.kinds for t in kind.types)
+
+    @property
+    def expected(self) -> str:
+        return " or ".join(kind.expected for kind in self.kinds)
+
+    def read(self, value: Any, where: Where) -> Any:
+        fitting = next(
+            k for k in self.kinds if isinstance(value, k.types) and (type(value) is not bool or bool in k.types)
+        )
+        if isinstance(value, (dict, list)):
+            return fitting.read(value, where)
+        try:
+            return fitting.read(value, where)
+        except Refused:
+            raise where.refuse(self.expected, value) from None
+
+    def json(self) -> Json:
+        return {"anyOf": [kind.json() for kind in self.kinds]}
+
+
+@dataclass(frozen=True)
+class ByProfile:
+    """One kind under DPVS, another under the kernel's IPVS."""
+
+    dpvs: Kind
+    ipvs: Kind
+    expected = ""
+
+    @property
+    def types(self) -> tuple[type, ...]:
+        return (object,)
+
+    def read(self, value: Any, where: Where) -> Any:
+        return check(self.ipvs if where.profile == "ipvs" else self.dpvs, value, where)
+
+    def json(self) -> Json:
+        return {"anyOf": [self.dpvs.json(), self.ipvs.json()]}
+
+
+class Key(NamedTuple):
+    """A key of a table. `profile`: the only one it belongs to. `live`: an event may set it."""
+
+    kind: Kind
+    default: object
+    sentence: str
+    profile: str = ""
+    live: bool = False
+    required: bool = False
+
+    def json(self) -> Json:
+        default = {} if self.default is None else {"default": self.default}
+        only = f" (profile {self.profile} only)" if self.profile else ""
+        return {**self.kind.json(), "description": self.sentence + only, **default}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of known keys -> a dict of the given ones, each value judged."""
+
+    keys: Mapping[str, Key]
+    types = (dict,)
+    expected = "a table"
+
+    def read(self, value: dict[str, Any], where: Where) -> dict[str, Any]:
+        self._names(value, where)
+        return {name: check(self.keys[name].kind, item, where.key(name)) for name, item in value.items()}
+
+    def _names(self, value: dict[str, Any], where: Where) -> None:
+        for name in value:
+            at = where.key(name).path
+            if name not in self.keys:
+                raise Refused(at, f"unknown key{nearest(name, self.keys)}")
+            if self.keys[name].profile not in ("", where.profile):
+                raise Refused(at, f'only under profile = "{self.keys[name].profile}", got profile = "{where.profile}"')
+        for name, key in self.keys.items():
+            if key.required and name not in value:
+                raise Refused(where.key(name).path, f"required: {key.sentence}")
+
+    def json(self) -> Json:
+        required = [name for name, key in self.keys.items() if key.required]
+        return {
+            "type": "object",
+            "properties": {name: key.json() for name, key in self.keys.items()},
+            "additionalProperties": False,
+            **({"required": required} if required else {}),
+        }

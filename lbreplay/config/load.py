@@ -1,0 +1,332 @@
+"""A configuration file -> `model.Setup`. Interface 2 and 8; each message is `FILE: KEY.PATH: what is right, got WHAT`.
+
+`schema.py` judges every value by itself; this file judges what two values say together (families, duplicates, who
+needs what) and makes the frozen model. Nothing behind it checks a setting again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from lbreplay import model
+from lbreplay.config.events import events, real_server
+from lbreplay.config.keypath import assign, service_name
+from lbreplay.config.kinds import Refused, Where
+from lbreplay.config.schema import MAX_WORKERS, RETA_SIZE, SCHEMA
+from lbreplay.config.values import PROTOCOL, PROTOCOL_NAME
+from lbreplay.errors import ConfigError
+from lbreplay.model import Service, Setup, Worker
+
+Given = Mapping[str, Any]
+DEFAULT_WORKERS = {"dpvs": 4, "ipvs": 1}
+DEFAULT_EDITION = {"dpvs": "1.10", "ipvs": "2.6"}
+DEFAULT_MODE = {"dpvs": "fnat", "ipvs": "dr"}  # ipvsadm of the kernel: -g unless told
+SAME_EDITION = {"6.1.170": "6.1"}
+
+
+def load(
+    path: str | None,
+    sets: Sequence[str] = (),
+    *,
+    view: str = "client",
+    burst_size: int = 4096,
+    text: str | None = None,
+) -> Setup:
+    """Read the configuration *path*, override it with *sets* (`KEY=VALUE`), judge it and make the Setup.
+
+    With *text*, that is the configuration (a draft, an import) and *path* only names it. ConfigError where refused.
+    """
+    name = path or "configuration"
+    folder = os.path.dirname(path) if path else ""
+    document = parse(name, read_text(name) if path and text is None else text or "")
+    origin = _override(document, sets, folder)
+    where = Where("", folder or ".", "ipvs" if document.get("profile") == "ipvs" else "dpvs")
+    try:
+        setup = _setup(SCHEMA.read(document, where), where)
+    except Refused as refused:
+        told = next((text for path, text in origin.items() if refused.path.startswith(path)), None)
+        raise ConfigError(f"--set {told}: {refused}" if told else f"{name}: {refused}") from None
+    return replace(setup, view=view, burst_size=burst_size, drafted=path is None and text is not None)
+
+
+def read_text(path: str) -> str:
+    """A text file as UTF-8; a byte order mark is taken off. ConfigError where it is not that."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    try:
+        return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}: line {line}: UTF-8 text expected, got byte 0x{data[error.start]:02x}") from None
+
+
+def parse(name: str, text: str) -> dict[str, Any]:
+    """TOML -> the raw document. ConfigError with line and column."""
+    import re
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message = str(error)
+        if at := re.search(r" \(at line (\d+), column (\d+)\)$", message):
+            raise ConfigError(f"{name}: line {at[1]}, column {at[2]}: {message[: at.start()]}") from None
+        raise ConfigError(f"{name}: {message}") from None
+    except RecursionError:
+        raise ConfigError(f"{name}: nested too deep") from None
+
+
+def _override(document: dict[str, Any], sets: Sequence[str], folder: str) -> dict[str, str]:
+    """Carry out every --set; what was set by which, by key path."""
+    origin: dict[str, str] = {}
+    for text in sets:
+        try:
+            origin[assign(document, text, folder or ".")] = text
+        except Refused as refused:
+            raise ConfigError(f"--set {text}: {refused}") from None
+    return origin
+
+
+def _setup(given: Given, where: Where) -> Setup:
+    profile = where.profile
+    edition: str = given.get("edition", DEFAULT_EDITION[profile])
+    workers = _workers(given.get("workers", DEFAULT_WORKERS[profile]), where.key("workers"))
+    raw_events = list(given.get("event", ()))
+    services = _services(given.get("service", ()), raw_events, where.key("service"))
+    return Setup(
+        seed=given.get("seed", 0),
+        profile=profile,
+        edition=SAME_EDITION.get(edition, edition),
+        behaviour=replace(model.EDITIONS.get(edition, model.Behaviour()), **given.get("behaviour", {})),
+        workers=workers,
+        device=_device(given.get("device", {}), workers, where.key("device")),
+        flow_director=_flow_director(given.get("flow_director", {})),
+        sa_pool=_sa_pool(given.get("sa_pool", {}), where.key("sa_pool")),
+        conn=model.ConnSettings(**given.get("conn", {})),
+        tcp=_tcp(given.get("tcp", {})),
+        udp=model.Udp(**_timed(given.get("udp", {}), model.UDP_TIMEOUT)),
+        sctp=model.Sctp(**_timed(given.get("sctp", {}), model.SCTP_TIMEOUT)),
+        ipv4_forwarding=given.get("ipv4", {}).get("forwarding", False),
+        ipv6_forwarding=given.get("ipv6", {}).get("forwarding", False),
+        services=services,
+        routes=_routes(given.get("route", ()), where.key("route")),
+        neighbors=_neighbors(given.get("neighbor", ()), where.key("neighbor")),
+        events=events(raw_events, services, where),
+        ipvs=given.get("ipvs", {}),
+        marks=tuple(_mark(mark) for mark in given.get("mark", ())),
+    )
+
+
+def _timed(given: Given, default: Mapping[str, int]) -> dict[str, Any]:
+    return {**given, "timeout": {**default, **given.get("timeout", {})}}
+
+
+def _tcp(given: Given) -> model.Tcp:
+    synproxy = model.SynProxy(**given.get("synproxy", {}))
+    return model.Tcp(**{**_timed(given, model.TCP_TIMEOUT), "synproxy": synproxy})
+
+
+def _once(items: Iterable[object], where: Where, what: str) -> None:
+    """Refuse what stands in a list twice; the second is the culprit."""
+    seen: dict[object, int] = {}
+    for n, item in enumerate(items):
+        if item is not None and seen.setdefault(item, n) != n:
+            raise Refused(where.item(n).path, f"{what} of its own expected, got that of {where.item(seen[item]).path}")
+
+
+def _workers(given: int | tuple[dict[str, Any], ...], where: Where) -> tuple[Worker, ...]:
+    """`workers = N`: cpu 1 to N, worker k has queue k; in full: ranks by ascending cpu_id (S 2.2)."""
+    if where.profile == "ipvs" and (given if isinstance(given, int) else len(given)) != 1:
+        raise Refused(
+            where.path, f'1 expected under profile = "ipvs", got {given if isinstance(given, int) else "more"}'
+        )
+    if isinstance(given, int):
+        return tuple(Worker(rank, rank + 1, (rank,)) for rank in range(given))
+    if not 1 <= len(given) <= MAX_WORKERS:
+        raise Refused(where.path, f"1 to {MAX_WORKERS} workers expected, got {len(given)}")
+    _once((worker["cpu_id"] for worker in given), where, "a cpu_id")
+    _queues(given, where)
+    ordered = sorted((Worker(-1, **worker) for worker in given), key=lambda worker: worker.cpu_id)
+    rank = iter(range(MAX_WORKERS))
+    ranked = tuple(replace(w, rank=next(rank)) if w.kind == "forward" else w for w in ordered)
+    if all(worker.kind != "forward" for worker in ranked):
+        raise Refused(where.path, 'a worker of kind "forward" expected, got none')
+    return ranked
+
+
+def _queues(given: Iterable[Given], where: Where) -> None:
+    owner: dict[int, str] = {}
+    for n, worker in enumerate(given):
+        at = where.item(n).key("queues").path
+        if not worker["queues"] and worker.get("kind") != "kni":
+            raise Refused(at, "at least one queue expected, got none")
+        for queue in worker["queues"]:
+            if queue in owner:
+                raise Refused(at, f"a queue no other worker has expected, got {queue} of {owner[queue]}")
+            owner[queue] = at
+
+
+def _device(given: Given, workers: tuple[Worker, ...], where: Where) -> model.Device:
+    size = given.get("reta_size", RETA_SIZE[given.get("driver", "ixgbe")])
+    fields = {
+        **given,
+        "reta_size": size,
+        "reta": _reta(given.get("reta", "default"), size, workers, where.key("reta")),
+        "vlan": tuple(model.Vlan(**vlan) for vlan in given.get("vlan", ())),
+    }
+    return model.Device(**fields)
+
+
+def _reta(given: str | tuple[int, ...], size: int, workers: tuple[Worker, ...], where: Where) -> tuple[int, ...] | None:
+    """The table in full, or None: the workers' queues in turn."""
+    if isinstance(given, str):
+        return None
+    queues = {queue for worker in workers for queue in worker.queues}
+    if not given or len(given) > size:
+        raise Refused(where.path, f"1 to {size} queues expected, got {len(given)}")
+    for n, queue in enumerate(given):
+        if queue not in queues:
+            raise Refused(where.item(n).path, f"a queue of a worker expected, got {queue}")
+    return tuple(given[n % len(given)] for n in range(size))
+
+
+def _flow_director(given: Given) -> model.FlowDirector:
+    mask = given.get("dst_port_mask", "auto")
+    return model.FlowDirector(**{**given, "dst_port_mask": None if mask == "auto" else mask})
+
+
+def _sa_pool(given: Given, where: Where) -> model.SaPool:
+    pool = model.SaPool(**given)
+    if pool.low > pool.high:
+        raise Refused(where.key("low").path, f"at most sa_pool.high ({pool.high}) expected, got {pool.low}")
+    return pool
+
+
+def _services(given: Sequence[dict[str, Any]], raw_events: Iterable[Given], where: Where) -> tuple[Service, ...]:
+    found = tuple(_service(service, where.item(n)) for n, service in enumerate(given))
+    _once((s.vip and (s.vip, s.protocol) for s in found), where, "an address, port and protocol")
+    _once((s.match and replace(s.match, text="") for s in found), where, "a match")
+    _once(((s.fwmark, s.family) if s.fwmark else None for s in found), where, "a mark")
+    _once((s.name for s in found), where, "a name")
+    added = {str(event["add"]) for event in raw_events if "add" in event}
+    for n, service in enumerate(found):
+        if where.profile == "dpvs" and not service.reals and f"service.{service.name}.real" not in added:
+            raise Refused(where.item(n).key("real").path, "at least one real server expected, got none")
+    return found
+
+
+def _service(given: dict[str, Any], where: Where) -> Service:
+    mode = given.get("mode", DEFAULT_MODE[where.profile])
+    protocol = _protocol(given, mode, where)
+    check = given.get("dest_check", False)
+    persistent = given.get("persistent")
+    fields = {
+        **given,
+        "name": service_name({**given, **_spelled(given)}),
+        "protocol": protocol,
+        "mode": mode,
+        "persistent": None if persistent is None else model.Persistence(**persistent),
+        "dest_check": model.DestCheck(**(check if isinstance(check, dict) else {})) if check is not False else None,
+        "reals": tuple(real_server(real) for real in given.get("real", ())),
+    }
+    fields.pop("real", None)
+    service = Service(**fields)
+    for judge in (_judge_address, _judge_families, _judge_persistence):
+        judge(service, where)
+    _once((real.endpoint for real in service.reals), where.key("real"), "an address and port")
+    _once(service.laddr, where.key("laddr"), "an address")
+    return service
+
+
+def _spelled(given: Given) -> dict[str, str]:
+    """The parts of a default name as text again."""
+    texts = {name: str(given[name]) for name in ("vip",) if name in given}
+    return {**texts, **({"match": given["match"].text} if "match" in given else {})}
+
+
+def _protocol(given: Given, mode: str, where: Where) -> int:
+    """What a service is found by fits its mode: a match with snat, a mark, or an address. Its protocol number."""
+    found_by = [key for key in ("vip", "match", "fwmark") if key in given]
+    wanted = "match" if mode == "snat" else "fwmark" if "fwmark" in given else "vip"
+    if found_by != [wanted]:
+        got = " and ".join(found_by) or "none"
+        raise Refused(where.key(wanted).path, f'required with mode = "{mode}" and alone, got {got}')
+    if wanted == "fwmark":
+        return 0
+    number = PROTOCOL[given.get("protocol", "tcp")]
+    if wanted == "match":
+        if "protocol" in given and number != given["match"].protocol:
+            name = PROTOCOL_NAME[given["match"].protocol]
+            raise Refused(where.key("protocol").path, f"{name} as in the match expected, got {given['protocol']}")
+        return int(given["match"].protocol)
+    if number in (1, 58):
+        raise Refused(
+            where.key("protocol").path, f'tcp, udp or sctp expected without mode = "snat", got {given["protocol"]}'
+        )
+    return number
+
+
+def _judge_address(service: Service, where: Where) -> None:
+    if service.vip and service.vip.port == 0 and not service.persistent:
+        raise Refused(where.key("vip").path, "a port from 1 to 65535 expected (0 only with persistent), got 0")
+    if service.one_packet and service.protocol not in (0, 17):
+        raise Refused(where.key("one_packet").path, "only with protocol udp")
+    if service.synproxy and service.protocol != 6:
+        raise Refused(where.key("synproxy").path, "only with protocol tcp")
+    if service.mode == "fnat" and not service.laddr:
+        raise Refused(where.key("laddr").path, "at least one local address expected with mode fnat, got none")
+
+
+def _family(address: bytes) -> int:
+    return 4 if len(address) == 4 else 6
+
+
+def _judge_families(service: Service, where: Where) -> None:
+    """Real servers have the VIP's family; full NAT may go from IPv6 to IPv4 (NAT64). laddrs have their family."""
+    if service.fwmark:
+        return
+    allowed = {service.family} | ({4} if service.mode in ("fnat", "tunnel") else set())
+    names = " or ".join(f"IPv{family}" for family in sorted(allowed))
+    for n, real in enumerate(service.reals):
+        if _family(real.endpoint.address) not in allowed:
+            raise Refused(where.key("real").item(n).key("address").path, f"an {names} address expected, got {real}")
+    reals = {_family(real.endpoint.address) for real in service.reals} or allowed
+    for n, laddr in enumerate(service.laddr):
+        if _family(laddr) not in reals:
+            names = " or ".join(f"IPv{family}" for family in sorted(reals))
+            raise Refused(where.key("laddr").item(n).path, f"an {names} address expected, as of the real servers")
+    lacking = {_family(r.endpoint.address) for r in service.reals} - {_family(a) for a in service.laddr}
+    if service.mode == "fnat" and lacking:
+        raise Refused(where.key("laddr").path, f"an IPv{lacking.pop()} address expected too, as of the real servers")
+
+
+def _judge_persistence(service: Service, where: Where) -> None:
+    if service.persistent and (service.persistent.netmask or 0) > (32 if service.family == 4 else 128):
+        path = where.key("persistent").key("netmask").path
+        raise Refused(path, f"0 to 32 expected for IPv4, got {service.persistent.netmask}")
+
+
+def _routes(given: Iterable[dict[str, Any]], where: Where) -> tuple[model.Route, ...]:
+    routes = tuple(model.Route(**route) for route in given)
+    for n, route in enumerate(routes):
+        for key, address in (("via", route.via), ("source", route.source)):
+            if address is not None and len(address) != len(route.to.address):
+                raise Refused(where.item(n).key(key).path, f"an IPv{_family(route.to.address)} address expected")
+    return routes
+
+
+def _neighbors(given: Iterable[dict[str, Any]], where: Where) -> tuple[model.Neighbor, ...]:
+    neighbors = tuple(model.Neighbor(**neighbor) for neighbor in given)
+    _once((neighbor.address for neighbor in neighbors), where, "an address")
+    return neighbors
+
+
+def _mark(given: dict[str, Any]) -> model.Mark:
+    protocol = given.get("protocol")
+    return model.Mark(**{**given, "protocol": None if protocol is None else PROTOCOL[protocol]})

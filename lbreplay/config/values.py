@@ -1,0 +1,130 @@
+"""Words of a configuration -> values of the model: addresses, networks, MACs, ranges, RSS types.
+
+Every function takes text and gives a value, or raises ValueError; the caller knows where the text stood and says so.
+Spellings follow ipvsadm and dpip (S 6.4, 6.5), which the TOML of interface 2 borrows.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from lbreplay.model import AddressRange, Endpoint, Match, Network
+
+PROTOCOL = {"tcp": 6, "udp": 17, "sctp": 132, "icmp": 1, "icmpv6": 58}
+PROTOCOL_NAME = {number: name for name, number in PROTOCOL.items()}
+RSS_TYPES = ("ip", "tcp", "udp", "sctp")
+SYMMETRIC = b"\x6d\x5a"  # repeated: swapping source and destination keeps the hash (S 1.2)
+
+
+def address(text: str) -> bytes:
+    """`10.0.0.1` or `2001:db8::1` -> 4 or 16 bytes."""
+    if "%" in text:
+        raise ValueError("no zone")
+    return ipaddress.ip_address(text).packed
+
+
+def network(text: str) -> Network:
+    """`192.168.100.10/24` with its host bits; an address alone is a network of one."""
+    host, slash, prefix = text.partition("/")
+    packed = address(host)
+    bits = 8 * len(packed)
+    if not slash:
+        return Network(packed, bits)
+    if not prefix.isascii() or not prefix.isdigit() or int(prefix) > bits:
+        raise ValueError("prefix length")
+    return Network(packed, int(prefix))
+
+
+def port(text: str) -> int:
+    """`80` -> 80; 0 to 65535."""
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise ValueError("port")
+    return int(text)
+
+
+def endpoint(text: str) -> Endpoint:
+    """`10.0.0.1:80` or `[2001:db8::1]:80`."""
+    host, colon, number = text.rpartition(":")
+    if not colon or (":" in host) != (host.startswith("[") and host.endswith("]")):
+        raise ValueError("ADDRESS:PORT")
+    return Endpoint(address(host.strip("[]")), port(number))
+
+
+def mac(text: str) -> bytes:
+    """`02:70:63:61:70:00` -> 6 bytes."""
+    if not re.fullmatch(r"([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}", text):
+        raise ValueError("MAC")
+    return bytes.fromhex(text.replace(":", "").replace("-", ""))
+
+
+def rss(text: str) -> frozenset[str]:
+    """`all` is ip, tcp and udp (S 1.6); names are joined by `|`; `off` is none of them."""
+    if text in ("all", "off"):
+        return frozenset(RSS_TYPES[:3] if text == "all" else ())
+    names = frozenset(name.strip() for name in text.split("|"))
+    if not names <= set(RSS_TYPES):
+        raise ValueError("RSS type")
+    return names
+
+
+def rss_key(text: str) -> bytes | None:
+    """`default` (None), `symmetric`, or 40 or 52 bytes in hex, with or without colons."""
+    if text == "default":
+        return None
+    if text == "symmetric":
+        return SYMMETRIC * 20
+    key = bytes.fromhex(re.sub(r"[:\s]", "", text.removeprefix("0x")))
+    if len(key) not in (40, 52):
+        raise ValueError("length")
+    return key
+
+
+def _pair(text: str) -> tuple[str, str]:
+    low, _, high = text.partition("-")
+    return low, high or low
+
+
+def address_range(text: str) -> AddressRange:
+    """`IP1[-IP2][:PORT1[-PORT2]]`; IPv6 addresses in brackets when ports follow (S 6.4)."""
+    hosts, ports = text, ""
+    if bracketed := re.fullmatch(r"\[([^\]]*)\](?:-\[([^\]]*)\])?(?::(.*))?", text):
+        first, second, ports = bracketed.group(1), bracketed.group(2), bracketed.group(3) or ""
+        hosts = f"{first}-{second}" if second else first
+    elif text.count(":") == 1:
+        hosts, _, ports = text.partition(":")
+    low, high = (address(host) for host in _pair(hosts))
+    if len(low) != len(high):
+        raise ValueError("one family")
+    low_port, high_port = (port(number) for number in _pair(ports)) if ports else (0, 0)
+    return AddressRange(low, high, low_port, high_port)
+
+
+def match(text: str) -> Match:
+    """The match of a SNAT service as `ipvsadm -H` writes it (D 10.1, S 6.4)."""
+    given: dict[str, str] = {}
+    for part in text.split(","):
+        key, equals, value = part.strip().partition("=")
+        if (
+            not equals
+            or not value
+            or key in given
+            or key not in ("proto", "af", "src-range", "dst-range", "iif", "oif")
+        ):
+            raise ValueError(part)
+        given[key] = value
+    ranges = {key: address_range(given[key]) for key in ("src-range", "dst-range") if key in given}
+    families = {4 if len(found.low) == 4 else 6 for found in ranges.values()}
+    if "af" in given:
+        families.add({"ipv4": 4, "ipv6": 6}.get(given["af"], 0))
+    if len(families) != 1 or 0 in families or given.get("proto", "tcp") not in PROTOCOL:
+        raise ValueError("family or protocol")
+    return Match(
+        protocol=PROTOCOL[given.get("proto", "tcp")],
+        family=families.pop(),
+        source=ranges.get("src-range"),
+        dest=ranges.get("dst-range"),
+        iif=given.get("iif"),
+        oif=given.get("oif"),
+        text=text,
+    )
