@@ -23,9 +23,23 @@ from lbreplay.verdict import PENDING
 RECORD = 16  # bytes of a pcap record header, before each frame in `buffer`
 PAD = 256  # zero bytes behind the last frame of `buffer`: an overlay of headers may read past a short frame
 
+# What a NIC makes of a frame (S 1.4): the values of the column `kind`, filled by wire/parse, read by nic.
+KIND_NONE = 0  # ARP, other ethertypes, double-tagged: not hashable
+KIND_OTHER = 1  # other IP; IPv6 with any extension header too
+KIND_FRAGMENT = 2  # of IPv4, the first one included
+KIND_TCP = 3
+KIND_UDP = 4
+KIND_SCTP = 5
+
+# By what a queue was chosen: the values of the column `by`, filled by nic/steer.
+BY_DEFAULT = 0
+BY_RSS = 1
+BY_FLOW_DIRECTOR = 2
+
 U8 = NDArray[np.uint8]
 U16 = NDArray[np.uint16]
 U32 = NDArray[np.uint32]
+I16 = NDArray[np.int16]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
@@ -49,6 +63,22 @@ class Made(NamedTuple):
 
 class Burst:
     """Rows of consecutive frames; `first` is the number of row 0 in the capture, counted from 1."""
+
+    # Columns of wire/parse that a NIC reads.
+    family: U8
+    proto: U8
+    kind: U8
+    flow4: U8  # n x 12: src, dst, sport, dport as on the wire
+    rows6: I64
+    flow6: U8  # a row of 36 for each of rows6
+
+    # Columns of nic/steer.
+    queue: I16
+    worker: I16  # rank; -1: the queue of a KNI worker
+    by: U8
+    hash: U32  # 0 where the NIC computes none
+    reta: I16  # -1 where the table was not asked
+    rule: I32  # index into Nic.rules, -1: none
 
     def __init__(self, first: int, buffer: U8, at: I64, caplen: I64, length: I64, time_ns: I64) -> None:
         self.first = first

@@ -1,0 +1,215 @@
+"""The NIC's rules for local addresses (S 2.2, S 2.4, S 2.5).
+
+A rule reads "destination is this local address, this protocol, (destination port & mask) == value: that queue". Rules
+are tried in order, the first match wins. A strategy makes them, `install` leaves out what a driver would refuse, and
+`Matcher` finds the rule of a row: the rules of one address and protocol stand together, so their number is a start
+plus what a table of 65,536 ports says; addresses with the same masks and values share the table.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+
+from lbreplay.burst import I16, I32, I64, U8
+from lbreplay.model import Setup, Worker
+from lbreplay.nic.profiles import ANY_MASK, NO_RULES, PROFILES, Profile
+
+TCP, UDP = 6, 17
+PROTOCOLS = (TCP, UDP)  # none for SCTP (S 2.3)
+PICKS = 15  # S 1.7: the counter behind a rule's queue wraps to 0 after 14
+SLAVES_WITH_ALL_RULES, SLAVES_WITH_TCP_RULES = 2, 4  # S 2.5: four handles a pool, TCP first
+
+
+class Rule(NamedTuple):
+    """Of one local address, worker and protocol. `value` is masked; `str()` gives `192.168.100.200 & 0x3 == 2`."""
+
+    laddr: bytes
+    proto: int
+    value: int
+    mask: int
+    queue: int
+    rank: int
+
+    def __str__(self) -> str:
+        return f"{ipaddress.ip_address(self.laddr)} & {self.mask:#x} == {self.value}"
+
+    def matches(self, dst: bytes, proto: int, dport: int) -> bool:
+        """Whether an unfragmented packet meets it."""
+        return dst == self.laddr and proto == self.proto and dport & self.mask == self.value
+
+
+class Refusal(NamedTuple):
+    """A rule that the driver would not install, and why."""
+
+    rule: Rule
+    why: str
+
+
+def used_mask(setup: Setup, right: int) -> int:
+    """The port mask as the NIC compares it: configured, else *right*; read by a host's byte order it is swapped."""
+    configured = setup.flow_director.dst_port_mask
+    mask = right if configured is None else configured
+    return mask if setup.flow_director.byte_order == "network" else (mask & 0xFF) << 8 | mask >> 8
+
+
+def queue_of(worker: Worker, nth: int) -> int:
+    """The queue that *worker* names in the rules of its *nth* local address (S 1.7)."""
+    return worker.queues[(nth + 1) % PICKS % len(worker.queues)] if worker.queues else 0
+
+
+def install(setup: Setup, rules: Iterable[Rule]) -> tuple[list[Rule], list[Refusal]]:
+    """What a port holds of *rules*: all of them, or with `device.enforce` what its driver takes."""
+    if not setup.flow_director.enabled:
+        return [], []
+    if not setup.device.enforce:
+        return list(rules), []
+    return holdable(setup, rules)
+
+
+def holdable(setup: Setup, rules: Iterable[Rule]) -> tuple[list[Rule], list[Refusal]]:
+    """(held, refused) by the driver, whatever `device.enforce` says."""
+    profile = PROFILES[setup.device.driver]
+    held: list[Rule] = []
+    refused: list[Refusal] = []
+    keys: set[tuple[bytes, int, int]] = set()
+    for rule in rules:
+        key = (rule.laddr, rule.proto, rule.value)
+        if why := _refusal(setup, profile, rule, held, key in keys):
+            refused.append(Refusal(rule, why))
+        else:
+            held.append(rule)
+            keys.add(key)
+    return held, refused
+
+
+def _refusal(setup: Setup, profile: Profile, rule: Rule, held: Sequence[Rule], taken: bool) -> str:
+    """Why *rule* is refused beside those *held* already; empty: it is not."""
+    if profile.port_masks == NO_RULES:
+        return f"{profile.name} {profile.why}"
+    if profile.port_masks != ANY_MASK and rule.mask not in (0, 0xFFFF):
+        return f"{profile.name} {profile.why}"
+    if len(rule.laddr) == 16 and not profile.ipv6_rules:
+        return f"{profile.name} holds IPv6 rules in signature mode only"
+    if profile.one_mask and held and rule.mask != held[0].mask:
+        return f"{profile.name} has one mask for the port, {held[0].mask:#x}"
+    if profile.unique and taken:
+        return "conflicts with the rule of a lower rank"
+    if profile.max_rules and len(held) >= profile.max_rules:
+        return f"{profile.name} holds {profile.max_rules} rules"
+    return "" if setup.behaviour.legacy_fdir else _bond_refusal(setup.device.slaves, rule)
+
+
+def _bond_refusal(slaves: int, rule: Rule) -> str:
+    """S 2.5: each protocol takes a handle a slave out of four. The old API had no such limit (S 2.4)."""
+    if slaves > SLAVES_WITH_TCP_RULES or (slaves > SLAVES_WITH_ALL_RULES and rule.proto != TCP):
+        return f"four handles do not cover {slaves} slaves of a bond"
+    return ""
+
+
+class Matcher:
+    """Finds the rule of a packet. Rules of one (address, protocol) must be neighbours in *rules*."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._groups = {4: _Group(rules, 4), 16: _Group(rules, 16)}
+
+    def find_rows(self, flow: U8, proto: U8) -> tuple[I64, I32]:
+        """(rows, index of the rule of each) of those rows of *flow* that meet one. *proto* is 0 for what cannot."""
+        return self._groups[(flow.shape[1] - 4) // 2].find_rows(flow, proto)
+
+    def find(self, dst: bytes, proto: int, dport: int) -> int:
+        """The index of the rule that a packet meets, -1: none."""
+        return self._groups[len(dst)].find(dst, proto, dport)
+
+
+class _Group:
+    """The rules of one address family."""
+
+    def __init__(self, rules: Sequence[Rule], width: int) -> None:
+        self._width = width
+        self._span: dict[bytes, tuple[int, list[int]]] = {}  # address + protocol -> first rule, port table
+        shared: dict[tuple[tuple[int, int], ...], list[int]] = {}
+        for first, block in _blocks(rules, width):
+            pattern = tuple((rule.mask, rule.value) for rule in block)
+            if pattern not in shared:
+                shared[pattern] = port_table(pattern)
+            self._span[b"%b%c" % (block[0].laddr, block[0].proto)] = first, shared[pattern]
+        self._addresses = sorted({key[:-1] for key in self._span})
+        self._words = np.frombuffer(b"".join(self._addresses), "<u4").reshape(-1, width // 4)
+        self._tails, self._crowded = _by_tail(self._addresses)
+        self._columns(list(shared.values()))
+
+    def _columns(self, tables: list[list[int]]) -> None:
+        """The spans again as arrays, by number of the address and by protocol."""
+        wire = np.arange(65536, dtype=np.uint16).byteswap()
+        self._tables = np.array(tables or [[-1] * 65536], np.int32)[:, wire]
+        shape = len(self._addresses), len(PROTOCOLS)
+        self._first, self._table = np.zeros(shape, np.int32), np.full(shape, -1, np.int32)
+        number = {id(table): i for i, table in enumerate(tables)}
+        for key, (first, table) in self._span.items():
+            at = self._addresses.index(key[:-1]), PROTOCOLS.index(key[-1])
+            self._first[at], self._table[at] = first, number[id(table)]
+
+    def find(self, dst: bytes, proto: int, dport: int) -> int:
+        """See `Matcher.find`."""
+        span = self._span.get(b"%b%c" % (dst, proto))
+        if span is None or (place := span[1][dport]) < 0:
+            return -1
+        return span[0] + place
+
+    def find_rows(self, flow: U8, proto: U8) -> tuple[I64, I32]:
+        """See `Matcher.find_rows`."""
+        words = flow.view("<u2")
+        rows = np.flatnonzero(self._tails[words[:, self._width - 1]] >= 0)
+        rows = rows[proto[rows] > 0]
+        rows, slot = self._slots(flow, rows)
+        which = (proto[rows] == UDP).astype(np.intp)
+        table = self._table[slot, which]
+        place = self._tables[table, words[rows, -1]]
+        there = (table >= 0) & (place >= 0)
+        return rows[there], (self._first[slot, which] + place)[there]
+
+    def _slots(self, flow: U8, rows: I64) -> tuple[I64, I64]:
+        """Those of *rows* whose destination is a local address, and its number."""
+        wanted = flow.view("<u4")[rows, self._width // 4 : self._width // 2]
+        slot = self._tails[flow.view("<u2")[rows, self._width - 1]].astype(np.int64)
+        slot[(self._words[slot] != wanted).any(axis=1)] = -1
+        for number in self._crowded:
+            slot[(self._words[number] == wanted).all(axis=1)] = number
+        return rows[slot >= 0], slot[slot >= 0]
+
+
+def _by_tail(addresses: Sequence[bytes]) -> tuple[I16, list[int]]:
+    """Numbers of the addresses by their last two bytes (-1: none), and those that another one keeps out of it."""
+    tails, crowded = np.full(65536, -1, np.int16), []
+    for number, address in enumerate(addresses):
+        tail = int.from_bytes(address[-2:], "little")
+        if tails[tail] >= 0:
+            crowded.append(number)
+        else:
+            tails[tail] = number
+    return tails, crowded
+
+
+def _blocks(rules: Sequence[Rule], width: int) -> Iterator[tuple[int, list[Rule]]]:
+    """(index of the first, rules) of each address and protocol of a family."""
+    first = 0
+    for (laddr, _), group in groupby(rules, lambda rule: (rule.laddr, rule.proto)):
+        block = list(group)
+        if len(laddr) == width:
+            yield first, block
+        first += len(block)
+
+
+def port_table(pattern: Sequence[tuple[int, int]]) -> list[int]:
+    """For every port the place of the first (mask, value) that it meets, -1: none."""
+    ports = np.arange(65536)
+    table = np.full(65536, -1)
+    for place, (mask, value) in reversed(list(enumerate(pattern))):
+        table[ports & mask == value] = place
+    found: list[int] = table.tolist()
+    return found
