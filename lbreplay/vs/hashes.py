@@ -1,0 +1,112 @@
+"""The hash functions whose values show in packets: which port bucket, which real server. Vectors: D 18.
+
+Words are read as an x86 machine reads memory: a 32-bit field in network order taken as little endian (`native_words`).
+Where DPVS converts to host order first, `fold` gives the number as written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from struct import unpack
+
+M32, M64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
+
+
+def native_words(address: bytes) -> tuple[int, ...]:
+    """The 32-bit words of *address* (4 or 16 bytes) as a little-endian machine loads them."""
+    return unpack(f"<{len(address) // 4}I", address)
+
+
+def native_port(port: int) -> int:
+    """*port* in network order, loaded as a little-endian 16-bit number: 80 gives 20480."""
+    return (port & 0xFF) << 8 | port >> 8
+
+
+def xor(words: Iterable[int]) -> int:
+    """All *words* combined by exclusive or."""
+    result = 0
+    for word in words:
+        result ^= word
+    return result
+
+
+def fold(address: bytes) -> int:
+    """An address as one 32-bit number in host order: the IPv4 word, or the XOR of the four IPv6 words (D 10.1)."""
+    return xor(unpack(f">{len(address) // 4}I", address))
+
+
+def _rotate32(value: int, count: int) -> int:
+    return (value << count | value >> 32 - count) & M32
+
+
+def _jhash_mix(a: int, b: int, c: int) -> tuple[int, int, int]:
+    for count in (4, 6, 8, 16, 19, 4):
+        a = (a - c & M32) ^ _rotate32(c, count)
+        c = c + b & M32
+        a, b, c = b, c, a
+    return a, b, c
+
+
+def _jhash_final(a: int, b: int, c: int) -> int:
+    for count in (14, 11, 25, 16, 4, 14, 24):
+        c = (c ^ b) - _rotate32(b, count) & M32
+        a, b, c = b, c, a
+    return b
+
+
+def jhash(words: Sequence[int], seed: int = 0) -> int:
+    """Bob Jenkins's lookup3 over 32-bit *words* (D 2.1); three words or less take only the final mix."""
+    a = b = c = 0xDEADBEEF + 4 * len(words) + seed & M32
+    at = 0
+    while len(words) - at > 3:
+        a, b, c = _jhash_mix(a + words[at] & M32, b + words[at + 1] & M32, c + words[at + 2] & M32)
+        at += 3
+    x, y, z = (*words[at:], 0, 0, 0)[:3]
+    return _jhash_final(a + x & M32, b + y & M32, c + z & M32)
+
+
+def conn_hash(src: bytes, sport: int, dst: bytes, dport: int, seed: int = 0) -> int:
+    """The hash of a connection's bucket (D 2.1). IPv4 puts the ports last, IPv6 first."""
+    ports = (native_port(sport) << 16 | native_port(dport),)
+    words = native_words(src) + native_words(dst)
+    return jhash(words + ports if len(src) == 4 else ports + words, seed)
+
+
+def _rotate64(value: int, count: int) -> int:
+    return (value << count | value >> 64 - count) & M64
+
+
+def _sip_round(v0: int, v1: int, v2: int, v3: int) -> tuple[int, int, int, int]:
+    v0, v2 = v0 + v1 & M64, v2 + v3 & M64
+    v1, v3 = _rotate64(v1, 13) ^ v0, _rotate64(v3, 16) ^ v2
+    v0 = _rotate64(v0, 32)
+    v2, v0 = v2 + v1 & M64, v0 + v3 & M64
+    v1, v3 = _rotate64(v1, 17) ^ v2, _rotate64(v3, 21) ^ v0
+    return v0, v1, _rotate64(v2, 32), v3
+
+
+def siphash13(data: bytes, key: int) -> int:
+    """SipHash with one compression and three final rounds over *data*, keyed with (*key*, *key*): 64 bits."""
+    v = (key ^ 0x736F6D6570736575, key ^ 0x646F72616E646F6D, key ^ 0x6C7967656E657261, key ^ 0x7465646279746573)
+    padded = data + bytes(7 - len(data) % 8) + bytes((len(data) & 0xFF,))
+    for block in unpack(f"<{len(padded) // 8}Q", padded):
+        v0, v1, v2, v3 = _sip_round(v[0], v[1], v[2], v[3] ^ block)
+        v = (v0 ^ block, v1, v2, v3)
+    v = (v[0], v[1], v[2] ^ 0xFF, v[3])
+    for _ in range(3):
+        v = _sip_round(*v)
+    return xor(v)
+
+
+def ring_key(text: str) -> int:
+    """conhash's H (D 10.3): a signed 64-bit place on the ring, from the MD5 of *text*."""
+    a: int = sum(unpack("<4I", hashlib.md5(text.encode(), usedforsecurity=False).digest()))
+    a = a + 0x7ED55D16 + (a << 12) & M64
+    a = a ^ 0xC761C23C ^ a >> 19
+    a = a + 0x165667B1 + (a << 5) & M64
+    a = (a + 0xD3A2646C ^ a << 9) & M64
+    a = a + 0xFD7046C5 + (a << 3) & M64
+    a = a ^ 0xB55A4F09 ^ a >> 16
+    a = a * 3221225473 & M64
+    return a - (1 << 64) if a >> 63 else a

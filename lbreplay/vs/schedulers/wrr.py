@@ -1,0 +1,52 @@
+"""wrr, weighted round robin: rounds whose threshold sinks from the greatest weight to 0 (D 10.3).
+
+A round takes the valid real servers whose weight reaches the threshold, then the threshold sinks by the common divisor.
+A start from the middle of the list (behaviour `start` = spread) begins in a round of threshold 0, which takes everybody
+once whatever the weight; from the head the first round is an ordinary one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lbreplay.vs.schedulers.order import HEAD, divisor, first_dest
+
+if TYPE_CHECKING:
+    from lbreplay.model import Behaviour
+    from lbreplay.vs.server import Dest, Flow, VirtualServer
+
+
+class WeightedRoundRobin:
+    def __init__(self, server: VirtualServer, worker_index: int, workers: int, behaviour: Behaviour) -> None:
+        self._dests = server.dests
+        self._place = (worker_index, workers, behaviour)
+        self._threshold = 0
+        self.changed()
+
+    def changed(self, dest: Dest | None = None) -> None:
+        self._cursor = first_dest(len(self._dests), *self._place)
+        self._greatest = max((dest.weight for dest in self._dests), default=0)
+        self._step = divisor(self._dests)
+        if self._threshold > self._greatest:
+            self._threshold = 0
+
+    def pick(self, flow: Flow) -> Dest | None:
+        if not self._greatest:
+            return None
+        start = self._cursor
+        while True:
+            self._advance()
+            if self._cursor != HEAD:
+                dest = self._dests[self._cursor]
+                if dest.valid and dest.weight >= self._threshold:
+                    return dest
+            if self._cursor == start and self._threshold == self._step:
+                return None
+
+    def _advance(self) -> None:
+        """One place on; leaving the head begins the next round."""
+        if self._cursor == HEAD:
+            self._threshold -= self._step
+            if self._threshold <= 0:
+                self._threshold = self._greatest
+        self._cursor = self._cursor + 1 if self._cursor + 1 < len(self._dests) else HEAD

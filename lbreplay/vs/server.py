@@ -1,0 +1,228 @@
+"""One worker's living copy of the services and real servers (D 10.1, 10.2).
+
+Every worker has a full copy: its own cursors, its own connection counts, its own share of `max_conn`. Lists are newest
+first, because additions go to the head; a configuration is nothing but additions one by one. Only a copy changes while
+traffic runs; what was asked for (`model`) never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from random import Random
+from typing import NamedTuple
+
+from lbreplay.model import AddressRange, Endpoint, Match, RealServer, Service, Setup
+from lbreplay.vs.hashes import fold
+from lbreplay.vs.laddr import LaddrCursor
+from lbreplay.vs.schedulers import SCHEDULERS
+
+STEPPING = ("rr", "wrr")  # schedulers whose services take double steps over their local addresses (D 11.1)
+
+
+class Flow(NamedTuple):
+    """The first packet of a connection, as schedulers and match services see it. ICMP: ports are its first 4 bytes."""
+
+    src: bytes
+    sport: int
+    dst: bytes
+    dport: int
+    proto: int
+    payload: bytes = b""  # of a datagram, where QUIC ids matter
+
+
+class Dest:
+    """A real server of one virtual server on one worker.
+
+    id         unique over the workers of a replay
+    max_conn   this worker's share of the limit, rounded down; 0: none (D 2.8)
+    actconns inactconns persistconns    live connections; conns counts the connections opened
+    """
+
+    __slots__ = (
+        "actconns",
+        "address",
+        "available",
+        "conns",
+        "id",
+        "inactconns",
+        "inbytes",
+        "inhibited",
+        "inpkts",
+        "max_conn",
+        "outbytes",
+        "outpkts",
+        "overload",
+        "persistconns",
+        "port",
+        "real",
+        "weight",
+    )
+
+    def __init__(self, number: int, real: RealServer, workers: int) -> None:
+        self.id = number
+        self.real = real
+        self.address, self.port = real.endpoint
+        self.weight = real.weight
+        self.max_conn = real.max_conn // workers
+        self.available, self.overload, self.inhibited = True, False, False
+        self.actconns = self.inactconns = self.persistconns = self.conns = 0
+        self.inpkts = self.inbytes = self.outpkts = self.outbytes = 0
+
+    @property
+    def valid(self) -> bool:
+        """True when a scheduler may pick it."""
+        return self.weight > 0 and self.available and not self.overload and not self.inhibited
+
+    @property
+    def full(self) -> bool:
+        """True when this worker's share of max_conn is reached."""
+        return 0 < self.max_conn <= self.actconns + self.inactconns
+
+
+class VirtualServer:
+    """A service on one worker. `dests` is newest first; every change of it goes through here to the scheduler."""
+
+    def __init__(
+        self, service: Service, setup: Setup, rank: int, workers: int, chance: Random, ids: Iterator[int]
+    ) -> None:
+        self.service = service
+        self.dests: list[Dest] = []
+        self._workers, self._chance, self._ids = workers, chance, ids
+        stepping = setup.conn.laddr_step and service.scheduler in STEPPING
+        self.laddrs = LaddrCursor(service.laddr, chance if stepping else None)
+        self.scheduler = SCHEDULERS[service.scheduler](self, rank + 1, workers, setup.behaviour)
+        for real in service.reals:
+            self.add(real)
+
+    def add(self, real: RealServer) -> Dest:
+        """Put a new real server at the head of the list. One that comes back after removal is a new one (D 3)."""
+        dest = Dest(next(self._ids), real, self._workers)
+        self.dests.insert(0, dest)
+        self.scheduler.changed(dest)
+        return dest
+
+    def edit(self, dest: Dest, weight: int) -> None:
+        """Change the weight; connections stay where they are."""
+        dest.weight = weight
+        self.scheduler.changed(dest)
+
+    def remove(self, dest: Dest) -> None:
+        """Take a real server out; connections keep using it (D 3)."""
+        dest.available = False
+        self.dests.remove(dest)
+        self.scheduler.changed(dest)
+
+    def dest(self, endpoint: Endpoint) -> Dest | None:
+        """The real server at *endpoint*."""
+        return next((dest for dest in self.dests if (dest.address, dest.port) == endpoint), None)
+
+    def over_limit(self) -> bool:
+        """Draw whether `limit_proportion` drops the packet at hand (D 14.1)."""
+        limit = self.service.limit_proportion
+        return 0 < limit < 100 and self._chance.randrange(100) > limit
+
+
+class Servers:
+    """All virtual servers of one worker.
+
+    by_name   living ones, in the order of the configuration
+    matching  the match services (SNAT), newest first; empty when no packet needs `match`
+    chance    the worker's one generator, from the seed and the rank
+    """
+
+    def __init__(self, setup: Setup, rank: int, workers: int) -> None:
+        self.chance = Random(f"{setup.seed}:{rank}")
+        ids = count(rank, workers)
+        self.by_name = {
+            service.name: VirtualServer(service, setup, rank, workers, self.chance, ids) for service in setup.services
+        }
+        self._index()
+
+    def find(self, proto: int, dst: bytes, dport: int) -> VirtualServer | None:
+        """The service of exactly this address and port; nothing falls back to port 0 (D 10.1)."""
+        return self._exact.get((proto, dst, dport))
+
+    def match(self, flow: Flow, iif: str, oif: str | None) -> VirtualServer | None:
+        """The newest match service for *flow*, received on *iif* and routed out of *oif* (D 10.1).
+
+        *oif* is None where there is no route, or it leads to the host itself: nothing matches then. A rule that names
+        no output device spoils that test for all rules after it.
+        """
+        spoiled = False
+        for server in self.matching if oif is not None else ():
+            match = server.service.match
+            assert match is not None, "only match services stand in this list"
+            spoiled = spoiled or not match.oif
+            leaves = not match.oif or (match.oif == oif and not spoiled)
+            if leaves and match.iif in (None, "", iif) and _covers(match, flow):
+                return server
+        return None
+
+    def has_vip(self, proto: int, dst: bytes) -> bool:
+        """True when some service of this protocol has the address, whatever its port (the defences' test)."""
+        return (proto, dst) in self._vips
+
+    def remove(self, server: VirtualServer) -> None:
+        """Take a service out; connections keep it (D 3)."""
+        for dest in list(server.dests):
+            server.remove(dest)
+        del self.by_name[server.service.name]
+        self._index()
+
+    def _index(self) -> None:
+        """An address whose words fold to 0 cannot be hashed, so DPVS never finds its services."""
+        hashed = [(s, s.service.vip) for s in self.by_name.values() if s.service.vip and fold(s.service.vip.address)]
+        self._exact = {(server.service.protocol, *vip): server for server, vip in hashed}
+        self._vips = {(server.service.protocol, vip.address) for server, vip in hashed}
+        self.matching = tuple(server for server in reversed(self.by_name.values()) if server.service.match)
+
+
+def _covers(match: Match, flow: Flow) -> bool:
+    return (
+        match.protocol == flow.proto
+        and match.family == (4 if len(flow.src) == 4 else 6)
+        and _within(match.source, flow.src, flow.sport)
+        and _within(match.dest, flow.dst, flow.dport)
+    )
+
+
+def _within(span: AddressRange | None, address: bytes, port: int) -> bool:
+    """A maximum of zero: not tested."""
+    if span is None:
+        return True
+    return (not any(span.high) or span.low <= address <= span.high) and (
+        not span.high_port or span.low_port <= port <= span.high_port
+    )
+
+
+def quic_dest(server: VirtualServer, payload: bytes) -> Dest | None:
+    """The real server named by the destination connection id of a first datagram, valid or not (D 10.4).
+
+    None where the id names nobody or is none of ours: ordinary scheduling follows.
+    """
+    cid = _destination_cid(payload)
+    if cid is None or len(cid) < 2:
+        return None
+    length, with_port = (cid[1] >> 5) + 1, bool(cid[1] & 0x10)
+    shifted = cid[1 : 2 + length + 2 * with_port]  # behind the first nibble; the last nibble is not used
+    if len(shifted) < 1 + length + 2 * with_port:
+        return None
+    plain = (int.from_bytes(shifted) >> 4 & (1 << 8 * (len(shifted) - 1)) - 1).to_bytes(len(shifted) - 1)
+    address, port = plain[:length], int.from_bytes(plain[length:])
+    for dest in server.dests:
+        if dest.address[-length:] == address and (not with_port or dest.port == port):
+            return dest
+    return None
+
+
+def _destination_cid(payload: bytes) -> bytes | None:
+    """The id of a QUIC packet; of a short header all that follows, because the id gives its own length."""
+    if len(payload) < 7 or not payload[0] & 0x40:
+        return None
+    if not payload[0] & 0x80:
+        return payload[1:]
+    version, length = int.from_bytes(payload[1:5]), payload[5]
+    if version > 1 or not 7 <= length <= 20 or len(payload) < 6 + length:
+        return None
+    return payload[6 : 6 + length]
