@@ -25,6 +25,7 @@ class Packet:
     l3_length   its length by the IP header (4: total length, 6: 40 + payload length), so padding is not counted
     l4_at       offset of the L4 header in l3; IPv6 extension headers are skipped as `ip6_skip_exthdr` does (S 4.7)
     proto       protocol of what is at l4_at (44 for a later IPv6 fragment)
+    l2class     class by destination MAC (stack/link.py: HOST, BROADCAST, MULTICAST, OTHERHOST)
     sport dport flags seq ack    0 where they are not there or make no sense
     """
 
@@ -38,6 +39,7 @@ class Packet:
         "family",
         "flags",
         "frame",
+        "l2class",
         "l3",
         "l3_at",
         "l3_length",
@@ -63,6 +65,7 @@ class Packet:
         self.n = n
         self.row = row
         self.worker = worker  # rank of the worker that has the packet now
+        self.l2class = 0
         self.dst_mac, self.src_mac = frame[0:6], frame[6:12]
         self.ethertype = int.from_bytes(frame[12:14])
         self.l3_at, self.tag = 14, None
@@ -134,6 +137,11 @@ class Packet:
     def ttl(self) -> int:
         """TTL or hop limit."""
         return self.l3[8] if self.family == 4 else self.l3[7]
+
+    @property
+    def vlan(self) -> int | None:
+        """VLAN id of the tag that was taken off, None for an untagged frame."""
+        return None if self.tag is None else self.tag & 0xFFF
 
     @property
     def complete(self) -> bool:

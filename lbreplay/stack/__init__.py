@@ -1,0 +1,93 @@
+"""What stands around the balancer: link layer, IP input, local delivery, forwarding, routes and neighbours.
+
+A received frame of the plain path goes `receive` (link.py), `check` (ip.py), then through the hooks, which are not
+here, and what they accept is `accepted` (local.py, ip.py). Whatever the balancer sends by its slow path, or answers,
+becomes a frame in `frame` or `error` (output.py), by route (route.py) and neighbour (neighbor.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from lbreplay.model import Service, Setup
+from lbreplay.stack import ip, link, local
+from lbreplay.stack.link import L2
+from lbreplay.stack.output import Outcome, Output
+from lbreplay.stack.route import RouteEntry
+from lbreplay.verdict import ENTRIES, Fate, Verdict
+from lbreplay.wire.packet import Packet
+
+__all__ = ["L2", "Outcome", "RouteEntry", "Stack"]
+
+
+class Stack:
+    """One a run: the tables and counters are the balancer's, not a worker's (the recordings count so)."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._output = Output(setup)
+        self._forwarding = {4: setup.ipv4_forwarding, 6: setup.ipv6_forwarding}
+        self._mirrored = setup.device.forward2kni
+        output = self._output
+        self.is_local = output.routes.is_local
+        self.ident, self.macs, self.frame, self.error = output.ident, output.macs, output.frame, output.error
+        self.learn = output.neighbors.learn
+
+    @property
+    def counters(self) -> Counter[str]:
+        """IP counters of the plain path by their label in S 4.8; packets, not bytes."""
+        return self._output.counters
+
+    def rebuild(self, services: Iterable[Service]) -> None:
+        """Take the local addresses of *services* anew (an event changed them)."""
+        self._output.routes.rebuild(services)
+
+    def route(self, dst: bytes) -> RouteEntry | None:
+        """Output route: a local address first (`.local`), then the longest prefix; None: unreachable."""
+        return self._output.routes.output(dst)
+
+    def receive(self, packet: Packet) -> Outcome | None:
+        """L2 input; None: an IP packet that goes on to `check`. Sets `packet.l2class`."""
+        return self._kernel(link.receive(self._output, packet))
+
+    def check(self, packet: Packet) -> Outcome | None:
+        """IP input checks; None: the packet goes on to the hooks."""
+        return self._kernel(ip.check(self._output, packet))
+
+    def accepted(self, packet: Packet, from_ring: bool = False) -> Outcome:
+        """What becomes of a packet the hooks let go (D 1.6). *from_ring*: it was redirected by another worker."""
+        outcome = self._accepted_v4(packet) if packet.family == 4 else self._accepted_v6(packet)
+        return self._kernel(outcome, from_ring) or outcome
+
+    def _accepted_v4(self, packet: Packet) -> Outcome:
+        route = self._output.routes.input(packet.dst, packet.vlan)
+        if route is None:
+            return Outcome(Verdict.NO_ROUTE_TO_KERNEL)
+        if route.local:
+            return local.deliver_v4(self._output, packet)
+        return self._transit(packet, route)
+
+    def _accepted_v6(self, packet: Packet) -> Outcome:
+        if packet.dst[0] == 0xFF:
+            self.counters["InMcastPkts"] += 1
+            joined = local.joined(self._output, packet)
+            return local.deliver_v6(self._output, packet) if joined else Outcome(Verdict.MULTICAST)
+        route = self._output.routes.input(packet.dst, packet.vlan)
+        if route is None:
+            self.counters["InNoRoutes"] += 1
+            return Outcome(Verdict.NO_ROUTE_TO_KERNEL)
+        if route.local:
+            return local.deliver_v6(self._output, packet)
+        return self._transit(packet, route)
+
+    def _transit(self, packet: Packet, route: RouteEntry) -> Outcome:
+        """A route away from here; only what was sent to us is forwarded."""
+        if packet.l2class != L2.HOST:
+            return Outcome(Verdict.MULTICAST)
+        return ip.forward(self._output, packet, route, self._forwarding[packet.family])
+
+    def _kernel(self, outcome: Outcome | None, from_ring: bool = False) -> Outcome | None:
+        """*outcome*, unless it goes to the kernel and cannot (D 1.2): mirrored there already, or from a ring."""
+        if outcome is None or ENTRIES[outcome.verdict].fate != Fate.TO_KERNEL or not (from_ring or self._mirrored):
+            return outcome
+        return Outcome(Verdict.RING_PACKET_TO_KERNEL if from_ring else Verdict.FORWARD2KNI_TO_KERNEL)

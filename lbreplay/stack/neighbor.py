@@ -1,0 +1,50 @@
+"""Neighbours: the MAC address of a next hop.
+
+A replay takes every next hop for resolved (D 12.4): what an ARP reply or a neighbour advertisement taught, else its
+`[[neighbor]]`, else the MAC its side's frames came from, else 02:00 and the last four bytes of its address
+(interface 2).
+A learned entry stands before a configured one, as DPVS finds it first (S 3.5).
+
+The states of an entry that must be resolved first are the table below (S 4.9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lbreplay.model import Neighbor
+
+STATES = ("none", "send", "reachable", "probe", "delay")
+TIMEOUT = (2, 3, 60, 30, 3)  # seconds, by state; reachable is `neigh_defs timeout`
+QUEUE_LENGTH = 128  # `unres_queue_length`: the packet that finds more than this waiting is dropped
+GONE = "gone"  # the entry is removed, what waits for it is freed
+NEXT = {  # event: the next state, a column per old state; "" keeps it and leaves the timer alone
+    #            none         send         reachable    probe        delay
+    "request": ("send",      "send",      "",          "delay",     "delay"),
+    "reply":   ("reachable", "reachable", "reachable", "reachable", "reachable"),
+    "confirm": ("",          "",          "reachable", "reachable", "reachable"),
+    "packet":  ("",          "",          "",          "probe",     ""),
+    "timer":   (GONE,        "none",      "probe",     "none",      "none"),
+}  # fmt: skip
+
+
+class Neighbors:
+    """MAC addresses of next hops, for the run."""
+
+    def __init__(self, neighbors: Iterable[Neighbor]) -> None:
+        self._known = {neighbor.address: neighbor.mac for neighbor in neighbors}
+
+    def learn(self, address: bytes, mac: bytes) -> None:
+        """What ARP or neighbour discovery said about *address*."""
+        self._known[address] = mac
+
+    def mac(self, hop: bytes, fallback: bytes | None) -> bytes:
+        """MAC of next hop *hop*; *fallback* is the one its side's frames came from."""
+        if len(hop) == 16 and hop[0] == 0xFF:
+            return b"\x33\x33" + hop[-4:]
+        return self._known.get(hop) or fallback or derived(hop)
+
+
+def derived(address: bytes) -> bytes:
+    """The MAC of an address nobody told: 02:00 and its last four bytes (interface 2)."""
+    return b"\x02\x00" + address[-4:]

@@ -1,0 +1,117 @@
+"""Sending: how a packet the balancer makes or forwards becomes a frame.
+
+Route, neighbour, Ethernet header (D 12.4); and the ICMP errors about received packets. An IPv4 error carries the first
+address of the port, never the virtual address; an IPv6 one carries the packet's own destination where that is local,
+else a selected address (S 4.6, 4.7, recorded). Without a `device.address` none can be sent (interface 2).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from lbreplay.model import Setup
+from lbreplay.stack.neighbor import Neighbors, derived
+from lbreplay.stack.route import RouteEntry, Routes
+from lbreplay.verdict import Verdict
+from lbreplay.wire import craft, icmp
+from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, ICMP, Packet
+
+HOST = 0  # L2.HOST; the classes are told apart in link.py
+
+
+class Outcome(NamedTuple):
+    """What became of a received packet, and the frames that leave because of it.
+
+    own      the frames count as generated (ICMP errors); False: they are the packet's own end (an answer, a forward)
+    missing  bytes of the last frame that the capture cut off: its length on the wire is that much larger
+    """
+
+    verdict: Verdict
+    frames: tuple[bytes, ...] = ()
+    own: bool = False
+    missing: int = 0
+
+
+class Output:
+    """Routes, neighbours and identification counters of one run, and frames made with them.
+
+    counters: the IP counters of S 4.8 by printed label, packets; what the fast columns carry is not in them.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.device = setup.device
+        self.routes = Routes(setup)
+        self.neighbors = Neighbors(setup.neighbors)
+        self.counters: Counter[str] = Counter()
+        self._idents: Counter[tuple[bytes, bytes, int]] = Counter()
+        self._vlan_macs: dict[int | None, bytes | None] = {vlan.id: vlan.mac for vlan in self.device.vlan}
+
+    def ident(self, src: bytes, dst: bytes, proto: int) -> int:
+        """The next identification of a packet made here: a counter a (source, destination, protocol), from 0."""
+        key = src, dst, proto
+        self._idents[key] += 1
+        return self._idents[key] - 1 & 0xFFFF
+
+    def own_mac(self, vlan: int | None, packet: Packet | None, own: bytes | None = None,
+                address: bytes = bytes(4)) -> bytes:  # fmt: skip
+        """Source MAC of what is sent: the device's, *own*, the one *packet* came to, or made of *address*."""
+        if mac := self._vlan_macs.get(vlan) or self.device.mac or own:
+            return mac
+        if packet is not None and not packet.dst_mac[0] & 1:
+            return packet.dst_mac
+        return derived(address)
+
+    def macs(self, next_hop: bytes, packet: Packet | None = None, fallback: bytes | None = None,
+             own: bytes | None = None, vlan: int | None = None) -> tuple[bytes, bytes]:  # fmt: skip
+        """(destination, source) MAC towards *next_hop* (interface 2).
+
+        fallback: the MAC that side's frames came from; own: the MAC they were sent to, where there is no *packet*.
+        """
+        return self.neighbors.mac(next_hop, fallback), self.own_mac(vlan, packet, own)
+
+    def frame(self, dst: bytes, l3: bytes, packet: Packet | None = None, next_hop: bytes | None = None,
+              fallback: bytes | None = None, own: bytes | None = None) -> tuple[bytes, Verdict | None]:  # fmt: skip
+        """*l3* as a frame on its way to *dst*; (b"", NO_ROUTE) where no route leaves the balancer.
+
+        next_hop overrides the route's gateway (direct routing, D 12.1).
+        """
+        route = self.routes.output(dst)
+        if route is None or route.local:
+            self.counters["OutNoRoutes"] += 1
+            return b"", Verdict.NO_ROUTE
+        return self.framed(route, dst, l3, packet, next_hop, fallback, own), None
+
+    def framed(self, route: RouteEntry, dst: bytes, l3: bytes, packet: Packet | None, next_hop: bytes | None = None,
+               fallback: bytes | None = None, own: bytes | None = None) -> bytes:  # fmt: skip
+        """*l3* as a frame that leaves by *route*."""
+        ethertype, address = (ETH_IPV4, l3[12:16]) if l3[0] >> 4 == 4 else (ETH_IPV6, l3[8:24])
+        to = self.neighbors.mac(next_hop or route.via or dst, fallback)
+        return craft.ethernet(to, self.own_mac(route.vlan, packet, own, address), ethertype, l3, route.vlan)
+
+    def error(self, packet: Packet, kind: int, code: int, mtu: int = 0) -> tuple[bytes, ...]:
+        """The ICMP or ICMPv6 error (*kind*, *code*) about *packet* as frames to its source: one or none (S 4.6, 4.7).
+
+        Made before translation, it quotes the packet as it stands in `packet.l3`.
+        """
+        if not self.device.address or not icmp.may_answer(packet, packet.l2class == HOST):
+            return ()
+        l3 = self._error_v4(packet, kind, code, mtu) if packet.family == 4 else self._error_v6(packet, kind, code, mtu)
+        frame = self.frame(packet.src, l3, packet, fallback=packet.src_mac)[0] if l3 else b""
+        return (frame,) if frame else ()
+
+    def _error_v4(self, packet: Packet, kind: int, code: int, mtu: int) -> bytes:
+        source = next((network.address for network in self.device.address if len(network.address) == 4), None)
+        if source is None:
+            return b""
+        return icmp.error_v4(packet.l3, kind, code, mtu, source, self.ident(b"", packet.src, ICMP))
+
+    def _error_v6(self, packet: Packet, kind: int, code: int, mtu: int) -> bytes:
+        source = packet.dst if self.routes.is_local(packet.dst, packet.vlan) else self.select(packet.src)
+        return icmp.error_v6(packet.l3, kind, code, mtu, source) if source is not None else b""
+
+    def select(self, dst: bytes) -> bytes | None:
+        """The port's address for talking to *dst*: of the same network, else the first of the family (S 4.9)."""
+        family = [network for network in self.device.address if len(network.address) == len(dst)]
+        best = next((network for network in family if dst in network), family[0] if family else None)
+        return best and best.address
