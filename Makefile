@@ -1,0 +1,57 @@
+# Everything runs in .venv, which the first target that needs it makes: Python 3.11 or newer and make are enough.
+
+PYTHON ?= $(firstword $(shell for p in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p; done))
+BIN := .venv/bin
+READY := .venv/.ready
+OUT := out
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: demo test check lint types fmt bench golden recorded samples picture fuzz clean
+
+demo: $(READY)  ## the main job on a sample capture, without any configuration
+	@mkdir -p $(OUT)
+	$(BIN)/lbreplay run samples/web.pcap -o $(OUT)/web.pcap
+
+test: lint types check recorded  ## everything that must hold before a change lands
+
+check: $(READY)
+	$(PYTEST) -q -n 2
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+recorded: $(READY)  ## the recorded cases, as a user would run them
+	$(BIN)/lbreplay test tests/golden -j 2
+
+fmt: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)  ## speed and memory, side by side with other tools
+	$(BIN)/python bench/run.py
+
+golden: $(READY)  ## rewrite the project's own expectations (never the recorded ones); read the diff
+	$(BIN)/lbreplay test tests/cases --update
+
+samples: $(READY)  ## make the captures in samples/ again
+	$(BIN)/python samples/make_samples.py
+
+picture: $(READY)  ## the table in the README
+	$(BIN)/python samples/make_picture.py
+
+fuzz: $(READY)  ## hostile captures and configurations, for FUZZ_SECONDS
+	$(BIN)/python tests/fuzz.py $(or $(FUZZ_SECONDS),60)
+
+clean:
+	rm -rf .venv $(OUT) .mypy_cache .ruff_cache .pytest_cache
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (or say: make PYTHON=/path/to/python)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,21 @@
+"""lbreplay: replay a capture through a simulated layer 4 load balancer, packet for packet like DPVS.
+
+The map, top down; arrows of import point down only:
+
+    cli/        one thin file a command: load, call, show; the only place of click
+    report/     a Result as tables (rich), JSON, CSV
+    lab/        questions asked of replays: golden cases, differences, explanations, checks, capacity, sweeps
+    config/     TOML -> model.Setup, drafts from captures, imports; the only place that judges what a user wrote
+    replay.py   the journey of a burst: read, parse, steer, balance, rewrite, write, count
+    stack/      what stands around the balancer: link layer, IP input, ICMP, routes, neighbours
+    vs/         the balancer: services, connections, schedulers, local ports, forwarding modes, protocols
+    nic/        which worker receives a frame: flow director, RSS
+    wire/       bytes <-> columns: captures, headers, checksums
+    stats.py    Counters and Result: what the columns say, counted once
+    model.py burst.py verdict.py errors.py   the floor everything stands on
+
+A capture is read in bursts; a burst is a table with a row a frame and a numpy column a fact. Stages fill columns. Each
+frame ends with exactly one verdict.
+"""
+
+__version__ = "0.1.0"

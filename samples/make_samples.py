@@ -1,0 +1,121 @@
+"""Make the captures of this folder with scapy; the same bytes every time. `make samples` runs it.
+
+web.pcap: a capture taken at clients: connections over IPv4 and IPv6 to two virtual addresses, DNS over UDP, and a few
+strays that a port sees: ARP, an echo request, an ACK out of nowhere, a frame of an unknown ethertype.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import ARP, Ether
+from scapy.packet import Packet, Raw
+from scapy.utils import PcapWriter
+
+HERE = Path(__file__).parent
+CLIENT, BALANCER = "02:00:00:00:00:02", "02:00:00:00:00:01"
+VIP4, VIP6, DNS = "203.0.113.10", "2001:db8::10", "203.0.113.53"
+START = 1_700_000_000_000_000_000  # ns
+MILLISECOND = 1_000_000
+
+Timed = tuple[int, Packet]
+
+
+def layer(source: str, destination: str) -> Packet:
+    return IPv6(src=source, dst=destination) if ":" in source else IP(src=source, dst=destination)
+
+
+def there(client: str, server: str) -> Packet:
+    return Ether(src=CLIENT, dst=BALANCER) / layer(client, server)
+
+
+def back(client: str, server: str) -> Packet:
+    return Ether(src=BALANCER, dst=CLIENT) / layer(server, client)
+
+
+def conversation(rng: random.Random, at: int, client: str, vip: str, cport: int, vport: int) -> Iterator[Timed]:
+    """A whole TCP connection: handshake, requests with their answers, and an end."""
+    seq, ack = rng.getrandbits(32), rng.getrandbits(32)
+
+    def segment(from_client: bool, flags: str, size: int = 0, **more: object) -> Timed:
+        nonlocal seq, ack, at
+        at += rng.randrange(1, 20) * MILLISECOND
+        base, ports, numbers = (
+            (there(client, vip), (cport, vport), (seq, ack))
+            if from_client
+            else (back(client, vip), (vport, cport), (ack, seq))
+        )
+        tcp = TCP(
+            sport=ports[0], dport=ports[1], seq=numbers[0], ack=numbers[1] if "A" in flags else 0, flags=flags, **more
+        )
+        step = size + ("S" in flags) + ("F" in flags)
+        seq, ack = ((seq + step) % 2**32, ack) if from_client else (seq, (ack + step) % 2**32)
+        return at, base / tcp / Raw(bytes(32 + i % 95 for i in range(size)))
+
+    options = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (rng.getrandbits(31), 0)), ("NOP", None), ("WScale", 7)]
+    yield segment(True, "S", window=64240, options=options)
+    yield segment(False, "SA", window=65160, options=[("MSS", 1460), ("SAckOK", b""), ("NOP", None), ("WScale", 7)])
+    yield segment(True, "A")
+    for _ in range(rng.randrange(1, 4)):
+        yield segment(True, "PA", rng.randrange(60, 500))
+        for _ in range(rng.randrange(1, 4)):
+            yield segment(False, "PA", rng.randrange(100, 1400))
+        yield segment(True, "A")
+    if rng.random() < 0.1:
+        yield segment(True, "RA")
+        return
+    yield segment(True, "FA")
+    yield segment(False, "FA")
+    yield segment(True, "A")
+
+
+def question(rng: random.Random, at: int, client: str, cport: int) -> Iterator[Timed]:
+    """A datagram and its answer."""
+    payload = bytes(rng.randrange(256) for _ in range(28))
+    yield at, there(client, DNS) / UDP(sport=cport, dport=53) / Raw(payload)
+    yield at + 3 * MILLISECOND, back(client, DNS) / UDP(sport=53, dport=cport) / Raw(payload + payload)
+
+
+def strays() -> Iterator[Timed]:
+    """What a port sees besides."""
+    yield (
+        5 * MILLISECOND,
+        Ether(src=CLIENT, dst="ff:ff:ff:ff:ff:ff") / ARP(op=1, hwsrc=CLIENT, psrc="203.0.113.1", pdst=VIP4),
+    )
+    yield 90 * MILLISECOND, there("198.51.100.77", VIP4) / ICMP(type=8, id=7, seq=1) / Raw(b"are you there?")
+    yield 250 * MILLISECOND, there("198.51.100.78", VIP4) / TCP(sport=4711, dport=80, flags="A", seq=1, ack=1)
+    yield 400 * MILLISECOND, Ether(src=CLIENT, dst=BALANCER, type=0x88B5) / Raw(bytes(46))
+
+
+def web() -> list[Timed]:
+    rng = random.Random(2)
+    frames = list(strays())
+    for number in range(90):
+        at = rng.randrange(1500) * MILLISECOND
+        v6 = number % 4 == 3
+        client = f"2001:db8:1::{number % 20 + 1:x}" if v6 else f"198.51.100.{number % 60 + 1}"
+        vport = 443 if v6 or number % 3 == 0 else 80
+        frames += conversation(rng, at, client, VIP6 if v6 else VIP4, rng.randrange(32768, 61000), vport)
+    for number in range(40):
+        frames += question(
+            rng, rng.randrange(1500) * MILLISECOND, f"198.51.100.{number % 60 + 1}", rng.randrange(32768, 61000)
+        )
+    return sorted(frames, key=lambda timed: timed[0])
+
+
+def write(path: Path, frames: list[Timed]) -> None:
+    with PcapWriter(str(path), linktype=1, nano=False) as writer:
+        writer.write_header(Ether())
+        for at, packet in frames:
+            raw = bytes(packet)
+            writer.write_packet(
+                raw, sec=(START + at) // 10**9, usec=(START + at) % 10**9 // 1000, caplen=len(raw), wirelen=len(raw)
+            )
+
+
+if __name__ == "__main__":
+    write(HERE / "web.pcap", web())
