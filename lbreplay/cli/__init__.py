@@ -1,0 +1,166 @@
+"""The command line: a table of commands, loaded when named, and the one place where errors become lines and exit codes.
+
+Exit status (interface 1): 0 done; 1 ran and found a difference or a failed check; 2 wrong usage, unreadable capture,
+refused configuration; 3 an error of lbreplay itself; 130 interrupted. `lbreplay --help` imports no command: its
+sentences stand in COMMANDS.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from lbreplay import __version__
+from lbreplay.errors import LbreplayError
+
+REPORT_TO = "https://github.com/lbreplay/lbreplay/issues"
+
+# name: (module, function, sentence). A command whose module is not there yet is not listed.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "run": ("run", "run", "Replay a capture, write what the balancer transmits, print the per-core table."),
+    "explain": ("explain", "explain", "Tell the whole story of one frame: steering, lookup, state, rewrite, and why."),
+    "check": ("check", "check", "Replay and judge properties; show the first counter-example."),
+    "doctor": ("doctor", "doctor", "Judge a configuration without a capture: masks, filters, ports, the NIC."),
+    "capacity": ("capacity", "capacity", "Say how many connections fit, per local address, worker, real server."),
+    "sweep": ("sweep", "sweep", "Replay the same capture under many settings, one row each."),
+    "diff": ("diff", "diff", "Compare two captures, or one capture under two configurations."),
+    "test": ("test", "test", "Run golden cases."),
+    "new-case": ("new_case", "new_case", "Make a golden case from a capture."),
+    "init": ("init", "init", "Draft a configuration from a capture and print it."),
+    "import": ("import_", "import_", "Turn dpvs.conf and ipvsadm/dpip text into a configuration and print it."),
+    "export": ("export", "export", "Write a configuration as dpvs.conf, ipvsadm and dpip commands."),
+    "schema": ("schema", "schema", "Print the JSON Schema of the configuration or of an output."),
+    "keys": ("keys", "keys", "List RSS keys and what they do, or search for one."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when the command is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name, (module, _, _) in COMMANDS.items() if _exists(module)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS or not _exists(COMMANDS[cmd_name][0]):
+            return None
+        module, function, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f"lbreplay.cli.{module}"), function)
+        if not any(p.name == "debug" for p in command.params):
+            command.params.append(_debug_option())
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][2]) for name in self.list_commands(ctx)])
+
+
+def _exists(module: str) -> bool:
+    return importlib.util.find_spec(f"lbreplay.cli.{module}") is not None
+
+
+_debug = False
+
+
+def _debug_option() -> click.Option:
+    def remember(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+        global _debug
+        _debug = _debug or value
+
+    return click.Option(
+        ["--debug"], is_flag=True, expose_value=False, callback=remember, help="Show the traceback of an error."
+    )
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lbreplay", message="%(prog)s %(version)s")
+def lbreplay() -> None:
+    """Replay a capture through a simulated layer 4 load balancer, packet for packet like DPVS."""
+
+
+lbreplay.params.append(_debug_option())
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the status of interface 1; *arguments* default to those of the process."""
+    sys.exit(status(arguments))
+
+
+def status(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status instead of leaving."""
+    global _debug
+    _debug = False
+    try:
+        _terminate_like_interrupt()
+        _invoke(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+        return 0
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except LbreplayError as error:
+        return _say(str(error), error.exit_code)
+    except click.UsageError as error:
+        return _usage(error)
+    except click.ClickException as error:
+        return _say(error.format_message(), error.exit_code)
+    except BrokenPipeError:
+        return _hang_up()
+    except (KeyboardInterrupt, click.Abort):
+        return _say("interrupted", 130)
+    except OSError as error:
+        return _say(f"{error.filename or 'lbreplay'}: {error.strerror or error}", 2)
+    except Exception as error:
+        return _say(f"lbreplay: an error of its own: {_one_line(error)}; please report it: {REPORT_TO}", 3)
+
+
+def _invoke(arguments: list[str]) -> None:
+    """Run the command; click's own main() would answer interruptions and closed pipes in its own words."""
+    if "_LBREPLAY_COMPLETE" in os.environ:
+        lbreplay.main(arguments, prog_name="lbreplay")  # a shell asks for completions
+    with lbreplay.make_context("lbreplay", arguments) as context:
+        lbreplay.invoke(context)
+
+
+def _say(line: str, code: int) -> int:
+    """Show *line* on standard error, before it the traceback where --debug asks for it; return *code*."""
+    if _debug and code != 130:
+        import traceback
+
+        traceback.print_exc()
+    print(line, file=sys.stderr)
+    return code
+
+
+def _usage(error: click.UsageError) -> int:
+    """Wrong usage in one line; a bare command shows its help."""
+    if error.ctx is not None and isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return error.exit_code
+    path = error.ctx.command_path if error.ctx is not None else "lbreplay"
+    message = error.format_message().replace("\n", " ").rstrip(".")
+    return _say(f"{path}: {message}; {path} --help shows what is right", error.exit_code)
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
+
+
+def _hang_up() -> int:
+    """Whoever read our output has enough: leave without a word, and without Python's when it flushes at exit."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 1)
+    return 130
+
+
+def _terminate_like_interrupt() -> None:
+    """SIGTERM ends a run as Ctrl-C does: temporary files are removed, exit 130. Only the main thread may say so."""
+    try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    except ValueError:
+        pass

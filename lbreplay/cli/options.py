@@ -1,0 +1,126 @@
+"""The options that mean the same in every command (interface 1), each a decorator, and what they lead to.
+
+    @click.command()
+    @options.capture
+    @options.settings          # -c --set --view --seed --burst
+    @options.output_format     # --format
+    @options.quiet             # -q --no-progress --color
+    def command(capture, config, assignments, view, seed, burst, output_format, quiet, progress, color): ...
+
+`setup(capture, config, assignments, view, seed, burst)` turns the second group into a `model.Setup`.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from lbreplay.model import Setup
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+capture = click.argument("capture", metavar="IN", type=click.Path(allow_dash=True))
+
+config = click.option(
+    "-c", "--config", metavar="FILE", type=click.Path(), help="Configuration (TOML). Default: drafted from IN."
+)
+assignments = click.option(
+    "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Override one setting; VALUE in TOML. Repeatable."
+)
+view = click.option(
+    "--view",
+    type=click.Choice(["client", "lb", "rx"]),
+    default="client",
+    show_default=True,
+    help="Where the capture was taken: at clients, at the balancer's port, or only what the port receives.",
+)
+seed = click.option("--seed", type=int, metavar="N", help="Of all chance in the model; the same as --set seed=N.")
+burst = click.option(
+    "--burst",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=4096,
+    show_default=True,
+    help="Frames handled at once; never changes a result.",
+)
+output = click.option(
+    "-o",
+    "--output",
+    metavar="OUT",
+    type=click.Path(allow_dash=True),
+    help="Where to write: .pcap or .pcapng, with .gz, .zst or .xz behind it compressed; - = standard output.",
+)
+output_format = click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="Of what is printed.",
+)
+
+
+def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """One decorator of several, shown by --help in the order given."""
+    return lambda function: functools.reduce(lambda f, decorate: decorate(f), reversed(decorators), function)
+
+
+settings = _together(config, assignments, view, seed, burst)
+quiet = _together(
+    click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors."),
+    click.option("--no-progress", "progress", flag_value=False, default=True, help="No progress bar."),
+    click.option(
+        "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="NO_COLOR is honoured."
+    ),
+)
+
+
+def setup(
+    capture: str | None, config: str | None, assignments: tuple[str, ...], view: str, seed: int | None, burst: int
+) -> Setup:
+    """The setup that the options ask for; without *config* it is drafted from *capture*, a path that can be read twice.
+
+    Raises ConfigError (exit 2), and CaptureError where drafting cannot read the capture.
+    """
+    from lbreplay.config.load import load
+
+    if seed is not None:
+        assignments = (*assignments, f"seed={seed}")
+    if config is not None or capture is None:
+        return load(config, assignments, view=view, burst_size=burst)
+    from lbreplay.config.draft import draft
+
+    return load(None, assignments, view=view, burst_size=burst, text=draft(capture))
+
+
+def note_draft(setup: Setup, quiet: bool) -> None:
+    """Say in one line on standard error that the configuration was drafted."""
+    if setup.drafted and not quiet:
+        reals = sum(len(s.reals) for s in setup.services)
+        click.echo(
+            f"no configuration given: drafted {len(setup.services)} services with {reals} real servers from the "
+            "capture (lbreplay init shows it)",
+            err=True,
+        )
+
+
+@contextmanager
+def readable_twice(capture: str, needed: bool = True) -> Iterator[str]:
+    """The path of *capture*; standard input is kept in a temporary file where it is *needed* twice."""
+    if capture != "-" or not needed:
+        yield capture
+        return
+    with tempfile.TemporaryDirectory(prefix="lbreplay-") as folder:
+        path = os.path.join(folder, "stdin")
+        with open(path, "wb") as kept:
+            while chunk := sys.stdin.buffer.read(1 << 20):
+                kept.write(chunk)
+        yield path

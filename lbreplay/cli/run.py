@@ -1,0 +1,104 @@
+"""`lbreplay run`: the main job (interface 1). Load, replay, show."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from lbreplay.cli import options
+from lbreplay.errors import CaptureError
+
+if TYPE_CHECKING:
+    from lbreplay.stats import Result
+
+
+def _help_verdicts(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        from lbreplay.report.document import verdicts
+
+        click.echo(verdicts(), nl=False)
+        ctx.exit()
+
+
+@click.command()
+@options.capture
+@options.output
+@options.settings
+@options.output_format
+@click.option("--stats", metavar="FILE", type=click.Path(), help="The statistics as JSON into FILE.")
+@click.option("--trace", metavar="FILE", type=click.Path(), help="One JSON object a line for every frame into FILE.")
+@click.option(
+    "--also",
+    multiple=True,
+    type=click.Choice(["received", "dropped"]),
+    help="received: also write the received frames to OUT. dropped: keep dropped frames in --drops FILE.",
+)
+@click.option("--drops", metavar="FILE", type=click.Path(), help="Where --also dropped writes.")
+@options.quiet
+@click.option(
+    "--help-verdicts",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_help_verdicts,
+    help="List every verdict with its sentence.",
+)
+def run(
+    capture: str,
+    output: str | None,
+    config: str | None,
+    assignments: tuple[str, ...],
+    view: str,
+    seed: int | None,
+    burst: int,
+    output_format: str,
+    stats: str | None,
+    trace: str | None,
+    also: tuple[str, ...],
+    drops: str | None,
+    quiet: bool,
+    progress: bool,
+    color: str,
+) -> None:
+    """Replay IN through the balancer and write what its port transmits to OUT."""
+    if ("dropped" in also) != (drops is not None):
+        raise click.UsageError("--also dropped and --drops FILE go together")
+
+    from lbreplay.replay import replay
+    from lbreplay.report.progress import Progress
+
+    with options.readable_twice(capture, needed=config is None) as path:
+        setup = options.setup(path, config, assignments, view, seed, burst)
+        options.note_draft(setup, quiet)
+        with Progress(enabled=progress and not quiet) as bar:
+            result = replay(setup, path, output, trace=trace, also=set(also), drops=drops, progress=bar.show)
+    if not result.totals["frames"]:
+        raise CaptureError(f"{capture}: no packet in it")
+    if stats is not None:
+        _write_stats(stats, result)
+    if not quiet:
+        _show(result, output_format, color, to_stderr=output == "-")
+
+
+def _write_stats(path: str, result: Result) -> None:
+    from lbreplay.report.document import as_json
+
+    with click.open_file(path, "w", encoding="utf-8", atomic=path != "-") as file:
+        file.write(as_json(result))
+
+
+def _show(result: Result, output_format: str, color: str, to_stderr: bool) -> None:
+    """Print *result* on standard output, or on standard error where that carries the capture."""
+    from lbreplay.report import document, tables
+
+    for warning in result.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    file = sys.stderr if to_stderr else sys.stdout
+    if output_format == "json":
+        file.write(document.as_json(result))
+    elif output_format == "csv":
+        file.write(document.as_csv(result))
+    else:
+        tables.show(result, tables.console(file, color))

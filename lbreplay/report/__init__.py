@@ -1,0 +1,1 @@
+"""How results are shown: tables for people (rich), documents for programs (JSON, CSV)."""

@@ -1,0 +1,56 @@
+"""A Result for programs: JSON (interface 5), CSV with a line a worker, and the list of verdicts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from lbreplay.stats import Result
+from lbreplay.verdict import ENTRIES, NAMES, REASONS
+
+
+def as_json(result: Result) -> str:
+    """The statistics document, two spaces deep, with a newline at its end."""
+    return json.dumps(result.document(), indent=2, ensure_ascii=False) + "\n"
+
+
+def as_csv(result: Result) -> str:
+    """A line a worker and one of totals, nested names joined by dots (`steered.rss`); queues are joined by blanks."""
+    rows = [_flat(worker) for worker in result.workers]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    if rows:
+        writer.writerow(_total(rows))
+    return text.getvalue()
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for name, value in table.items():
+        if name == "verdicts":
+            continue
+        if isinstance(value, dict):
+            row |= _flat(value, f"{prefix}{name}.")
+        else:
+            row[prefix + name] = " ".join(map(str, value)) if isinstance(value, list) else value
+    return row
+
+
+def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    names = {"worker": "total", "cpu_id": "", "queues": ""}
+    return {name: names.get(name, sum(row[name] for row in rows) if name not in names else "") for name in rows[0]}
+
+
+def verdicts() -> str:
+    """Every verdict with its fate, its section and its sentence, a line each, then the reasons that are never final."""
+    width = max(map(len, NAMES))
+    lines = [
+        f"{n:{width}}  {e.fate.label:11}  {e.section:12} {e.sentence}" for n, e in zip(NAMES, ENTRIES, strict=True)
+    ]
+    lines += ["", "Reasons in the trace, never final:"]
+    lines += [f"{name:{width}}  {sentence}" for name, sentence in REASONS.items()]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,228 @@
+"""What was counted: `Counters` reads the columns of each burst once, `Result` is what a replay returns.
+
+Interface 4 and 5. Verdicts, fates, lookups and received frames count on the worker that received the frame, transmitted
+ones on the worker that sends them. Whatever is a state of the engine rather than a fact about frames (live connections,
+free ports, the counters of services and real servers) comes in at the end as *gauges*, plain dicts of interface 5:
+
+    workers   by rank, a dict each: "conns" {"created", "expired", "active", "peak"}, "sa_pool" {"used", "free", "miss"}
+    services  the finished entries of interface 5: "service", "scheduler", ..., "reals", "laddrs"
+    warnings  sentences
+
+Each of them may be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lbreplay import __version__
+from lbreplay.burst import Made
+from lbreplay.model import Setup, Worker
+from lbreplay.verdict import ENTRIES, NAMES, Fate
+
+SCHEMA = 1
+STEERED = ("default", "rss", "flow_director")  # the codes of column `by`
+LOOKUP = ("none", "in", "out", "miss")  # the codes of column `lookup`
+CODES = 256  # verdicts fit a byte
+
+Numbers = NDArray[np.int64]
+Table = dict[str, Any]  # a part of the statistics document
+
+_FATE = np.array([entry.fate for entry in ENTRIES])
+
+
+class Counted(Protocol):
+    """The columns of a burst that are counted. Worker columns hold indices into `setup.workers`, -1: ignored."""
+
+    length: NDArray[Any]
+    verdict: NDArray[Any]
+    worker_index: NDArray[Any]
+    by: NDArray[Any]
+    lookup: NDArray[Any]
+    wrong_worker: NDArray[Any]
+    redirected: NDArray[Any]  # rank of the worker it was handed to, -1: none
+    owner: NDArray[Any]  # rank that handled, and sends, the row
+    leaving: NDArray[Any]
+    made: list[Made]
+
+
+class Counters:
+    """Counts bursts. Every array has a row a worker of `setup.workers`, and one more for frames without a worker."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        rows = len(setup.workers) + 1
+        self.verdict = np.zeros((rows, CODES), np.int64)
+        self.steered = np.zeros((rows, len(STEERED)), np.int64)
+        self.lookup = np.zeros((rows, len(LOOKUP)), np.int64)
+        self.ibytes = np.zeros(rows, np.int64)
+        self.opackets = np.zeros(rows, np.int64)
+        self.obytes = np.zeros(rows, np.int64)
+        self.wrong_worker = np.zeros(rows, np.int64)
+        self.redirected_in = np.zeros(rows, np.int64)
+        self.redirected_out = np.zeros(rows, np.int64)
+        self.generated = np.zeros(rows, np.int64)
+        self._index = {w.rank: i for i, w in enumerate(setup.workers) if w.rank >= 0}
+        self._of_rank = np.array(
+            [self._index.get(rank, rows - 1) for rank in range(max(self._index, default=-1) + 1)] + [rows - 1]
+        )
+
+    def add(self, burst: Counted) -> None:
+        """Count the rows of *burst* and the frames it made."""
+        worker = np.where(burst.worker_index < 0, len(self.setup.workers), burst.worker_index).astype(np.int64)
+        self._cross(self.verdict, worker, burst.verdict)
+        self._cross(self.steered, worker, burst.by)
+        self._cross(self.lookup, worker, burst.lookup)
+        self.ibytes += self._sum(worker, burst.length)
+        self.wrong_worker += self._sum(worker[burst.wrong_worker])
+        self._add_redirected(worker, burst.redirected)
+        self._add_written(burst)
+
+    def made(self, made: Sequence[Made]) -> None:
+        """Count frames that leave without a row of a burst (timers fired at the end of one)."""
+        for frame in made:
+            worker = self._index.get(frame.worker, len(self.setup.workers))
+            self.opackets[worker] += 1
+            self.obytes[worker] += frame.length
+            self.generated[worker] += frame.own
+
+    def _add_redirected(self, worker: Numbers, redirected: NDArray[Any]) -> None:
+        moved = redirected >= 0
+        if moved.any():
+            self.redirected_out += self._sum(worker[moved])
+            self.redirected_in += self._sum(self._of_rank[redirected[moved]])
+
+    def _add_written(self, burst: Counted) -> None:
+        owner = self._of_rank[burst.owner[burst.leaving]]
+        self.opackets += self._sum(owner)
+        self.obytes += self._sum(owner, burst.length[burst.leaving])
+        self.made(burst.made)
+
+    def _cross(self, table: Numbers, worker: Numbers, code: NDArray[Any]) -> None:
+        """Count the pairs (worker, code) into *table*."""
+        width = table.shape[1]
+        table += np.bincount(worker * width + code, minlength=table.size).reshape(table.shape)
+
+    def _sum(self, worker: Numbers, weights: NDArray[Any] | None = None) -> Numbers:
+        """By worker: how many, or the exact integer sum of *weights* (below 2**53, where floats are exact)."""
+        return np.bincount(worker, weights, minlength=len(self.setup.workers) + 1).astype(np.int64)
+
+    def result(self, gauges: Mapping[str, Any], capture: Mapping[str, Any]) -> Result:
+        """The statistics; *gauges* as in the head comment, *capture* the table of interface 5."""
+        assert not self.verdict[:, len(NAMES) :].any(), "a frame ended without a verdict"
+        by_rank = gauges.get("workers", ())
+        workers = [self._worker(i, w, by_rank) for i, w in enumerate(self.setup.workers)]
+        return Result(
+            capture=dict(capture),
+            setup=_setup_table(self.setup),
+            totals=self._totals(),
+            workers=workers,
+            services=list(gauges.get("services", ())),
+            warnings=list(gauges.get("warnings", ())),
+        )
+
+    def _totals(self) -> Table:
+        verdicts = self.verdict.sum(0)[: len(NAMES)]
+        fates = {fate.label: int(verdicts[fate == _FATE].sum()) for fate in Fate}
+        frames = int(verdicts.sum())
+        return {
+            "frames": frames,
+            "received": frames - fates["ignored"],
+            **{name: fates[name] for name in ("transmitted", "to_kernel", "dropped", "held", "consumed", "ignored")},
+            "generated": int(self.generated.sum()),
+            "written": int(self.opackets.sum()),
+            "verdicts": _named(verdicts),
+        }
+
+    def _worker(self, index: int, worker: Worker, by_rank: Sequence[Mapping[str, Any]]) -> Table:
+        verdicts = self.verdict[index, : len(NAMES)]
+        gauge = by_rank[worker.rank] if 0 <= worker.rank < len(by_rank) else {}
+        steered, lookup = self.steered[index].tolist(), self.lookup[index].tolist()
+        return {
+            "worker": worker.rank if worker.rank >= 0 else None,
+            "cpu_id": worker.cpu_id,
+            "queues": list(worker.queues),
+            "ipackets": int(verdicts.sum()),
+            "ibytes": int(self.ibytes[index]),
+            "opackets": int(self.opackets[index]),
+            "obytes": int(self.obytes[index]),
+            "steered": {"flow_director": steered[2], "rss": steered[1], "default": steered[0]},
+            "lookup": dict(zip(LOOKUP[1:], lookup[1:], strict=True)),
+            "wrong_worker": int(self.wrong_worker[index]),
+            "conns": dict(gauge.get("conns", dict.fromkeys(("created", "expired", "active", "peak"), 0))),
+            "sa_pool": dict(gauge.get("sa_pool", dict.fromkeys(("used", "free", "miss"), 0))),
+            "redirected": {"in": int(self.redirected_in[index]), "out": int(self.redirected_out[index])},
+            "generated": int(self.generated[index]),
+            "to_kernel": int(verdicts[_FATE == Fate.TO_KERNEL].sum()),
+            "dropped": int(verdicts[_FATE == Fate.DROPPED].sum()),
+            "verdicts": _named(verdicts),
+        }
+
+
+@dataclass
+class Result:
+    """What a replay counted, as the tables of interface 5, and the warnings it has to say."""
+
+    capture: Table
+    setup: Table
+    totals: Table
+    workers: list[Table]
+    services: list[Table]
+    warnings: list[str] = field(default_factory=list)
+
+    def document(self) -> Table:
+        """The statistics document of interface 5, ready for `json.dumps`."""
+        return {
+            "schema": SCHEMA,
+            "tool": f"lbreplay {__version__}",
+            "capture": self.capture,
+            "setup": self.setup,
+            "totals": self.totals,
+            "workers": self.workers,
+            "services": self.services,
+        }
+
+
+def find(tree: Any, path: str) -> Any:
+    """What stands at *path* of a statistics document; entries of lists go by `service`, `address` or `worker`.
+
+    Names may hold dots: the longest that fits is taken (interface 7). Raises KeyError with the part that is not there.
+    """
+    while path:
+        if isinstance(tree, list):
+            tree = {_name(entry): entry for entry in tree}
+        if not isinstance(tree, dict):
+            raise KeyError(path)
+        fits = [key for key in tree if path == key or path.startswith(f"{key}.")]
+        if not fits:
+            raise KeyError(path)
+        name = max(fits, key=len)
+        tree, path = tree[name], path[len(name) + 1 :]
+    return tree
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    return str(next((entry[key] for key in ("service", "address", "worker") if key in entry), None))
+
+
+def _named(verdicts: Numbers) -> dict[str, int]:
+    return {NAMES[code]: int(verdicts[code]) for code in np.flatnonzero(verdicts)}
+
+
+def _setup_table(setup: Setup) -> Table:
+    rss = setup.device.rss
+    mask = setup.flow_director.dst_port_mask
+    return {
+        "workers": len(setup.forwarding_workers),
+        "driver": setup.device.driver,
+        "rss": "all" if rss == {"ip", "tcp", "udp"} else "|".join(sorted(rss)) or "off",
+        "strategy": setup.flow_director.strategy,
+        "dst_port_mask": setup.port_mask if mask is None else mask,
+        "seed": setup.seed,
+        "view": setup.view,
+    }

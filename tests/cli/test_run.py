@@ -1,0 +1,112 @@
+"""`lbreplay run` loads, replays and shows; what it does with its options, with a stand-in for the engine."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from made_result import result, setup
+
+from lbreplay.cli import options, status
+from lbreplay.stats import Result
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the stand-in was called with."""
+    calls: dict[str, Any] = {"result": result()}
+
+    def replay(asked: object, in_path: str, out_path: str | None, **more: Any) -> Result:
+        calls.update(setup=asked, in_path=in_path, out_path=out_path, content=Path(in_path).read_bytes(), **more)
+        made: Result = calls["result"]
+        return made
+
+    def load(*arguments: Any) -> object:
+        calls["load"] = arguments
+        return setup()
+
+    module = ModuleType("lbreplay.replay")
+    module.replay = replay  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "lbreplay.replay", module)
+    monkeypatch.setattr(options, "setup", load)
+    return calls
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> str:
+    (tmp_path / "in.pcap").write_bytes(b"a capture")
+    return str(tmp_path / "in.pcap")
+
+
+def test_the_table_is_printed(called: dict[str, Any], capture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["run", capture, "-o", "out.pcap", "--view", "lb", "--seed", "7", "--set", "workers=2"]) == 0
+    shown = capsys.readouterr()
+    assert "6 frames = 3 transmitted" in shown.out and shown.err == "warning: --view lb may be meant\n"
+    assert called["load"] == (capture, None, ("workers=2",), "lb", 7, 4096)
+    assert (called["in_path"], called["out_path"]) == (capture, "out.pcap")
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_other_formats(called: dict[str, Any], capture: str, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    assert status(["run", capture, "--format", kind]) == 0
+    text = capsys.readouterr().out
+    assert json.loads(text)["schema"] == 1 if kind == "json" else text.startswith("worker,cpu_id")
+
+
+def test_quiet_prints_nothing(called: dict[str, Any], capture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["run", capture, "-q"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_table_makes_room_for_a_capture_on_standard_output(
+    called: dict[str, Any], capture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(["run", capture, "-o", "-"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "" and "6 frames" in shown.err
+
+
+def test_statistics_go_to_a_file(called: dict[str, Any], capture: str, tmp_path: Path) -> None:
+    assert status(["run", capture, "-q", "--stats", str(tmp_path / "stats.json")]) == 0
+    assert json.loads((tmp_path / "stats.json").read_text())["totals"]["frames"] == 6
+
+
+def test_standard_input_is_kept_while_a_configuration_is_drafted(
+    called: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"from a pipe")))
+    assert status(["run", "-", "-q"]) == 0
+    assert called["content"] == b"from a pipe" and not Path(called["in_path"]).exists()
+
+
+def test_a_capture_without_a_packet_is_no_success(
+    called: dict[str, Any], capture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    called["result"].totals["frames"] = 0
+    assert status(["run", capture]) == 2
+    assert capsys.readouterr().err == f"{capture}: no packet in it\n"
+
+
+@pytest.mark.parametrize("given", [["--also", "dropped"], ["--drops", "x.pcap"]])
+def test_dropped_frames_need_a_place(
+    called: dict[str, Any], capture: str, capsys: pytest.CaptureFixture[str], given: list[str]
+) -> None:
+    assert status(["run", capture, *given]) == 2
+    assert "--also dropped and --drops FILE go together" in capsys.readouterr().err
+
+
+def test_what_is_kept_besides(called: dict[str, Any], capture: str) -> None:
+    assert (
+        status(["run", capture, "-q", "--also", "received", "--also", "dropped", "--drops", "d", "--trace", "t"]) == 0
+    )
+    assert called["also"] == {"received", "dropped"} and (called["drops"], called["trace"]) == ("d", "t")
+
+
+def test_help_verdicts_needs_no_capture(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["run", "--help-verdicts"]) == 0
+    assert "forwarded_fast" in capsys.readouterr().out

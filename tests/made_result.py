@@ -1,0 +1,79 @@
+"""A small result and the columns it is counted from, for tests of what is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lbreplay.burst import Made
+from lbreplay.model import Setup, Worker
+from lbreplay.stats import Counters, Result
+from lbreplay.verdict import Verdict
+
+CAPTURE = {"path": "in.pcap", "format": "pcap", "linktype": 1, "frames": 6, "bytes": 600, "first_ns": 1, "last_ns": 9}
+
+
+@dataclass
+class Columns:
+    """What `Counters.add` reads of a burst."""
+
+    verdict: Any
+    worker_index: Any
+    length: Any
+    by: Any
+    lookup: Any
+    wrong_worker: Any
+    redirected: Any
+    owner: Any
+    leaving: Any
+    made: list[Made] = field(default_factory=list)
+
+
+def setup(workers: int = 2, kni: bool = False) -> Setup:
+    """Forwarding workers, and after them a KNI worker."""
+    lcores = [Worker(rank, rank + 1, (rank,)) for rank in range(workers)]
+    return Setup(workers=(*lcores, Worker(-1, 9, (workers,), "kni")) if kni else tuple(lcores))
+
+
+def columns(rows: list[dict[str, Any]], made: list[Made] | None = None) -> Columns:
+    """Columns of rows as dicts; what a row leaves out: forwarded fast by worker 0, by RSS, a hit from the client."""
+    plain = {"verdict": Verdict.FORWARDED_FAST, "worker_index": 0, "length": 100, "by": 1, "lookup": 1}
+    plain |= {"wrong_worker": False, "redirected": -1, "owner": 0, "leaving": False}
+    kinds = {"verdict": np.uint8, "by": np.uint8, "lookup": np.uint8, "wrong_worker": np.bool_, "leaving": np.bool_}
+    full = [plain | row for row in rows]
+    return Columns(
+        **{n: np.array([row[n] for row in full], kinds.get(n, np.int64)) for n in plain},
+        made=made or [],
+    )
+
+
+def result() -> Result:
+    """Six frames on two workers: three forwarded, one to the kernel, one dropped, one ignored."""
+    counters = Counters(setup())
+    counters.add(
+        columns(
+            [
+                {"leaving": True},
+                {"leaving": True, "lookup": 2, "worker_index": 1, "owner": 1, "by": 2},
+                {"verdict": Verdict.FORWARDED_SLOW, "lookup": 3},
+                {"verdict": Verdict.LOCAL_TO_KERNEL, "worker_index": 1, "lookup": 3, "wrong_worker": True},
+                {"verdict": Verdict.LADDR_PORT_EXHAUSTED, "worker_index": 1, "lookup": 3},
+                {"verdict": Verdict.REPLY_WITHOUT_CONN, "worker_index": -1, "lookup": 0, "by": 0, "owner": -1},
+            ],
+            [Made(2, 5, bytes(108), 108, 3, 0, False), Made(3, 6, bytes(54), 54, 0, 1, True)],
+        )
+    )
+    gauges = {
+        "workers": [
+            {
+                "conns": {"created": 2, "expired": 1, "active": 1, "peak": 2},
+                "sa_pool": {"used": 1, "free": 9, "miss": rank},
+            }
+            for rank in range(2)
+        ],
+        "services": [{"service": "web", "conns": 2, "reals": [{"address": "10.0.0.1:80", "conns": 2}]}],
+        "warnings": ["--view lb may be meant"],
+    }
+    return counters.result(gauges, CAPTURE)

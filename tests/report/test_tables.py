@@ -1,0 +1,102 @@
+"""The tables are readable at 100 columns, say why frames were lost, and end in a line that adds up."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from made_result import columns, result, setup
+from rich.console import Console
+
+from lbreplay.report import tables
+from lbreplay.stats import Counters, Result
+
+
+def shown(what: Result, color: str = "never") -> str:
+    out = io.StringIO()
+    tables.show(what, tables.console(out, color))
+    return out.getvalue()
+
+
+def test_every_fact_of_a_worker_stands_in_its_row() -> None:
+    lines = shown(result()).splitlines()
+    first = [line.split() for line in lines if line.lstrip().startswith("1 ")]
+    assert first[0] == ["1", "2", "1", "3", "60.0", "%", "300", "B", "1", "2"]
+    assert first[1] == ["1", "0", "1", "2", "1", "2", "1", "1", "2"]
+    assert first[2] == ["1", "1", "9", "1", "2", "1", "1"]
+
+
+def test_a_row_of_totals_stands_below_the_workers() -> None:
+    lines = [line.split() for line in shown(result()).splitlines() if line.lstrip().startswith("all")]
+    assert lines[0] == ["all", "5", "100", "%", "500", "B", "1", "4"]
+    assert lines[1] == ["all", "1", "1", "3", "1", "4", "2", "2", "4"]
+
+
+def test_the_last_line_adds_up() -> None:
+    last = shown(result()).splitlines()[-1]
+    assert last == (
+        "6 frames = 3 transmitted + 1 to kernel + 1 dropped + 1 ignored; "
+        "4 packets written, 1 of them the balancer's own"
+    )
+
+
+def test_reasons_name_the_verdict_and_its_sentence() -> None:
+    text = shown(result())
+    assert "dropped         1  laddr_port_exhausted  No local port is left" in text
+    assert "to kernel         1  local_to_kernel" in text
+    assert "forwarded_fast" not in text
+
+
+@pytest.mark.parametrize("workers", [1, 16, 64])
+def test_tables_fit_a_hundred_columns_even_with_large_numbers(workers: int) -> None:
+    counters = Counters(setup(workers))
+    counters.add(columns([{"worker_index": i % workers, "redirected": 0, "by": i % 3} for i in range(200)]))
+    made = counters.result({}, {})
+    for worker in made.workers:
+        worker["ipackets"], worker["ibytes"], worker["opackets"] = 1_234_567, 987_654_321, 1_234_567
+        worker["steered"] = {"flow_director": 654_321, "rss": 654_321, "default": 12_345}
+        worker["lookup"] = {"in": 654_321, "out": 654_321, "miss": 12_345}
+        worker["conns"] = {"created": 43_210, "expired": 43_210, "active": 4_321, "peak": 4_321}
+        worker["sa_pool"] = {"used": 4_321, "free": 16_127, "miss": 123}
+    text = shown(made)
+    assert max(map(len, text.splitlines()[:-1])) <= 100
+    assert "1,234,567" in text and "…" not in text
+
+
+def test_columns_that_never_happened_are_left_out() -> None:
+    assert "redirected" not in shown(result()) and "default" not in shown(result())
+
+
+def test_color_is_a_matter_of_choice() -> None:
+    assert "\x1b[" not in shown(result())
+    assert "\x1b[" in shown(result(), "always")
+
+
+def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert tables.console(io.StringIO(), "auto").no_color
+
+
+def test_an_empty_result_is_shown_without_dividing_by_zero() -> None:
+    assert "0 frames" in shown(Counters(setup()).result({}, {}))
+
+
+def test_the_picture_is_svg() -> None:
+    assert tables.svg(result(), "lbreplay run").startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    "number, text", [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1_550_000, "1.55 MB"), (123_456_789, "123 MB")]
+)
+def test_bytes_are_short(number: int, text: str) -> None:
+    assert tables.short_bytes(number) == text
+
+
+@pytest.mark.parametrize("queues, text", [([], ""), ([4], "4"), ([0, 1, 2, 7], "0-2,7")])
+def test_queues_are_spans(queues: list[int], text: str) -> None:
+    assert tables.spans(queues) == text
+
+
+def test_a_console_of_given_width_keeps_it() -> None:
+    made = tables.console(io.StringIO(), width=120)
+    assert isinstance(made, Console) and made.width == 120
