@@ -1,7 +1,8 @@
 """Internet checksums and CRC32c over L3 packets, set in place.
 
 A complete packet's checksums are computed, whatever came in: a wrong one leaves right (D 5.5). A packet cut by the
-snap length cannot be summed, so its checksum is moved by the difference of what changed (RFC 1624, interface 4).
+snap length cannot be summed, so its checksum is moved by the difference of what changed (RFC 1624, interface 4):
+`settle` does what is right for either.
 L4 checksums take their length from the bytes that are there: trim padding first.
 """
 
@@ -9,12 +10,13 @@ from __future__ import annotations
 
 from struct import pack_into, unpack_from
 
+from lbreplay.wire.length import Bytes, is_cut, total_length
 from lbreplay.wire.packet import ICMP, ICMPV6, SCTP, TCP, UDP
 
 FIELD = {TCP: 16, UDP: 6, ICMP: 2, ICMPV6: 2}  # offset of the checksum in the L4 header
 
 
-def ones_sum(data: bytes | bytearray | memoryview) -> int:
+def ones_sum(data: Bytes | memoryview) -> int:
     """One's complement sum of the 16-bit words of *data*, an odd last byte padded with 0 (RFC 1071).
 
     Words are digits to base 65536, and 65536 is 1 modulo 65535: the sum is one division of a long number.
@@ -29,10 +31,12 @@ def fold(*sums: int) -> int:
     return 0xFFFF - (total % 0xFFFF or (0xFFFF if total else 0))
 
 
-def pseudo_sum(l3: bytes | bytearray, l4_at: int, proto: int) -> int:
-    """Sum of the pseudo header: addresses of *l3*, length of what stands from *l4_at* on, *proto*."""
+def pseudo_sum(l3: Bytes, proto: int, length: int) -> int:
+    """Sum of the pseudo header: addresses of *l3*, *proto*, *length* of L4. ICMP of IPv4 has none: 0."""
+    if proto == ICMP:
+        return 0
     addresses = l3[12:20] if l3[0] >> 4 == 4 else l3[8:40]
-    return ones_sum(addresses) + len(l3) - l4_at + proto
+    return ones_sum(addresses) + length + proto
 
 
 def ip_header(l3: bytearray) -> None:
@@ -58,16 +62,16 @@ def l4(l3: bytearray, l4_at: int, proto: int) -> None:
     return None
 
 
-def _l4_value(l3: bytes | bytearray, l4_at: int, proto: int) -> int:
-    return fold(ones_sum(l3[l4_at:]), 0 if proto == ICMP else pseudo_sum(l3, l4_at, proto))
+def _l4_value(l3: Bytes, l4_at: int, proto: int) -> int:
+    return fold(ones_sum(l3[l4_at:]), pseudo_sum(l3, proto, len(l3) - l4_at))
 
 
-def verify_ip_header(l3: bytes | bytearray) -> bool:
+def verify_ip_header(l3: Bytes) -> bool:
     """Whether the IPv4 header sums up; IPv6 always does."""
     return l3[0] >> 4 == 6 or ones_sum(l3[: (l3[0] & 15) * 4]) == 0xFFFF
 
 
-def verify_l4(l3: bytes | bytearray, l4_at: int, proto: int) -> bool:
+def verify_l4(l3: Bytes, l4_at: int, proto: int) -> bool:
     """Whether the L4 checksum of a complete packet is right. UDP over IPv4 without one (0) is right."""
     if proto == SCTP:
         return verify_sctp(l3, l4_at)
@@ -82,7 +86,7 @@ def update(checksum: int, old: bytes, new: bytes) -> int:
 
 
 def update_l4(l3: bytearray, l4_at: int, proto: int, old: bytes, new: bytes) -> None:
-    """`update` in place, for packets cut by the snap length. A UDP checksum of 0 stays 0 (interface 4)."""
+    """`update` in place, for a packet cut by the snap length. A UDP checksum of 0 stays 0 (interface 4)."""
     at = l4_at + FIELD.get(proto, len(l3))
     if at + 2 > len(l3):
         return
@@ -91,6 +95,30 @@ def update_l4(l3: bytearray, l4_at: int, proto: int, old: bytes, new: bytes) -> 
         return
     after = update(before, old, new)
     pack_into(">H", l3, at, 0xFFFF if proto == UDP and after == 0 else after)
+
+
+def settle(l3: bytearray, l4_at: int, proto: int, received: Bytes, received_l4_at: int) -> None:
+    """Set the L4 checksum of what *received* became: computed when the capture has all of it, else carried over.
+
+    Carried over, whatever was wrong stays wrong, and the 0 of a UDP datagram stays 0 (interface 4). An SCTP packet
+    that was cut keeps its CRC. What is missing at the end must be the same bytes, at the same parity, in both.
+    """
+    if not is_cut(received):
+        return l4(l3, l4_at, proto)
+    at, before = l4_at + FIELD.get(proto, len(l3)), received_l4_at + FIELD.get(proto, len(received))
+    if at + 2 > len(l3) or before + 2 > len(received):
+        return None
+    if proto == UDP and received[before : before + 2] == b"\0\0":
+        return None
+    missing = fold(_cut_sum(received, received_l4_at, proto))
+    l3[at : at + 2] = b"\0\0"
+    value = fold(missing, _cut_sum(l3, l4_at, proto))
+    pack_into(">H", l3, at, 0xFFFF if proto == UDP and value == 0 else value)
+    return None
+
+
+def _cut_sum(l3: Bytes, l4_at: int, proto: int) -> int:
+    return ones_sum(l3[l4_at:]) + pseudo_sum(l3, proto, total_length(l3) - l4_at)
 
 
 def _crc_table() -> tuple[int, ...]:
@@ -105,7 +133,7 @@ def _crc_table() -> tuple[int, ...]:
 _CRC = _crc_table()
 
 
-def crc32c(data: bytes | bytearray) -> int:
+def crc32c(data: Bytes) -> int:
     """CRC-32C, Castagnoli (RFC 9260 appendix A): `123456789` gives 0xe3069283."""
     crc = 0xFFFFFFFF
     for byte in data:
@@ -119,7 +147,7 @@ def sctp(l3: bytearray, l4_at: int) -> None:
     pack_into("<I", l3, l4_at + 8, crc32c(l3[l4_at:]))
 
 
-def verify_sctp(l3: bytes | bytearray, l4_at: int) -> bool:
+def verify_sctp(l3: Bytes, l4_at: int) -> bool:
     """Whether the CRC32c of an SCTP packet is right."""
     body = bytearray(l3[l4_at:])
     there = bytes(body[8:12])

@@ -10,17 +10,17 @@ from struct import pack
 
 from lbreplay.model import Endpoint
 from lbreplay.wire import checksum
+from lbreplay.wire.length import Bytes, set_length, total_length
 from lbreplay.wire.packet import ACK, FIN, ICMP, ICMPV6, PSH, RST, SYN, TCP, Packet
 
 DEFAULT_TTL = 64  # of packets made from nothing; the default_ttl keyword has no effect (S 4.5)
 TURNED_TTL = 63  # of a packet turned round into a RST (D 5.1)
-DONT_FRAGMENT = 0x4000
+DONT_FRAGMENT, MORE_FRAGMENTS = 0x4000, 0x2000
 ETH_MIN = 60  # requests are padded to the shortest frame (S 4.9)
-NEIGHBOR_SOLICIT, NEIGHBOR_ADVERT, ECHO_REQUEST_V6, ECHO_REPLY_V6 = 135, 136, 128, 129
+NEIGHBOR_SOLICIT, NEIGHBOR_ADVERT = 135, 136
+ECHO_REPLY, ECHO_REPLY_V6 = 0, 129
 ROUTER_SOLICITED_OVERRIDE = 0x60000000  # flags of an answer: solicited, override
 BROADCAST = b"\xff" * 6
-
-Bytes = bytes | bytearray
 
 
 def ethernet(dst: bytes, src: bytes, ethertype: int, l3: Bytes, tag: int | None = None) -> bytes:
@@ -30,17 +30,20 @@ def ethernet(dst: bytes, src: bytes, ethertype: int, l3: Bytes, tag: int | None 
 
 
 def ipv4(src: bytes, dst: bytes, proto: int, body: Bytes, *, tos: int = 0, ident: int = 0, flags: int = 0,
-         ttl: int = DEFAULT_TTL) -> bytearray:  # fmt: skip
-    """An IPv4 packet without options; *flags* are the bits of the fragment word."""
-    head = pack(">BBHHHBBH4s4s", 0x45, tos, 20 + len(body), ident & 0xFFFF, flags, ttl, proto, 0, src, dst)
+         ttl: int = DEFAULT_TTL, missing: int = 0) -> bytearray:  # fmt: skip
+    """An IPv4 packet without options; *flags* is the fragment word, *missing* bytes of *body* were not captured."""
+    length = 20 + len(body) + missing
+    head = pack(">BBHHHBBH4s4s", 0x45, tos, length & 0xFFFF, ident & 0xFFFF, flags, ttl, proto, 0, src, dst)
     l3 = bytearray(head + body)
     checksum.ip_header(l3)
     return l3
 
 
-def ipv6(src: bytes, dst: bytes, proto: int, body: Bytes, *, hops: int = DEFAULT_TTL, flow: int = 0) -> bytearray:
+def ipv6(src: bytes, dst: bytes, proto: int, body: Bytes, *, hops: int = DEFAULT_TTL, flow: int = 0,
+         missing: int = 0) -> bytearray:  # fmt: skip
     """An IPv6 packet without extension headers; *flow* is traffic class and flow label, 28 bits."""
-    return bytearray(pack(">IHBB16s16s", 0x60000000 | flow, len(body), proto, hops, src, dst) + body)
+    length = len(body) + missing & 0xFFFF
+    return bytearray(pack(">IHBB16s16s", 0x60000000 | flow, length, proto, hops, src, dst) + body)
 
 
 def ip(src: bytes, dst: bytes, proto: int, body: Bytes, *, ident: int = 0, flags: int = 0) -> bytearray:
@@ -55,12 +58,6 @@ def swap_ends(l3: bytearray, l4_at: int) -> None:
     at, size = (12, 4) if l3[0] >> 4 == 4 else (8, 16)
     l3[at : at + 2 * size] = l3[at + size : at + 2 * size] + l3[at : at + size]
     l3[l4_at : l4_at + 4] = l3[l4_at + 2 : l4_at + 4] + l3[l4_at : l4_at + 2]
-
-
-def set_length(l3: bytearray) -> None:
-    """Write the length of the bytes that are there into the IP header."""
-    at, length = (2, len(l3)) if l3[0] >> 4 == 4 else (4, len(l3) - 40)
-    l3[at : at + 2] = length.to_bytes(2)
 
 
 def rst_reply(packet: Packet) -> bytes:
@@ -102,33 +99,33 @@ def expiry_rst(src: Endpoint, dst: Endpoint, seq: int, ack: int) -> bytes:
 def echo_reply(packet: Packet, ident: int) -> bytes:
     """The answer to an echo request for an address of the balancer: TTL 64, IPv4 TOS kept (D 9.2, S 4.4, 4.7)."""
     body = bytearray(packet.l3[packet.l4_at :])
+    body[0] = ECHO_REPLY if packet.family == 4 else ECHO_REPLY_V6
+    missing = packet.l3_length - len(packet.l3)
     if packet.family == 4:
-        body[0] = 0
-        l3 = ipv4(packet.dst, packet.src, ICMP, body, tos=packet.l3[1], ident=ident)
-        checksum.l4(l3, 20, ICMP)
+        l3 = ipv4(packet.dst, packet.src, ICMP, body, tos=packet.l3[1], ident=ident, missing=missing)
     else:
-        body[0] = ECHO_REPLY_V6
-        l3 = ipv6(packet.dst, packet.src, ICMPV6, body)
-        checksum.l4(l3, 40, ICMPV6)
+        l3 = ipv6(packet.dst, packet.src, ICMPV6, body, missing=missing)
+    at = len(l3) - len(body)
+    checksum.settle(l3, at, packet.proto, packet.l3, packet.l4_at)
     return bytes(l3)
 
 
 def fragments(l3: Bytes, mtu: int) -> list[bytes]:
     """An IPv4 packet in pieces of at most *mtu* bytes (D 12.4, S 4.5).
 
-    The header with its options goes into each, same identification, DF clear, offsets from 0.
+    The header with its options goes into each, same identification, DF clear, offsets from 0. Of a cut packet each
+    piece has what the capture has of it.
     """
-    head = (l3[0] & 15) * 4
+    head, total = (l3[0] & 15) * 4, total_length(l3)
     step = (mtu - head) // 8 * 8
     assert step > 0, "an MTU has room for a header and eight bytes"
-    last = head + (len(l3) - head - 1) // step * step
-    return [_fragment(l3, head, at, step, more=at != last) for at in range(head, len(l3), step)]
+    return [_fragment(l3, head, at, min(at + step, total), total) for at in range(head, total, step)]
 
 
-def _fragment(l3: Bytes, head: int, at: int, step: int, *, more: bool) -> bytes:
-    piece = bytearray(l3[:head]) + l3[at : at + step]
-    piece[6:8] = ((at - head) // 8 | (0x2000 if more else 0)).to_bytes(2)
-    set_length(piece)
+def _fragment(l3: Bytes, head: int, at: int, end: int, total: int) -> bytes:
+    piece = bytearray(l3[:head]) + l3[at:end]
+    piece[6:8] = ((at - head) // 8 | (MORE_FRAGMENTS if end < total else 0)).to_bytes(2)
+    set_length(piece, head + end - at)
     checksum.ip_header(piece)
     return bytes(piece)
 

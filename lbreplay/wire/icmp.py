@@ -7,7 +7,8 @@ from struct import pack, pack_into, unpack_from
 from typing import NamedTuple
 
 from lbreplay.wire import checksum
-from lbreplay.wire.craft import DONT_FRAGMENT, ipv4, ipv6
+from lbreplay.wire.craft import ipv4, ipv6
+from lbreplay.wire.length import Bytes
 from lbreplay.wire.packet import FRAGMENT, ICMP, ICMPV6, SCTP, TCP, UDP, Packet, flow_key, skip_extensions
 
 UNREACHABLE, SOURCE_QUENCH, TIME_EXCEEDED, FRAG_NEEDED = 3, 4, 11, 4
@@ -23,10 +24,10 @@ QUOTED_HEADER = {TCP: 20, UDP: 8, SCTP: 16, ICMP: 8, ICMPV6: 8}
 
 
 def error_v4(original: bytes, type_: int, code: int, mtu: int, source: bytes, ident: int) -> bytes:
-    """The ICMP error about *original* (L3 bytes), to its source: TTL 64, DF; *mtu* in the second word (D 12.4)."""
+    """The ICMP error about *original* (L3 bytes), to its source: TTL 64; *mtu* in the second word (D 12.4)."""
     body = bytearray(pack(">BBHI", type_, code, 0, mtu) + original[:QUOTED_V4])
     tos = original[1] & TOS_KEPT | INTERNET_CONTROL
-    l3 = ipv4(source, original[12:16], ICMP, body, tos=tos, ident=ident, flags=DONT_FRAGMENT)
+    l3 = ipv4(source, original[12:16], ICMP, body, tos=tos, ident=ident)
     checksum.l4(l3, 20, ICMP)
     return bytes(l3)
 
@@ -81,7 +82,7 @@ UNRELATED = "icmp_unrelated"
 MALFORMED = "icmp_malformed"
 
 
-def related(l3: bytes | bytearray, l4_at: int) -> Quoted | str:
+def related(l3: Bytes, l4_at: int) -> Quoted | str:
     """What an ICMP or ICMPv6 error quotes, or why it does not count: `icmp_unrelated` (goes on as any ICMP packet)
     or `icmp_malformed` (dropped), in the order of D 9.1. The ICMP checksum is tested after the look-up: `verify_l4`.
     """
@@ -97,7 +98,7 @@ def related(l3: bytes | bytearray, l4_at: int) -> Quoted | str:
     return _quoted_v4(l3, l4_at + 8) if family == 4 else _quoted_v6(l3, l4_at + 8)
 
 
-def _has_fragment(l3: bytes | bytearray) -> bool:
+def _has_fragment(l3: Bytes) -> bool:
     """Whether a fragment header stands among the extension headers of a well-formed IPv6 packet."""
     proto, at = l3[6], 40
     while proto not in (ICMPV6, FRAGMENT):
@@ -106,7 +107,7 @@ def _has_fragment(l3: bytes | bytearray) -> bool:
     return proto == FRAGMENT
 
 
-def _quoted_v4(l3: bytes | bytearray, at: int) -> Quoted | str:
+def _quoted_v4(l3: Bytes, at: int) -> Quoted | str:
     if len(l3) < at + 20:
         return UNRELATED
     proto, header = l3[at + 9], (l3[at] & 15) * 4
@@ -117,7 +118,7 @@ def _quoted_v4(l3: bytes | bytearray, at: int) -> Quoted | str:
     return _with_ports(l3, proto, bytes(l3[at + 12 : at + 16]), bytes(l3[at + 16 : at + 20]), at, at + header)
 
 
-def _quoted_v6(l3: bytes | bytearray, at: int) -> Quoted | str:
+def _quoted_v6(l3: Bytes, at: int) -> Quoted | str:
     if len(l3) < at + 40:
         return UNRELATED
     inner = bytes(l3[at:])
@@ -127,7 +128,7 @@ def _quoted_v6(l3: bytes | bytearray, at: int) -> Quoted | str:
     return _with_ports(l3, proto, inner[8:24], inner[24:40], at, at + l4_at)
 
 
-def _with_ports(l3: bytes | bytearray, proto: int, src: bytes, dst: bytes, at: int, l4_at: int) -> Quoted | str:
+def _with_ports(l3: Bytes, proto: int, src: bytes, dst: bytes, at: int, l4_at: int) -> Quoted | str:
     if len(l3) < l4_at + QUOTED_HEADER[proto]:
         return UNRELATED
     sport, dport = unpack_from(">HH", l3, l4_at) if proto in (TCP, UDP, SCTP) else (0, 0)
@@ -146,7 +147,7 @@ class Rewrite(NamedTuple):
     seq_delta: int = 0  # added to the sequence number of a quoted TCP header, modulo 2^32
 
 
-def translate_related(l3: bytes | bytearray, l4_at: int, quoted: Quoted, rewrite: Rewrite) -> bytes:
+def translate_related(l3: Bytes, l4_at: int, quoted: Quoted, rewrite: Rewrite) -> bytes:
     """The error as it goes on. Outer and quoted IPv4 header checksums and the ICMP checksum are recomputed, the
     quoted L4 checksum stays. Ports and sequence number only change in quoted TCP and UDP.
     """
@@ -162,7 +163,7 @@ def translate_related(l3: bytes | bytearray, l4_at: int, quoted: Quoted, rewrite
     checksum.ip_header(inner)
     packet[quoted.ip_at : quoted.l4_at] = inner
     checksum.ip_header(packet)
-    checksum.l4(packet, l4_at, ICMP if packet[0] >> 4 == 4 else ICMPV6)
+    checksum.settle(packet, l4_at, ICMP if packet[0] >> 4 == 4 else ICMPV6, l3, l4_at)
     return bytes(packet)
 
 

@@ -10,6 +10,7 @@ from struct import pack
 
 from lbreplay.wire import checksum
 from lbreplay.wire.craft import DONT_FRAGMENT
+from lbreplay.wire.length import Bytes
 from lbreplay.wire.packet import ICMPV6, SCTP, TCP, UDP
 
 OPP = 248  # private protocol of the UOA header (D 7.4)
@@ -17,7 +18,7 @@ CONVERTIBLE = (TCP, UDP, SCTP, ICMPV6, OPP)
 SHORTER = 20  # bytes a packet loses on its way to IPv4
 
 
-def to_ipv4(l3: bytes | bytearray, source: bytes, dest: bytes) -> bytearray | None:
+def to_ipv4(l3: Bytes, source: bytes, dest: bytes) -> bytearray | None:
     """Client to real server: TOS 0, identification 0, DF, TTL from the hop limit. None: extension headers."""
     proto, hops = l3[6], l3[7]
     if proto not in CONVERTIBLE:
@@ -29,7 +30,7 @@ def to_ipv4(l3: bytes | bytearray, source: bytes, dest: bytes) -> bytearray | No
     return packet
 
 
-def to_ipv6(l3: bytes | bytearray, source: bytes, dest: bytes) -> bytearray | None:
+def to_ipv6(l3: Bytes, source: bytes, dest: bytes) -> bytearray | None:
     """Real server to client: class and flow 0, hop limit from the TTL. None: IPv4 options."""
     if l3[0] != 0x45:
         return None

@@ -12,6 +12,7 @@ from struct import pack_into, unpack_from
 from typing import NamedTuple
 
 from lbreplay.model import Endpoint
+from lbreplay.wire.length import Bytes, grow, total_length
 from lbreplay.wire.packet import SYN
 
 EOL, NOP, MSS, WSCALE, SACK_OK, SACK, TIMESTAMP, TOA = 0, 1, 2, 3, 4, 5, 8, 254
@@ -102,9 +103,7 @@ def toa_option(client: Endpoint) -> bytes:
     return bytes((TOA, TOA_SIZE[len(client.address)])) + client.port.to_bytes(2) + client.address
 
 
-def insert_toa(
-    l3: bytes | bytearray, l4_at: int, client: Endpoint, mtu: int, *, prune: bool = True
-) -> tuple[bytearray, Toa]:
+def insert_toa(l3: Bytes, l4_at: int, client: Endpoint, mtu: int, *, prune: bool = True) -> tuple[bytearray, Toa]:
     """Put the client-address option behind the base header of a TCP packet (D 5.6).
 
     *mtu* is the route's or the device's, 0 unknown. When it does not fit and *prune* is set, the packet's own
@@ -124,7 +123,7 @@ def insert_toa(
     return packet, outcome
 
 
-def _fits(l3: bytes | bytearray, l4_at: int, size: int, mtu: int) -> Toa:
+def _fits(l3: Bytes, l4_at: int, size: int, mtu: int) -> Toa:
     if not mtu:
         return Toa.NOROUTE
     if total_length(l3) > mtu - size:
@@ -163,14 +162,3 @@ def prune_options(packet: bytearray, l4_at: int, wanted: int) -> int:
 def _resize(packet: bytearray, l4_at: int, by: int) -> None:
     packet[l4_at + 12] = (packet[l4_at + 12] + (by // 4 << 4)) & 0xFF
     grow(packet, by)
-
-
-def total_length(l3: bytes | bytearray) -> int:
-    """L3 length by the IP header: total length, or 40 + payload length."""
-    return int.from_bytes(l3[2:4]) if l3[0] >> 4 == 4 else 40 + int.from_bytes(l3[4:6])
-
-
-def grow(packet: bytearray, by: int) -> None:
-    """Add *by* to the length field of the IP header."""
-    at = 2 if packet[0] >> 4 == 4 else 4
-    pack_into(">H", packet, at, (unpack_from(">H", packet, at)[0] + by) & 0xFFFF)

@@ -11,7 +11,7 @@ from struct import pack
 from typing import NamedTuple
 
 from lbreplay.model import Endpoint
-from lbreplay.wire.options import grow
+from lbreplay.wire.length import Bytes, grow, total_length
 from lbreplay.wire.packet import TCP, UDP
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -132,7 +132,7 @@ def plan(payload: bytes, setting: str, client: Endpoint, vip: Endpoint, proto: i
     return Insertion(build(version, found.client, found.dest, proto), found.length)
 
 
-def insert(l3: bytes | bytearray, l4_at: int, proto: int, insertion: Insertion, mtu: int) -> list[bytearray]:
+def insert(l3: Bytes, l4_at: int, proto: int, insertion: Insertion, mtu: int) -> list[bytearray]:
     """The packet with the header in front of its payload; longer than *mtu* (0: none): the header alone in a packet
     of its own first, then the rest.
 
@@ -144,10 +144,10 @@ def insert(l3: bytes | bytearray, l4_at: int, proto: int, insertion: Insertion, 
     packet[at : at + insertion.replaced] = insertion.header
     _resize(packet, l4_at, proto, insertion.growth)
     _lower(packet, l4_at, proto, insertion.growth)
-    if not mtu or len(packet) <= mtu:
+    if not mtu or total_length(packet) <= mtu:
         return [packet]
     alone = packet[: at + len(insertion.header)]
-    _resize(alone, l4_at, proto, len(alone) - len(packet))
+    _resize(alone, l4_at, proto, len(alone) - total_length(packet))
     rest = bytearray(l3[:at]) + l3[at + insertion.replaced :]
     _resize(rest, l4_at, proto, -insertion.replaced)
     _lower(rest, l4_at, proto, -insertion.replaced)

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from lbreplay.model import Endpoint, SynProxy
 from lbreplay.wire import checksum, options
-from lbreplay.wire.craft import DONT_FRAGMENT, ipv4, ipv6, set_length, turn_round
+from lbreplay.wire.craft import DONT_FRAGMENT, ipv4, ipv6, turn_round
+from lbreplay.wire.length import set_length
 from lbreplay.wire.packet import ACK, SYN, TCP, Packet
 
 MSS_TABLE = (64, 256, 512, 536, 1024, 1280, 1440, 1452, 1460, 4312)
@@ -108,7 +109,7 @@ def synack(packet: Packet, settings: SynProxy, minute: int, *, now: int = 0, zer
     if zero_window or (settings.close_client_window and not settings.defer_rs_syn):
         l3[at + 14 : at + 16] = b"\0\0"
     checksum.ip_header(l3)
-    checksum.l4(l3, at, TCP)
+    checksum.settle(l3, at, TCP, packet.l3, at)
     return bytes(l3)
 
 
@@ -167,14 +168,16 @@ def _timestamp(packet: Packet) -> bytes:
 
 
 def window_update(packet: Packet) -> bytes:
-    """The ACK that opens the client's window, made from the real server's SYN|ACK: seq + 1, no options, no SYN; still
-    to be translated like any packet of the real server (D 6.3).
+    """The ACK that opens the client's window, made from the real server's SYN|ACK: seq + 1, no options, no SYN, DF;
+    still to be translated like any packet of the real server (D 6.3).
     """
     at = packet.l4_at
     l3 = bytearray(packet.l3[: at + options.BASE])
     pack_into(">I", l3, at + 4, (packet.seq + 1) & WORD)
     l3[at + 12] = l3[at + 12] & 15 | 0x50
     l3[at + 13] &= ~SYN
+    if packet.family == 4:
+        l3[6:8] = DONT_FRAGMENT.to_bytes(2)
     set_length(l3)
     checksum.ip_header(l3)
     checksum.l4(l3, at, TCP)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from lbreplay.model import Endpoint
 from lbreplay.wire import checksum
 from lbreplay.wire.craft import ipv4, ipv6
-from lbreplay.wire.options import grow, total_length
+from lbreplay.wire.length import Bytes, grow, total_length
 from lbreplay.wire.packet import UDP
 
 OPP, IPO = 248, 31  # protocol of the private header; type of the UOA and of the IP option
@@ -52,7 +52,7 @@ def size_of(mode: str, client: Endpoint) -> int:
     return IPO_SIZE if len(client.address) == 4 else 0
 
 
-def has_room(l3: bytes | bytearray, l4_at: int, mode: str, client: Endpoint, mtu: int) -> bool:
+def has_room(l3: Bytes, l4_at: int, mode: str, client: Endpoint, mtu: int) -> bool:
     """Whether the address goes into the datagram itself; otherwise one of its own precedes it.
 
     Under NAT64 the length tested is that of the IPv6 packet as received.
@@ -64,7 +64,7 @@ def has_room(l3: bytes | bytearray, l4_at: int, mode: str, client: Endpoint, mtu
     return mode == "opp" or (l3[0] & 15) * 4 + IPO_SIZE <= IP_MAX
 
 
-def insert(l3: bytes | bytearray, l4_at: int, mode: str, client: Endpoint) -> Uoa:
+def insert(l3: Bytes, l4_at: int, mode: str, client: Endpoint) -> Uoa:
     """Put the client's address into a datagram that has room for it."""
     packet = bytearray(l3)
     added = size_of(mode, client)
@@ -79,7 +79,7 @@ def insert(l3: bytes | bytearray, l4_at: int, mode: str, client: Endpoint) -> Uo
     return Uoa(packet, l4_at + added, added)
 
 
-def alone(l3: bytes | bytearray, mode: str, client: Endpoint, src: Endpoint, dst: Endpoint, ident: int) -> bytes:
+def alone(l3: Bytes, mode: str, client: Endpoint, src: Endpoint, dst: Endpoint, ident: int) -> bytes:
     """The datagram that only carries the address, from *src* to *dst* (translated already), before *l3* (as received).
 
     TTL and TOS of *l3*; under NAT64 those are its bytes 8 and 1, as DPVS takes them. No DF, UDP checksum 0 over IPv4.
@@ -95,14 +95,14 @@ def alone(l3: bytes | bytearray, mode: str, client: Endpoint, src: Endpoint, dst
     return bytes(packet)
 
 
-def _alone_v6(l3: bytes | bytearray, udp: bytes, client: Endpoint, src: bytes, dst: bytes) -> bytes:
+def _alone_v6(l3: Bytes, udp: bytes, client: Endpoint, src: bytes, dst: bytes) -> bytes:
     flow = int.from_bytes(l3[0:4]) & 0x0FFFFFFF
     packet = ipv6(src, dst, OPP, opp_header(client) + udp, hops=l3[7], flow=flow)
     checksum.l4(packet, len(packet) - EMPTY_UDP, UDP)
     return bytes(packet)
 
 
-def stray_client(l3: bytes | bytearray, client: Endpoint, *, alone: bool) -> Endpoint:
+def stray_client(l3: Bytes, client: Endpoint, *, alone: bool) -> Endpoint:
     """The client as v1.8 writes it under NAT64 (behaviour.uoa_nat64_port "stray", D 15).
 
     Its port field comes from the IPv6 header: the first two bytes of the destination, or in a stand-alone datagram
