@@ -6,7 +6,7 @@ The magic number tells byte order and resolution. Kuznetzov's variant (Linux of 
 
 from __future__ import annotations
 
-from struct import Struct, unpack
+from struct import unpack
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from lbreplay.burst import RECORD, U8
 from lbreplay.errors import CaptureError
 from lbreplay.wire.capture.frames import MAX_CAPLEN, CaptureInfo, Frames, Reader, Warn
 from lbreplay.wire.capture.source import Source
+from lbreplay.wire.capture.walk import Shape, walk
 from lbreplay.wire.fields import overlay
 
 FILE_HEADER = 24
@@ -45,33 +46,19 @@ class PcapReader(Reader):
         self.variant, self.order = MAGICS[head[:4]]
         major, minor, _, _, snaplen, network = unpack(self.order + "HHIIII", head[4:])
         self.swapped = (major, minor) < (2, 3)
+        self.shape = Shape(self.order, 12 if self.swapped else 8, self.variant.header, 0, MAX_CAPLEN)
         self.offset = FILE_HEADER
         self.info = CaptureInfo(source.path, "pcap", network & 0x03FFFFFF, self.variant.nanosecond, snaplen)
 
     def take(self, chunk: U8, end: int) -> tuple[Frames | None, int]:
-        starts, used = self._walk(chunk, end)
-        at = np.array(starts, np.int64)
-        header = overlay(chunk, RECORD)[at].view(self.order + "u4").reshape(-1, 4).astype(np.int64)
+        starts, used, bad = walk(chunk, 0, end, self.shape)
+        if bad:
+            self.broken(used, f"a record of at most {MAX_CAPLEN} bytes expected")
+        header = overlay(chunk, RECORD)[starts].view(self.order + "u4").reshape(-1, 4).astype(np.int64)
         seconds, fraction, caplen, length = header.T
         if self.swapped:
             caplen, length = length, caplen
         time_ns = seconds * 1_000_000_000 + fraction * (1 if self.variant.nanosecond else 1000)
         in_place = self.order == "<" and self.variant.header == RECORD and not self.swapped
-        at = at + self.variant.header
+        at = starts + self.variant.header
         return Frames(chunk, at, caplen, np.maximum(length, caplen), time_ns, self.info.linktype, in_place), used
-
-    def _walk(self, chunk: U8, end: int) -> tuple[list[int], int]:
-        """Offsets of the whole records in chunk[:end], and of the first that is not whole."""
-        number, starts, at = Struct(self.order + "I").unpack_from, [], 0
-        data, field, header = chunk.data, 12 if self.swapped else 8, self.variant.header
-        while at + header <= end:
-            (caplen,) = number(data, at + field)
-            if caplen > MAX_CAPLEN:
-                self.broken(at, f"a record of at most {MAX_CAPLEN} bytes expected, this one says {caplen}")
-                break
-            after = at + header + caplen
-            if after > end:
-                break
-            starts.append(at)
-            at = after
-        return starts, at
