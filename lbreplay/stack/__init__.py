@@ -30,8 +30,10 @@ class Stack:
         self._mirrored = setup.device.forward2kni
         output = self._output
         self.is_local = output.routes.is_local
-        self.ident, self.macs, self.frame, self.error = output.ident, output.macs, output.frame, output.error
+        self.ident, self.macs, self.select = output.ident, output.macs, output.select
+        self.frame, self.send, self.answer, self.error = output.frame, output.send, output.answer, output.error
         self.learn = output.neighbors.learn
+        self.framed, self.select = output.framed, output.select
 
     @property
     def counters(self) -> Counter[str]:

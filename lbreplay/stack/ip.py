@@ -11,7 +11,7 @@ from lbreplay.stack.link import L2
 from lbreplay.stack.output import Outcome, Output
 from lbreplay.stack.route import RouteEntry
 from lbreplay.verdict import Verdict
-from lbreplay.wire import checksum, craft
+from lbreplay.wire import checksum
 from lbreplay.wire.packet import ETH_IPV4, HOP_BY_HOP, ICMP, ICMPV6, OSPF, SCTP, TCP, UDP, Packet, skip_extensions
 
 L4_HEADER = {TCP: 20, UDP: 8, SCTP: 12, ICMP: 8, ICMPV6: 8}  # bytes that whoever handles the protocol needs
@@ -96,13 +96,8 @@ def forward(output: Output, packet: Packet, route: RouteEntry, enabled: bool) ->
     if (refused := refuse(output, packet, route, enabled)) is not None:
         return refused
     output.counters["OutForwDatagrams"] += 1
-    l3 = _hop(packet)
-    long = packet.l3_length > route.mtu
-    pieces = craft.fragments(l3, route.mtu) if long and packet.complete else [l3]
-    if long:
-        output.counters.update({"FragOKs": 1, "FragCreates": len(pieces)})
-    frames = tuple(output.framed(route, packet.dst, piece, packet) for piece in pieces)
-    return Outcome(Verdict.FORWARDED_PLAIN, frames, missing=packet.l3_length - len(l3))
+    frames = output.send(route, packet.dst, _hop(packet), packet)
+    return Outcome(Verdict.FORWARDED_PLAIN, frames, missing=packet.l3_length - len(packet.l3))
 
 
 def _refuse_v4(output: Output, packet: Packet, route: RouteEntry, enabled: bool) -> Outcome | None:

@@ -38,6 +38,8 @@ def deliver_v6(output: Output, packet: Packet) -> Outcome:
         if packet.dst[0] == 0xFF or packet.l2class != L2.HOST or at + 8 > len(l3):
             return Outcome(Verdict.L3_HEADER_ERROR)
         proto, at = l3[at], at + (l3[at + 1] + 1) * 8
+        if at > packet.l3_length:
+            return Outcome(Verdict.L3_HEADER_ERROR)
     if proto == NO_NEXT:
         return Outcome(Verdict.V6_NO_NEXT_HEADER)
     output.counters["InDelivers" if proto == ICMPV6 else "InUnknownProtos"] += 1
@@ -91,10 +93,10 @@ def _echo(output: Output, packet: Packet) -> Outcome:
     ident = output.ident(source, packet.src, ICMP) if packet.family == 4 else 0
     l3 = craft.echo_reply(asked, ident)
     l3 = l3 if packet.complete else _as_cut(packet, bytearray(l3))
-    frame, lost = output.frame(packet.src, l3, packet, fallback=packet.src_mac)
-    if lost is not None:
-        return Outcome(lost)
-    return Outcome(Verdict.LOCAL_ECHO_REPLY, (frame,), missing=packet.l3_length - len(packet.l3))
+    frames = output.answer(packet, l3)
+    if not frames:
+        return Outcome(Verdict.NO_ROUTE)
+    return Outcome(Verdict.LOCAL_ECHO_REPLY, frames, missing=packet.l3_length - len(packet.l3))
 
 
 def _as_cut(packet: Packet, l3: bytearray) -> bytes:

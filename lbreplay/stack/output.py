@@ -89,6 +89,34 @@ class Output:
         to = self.neighbors.mac(next_hop or route.via or dst, fallback)
         return craft.ethernet(to, self.own_mac(route.vlan, packet, own, address), ethertype, l3, route.vlan)
 
+    def send(self, route: RouteEntry, dst: bytes, l3: bytes, packet: Packet | None = None,
+             fallback: bytes | None = None, own: bytes | None = None) -> tuple[bytes, ...]:  # fmt: skip
+        """Frames of *l3* by *route*: IPv4 longer than the MTU in fragments, IPv6 not at all (D 12.4).
+
+        A packet that the capture cut is never taken apart: the pieces behind the cut would be made up.
+        """
+        if len(l3) <= route.mtu:
+            return (self.framed(route, dst, l3, packet, None, fallback, own),)
+        if l3[0] >> 4 == 6:
+            self.counters["FragFails"] += 1
+            return ()
+        pieces = craft.fragments(l3, route.mtu)
+        self.counters.update({"FragOKs": 1, "FragCreates": len(pieces)})
+        return tuple(self.framed(route, dst, piece, packet, None, fallback, own) for piece in pieces)
+
+    def answer(self, packet: Packet, l3: bytes) -> tuple[bytes, ...]:
+        """Frames of *l3* back to the source of *packet*; none where no route leads there.
+
+        Where only the default nobody configured leads there, they go back on the VLAN that *packet* came by.
+        """
+        route = self.routes.output(packet.src)
+        if route is None or route.local:
+            self.counters["OutNoRoutes"] += 1
+            return ()
+        if route.to.prefix == 0 and route.via is None:
+            route = route._replace(vlan=packet.vlan)
+        return self.send(route, packet.src, l3, packet, packet.src_mac)
+
     def error(self, packet: Packet, kind: int, code: int, mtu: int = 0) -> tuple[bytes, ...]:
         """The ICMP or ICMPv6 error (*kind*, *code*) about *packet* as frames to its source: one or none (S 4.6, 4.7).
 
@@ -97,8 +125,7 @@ class Output:
         if not self.device.address or not icmp.may_answer(packet, packet.l2class == HOST):
             return ()
         l3 = self._error_v4(packet, kind, code, mtu) if packet.family == 4 else self._error_v6(packet, kind, code, mtu)
-        frame = self.frame(packet.src, l3, packet, fallback=packet.src_mac)[0] if l3 else b""
-        return (frame,) if frame else ()
+        return self.answer(packet, l3) if l3 else ()
 
     def _error_v4(self, packet: Packet, kind: int, code: int, mtu: int) -> bytes:
         source = next((network.address for network in self.device.address if len(network.address) == 4), None)

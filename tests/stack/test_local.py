@@ -1,0 +1,203 @@
+"""Local delivery: echo, neighbour discovery, and what belongs to the kernel."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from struct import pack
+
+import pytest
+
+from lbreplay.model import Network, Route
+from lbreplay.stack import Outcome, Stack
+from lbreplay.verdict import Verdict
+from lbreplay.wire import checksum, craft
+from lbreplay.wire.packet import ICMP, ICMPV6, TCP, Packet
+
+Received = Callable[..., Packet]
+MakeStack = Callable[..., Stack]
+GROUP_MAC = bytes.fromhex("3333ff000100")
+BROADCAST = b"\xff" * 6
+
+
+def ip(text: str) -> bytes:
+    return ipaddress.ip_address(text).packed
+
+
+CLIENT, VIP, LADDR, PORT = ip("172.16.0.3"), ip("10.0.0.100"), ip("192.168.100.200"), ip("192.168.100.10")
+PEER6, CLIENT6, VIP6 = ip("2001:db8:2::9"), ip("2001:db8:c::5"), ip("2001:db8:1::100")
+SOLICITED = ip("ff02::1:ff00:100")
+SOURCE_OPTION = bytes.fromhex("0101025555555555")
+
+
+def summed(l3: bytearray, proto: int) -> bytes:
+    at = 20 if l3[0] >> 4 == 4 else 40
+    checksum.l4(l3, at, proto)
+    return bytes(l3)
+
+
+def echo(dst: bytes, kind: int = 8, code: int = 0, data: bytes = b"12345", src: bytes = CLIENT, tos: int = 0) -> bytes:
+    body = pack(">BBHHH", kind, code, 0, 5, 6) + data
+    return summed(craft.ipv4(src, dst, ICMP, body, tos=tos, ttl=9), ICMP)
+
+
+def message6(dst: bytes, body: bytes, src: bytes = CLIENT6, hops: int = 255) -> bytes:
+    return summed(craft.ipv6(src, dst, ICMPV6, body, hops=hops), ICMPV6)
+
+
+def accepted(stack: Stack, packet: Packet) -> Outcome:
+    assert stack.receive(packet) is None
+    assert stack.check(packet) is None
+    return stack.accepted(packet)
+
+
+def test_an_echo_request_is_answered_byte_for_byte_as_recorded(stack: Stack, received: Received) -> None:
+    """TOS kept, TTL 64, DF clear, identification from 0, padding left out, sent to the gateway."""
+    request = "45200021000f00000901fb36ac1000030a00006408005e8e000500063132333435"
+    answer = "0200000000010270636170000800" + "45200021000000004001c4450a000064ac1000030000668e000500063132333435"
+    outcome = accepted(stack, received(request, padding=bytes(13)))
+    assert outcome == Outcome(Verdict.LOCAL_ECHO_REPLY, (bytes.fromhex(answer),))
+
+
+def test_identifications_are_counted_for_each_pair_of_addresses(stack: Stack, received: Received) -> None:
+    """One counter for (pinged address, client), from 0; every local address answers."""
+    seen = [accepted(stack, received(echo(dst))).frames[0][18:20].hex() for dst in (VIP, LADDR, PORT, VIP, VIP)]
+    assert seen == ["0000", "0000", "0000", "0001", "0002"]
+
+
+def test_a_broadcast_ping_is_answered(stack: Stack, received: Received) -> None:
+    """The class of the frame does not matter to a local address (recorded)."""
+    assert accepted(stack, received(echo(VIP), dst=BROADCAST)).verdict == Verdict.LOCAL_ECHO_REPLY
+
+
+@pytest.mark.parametrize(
+    ("l3", "expected"),
+    [
+        (echo(VIP, code=1), Verdict.ICMP_LOCAL_INVALID),
+        (echo(VIP)[:-1] + b"x", Verdict.ICMP_LOCAL_INVALID),
+        (bytes(craft.ipv4(CLIENT, VIP, ICMP, b"\x08\0")), Verdict.ICMP_LOCAL_INVALID),
+        (echo(VIP, kind=0), Verdict.LOCAL_TO_KERNEL),
+        (echo(VIP, kind=3)[:-1] + b"x", Verdict.LOCAL_TO_KERNEL),
+        (bytes(craft.ipv4(CLIENT, VIP, TCP, bytes(20))), Verdict.LOCAL_TO_KERNEL),
+        (bytes(craft.ipv4(CLIENT, LADDR, 50, bytes(20))), Verdict.LOCAL_TO_KERNEL),
+        (bytes(craft.ipv4(CLIENT, VIP, 4, bytes(20))), Verdict.TUNNEL_INPUT),
+        (bytes(craft.ipv4(CLIENT, VIP, 47, bytes(4))), Verdict.TUNNEL_INPUT),
+    ],
+)
+def test_what_is_not_answered(stack: Stack, received: Received, l3: bytes, expected: Verdict) -> None:
+    """Other ICMP and protocols without a handler belong to the kernel, without their checksums being looked at."""
+    assert accepted(stack, received(l3)) == Outcome(expected)
+
+
+def test_a_ping_cut_by_the_capture_is_answered_with_both_lengths(stack: Stack, received: Received) -> None:
+    """Its checksum cannot be computed and is moved: the whole answer would have the same one."""
+    data = bytes(range(200))
+    for dst, request in ((VIP, echo(VIP, data=data)), (VIP6, message6(VIP6, bytes([128, *bytes(7)]) + data))):
+        whole = accepted(stack, received(request)).frames[0]
+        cut = accepted(stack, received(request, cut=100))
+        at = 14 + (20 if len(dst) == 4 else 40)
+        assert (cut.missing, len(cut.frames[0])) == (100, len(whole) - 100)
+        assert cut.frames[0][at:] == whole[at:-100]
+        assert cut.frames[0][16:18] == whole[16:18]
+
+
+def test_an_answer_without_a_route_is_lost(make_stack: MakeStack, received: Received) -> None:
+    """No default route, and the client is not on link."""
+    stack = make_stack(routes=(Route(Network(ip("10.99.0.0"), 16)),))
+    assert accepted(stack, received(echo(VIP))) == Outcome(Verdict.NO_ROUTE)
+    assert stack.counters["OutNoRoutes"] == 1
+
+
+def test_without_neighbours_an_answer_goes_back_where_the_request_came_from(
+    make_stack: MakeStack, received: Received
+) -> None:
+    """No route, no neighbour, no MAC of our own: both MACs are the request's, turned round."""
+    stack = make_stack({"mac": None}, routes=(), neighbors=())
+    request = received(echo(VIP), dst=bytes.fromhex("02aaaaaaaaaa"), src=bytes.fromhex("02bbbbbbbbbb"))
+    assert accepted(stack, request).frames[0][:12].hex() == "02bbbbbbbbbb02aaaaaaaaaa"
+
+
+def test_icmpv6_echo_is_answered_as_recorded(stack: Stack, received: Received) -> None:
+    """Hop limit 64; a wrong checksum is dropped, a reply is the kernel's."""
+    body = bytes.fromhex("800000000005000670696e6736")
+    answer = accepted(stack, received(message6(VIP6, body, hops=1))).frames[0]
+    head = "60000000000d3a40" + VIP6.hex() + CLIENT6.hex()
+    assert answer[14:].hex() == head + "81000d580005000670696e6736"
+    broken = message6(VIP6, body)[:-1] + b"x"
+    assert accepted(stack, received(broken)).verdict == Verdict.ICMP_LOCAL_INVALID
+    assert accepted(stack, received(message6(VIP6, b"\x81" + body[1:]))).verdict == Verdict.LOCAL_TO_KERNEL
+
+
+@pytest.mark.parametrize(
+    ("proto", "body", "expected"),
+    [
+        (59, b"", Verdict.V6_NO_NEXT_HEADER),
+        (60, b"\x3b\0" + bytes(6), Verdict.V6_NO_NEXT_HEADER),
+        (60, b"\x3b\5" + bytes(6), Verdict.L3_HEADER_ERROR),
+        (60, b"\x3c\0" + bytes(2), Verdict.L3_HEADER_ERROR),
+        (43, b"\x06\0" + bytes(26), Verdict.LOCAL_TO_KERNEL),
+        (0, b"\x3b\0" + bytes(6), Verdict.LOCAL_TO_KERNEL),
+        (44, b"\x06\0\0\x09" + bytes(20), Verdict.LOCAL_TO_KERNEL),
+        (47, bytes(8), Verdict.LOCAL_TO_KERNEL),
+    ],
+)
+def test_ipv6_next_headers(stack: Stack, received: Received, proto: int, body: bytes, expected: Verdict) -> None:
+    """Routing headers and destination options are skipped; hop-by-hop and fragments have no handler."""
+    assert accepted(stack, received(craft.ipv6(CLIENT6, VIP6, proto, body))).verdict == expected
+
+
+def solicit(target: bytes = VIP6, option: bytes = SOURCE_OPTION, code: int = 0) -> bytes:
+    return bytes([135, code]) + bytes(6) + target + option
+
+
+def test_a_solicitation_for_a_local_address_is_answered_and_its_sender_learned(
+    stack: Stack, received: Received
+) -> None:
+    """To the MAC it names, from ours, hop limit 255."""
+    outcome = accepted(stack, received(message6(SOLICITED, solicit(), src=PEER6), dst=GROUP_MAC))
+    frame = outcome.frames[0]
+    assert outcome.verdict == Verdict.ND_ANSWERED
+    assert frame[:14].hex() == "025555555555" + "027063617000" + "86dd"
+    assert (frame[21], frame[22:38], frame[38:54], frame[62:78]) == (255, VIP6, PEER6, VIP6)
+    assert checksum.verify_l4(frame[14:], 40, ICMPV6)
+    assert stack.macs(PEER6)[0].hex() == "025555555555"
+
+
+@pytest.mark.parametrize(
+    ("body", "hops", "expected"),
+    [
+        (solicit(), 254, Verdict.ND_INVALID),
+        (solicit(code=1), 255, Verdict.ND_INVALID),
+        (solicit(option=b"\1\0" + bytes(6)), 255, Verdict.ND_INVALID),
+        (solicit(option=b"\1\2" + bytes(6)), 255, Verdict.ND_INVALID),
+        (solicit(target=ip("ff02::5")), 255, Verdict.ND_INVALID),
+        (solicit()[:20], 255, Verdict.ND_INVALID),
+        (solicit(option=b""), 255, Verdict.ND_TO_KERNEL),
+        (solicit(target=CLIENT6), 255, Verdict.ND_TO_KERNEL),
+        (bytes([133]) + bytes(7), 255, Verdict.ND_TO_KERNEL),
+        (bytes([134]) + bytes(15), 254, Verdict.ND_INVALID),
+        (bytes([143]) + bytes(7), 1, Verdict.LOCAL_TO_KERNEL),
+    ],
+)
+def test_neighbour_discovery_that_is_not_answered(
+    stack: Stack, received: Received, body: bytes, hops: int, expected: Verdict
+) -> None:
+    """Malformed is dropped, the rest is the kernel's (S 4.7)."""
+    assert accepted(stack, received(message6(VIP6, body, hops=hops))).verdict == expected
+
+
+def test_an_advertisement_teaches(stack: Stack, received: Received) -> None:
+    """The target's MAC, and the kernel sees it too."""
+    body = bytes([136]) + bytes(7) + ip("2001:db8:2::1") + bytes.fromhex("0201025555555555")
+    assert accepted(stack, received(message6(VIP6, body))).verdict == Verdict.ND_TO_KERNEL
+    assert stack.macs(ip("2001:db8:2::1"))[0].hex() == "025555555555"
+
+
+def test_ipv6_groups_that_are_joined(stack: Stack, received: Received) -> None:
+    """All nodes and the solicited-node groups of our addresses; a ping to all is answered from a selected address."""
+    ping = bytes.fromhex("8000000000050006")
+    outcome = accepted(stack, received(message6(ip("ff02::1"), ping), dst=GROUP_MAC))
+    assert outcome.verdict == Verdict.LOCAL_ECHO_REPLY
+    assert outcome.frames[0][22:38] == ip("2001:db8:2::10")
+    for group in ("ff02::2", "ff02::1:ff99:9999", "ff02::fb"):
+        assert accepted(stack, received(message6(ip(group), ping), dst=GROUP_MAC)).verdict == Verdict.MULTICAST
