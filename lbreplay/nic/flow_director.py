@@ -44,9 +44,10 @@ class Rule(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A rule that the driver would not install, and why."""
+    """A rule that the driver would not install: `code` is a name for the reason, `why` a half sentence."""
 
     rule: Rule
+    code: str
     why: str
 
 
@@ -79,36 +80,36 @@ def holdable(setup: Setup, rules: Iterable[Rule]) -> tuple[list[Rule], list[Refu
     keys: set[tuple[bytes, int, int]] = set()
     for rule in rules:
         key = (rule.laddr, rule.proto, rule.value)
-        if why := _refusal(setup, profile, rule, held, key in keys):
-            refused.append(Refusal(rule, why))
+        if reason := _refusal(setup, profile, rule, held, key in keys):
+            refused.append(Refusal(rule, *reason))
         else:
             held.append(rule)
             keys.add(key)
     return held, refused
 
 
-def _refusal(setup: Setup, profile: Profile, rule: Rule, held: Sequence[Rule], taken: bool) -> str:
-    """Why *rule* is refused beside those *held* already; empty: it is not."""
+def _refusal(setup: Setup, profile: Profile, rule: Rule, held: Sequence[Rule], taken: bool) -> tuple[str, str] | None:
+    """(code, why) *rule* is refused beside those *held* already; None: it is not."""
     if profile.port_masks == NO_RULES:
-        return f"{profile.name} {profile.why}"
+        return "no-rules", f"{profile.name} {profile.why}"
     if profile.port_masks != ANY_MASK and rule.mask not in (0, 0xFFFF):
-        return f"{profile.name} {profile.why}"
+        return "port-mask", f"{profile.name} {profile.why}"
     if len(rule.laddr) == 16 and not profile.ipv6_rules:
-        return f"{profile.name} holds IPv6 rules in signature mode only"
+        return "ipv6", f"{profile.name} holds IPv6 rules in signature mode only"
     if profile.one_mask and held and rule.mask != held[0].mask:
-        return f"{profile.name} has one mask for the port, {held[0].mask:#x}"
+        return "one-mask", f"{profile.name} has one mask for the port, {held[0].mask:#x}"
     if profile.unique and taken:
-        return "conflicts with the rule of a lower rank"
+        return "conflict", "conflicts with the rule of a lower rank"
     if profile.max_rules and len(held) >= profile.max_rules:
-        return f"{profile.name} holds {profile.max_rules} rules"
-    return "" if setup.behaviour.legacy_fdir else _bond_refusal(setup.device.slaves, rule)
+        return "count", f"{profile.name} holds {profile.max_rules} rules"
+    return None if setup.behaviour.legacy_fdir else _bond_refusal(setup.device.slaves, rule)
 
 
-def _bond_refusal(slaves: int, rule: Rule) -> str:
+def _bond_refusal(slaves: int, rule: Rule) -> tuple[str, str] | None:
     """S 2.5: each protocol takes a handle a slave out of four. The old API had no such limit (S 2.4)."""
     if slaves > SLAVES_WITH_TCP_RULES or (slaves > SLAVES_WITH_ALL_RULES and rule.proto != TCP):
-        return f"four handles do not cover {slaves} slaves of a bond"
-    return ""
+        return "bond", f"four handles do not cover {slaves} slaves of a bond"
+    return None
 
 
 class Matcher:

@@ -32,6 +32,10 @@ class Strategy(Protocol):
         """Whether *peer*'s answer to this local port comes home to *rank* by this choice alone."""
         ...
 
+    def room(self, laddr: bytes, rank: int, low: int, high: int, peers: Sequence[Endpoint], proto: int) -> int:
+        """How many of `ports` are of use towards *peers*, which share them."""
+        ...
+
     def rules(self) -> list[Rule]:
         """The rules wanted, in order of matching: by address, protocol and rank."""
         ...

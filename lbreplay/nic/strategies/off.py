@@ -22,6 +22,10 @@ class OffStrategy:
         """See `Strategy.fits`."""
         return True
 
+    def room(self, laddr: bytes, rank: int, low: int, high: int, peers: Sequence[Endpoint], proto: int) -> int:
+        """See `Strategy.room`."""
+        return len(self.ports(laddr, rank, low, high))
+
     def rules(self) -> list[Rule]:
         """See `Strategy.rules`."""
         return []

@@ -27,6 +27,10 @@ class PortClassStrategy:
         """See `Strategy.fits`."""
         return True
 
+    def room(self, laddr: bytes, rank: int, low: int, high: int, peers: Sequence[Endpoint], proto: int) -> int:
+        """See `Strategy.room`."""
+        return len(self.ports(laddr, rank, low, high))
+
     def rules(self) -> list[Rule]:
         """See `Strategy.rules`."""
         setup, workers = self._setup, self._setup.forwarding_workers

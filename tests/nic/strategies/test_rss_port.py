@@ -27,3 +27,14 @@ def test_addresses_alone_leave_one_worker(proto):
     strategy = RssPortStrategy(Setup(workers=WORKERS, device=Device(rss=frozenset({"ip"}))))
     fitting = {r for r in range(4) for port in range(1025, 1100) if strategy.fits(r, LADDR, port, PEER, proto)}
     assert len(fitting) == 1
+
+
+@pytest.mark.parametrize("rss", ["tcp", "ip", ""])
+def test_room_counts_fitting_ports(rss):
+    """The room towards two real servers is the number of ports that fit either, and all ports belong to somebody."""
+    strategy = RssPortStrategy(Setup(workers=WORKERS, device=Device(rss=frozenset(rss.split()))))
+    peers = (PEER, Endpoint(PEER.address, 9090))
+    for rank in range(4):
+        fitting = [any(strategy.fits(rank, LADDR, port, peer, 6) for peer in peers) for port in range(2000, 2100)]
+        assert strategy.room(LADDR, rank, 2000, 2099, peers, 6) == sum(fitting)
+    assert sum(strategy.room(LADDR, rank, 1025, 65535, peers[:1], 6) for rank in range(4)) == 64511
