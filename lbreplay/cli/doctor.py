@@ -1,0 +1,49 @@
+"""`lbreplay doctor`: judge a configuration without a capture (interface 1)."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from lbreplay.cli import options
+
+
+@click.command()
+@click.argument("capture", metavar="[IN]", required=False, type=click.Path())
+@options.config
+@options.assignments
+@options.output_format
+@click.option("--strict", is_flag=True, help="Warnings fail too.")
+@options.quiet
+def doctor(
+    capture: str | None,
+    config: str | None,
+    assignments: tuple[str, ...],
+    output_format: str,
+    strict: bool,
+    quiet: bool,
+    progress: bool,
+    color: str,
+) -> None:
+    """Judge a configuration: masks, rules, ports, what the NIC can hold. Exit 1 on errors.
+
+    With IN and no configuration the one drafted from the capture is judged.
+    """
+    if config is None and capture is None and not assignments:
+        raise click.UsageError("-c FILE, or IN to draft a configuration from, is needed")
+
+    from lbreplay.lab.doctor import judge, verdict
+
+    setup = options.setup(capture, config, assignments, "client", None, 4096)
+    options.note_draft(setup, quiet)
+    findings = judge(setup)
+    if not quiet:
+        from lbreplay.report import doctor as report
+        from lbreplay.report import tables
+
+        if output_format == "table":
+            report.show(findings, tables.console(sys.stdout, color))
+        else:
+            sys.stdout.write(report.as_json(findings) if output_format == "json" else report.as_csv(findings))
+    click.get_current_context().exit(verdict(findings, strict))

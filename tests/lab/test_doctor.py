@@ -1,0 +1,203 @@
+"""doctor: every mistake is found where it is and nowhere else, with its numbers and a cure that cures."""
+
+import dataclasses
+
+import pytest
+
+from lbreplay.config.load import load
+from lbreplay.lab.doctor import ERROR, LINTS, WARNING, document, judge, verdict
+from lbreplay.lab.lints import lost_answers, separating_size
+
+BASE = """
+workers = 8
+[[service]]
+name = "web"
+vip = "10.0.0.100:80"
+laddr = ["192.168.100.200"]
+[[service.real]]
+address = "192.168.100.2:8080"
+[[service.real]]
+address = "192.168.100.3:8080"
+"""
+UDP = """
+[[service]]
+name = "dns"
+protocol = "udp"
+vip = "10.0.0.100:53"
+laddr = ["192.168.100.200"]
+[[service.real]]
+address = "192.168.100.2:5353"
+"""
+SCTP = UDP.replace('"udp"', '"sctp"')
+SNAT = """
+[[service]]
+name = "out"
+mode = "snat"
+match = "proto=tcp,src-range=192.168.100.0-192.168.100.255"
+[[service.real]]
+address = "203.0.113.1:0"
+"""
+V6 = """
+[[service]]
+name = "six"
+vip = "[2001:db8::100]:80"
+laddr = ["2001:db8::200"]
+[[service.real]]
+address = "[2001:db8::2]:8080"
+"""
+KNI = "workers=[{cpu_id=1,queues=[0]},{cpu_id=2,queues=[1]},{cpu_id=5,kind='kni',queues=[2]}]"
+LADDRS = [f"10.1.0.{i}" for i in range(1, 200)]
+
+
+def setup(*sets, text=BASE):
+    """The base configuration with these settings."""
+    return load("lb.toml", sets, text=text)
+
+
+def codes(configured):
+    """What doctor finds, by code."""
+    return [finding.code for finding in judge(configured)]
+
+
+CASES = [
+    ("mask-byte-order", ["flow_director.byte_order=host"], BASE, "7/8"),
+    ("mask-byte-order", ["flow_director.byte_order=host", "flow_director.dst_port_mask=7"], BASE, "0x0700"),
+    ("mask-narrow", ["flow_director.dst_port_mask=1"], BASE, "3/4"),
+    ("mask-narrow", ["flow_director.dst_port_mask=0"], BASE, "7/8"),
+    ("mask-wide", ["flow_director.dst_port_mask=15"], BASE, "7/16"),
+    ("mask-wrong-bits", ["flow_director.dst_port_mask=0x00f8"], BASE, "bits 3-7"),
+    ("no-port-rules", ["flow_director.enabled=false"], BASE, "7/8"),
+    ("nic-no-rules", ["device.driver=igb"], BASE, "16 of 16"),
+    ("nic-no-rules", ["device.driver=virtio"], BASE, "flow_director.enabled"),
+    ("nic-port-mask", ["device.driver=i40e"], BASE, "laddr"),
+    ("nic-ipv6", ["device.driver=ixgbe"], BASE + V6, "2001:db8::200"),
+    ("nic-ipv6", ["device.driver=ixgbe", "workers=1"], BASE + V6, "signature"),
+    ("nic-bond", ["device.slaves=3"], BASE, "8 of 16"),
+    ("nic-rule-count laddr-beyond-trials", [f"service.web.laddr={LADDRS[:128]}"], BASE, "1 of 2048"),
+    ("sctp-no-rules", [], BASE + SCTP, "7/8"),
+    ("nat-many-workers", ["service.web.mode=nat", "service.web.laddr=[]"], BASE, "7/8"),
+    ("rss-unhashed", ["device.rss=tcp"], BASE + UDP, '"all"'),
+    ("rss-unhashed nic-port-mask", ["device.rss=ip", "device.driver=i40e"], BASE, "TCP"),
+    ("rss-port-pairs", ["device.rss=ip", "flow_director.strategy=rss-port"], BASE, "TCP"),
+    ("rank-not-power-of-two", ["workers=9"], BASE, "28,224 of 64,511"),
+    ("worker-without-ports", ["flow_director.strategy=laddr"], BASE, "7/8"),
+    ("worker-without-ports", ["flow_director.strategy=port-high", "sa_pool.low=8192"], BASE, "worker 0 own no port"),
+    ("laddr-is-vip", ["service.web.laddr=['10.0.0.100']"], BASE, "port 80 sends the whole service to worker 0"),
+    ("snat-without-pool", [], BASE + SNAT, "203.0.113.1"),
+    ("laddr-beyond-trials", [f"service.web.laddr={LADDRS[:17]}"], BASE, "17 local addresses"),
+    ("shared-bucket", ["service.web.real.192.168.100.3:8080.address=192.168.100.18:8080"], BASE, "64,511 connections"),
+    ("shared-bucket", ["sa_pool.hash_size=1"], BASE, "hash_size = 2"),
+    ("max-conn-unlimited", ["service.web.real.192.168.100.2:8080.max_conn=7"], BASE, "max_conn = 8 or more"),
+    ("no-weight", [f"service.web.real.192.168.100.{i}:8080.weight=0" for i in (2, 3)], BASE, "all 2 real"),
+    ("queue-without-worker", ["workers=[{cpu_id=1,queues=[0]},{cpu_id=2,queues=[2]}]"], BASE, "queue 1"),
+    ("queue-beyond-16", ["workers=32"], BASE, "up to 31"),
+    ("reta-kni", [KNI, "device.reta=[0,1,2,2]"], BASE, "1/2"),
+    ("reta-kni", [KNI, "edition=1.8"], BASE, "1/3"),
+    ("reta-idle", ["device.reta=[0,1,2,3]"], BASE, "workers 4, 5, 6, 7"),
+]
+
+
+def test_sound_configuration():
+    """Nothing is found in a configuration without mistakes, with one worker or eight."""
+    assert judge(setup()) == judge(setup("workers=1")) == []
+
+
+@pytest.mark.parametrize(("code", "sets", "text", "says"), CASES)
+def test_mistake(code, sets, text, says):
+    """The mistake is found once, with no other than those named, and its texts carry what matters."""
+    findings = {finding.code: finding for finding in judge(setup(*sets, text=text))}
+    assert sorted(findings) == sorted(code.split())
+    assert says in " ".join(findings[code.split()[0]])
+
+
+def test_unowned_ports_are_found_beside_the_missing_rules():
+    """Strategy off is two mistakes: answers go astray, and ports are bound twice."""
+    assert codes(setup("flow_director.strategy=off")) == ["no-port-rules", "ports-unowned"]
+
+
+def test_mistakes_that_configurations_refuse():
+    """What a configuration file cannot say, a Setup can: no local address; masks that a NIC would not mix."""
+    base = setup()
+    bare = dataclasses.replace(base, services=(dataclasses.replace(base.services[0], laddr=()),))
+    assert "no-laddr" in codes(bare)
+
+
+def test_every_lint_has_a_case():
+    """A new lint comes with a case here; one-mask needs a mix that no strategy makes."""
+    tested = {case[0].split()[0] for case in CASES} | {"ports-unowned", "no-laddr"}
+    assert {lint.code for lint in LINTS} - tested == {"nic-one-mask"}
+
+
+@pytest.mark.parametrize("helper", ["conn.redirect=true", "conn.table=shared"])
+@pytest.mark.parametrize(
+    "sets", [["flow_director.dst_port_mask=1"], ["flow_director.enabled=false"], ["device.driver=i40e"]]
+)
+def test_redirect_softens_wrong_steering(helper, sets):
+    """Where workers help each other a wrong rule costs a hop: a warning."""
+    assert [finding.severity for finding in judge(setup(*sets))] == [ERROR]
+    softened = judge(setup(*sets, helper))
+    assert [finding.severity for finding in softened] == [WARNING]
+    assert "hop" in softened[0].leads_to
+
+
+@pytest.mark.parametrize(
+    ("sets", "cure"),
+    [
+        (["device.driver=i40e"], ["flow_director.strategy=laddr", f"service.web.laddr={LADDRS[:8]}"]),
+        (["device.driver=virtio"], ["flow_director.strategy=rss-port"]),
+        (["flow_director.dst_port_mask=1"], ["flow_director.dst_port_mask=7"]),
+        (["flow_director.dst_port_mask=1"], ["flow_director.dst_port_mask=auto"]),
+        (["sa_pool.hash_size=1"], ["sa_pool.hash_size=2"]),
+        (["workers=9"], ["workers=8"]),
+        (["device.reta=[0]"], ["device.reta=default"]),
+    ],
+)
+def test_cures_cure(sets, cure):
+    """What a finding tells to do makes it go away."""
+    assert codes(setup(*sets))
+    assert not codes(setup(*sets, *cure))
+
+
+@pytest.mark.parametrize(
+    ("sets", "lost"),
+    [
+        ([], 0),
+        (["flow_director.dst_port_mask=15"], 7 / 16),
+        (["flow_director.dst_port_mask=3"], 1 / 2),
+        (["flow_director.byte_order=host"], 7 / 8),
+        (["workers=4", "flow_director.dst_port_mask=1"], 1 / 2),
+        (["flow_director.strategy=port-high"], 0),
+    ],
+)
+def test_lost_answers(sets, lost):
+    """The share of answers that go astray is that of S 2.7, counted over all ports."""
+    assert lost_answers(setup(*sets)) == pytest.approx(lost, abs=2e-4)
+
+
+def test_separating_size():
+    """The hash size that is proposed is the smallest that gives every real server its bucket."""
+    service = setup().services[0]
+    assert separating_size(service) == 2
+    assert separating_size(dataclasses.replace(service, reals=service.reals * 65)) is None
+
+
+def test_exit_status_and_document():
+    """Errors fail, warnings only when strict; the document counts both."""
+    errors, warnings = judge(setup("flow_director.dst_port_mask=1")), judge(setup("workers=9"))
+    assert [verdict(found, strict) for found in (errors, warnings, []) for strict in (False, True)] == [
+        1,
+        1,
+        0,
+        1,
+        0,
+        0,
+    ]
+    told = document(errors + warnings)
+    assert (told["errors"], told["warnings"], len(told["findings"])) == (1, 1, 2)
+    assert told["findings"][0]["where"] == "flow_director.dst_port_mask"
+
+
+def test_errors_come_first():
+    """Findings are ordered by severity, then as in the table."""
+    found = judge(setup("workers=9", "device.driver=i40e", "flow_director.dst_port_mask=1"))
+    assert [finding.severity for finding in found] == [ERROR, ERROR, WARNING]
