@@ -73,7 +73,7 @@ def rst_reply(packet: Packet) -> bytes:
     l3[at + 4 : at + 12] = pack(">II", packet.ack, (packet.seq + payload) & 0xFFFFFFFF)
     l3[at + 13] = l3[at + 13] & ~(FIN | SYN | PSH) | RST | ACK
     l3[at + 14 : at + 16] = b"\0\0"
-    set_length(l3)
+    set_length(l3, at + header)
     checksum.ip_header(l3)
     checksum.l4(l3, at, TCP)
     return bytes(l3)

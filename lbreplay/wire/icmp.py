@@ -20,6 +20,7 @@ TOS_KEPT = 0x1E
 
 # Errors about a connection that are translated, and how long the quoted L4 header must be for its look-up (D 9.1, 4.1).
 RELATED = {4: (UNREACHABLE, SOURCE_QUENCH, TIME_EXCEEDED), 6: (UNREACHABLE_V6, TOO_BIG_V6, TIME_EXCEEDED_V6)}
+REQUEST_OF = {ICMP: {0: 8, 14: 13, 16: 15, 18: 17}, ICMPV6: {129: 128}}  # by the type of the reply
 QUOTED_HEADER = {TCP: 20, UDP: 8, SCTP: 16, ICMP: 8, ICMPV6: 8}
 
 
@@ -59,6 +60,19 @@ def may_answer_v6(packet: Packet, l2_host: bool) -> bool:
     if not l2_host or packet.src[0] == 0xFF or not any(packet.src):
         return False
     return packet.proto != ICMPV6 or packet.l3[packet.l4_at : packet.l4_at + 1] >= b"\x80"
+
+
+def flow_ports(proto: int, l4: Bytes) -> tuple[int, int] | None:
+    """What stands for the ports of an ICMP or ICMPv6 message in a connection's tuple (D 9.2).
+
+    A request has (identifier, type * 256 + code); a reply the same of its request, exchanged. None: not whole.
+    """
+    if len(l4) < 8:
+        return None
+    ident, type_, code = int.from_bytes(l4[4:6]), l4[0], l4[1]
+    if type_ in REQUEST_OF[proto]:
+        return REQUEST_OF[proto][type_] << 8 | code, ident
+    return ident, type_ << 8 | code
 
 
 class Quoted(NamedTuple):
@@ -131,8 +145,8 @@ def _quoted_v6(l3: Bytes, at: int) -> Quoted | str:
 def _with_ports(l3: Bytes, proto: int, src: bytes, dst: bytes, at: int, l4_at: int) -> Quoted | str:
     if len(l3) < l4_at + QUOTED_HEADER[proto]:
         return UNRELATED
-    sport, dport = unpack_from(">HH", l3, l4_at) if proto in (TCP, UDP, SCTP) else (0, 0)
-    return Quoted(proto, src, sport, dst, dport, at, l4_at)
+    ports = unpack_from(">HH", l3, l4_at) if proto in (TCP, UDP, SCTP) else flow_ports(proto, l3[l4_at:])
+    return Quoted(proto, src, ports[0], dst, ports[1], at, l4_at) if ports else UNRELATED
 
 
 class Rewrite(NamedTuple):

@@ -47,7 +47,7 @@ class Toa(StrEnum):
 
 def header_length(tcp: bytes | Segment) -> int:
     """Bytes of the TCP header by its data offset, at least 20 and at most what is there."""
-    return max(BASE, min((tcp[12] >> 4) * 4, len(tcp)))
+    return max(BASE, min((tcp[12] >> 4) * 4, len(tcp))) if len(tcp) > BASE else BASE
 
 
 def walk(tcp: bytes | Segment) -> Iterator[Option]:
