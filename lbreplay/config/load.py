@@ -74,10 +74,10 @@ def parse(name: str, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        message = str(error)
-        if at := re.search(r" \(at line (\d+), column (\d+)\)$", message):
-            raise ConfigError(f"{name}: line {at[1]}, column {at[2]}: {message[: at.start()]}") from None
-        raise ConfigError(f"{name}: {message}") from None
+        message, _, place = str(error).partition(" (at ")
+        at = [int(number) for number in re.findall(r"\d+", place)]
+        line, column = at or (text.count("\n") + 1, len(text) - text.rfind("\n"))
+        raise ConfigError(f"{name}: line {line}, column {column}: {message}") from None
     except RecursionError:
         raise ConfigError(f"{name}: nested too deep") from None
 

@@ -45,7 +45,8 @@ SYSCTLS = {  # net.ipv4.vs.NAME -> highest value (L 17)
     "cache_bypass": 1, "expire_nodest_conn": 1, "expire_quiescent_template": 1, "nat_icmp_send": 1,
     "lblc_expiration": 2**31 - 1, "lblcr_expiration": 2**31 - 1, "debug_level": 12, "conntrack": 1, "snat_reroute": 1,
     "sync_version": 1, "sync_ports": 64, "sync_persist_mode": 1, "sync_qlen_max": 2**31 - 1,
-    "sync_sock_size": 2**31 - 1, "sloppy_tcp": 1, "sloppy_sctp": 1, "sync_refresh_period": 2**31 - 1, "sync_retries": 3, "pmtu_disc": 1,
+    "sync_sock_size": 2**31 - 1, "sloppy_tcp": 1, "sloppy_sctp": 1,
+    "sync_refresh_period": 2**31 - 1, "sync_retries": 3, "pmtu_disc": 1,
     "backup_only": 1, "conn_reuse_mode": 3, "schedule_icmp": 1, "ignore_tunneled": 1, "run_estimation": 1,
 }  # fmt: skip
 
@@ -416,7 +417,9 @@ SCHEMA = Table(
         "conn": Key(CONN, None, "connections", "dpvs"),
         "tcp": Key(TCP, None, "TCP", "dpvs"),
         "udp": Key(UDP, None, "UDP", "dpvs"),
-        "sctp": Key(Table({"timeout": Key(_timeouts(model.SCTP_TIMEOUT), None, "seconds by state")}), None, "", "dpvs"),
+        "sctp": Key(
+            Table({"timeout": Key(_timeouts(model.SCTP_TIMEOUT), None, "seconds by state (D 8)")}), None, "SCTP", "dpvs"
+        ),
         "ipv4": Key(Table({"forwarding": Key(Flag(), False, "IPv4 in transit is forwarded")}), None, "IPv4"),
         "ipv6": Key(Table({"forwarding": Key(Flag(), False, "IPv6 in transit is forwarded")}), None, "IPv6"),
         "behaviour": Key(BEHAVIOUR, None, "single differences between editions, by name (D 15)", "dpvs"),

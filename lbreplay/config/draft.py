@@ -1,0 +1,107 @@
+"""A configuration drafted from a capture: what `init` prints and what `run` takes when no configuration is given.
+
+Virtual services are what the survey found, busiest first. Each gets two real servers and a local address of its own
+from 198.18.0.0/15, the network for benchmarks (RFC 2544), IPv6 services from 2001:db8::/32, the one for documents
+(RFC 3849); addresses that turn up in the capture are left out. The same capture gives the same text.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+
+from lbreplay.burst import Burst
+from lbreplay.config.survey import BENCHMARK, MAX_CLIENTS, Seen, Survey
+from lbreplay.model import Endpoint
+
+SHOWN = 256  # services written out; a scan of ports would fill pages
+REALS4, LADDRS4 = 0, 1 << 16  # offsets in 198.18.0.0/15: 198.18.x.x and 198.19.x.x
+REALS6, LADDRS6 = (int(ipaddress.ip_address(f"2001:db8:198:{net}::")) for net in (18, 19))
+PROTOCOL = {6: "tcp", 17: "udp"}
+
+
+def draft(bursts: Iterable[Burst], *, reals: int = 2, laddrs: int = 1, workers: int = 4) -> str:
+    """TOML text of a configuration under which the capture replays. Reads all of *bursts*."""
+    survey = Survey(bursts)
+    found = survey.services()
+    addresses = _Addresses(survey)
+    lines = [_opening(survey, found), f"workers = {workers}"]
+    for seen in found[:SHOWN]:
+        lines += ["", *_service(seen, addresses, reals, laddrs)]
+    return "\n".join(lines) + "\n"
+
+
+def _opening(survey: Survey, found: list[Seen]) -> str:
+    if not found:
+        return f"# Drafted from a capture of {survey.frames} frames: nobody opens a connection in it, so no service."
+    text = f"# Drafted from a capture of {survey.frames} frames. Real servers and local addresses are made up."
+    left = len(found) - SHOWN + survey.missed
+    return text if left <= 0 else f"{text}\n# {left} less busy services are left out."
+
+
+def _service(seen: Seen, addresses: _Addresses, reals: int, laddrs: int) -> Iterator[str]:
+    width = len(seen.endpoint.address)
+    yield f"[[service]]  # {_told(seen)}"
+    yield f'vip = "{seen.endpoint}"'
+    yield f'protocol = "{PROTOCOL[seen.protocol]}"'
+    yield 'scheduler = "rr"'
+    yield f"laddr = [{', '.join(_quoted(addresses.laddr(width)) for _ in range(laddrs))}]"
+    for _ in range(reals):
+        yield ""
+        yield "[[service.real]]"
+        yield f'address = "{Endpoint(addresses.real(width), seen.endpoint.port)}"'
+
+
+def _told(seen: Seen) -> str:
+    clients = plural(len(seen.clients), "client")
+    more = "at least " if len(seen.clients) == MAX_CLIENTS else ""
+    return f"{more}{clients}, {plural(seen.connections, 'connection')}, {size(seen.octets)}"
+
+
+def plural(number: int, word: str) -> str:
+    """`1 client`, `2 clients`."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def size(number: int) -> str:
+    """Bytes for people: `987 B`, `1.2 MB`."""
+    scaled, unit = float(number), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if scaled < 1000:
+            break
+        scaled, unit = scaled / 1000, larger
+    return f"{number} B" if unit == "B" else f"{scaled:.1f} {unit}"
+
+
+def _quoted(address: bytes) -> str:
+    return f'"{ipaddress.ip_address(address)}"'
+
+
+class _Addresses:
+    """Free addresses, one after the other."""
+
+    def __init__(self, survey: Survey) -> None:
+        self._used = survey.benchmark
+        services = survey.services()
+        self._vips = {seen.endpoint.address for seen in services}
+        self._clients = {client for seen in services for client in seen.clients if len(client) == 16}
+        self._next = {"real": {4: REALS4, 16: REALS6}, "laddr": {4: LADDRS4, 16: LADDRS6}}
+
+    def real(self, width: int) -> bytes:
+        return self._free("real", width)
+
+    def laddr(self, width: int) -> bytes:
+        return self._free("laddr", width)
+
+    def _free(self, use: str, width: int) -> bytes:
+        number = self._next[use][width] + 1
+        while self._taken(number, width):
+            number += 1
+        self._next[use][width] = number
+        return (number + BENCHMARK if width == 4 else number).to_bytes(width)
+
+    def _taken(self, number: int, width: int) -> bool:
+        if width == 4:
+            return bool(self._used[number % len(self._used)]) or number & 0xFF in (0, 0xFF)
+        address = number.to_bytes(16)
+        return address in self._vips or address in self._clients

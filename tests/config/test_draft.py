@@ -1,0 +1,75 @@
+"""A drafted configuration is one that loads and replays."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+from lbreplay.config import draft as drafting
+from lbreplay.config.draft import draft, size
+from lbreplay.config.load import load
+
+
+def _neighbour(name: str) -> ModuleType:
+    """A test module of this folder (tests are no package)."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_survey = _neighbour("test_survey")
+frame, burst = _survey.frame, _survey.burst
+
+
+def test_the_draft_loads() -> None:
+    """Services are written busiest first, each with two real servers and a local address of its family."""
+    frames = [
+        frame("172.16.0.1 1", "10.0.0.1 80"),
+        frame("172.16.0.1 2", "10.0.0.1 80"),
+        frame("fd00::1 1", "fd00::2 443"),
+    ]
+    text = draft([burst(frames)])
+    setup = load(None, text=text)
+    assert [str(service.vip) for service in setup.services] == ["10.0.0.1:80", "[fd00::2]:443"]
+    assert [len(service.reals) for service in setup.services] == [2, 2]
+    assert [[len(address) for address in service.laddr] for service in setup.services] == [[4], [16]]
+    assert setup.drafted and "# 1 client, 2 connections, 108 B" in text
+
+
+def test_the_draft_is_a_function_of_the_capture() -> None:
+    """The same frames give the same text, however they are cut into bursts."""
+    frames = [frame(f"172.16.0.{n} 1", f"10.0.0.{n % 5 + 1} 80") for n in range(1, 50)]
+    assert draft([burst(frames)]) == draft([burst(frames)]) == draft([burst(frames[:20]), burst(frames[20:])])
+
+
+def test_addresses_of_the_capture_are_left_alone() -> None:
+    """Made-up addresses are not those that turn up in the capture."""
+    text = draft([burst([frame("198.18.0.1 1", "198.19.0.1 80")])])
+    service = load(None, text=text).services[0]
+    made = [real.endpoint.address for real in service.reals] + list(service.laddr)
+    assert bytes([198, 18, 0, 1]) not in made and bytes([198, 19, 0, 1]) not in made
+    assert len(set(made)) == 3
+
+
+def test_options() -> None:
+    """Numbers of real servers, local addresses and workers may be asked for."""
+    setup = load(None, text=draft([burst([frame("172.16.0.1 1", "10.0.0.1 80")])], reals=5, laddrs=3, workers=8))
+    assert (len(setup.services[0].reals), len(setup.services[0].laddr), len(setup.workers)) == (5, 3, 8)
+
+
+def test_nobody_opens_anything() -> None:
+    """A capture without connections gives a configuration without services, and says so."""
+    text = draft([])
+    assert "no service" in text and load(None, text=text).services == ()
+
+
+def test_a_scan_does_not_fill_pages() -> None:
+    """Beyond the busiest the rest is a number."""
+    text = draft([burst(frame("172.16.0.1 1", f"10.0.0.1 {n + 1}") for n in range(drafting.SHOWN + 44))])
+    assert text.count("[[service]]") == drafting.SHOWN and "# 44 less busy services are left out." in text
+
+
+def test_sizes_for_people() -> None:
+    """Bytes are shown in steps of a thousand."""
+    assert [size(n) for n in (0, 999, 1000, 1_250_000)] == ["0 B", "999 B", "1.0 kB", "1.2 MB"]
