@@ -1,0 +1,92 @@
+"""The journey of a packet, from the capture to the capture.
+
+    parse    bytes -> columns
+    steer    columns -> queue and worker
+    balance  connection, translation, verdict          (or, in the ipvs profile, the kernel's director)
+    write    what leaves
+    count    from the columns, once
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from lbreplay.burst import KIND_TCP, KIND_UDP, Burst
+from lbreplay.model import Setup
+from lbreplay.nic.steer import Nic, Steered
+from lbreplay.stats import Counters, Result
+from lbreplay.trace import Trace
+from lbreplay.vs.balancer import Balancer
+from lbreplay.wire.capture import Capture, Sink, open_capture, open_sink
+from lbreplay.wire.parse import parse
+
+KIND = {6: KIND_TCP, 17: KIND_UDP}
+Progress = Callable[[int, int], None]
+
+
+def replay(
+    setup: Setup,
+    in_path: str,
+    out_path: str | None,
+    *,
+    trace: str | None = None,
+    also: frozenset[str] | set[str] = frozenset(),
+    drops: str | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Send every frame of *in_path* through the balancer; write what leaves to *out_path*; return what was counted."""
+    with ExitStack() as stack:
+        source = stack.enter_context(open_capture(in_path))
+        sink = stack.enter_context(open_sink(out_path, source.info)) if out_path else None
+        tell = stack.enter_context(Trace(trace, setup)) if trace else None
+        return Replay(setup, source, sink, tell).run(progress)
+
+
+class Replay:
+    """One run: the stages with their state."""
+
+    def __init__(self, setup: Setup, source: Capture, sink: Sink | None, trace: Trace | None) -> None:
+        self.setup, self.source, self.sink, self.trace = setup, source, sink, trace
+        self.nic = Nic(setup)
+        self.balancer = Balancer(setup, self.nic.strategy, self._home)
+        self.counters = Counters(setup)
+        if trace is not None:
+            self.balancer.stories = []
+
+    def run(self, progress: Progress | None) -> Result:
+        for burst in self.source.bursts(self.setup.burst_size):
+            self.journey(burst)
+            if progress is not None:
+                progress(burst.first + burst.size - 1, int(burst.length.sum()))
+        return self.counters.result(self.balancer.gauges() | {"warnings": self.source.warnings}, self._capture())
+
+    def journey(self, burst: Burst) -> None:
+        """One burst, all the way."""
+        device = self.setup.device
+        parse(burst, device.mac, not device.rx_ip_checksum_offload)
+        self.nic.steer(burst)
+        self.balancer.balance(burst)
+        if self.sink is not None:
+            self.sink.write(burst)
+        self.counters.add(burst)
+        if self.trace is not None:
+            self.trace.write(burst, self.balancer, self.nic)
+
+    def _home(self, proto: int, src: bytes, sport: int, dst: bytes, dport: int) -> Steered:
+        """Where the NIC sends a packet of this tuple."""
+        kind = KIND.get(proto, 1)
+        return self.nic.steer_flow(kind, 4 if len(src) == 4 else 6, src, sport, dst, dport)
+
+    def _capture(self) -> dict[str, Any]:
+        source, info = self.source, self.source.info
+        return {
+            "path": info.path,
+            "format": info.format,
+            "linktype": info.linktype,
+            "frames": source.frames,
+            "bytes": source.bytes,
+            "first_ns": source.first_ns,
+            "last_ns": source.last_ns,
+        }

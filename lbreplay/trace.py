@@ -1,0 +1,114 @@
+"""The trace: one JSON object a line for every frame (interface 6), and for what the balancer sends by itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+from lbreplay.burst import Burst
+from lbreplay.errors import CaptureError
+from lbreplay.model import Setup
+from lbreplay.nic.steer import Nic
+from lbreplay.verdict import ENTRIES, NAMES
+from lbreplay.vs.balancer import Balancer
+from lbreplay.vs.path import Story
+
+STEERED = ("default", "rss", "flow_director")
+
+
+class Trace:
+    """Writes the trace of a run into a file."""
+
+    def __init__(self, path: str, setup: Setup) -> None:
+        self._setup = setup
+        self._written = 0  # frames in the output before the present burst
+        try:
+            self._file = open(path, "w", encoding="utf-8")
+        except OSError as error:
+            raise CaptureError(f"{path}: cannot write: {error.strerror}") from error
+
+    def __enter__(self) -> Trace:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._file.close()
+
+    def write(self, burst: Burst, balancer: Balancer, nic: Nic) -> None:
+        """A line for each row, in order, and before it one for whatever was sent without a cause."""
+        stories = balancer.stories
+        assert stories is not None and len(stories) == burst.size, "every row has its story"
+        numbers = self._numbers(burst)
+        for row, story in enumerate(stories):
+            for out, time_ns in numbers.pop(-1 - row, ()):
+                self._line({"n": None, "t_ns": time_ns, "out": [out]})
+            self._line(self._frame(burst, row, story, [out for out, _ in numbers.get(row, ())], balancer, nic))
+
+    def _numbers(self, burst: Burst) -> dict[int, list[tuple[int, int]]]:
+        """Output numbers and times by the row that caused them; by -1 - row for what nothing caused."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for row, cause, time_ns in self._order(burst):
+            self._written += 1
+            key = cause - burst.first if cause else -1 - row
+            found.setdefault(key, []).append((self._written, time_ns))
+        return found
+
+    def _order(self, burst: Burst) -> Iterator[tuple[int, int, int]]:
+        made = iter(burst.made)
+        waiting = next(made, None)
+        for row in range(burst.size):
+            while waiting is not None and waiting.row == row:
+                yield row, waiting.cause, waiting.time_ns
+                waiting = next(made, None)
+            if burst.leaving[row]:
+                yield row, burst.first + row, int(burst.time_ns[row])
+
+    def _frame(self, burst: Burst, row: int, story: Story, out: list[int], balancer: Balancer, nic: Nic) -> dict[str, Any]:
+        verdict = int(burst.verdict[row])
+        entry = ENTRIES[verdict]
+        index = int(burst.worker_index[row])
+        received = index >= 0
+        line: dict[str, Any] = {
+            "n": burst.first + row,
+            "t_ns": int(burst.time_ns[row]),
+            "worker": self._setup.workers[index].rank if received else None,
+            "queue": int(burst.queue[row]) if received else None,
+            "steer": _steer(burst, row, nic) if received else None,
+            "lookup": story.lookup or None,
+        }
+        if story.owner >= 0:
+            line["owner"] = story.owner
+        line |= _connection(story, balancer)
+        if story.reasons:
+            line["reason"] = story.reasons
+        line |= {"verdict": NAMES[verdict], "fate": entry.fate.label, "out": out, "why": entry.sentence}
+        return line
+
+    def _line(self, line: dict[str, Any]) -> None:
+        self._file.write(json.dumps(line) + "\n")
+
+
+def _steer(burst: Burst, row: int, nic: Nic) -> dict[str, Any]:
+    by = STEERED[burst.by[row]]
+    if by == "rss":
+        return {"by": by, "hash": f"0x{int(burst.hash[row]):08x}", "reta": int(burst.reta[row])}
+    if by == "flow_director":
+        return {"by": by, "rule": str(nic.rules[burst.rule[row]])}
+    return {"by": by}
+
+
+def _connection(story: Story, balancer: Balancer) -> dict[str, Any]:
+    conn = story.conn
+    if conn is None:
+        return {"conn": None, "new": False, "state": None, "service": None, "real": None, "laddr": None}
+    protocol = balancer.machine.protocols.get(conn.proto)
+    states = [protocol.states[s].upper() for s in (story.before, story.after) if s >= 0] if protocol else None
+    return {
+        "conn": conn.number,
+        "new": story.new,
+        "state": states,
+        "service": conn.server.service.name,
+        "real": str(conn.real),
+        "laddr": str(conn.local) if conn.mode.full else None,
+    }

@@ -1,0 +1,119 @@
+"""ICMP and ICMPv6: errors about connections, and the flows of echo and the like (D 9).
+
+An error is found by the packet it quotes, with its ends exchanged. It goes on in the connection's direction, by the slow
+path; the connection's state and timer do not notice. Steering sees only the outer addresses, so an error often meets a
+worker that does not have the connection; it is then "unrelated", and goes on like any other ICMP packet.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lbreplay.verdict import Verdict
+from lbreplay.vs.conn import IN, Conn
+from lbreplay.wire import checksum, icmp
+from lbreplay.wire.packet import ICMP, Packet
+
+if TYPE_CHECKING:
+    from lbreplay.vs.machine import Lcore, Machine
+    from lbreplay.vs.path import Story
+    from lbreplay.vs.xmit import Transmitter
+
+REQUEST_OF = {ICMP: {0: 8, 14: 13, 16: 15, 18: 17}, 58: {129: 128}}  # a reply is looked up as its request (D 9.2)
+REQUESTS = {ICMP: (8, 13, 15, 17), 58: (128,)}
+MASK32 = 0xFFFFFFFF
+TOO_BIG = 2
+
+
+def flow_ports(packet: Packet) -> None:
+    """The dummy ports of an ICMP flow (D 9.2): its identifier on the asking side, type and code on the other."""
+    l4 = packet.l3[packet.l4_at : packet.l4_at + 8]
+    if len(l4) < 8:
+        return
+    kind, code, ident = l4[0], l4[1], int.from_bytes(l4[4:6])
+    request = REQUEST_OF[packet.proto].get(kind)
+    if request is None:
+        packet.sport, packet.dport = ident, kind << 8 | code
+    else:
+        packet.sport, packet.dport = request << 8 | code, ident
+
+
+class Related:
+    """Errors about connections."""
+
+    def __init__(self, machine: Machine, xmit: Transmitter) -> None:
+        self.machine, self.xmit = machine, xmit
+
+    def handle(self, lcore: Lcore, packet: Packet, story: Story) -> Verdict | None:
+        """The checks of D 9.1 in their order; None: unrelated, the packet goes on as an ICMP flow."""
+        quoted = icmp.related(packet.l3, packet.l4_at)
+        if quoted == icmp.MALFORMED:
+            return Verdict.ICMP_MALFORMED if packet.complete else Verdict.TRUNCATED
+        if isinstance(quoted, str):
+            return self._unrelated(story)
+        handle = lcore.find.get(quoted.reversed_key)
+        if handle is None or self._refused(quoted):
+            return self._unrelated(story)
+        conn = self.machine.table.conns[handle >> 1]
+        assert conn is not None, "what is found is live"
+        story.conn, story.side, story.lookup = conn, handle & 1, "out" if handle & 1 else "in"
+        story.before = story.after = self.machine.table.state[conn.slot]
+        if not checksum.verify_l4(packet.l3, packet.l4_at, packet.proto):
+            return Verdict.ICMP_RELATED_BAD_CHECKSUM
+        if conn.server.over_limit():
+            self.machine.touch(conn)
+            return Verdict.ICMP_RELATED_RATE_LIMITED
+        conn.count(IN, packet.l3_length)  # whatever the direction: a quirk (D 9.1)
+        return self._send(conn, handle & 1, packet, quoted)
+
+    def _unrelated(self, story: Story) -> None:
+        story.reasons.append("icmp_unrelated")
+
+    def _refused(self, quoted: icmp.Quoted) -> bool:
+        access = self.machine.access
+        return bool(access) and access.refusal(quoted.proto, quoted.dst, quoted.src, quoted.sport) is not None
+
+    def _send(self, conn: Conn, side: int, packet: Packet, quoted: icmp.Quoted) -> Verdict:
+        if not conn.mode.rewrites:
+            if side != IN:
+                return Verdict.ICMP_RELATED_NO_OUT_XMIT
+            self.xmit.forward(conn, IN, packet)
+            return Verdict.ICMP_RELATED_FORWARDED
+        to = conn.real if side == IN else conn.client
+        if len(to.address) != len(packet.src):
+            return Verdict.ICMP_RELATED_NO_ROUTE  # NAT64: no translator fits (D 9.1)
+        route = self.machine.stack.route(to.address)
+        if route is None or route.local:
+            return Verdict.ICMP_RELATED_NO_ROUTE
+        if packet.family == 6 and packet.l3_length > route.mtu:
+            self.xmit.error(packet, TOO_BIG, 0, route.mtu)
+            return Verdict.ICMP_RELATED_TOO_BIG
+        l3 = icmp.translate_related(packet.l3, packet.l4_at, quoted, _rewrite(conn, side))
+        self.xmit.output(conn, side, l3, packet, route, own=False)
+        return Verdict.ICMP_RELATED_FORWARDED
+
+
+def _rewrite(conn: Conn, side: int) -> icmp.Rewrite:
+    """The table of D 9.1: what changes outside and inside, by direction and mode."""
+    full = conn.mode.full
+    if side == IN:
+        return icmp.Rewrite(
+            outer_src=conn.local.address if full else None,
+            outer_dst=conn.real.address,
+            quoted_src=conn.real.address,
+            quoted_sport=conn.real.port,
+            quoted_dst=conn.local.address if full else None,
+            quoted_dport=conn.local.port if full else None,
+            seq_delta=-conn.sp_delta,
+        )
+    return icmp.Rewrite(
+        outer_src=conn.virtual.address,
+        outer_dst=conn.client.address if full else None,
+        quoted_src=conn.client.address if full else None,
+        quoted_sport=conn.client.port if full else None,
+        quoted_dst=conn.virtual.address,
+        quoted_dport=conn.virtual.port,
+        seq_delta=-conn.delta if full else 0,
+    )
+
+

@@ -1,0 +1,204 @@
+"""The simulated machine: its lcores, and the little they share (D 2.1, D 4.4).
+
+An lcore owns its services, its connections and its local ports. Shared are the redirect table, the persistence
+templates, the clock of the replay, and the list of frames on their way out.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lbreplay.burst import Made
+from lbreplay.model import NANOSECOND, Setup
+from lbreplay.stack import Stack
+from lbreplay.vs.acl import AccessControl
+from lbreplay.vs.conn import INACTIVE, TEMPLATE, Conn, ConnTable
+from lbreplay.vs.laddr import SockAddrPool
+from lbreplay.vs.protocols import Protocol, protocols
+from lbreplay.vs.server import Servers
+from lbreplay.vs.timers import Timers
+
+from lbreplay.wire.packet import TCP
+
+if TYPE_CHECKING:
+    from lbreplay.model import Endpoint
+
+
+class Checks(typing.Protocol):
+    """What a passive check of real servers hears of (D 10.5)."""
+
+    def moved(self, conn: Conn, old: str, new: str) -> None: ...
+
+    def expired(self, conn: Conn, state: str) -> None: ...
+
+TIMER_TICK = 1_000_000  # a timeout of 0 fires at the next tick of the 1000 Hz wheel (D 2.5)
+NO_TABLE = 60 * NANOSECOND  # timeout of a protocol without a table (D 2.5)
+ICMP_TIMEOUT = 300 * NANOSECOND  # of a packet's connection (D 9.2)
+ORDERS = 256  # places in the order of arming that a frame has: timers before it take the first half, itself the second
+
+
+class Ownership(typing.Protocol):
+    """Who owns which local port (nic/strategies)."""
+
+    def ports(self, laddr: bytes, rank: int, low: int, high: int) -> Sequence[int]: ...
+
+    def fits(self, rank: int, laddr: bytes, lport: int, peer: Endpoint, proto: int) -> bool: ...
+
+
+class Lcore:
+    """One forwarding worker: what it owns and what it counted."""
+
+    def __init__(self, setup: Setup, rank: int, find: dict[bytes, int], ownership: Ownership) -> None:
+        self.rank = rank
+        self.find = find
+        self.servers = Servers(setup, rank, len(setup.forwarding_workers))
+        self._jittered = setup.conn.timer_jitter
+        self.pools = {address: _pool(setup, ownership, address, rank) for address in setup.local_addresses}
+        self.created = self.expired = self.active = self.peak = 0
+        self.counters: Counter[str] = Counter()  # the extended counters that move (D 13.3)
+
+    def jitter(self) -> int:
+        """A fraction of a second, in ns (D 2.5); 0 where the setting takes it out."""
+        return self.servers.chance.randrange(1_000_000) * 1000 if self._jittered else 0
+
+
+def _pool(setup: Setup, ownership: Ownership, address: bytes, rank: int) -> SockAddrPool:
+    pool = setup.sa_pool
+    ports = ownership.ports(address, rank, pool.low, pool.high)
+    fits = None
+    if setup.flow_director.strategy == "rss-port":
+        fits = partial(_fits, ownership, rank, address)
+    return SockAddrPool(address, ports, pool.hash_size, fits)
+
+
+def _fits(ownership: Ownership, rank: int, address: bytes, port: int, peer: Endpoint | None) -> bool:
+    return peer is None or ownership.fits(rank, address, port, peer, TCP)
+
+
+class Machine:
+    """All lcores, their shared tables, the clock, and what is about to leave."""
+
+    def __init__(self, setup: Setup, ownership: Ownership) -> None:
+        self.setup = setup
+        self.stack = Stack(setup)
+        self.table = ConnTable()
+        self.protocols = protocols(setup.behaviour)
+        self.access = AccessControl(setup.services, setup.behaviour)
+        self.timers = Timers(self.due_of)
+        shared: dict[bytes, int] | None = {} if setup.conn.table == "shared" else None
+        ranks = range(len(setup.forwarding_workers))
+        self.lcores = [Lcore(setup, rank, {} if shared is None else shared, ownership) for rank in ranks]
+        self.redirect: dict[bytes, int] = {}  # key -> rank of the owner
+        self.templates: dict[bytes, Conn] = {}
+        self.checks: Checks | None = None  # the passive check of real servers, where a service asks for it
+        self.first_ns = 0  # time of the first frame
+        self.now = 0
+        self.order = 0  # next place in the order of arming
+        self.row = 0
+        self.cause = 0  # frame number that what is sent now belongs to; 0: the balancer's own initiative
+        self.out: list[Made] = []
+        self._timeouts: dict[tuple[int, str], tuple[int, ...]] = {}
+
+    def due_of(self, slot: int) -> tuple[int, int, int] | None:
+        conn = self.table.conns[slot]
+        if conn is None:
+            return None
+        return self.table.last_use[slot] + self.table.timeout[slot], conn.rank, self.table.armed[slot]
+
+    def send(self, frame: bytes, length: int, worker: int, own: bool) -> None:
+        """Put a frame on its way out, at the clock's time, before what the present row sends itself."""
+        self.out.append(Made(self.row, self.now, frame, length, self.cause, worker, own))
+
+    # --- states and timers -----------------------------------------------------------------------------------
+
+    def timeouts(self, conn: Conn) -> tuple[int, ...] | None:
+        """Timeouts of a connection by state, in ns; None where its protocol has no table."""
+        protocol = self.protocols.get(conn.proto)
+        if protocol is None:
+            return None
+        key = conn.proto, conn.server.service.name
+        found = self._timeouts.get(key)
+        if found is None:
+            found = self._timeouts[key] = protocol.timeout(self.setup, conn.server.service)
+        return found
+
+    def state_timeout(self, conn: Conn) -> int:
+        """The timeout that the present state asks for, without the fraction (D 2.5)."""
+        timeouts = self.timeouts(conn)
+        return NO_TABLE if timeouts is None else timeouts[self.table.state[conn.slot]]
+
+    def changed(self, conn: Conn, old: int, new: int, protocol: Protocol) -> None:
+        """Move from state *old* to *new*: its timeout, and the counts of active and inactive connections (D 5.2)."""
+        slot = conn.slot
+        self.table.state[slot] = new
+        self.set_timeout(conn, self.state_timeout(conn))
+        if self.checks is not None and conn.server.service.dest_check:
+            self.checks.moved(conn, protocol.states[old], protocol.states[new])
+        if "established" not in protocol.states:
+            return
+        active, dest = protocol.states[new] == "established", conn.dest
+        if active and conn.flags & INACTIVE:
+            conn.flags &= ~INACTIVE
+            dest.actconns += 1
+            dest.inactconns -= 1
+        elif not active and not conn.flags & INACTIVE:
+            conn.flags |= INACTIVE
+            dest.actconns -= 1
+            dest.inactconns += 1
+
+    def ended(self, conn: Conn) -> None:
+        """A connection expires: what its state says of the real server (D 10.5)."""
+        protocol = self.protocols.get(conn.proto)
+        if self.checks is not None and conn.server.service.dest_check and protocol is not None:
+            self.checks.expired(conn, protocol.states[self.table.state[conn.slot]])
+
+    def set_timeout(self, conn: Conn, seconds_ns: int) -> None:
+        """Change the whole seconds of a timeout; the fraction drawn at creation stays (D 2.5)."""
+        self.table.timeout[conn.slot] = seconds_ns + conn.fraction_ns
+
+    def touch(self, conn: Conn) -> None:
+        """Put a connection back after use: its timer starts anew (D 1.5)."""
+        slot = conn.slot
+        self.table.last_use[slot] = self.now
+        self.table.armed[slot] = self.order
+        self.order += 1
+        self.timers.arm(slot, self.now + self.table.timeout[slot])
+
+    def kill(self, conn: Conn) -> None:
+        """Let a connection expire at the next tick."""
+        self.table.timeout[conn.slot] = TIMER_TICK
+        self.touch(conn)
+
+    # --- the tables --------------------------------------------------------------------------------------------
+
+    def hash(self, conn: Conn) -> None:
+        """Enter both sides of a connection; with equal tuples the newest is found (D 2.1)."""
+        find = self.lcores[conn.rank].find
+        find[conn.in_key], find[conn.out_key] = 2 * conn.slot, 2 * conn.slot + 1
+        key = self.redirect_key(conn)
+        if key is not None:
+            self.redirect[key] = conn.rank
+
+    def unhash(self, conn: Conn) -> None:
+        """Take both sides out, unless newer connections stand there."""
+        find = self.lcores[conn.rank].find
+        for side, key in enumerate((conn.in_key, conn.out_key)):
+            if find.get(key) == 2 * conn.slot + side:
+                del find[key]
+        key = self.redirect_key(conn)
+        if key is not None and self.redirect.get(key) == conn.rank:
+            del self.redirect[key]
+
+    def redirect_key(self, conn: Conn) -> bytes | None:
+        """Under which key other workers find the owner (D 4.4); None where they don't."""
+        if not self.setup.conn.redirect or conn.flags & TEMPLATE:
+            return None
+        return {"out": conn.out_key, "in": conn.in_key, "": None}[conn.mode.redirected_side]
+
+    def timeouts_changed(self) -> None:
+        self._timeouts.clear()
+

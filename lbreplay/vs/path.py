@@ -1,0 +1,282 @@
+"""The plain path: one packet through the hooks of DPVS (D 1.5), in its order, with its verdicts.
+
+    stack.receive, stack.check    link layer and IP input
+    guard                         fragments, the UDP defence, SYN-proxy's first step
+    balance                       lists, look-up, redirect, a new connection, state, transmit
+    stack.accepted                what becomes of a packet that nobody wanted
+
+Every packet may take this path. Ordinary ones of known connections take the columns instead (`balancer.py`), which
+give the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lbreplay.stack import L2
+from lbreplay.verdict import Verdict
+from lbreplay.vs.conn import EXPIRE_QUIESCENT, IN, ONE_PACKET, OUT, SYNPROXY, Conn
+from lbreplay.vs.expiry import Expiry
+from lbreplay.vs.icmp import Related, flow_ports
+from lbreplay.vs.machine import ICMP_TIMEOUT, Machine
+from lbreplay.vs.protocols.sctp import event as chunk_event
+from lbreplay.vs.schedule import Scheduling, flow_of
+from lbreplay.vs.synproxy import SynProxies
+from lbreplay.vs.xmit import Transmitter
+from lbreplay.wire.packet import ACK, FIN, ICMP, ICMPV6, RST, SCTP, SYN, TCP, UDP, Packet
+
+if TYPE_CHECKING:
+    from lbreplay.stack import Outcome
+    from lbreplay.vs.machine import Lcore
+    from lbreplay.vs.server import VirtualServer
+
+NEEDED = {TCP: 20, UDP: 8, SCTP: 16, ICMP: 8, ICMPV6: 8}  # bytes of L4 header a look-up reads (D 4.1)
+PURE = SYN | ACK | FIN | RST  # the flags that tell a first packet (D 5.1)
+
+
+class Story:
+    """What the plain path noted of one packet, for the columns, the trace and `explain`."""
+
+    __slots__ = ("after", "before", "conn", "lookup", "new", "owner", "reasons", "side", "wrong_worker")
+
+    def __init__(self) -> None:
+        self.lookup = ""  # "in", "out", "miss"; "" where no table was asked
+        self.conn: Conn | None = None
+        self.side = IN
+        self.new = False
+        self.before = self.after = -1  # states
+        self.owner = -1  # rank that handled it, where the receiver handed it on
+        self.wrong_worker = False
+        self.reasons: list[str] = []
+
+
+class Path:
+    """The hooks, for the packets of all lcores."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine, self.setup, self.stack = machine, machine.setup, machine.stack
+        self.xmit = Transmitter(machine)
+        self.expiry = Expiry(machine, self.xmit)
+        self.scheduling = Scheduling(machine)
+        self.synproxies = SynProxies(machine, self.xmit, self.scheduling)
+        self.related = Related(machine, self.xmit)
+        self.story = Story()
+
+    def handle(self, packet: Packet) -> Verdict:
+        """The whole way of a received frame."""
+        self.story = Story()
+        outcome = self.stack.receive(packet) or self.stack.check(packet)
+        if outcome is not None:
+            return self._sent(outcome, packet)
+        return self._hooks(packet)
+
+    def _hooks(self, packet: Packet) -> Verdict:
+        lcore = self.machine.lcores[packet.worker]
+        verdict = self.guard(lcore, packet)
+        if verdict is None:
+            verdict = self.balance(lcore, packet)
+        if verdict is not None:
+            return verdict
+        from_ring = self.story.owner >= 0
+        return self._sent(self.stack.accepted(packet, from_ring), packet)
+
+    def _sent(self, outcome: Outcome, packet: Packet) -> Verdict:
+        """Send the frames that the stack answers with."""
+        last = len(outcome.frames) - 1
+        for at, frame in enumerate(outcome.frames):
+            missing = outcome.missing if at == last else 0
+            self.machine.send(frame, len(frame) + missing, packet.worker, outcome.own)
+        return outcome.verdict
+
+    # --- guard (priority 99) ---------------------------------------------------------------------------------
+
+    def guard(self, lcore: Lcore, packet: Packet) -> Verdict | None:
+        """Fragments, the UDP defence, SYN-proxy's first step; None: on to the balancer."""
+        if packet.is_fragment:
+            lcore.counters["DEFENCE_IP_FRAG_DROP"] += 1
+            return Verdict.FRAGMENT_V4
+        if packet.proto == UDP and self.setup.udp.defence_drop and self._only_tcp(lcore, packet.dst):
+            lcore.counters["DEFENCE_UDP_DROP"] += 1
+            return Verdict.UDP_TO_TCP_VIP
+        if packet.proto == TCP:
+            if packet.l4_there < 20:
+                return _missing(packet, 20, Verdict.TCP_HEADER_SHORT)
+            if packet.flags & PURE == SYN:
+                return self.synproxies.first_step(lcore, packet)
+        return None
+
+    def _only_tcp(self, lcore: Lcore, address: bytes) -> bool:
+        return lcore.servers.has_vip(TCP, address) and not lcore.servers.has_vip(UDP, address)
+
+    # --- the balancer (priority 100) -------------------------------------------------------------------------
+
+    def balance(self, lcore: Lcore, packet: Packet) -> Verdict | None:
+        """Steps 1 to 12 of D 1.5; None: ACCEPT, the balancer does not want the packet."""
+        if packet.l2class != L2.HOST:
+            return self._accept("not_for_host")
+        if packet.proto in (ICMP, ICMPV6):
+            verdict = self.related.handle(lcore, packet, self.story)
+            if verdict is not None:
+                return verdict
+            flow_ports(packet)
+        elif packet.proto not in NEEDED:
+            return self._accept("proto_unsupported")
+        if packet.l4_there < NEEDED[packet.proto] and packet.proto != SCTP:
+            return _missing(packet, NEEDED[packet.proto], Verdict.L4_HEADER_SHORT)
+        if self.machine.access and packet.proto not in (ICMP, ICMPV6):
+            refused = self.machine.access.refusal(packet.proto, packet.src, packet.dst, packet.dport)
+            if refused is not None:
+                return refused
+        return self._look_up(lcore, packet)
+
+    def _look_up(self, lcore: Lcore, packet: Packet) -> Verdict | None:
+        handle = lcore.find.get(packet.key)
+        story = self.story
+        if handle is None:
+            story.lookup = story.lookup or "miss"
+            if self._elsewhere(lcore, packet):
+                return self._redirected(packet)
+            return self._first(lcore, packet)
+        conn = self.machine.table.conns[handle >> 1]
+        assert conn is not None, "what is found is live"
+        side = handle & 1
+        if not (story.lookup == "miss" and story.owner >= 0):
+            story.lookup = "out" if side == OUT else "in"
+        return self.known(conn, side, packet)
+
+    def _elsewhere(self, lcore: Lcore, packet: Packet) -> bool:
+        """Whether another worker has the connection; noted for the statistics."""
+        if packet.proto not in (TCP, UDP, SCTP) or len(self.machine.lcores) == 1:
+            return False
+        key = packet.key
+        owner = next((x.rank for x in self.machine.lcores if key in x.find), -1)
+        if owner < 0 or owner == lcore.rank:
+            return False
+        self.story.wrong_worker = True
+        return self.machine.redirect.get(key) == owner
+
+    def _redirected(self, packet: Packet) -> Verdict:
+        """Handed to the owner's ring, which takes it through the whole receive path again (D 4.4)."""
+        story = self.story
+        story.reasons.append("redirected")
+        story.owner = packet.worker = self.machine.redirect[packet.key]
+        return self._hooks(packet)
+
+    def _first(self, lcore: Lcore, packet: Packet) -> Verdict | None:
+        """A packet without a connection: its protocol says whether it may open one (D 5.1, 7.1, 8, 9.2)."""
+        if packet.proto == TCP:
+            return self._first_tcp(lcore, packet)
+        short = 12 if packet.proto == SCTP else 8
+        if packet.l4_there < short:
+            return _missing(packet, short, Verdict.L4_HEADER_SHORT)
+        server = self._service(lcore, packet)
+        if server is None:
+            return self._accept("no_service")
+        return self._opened(lcore, server, packet)
+
+    def _first_tcp(self, lcore: Lcore, packet: Packet) -> Verdict | None:
+        kind = packet.flags & PURE
+        if kind == ACK and lcore.servers.find(TCP, packet.dst, packet.dport) is not None:
+            return self.synproxies.second_step(lcore, packet, self.story)
+        server = self._service(lcore, packet) if kind == SYN else None
+        if server is not None:
+            return self._opened(lcore, server, packet)
+        if self.setup.tcp.defence_drop and lcore.servers.has_vip(TCP, packet.dst):
+            lcore.counters["DEFENCE_TCP_DROP"] += 1
+            return Verdict.TCP_DEFENCE
+        return self._accept("no_service" if kind == SYN else "tcp_not_syn")
+
+    def _service(self, lcore: Lcore, packet: Packet) -> VirtualServer | None:
+        """The service of this address and port, else a SNAT match (D 10.1)."""
+        dport = 0 if packet.proto in (ICMP, ICMPV6) else packet.dport
+        server = lcore.servers.find(packet.proto, packet.dst, dport)
+        if server is not None or not lcore.servers.matching:
+            return server
+        route = self.stack.route(packet.dst)
+        oif = None if route is None or route.local else self.setup.device.name
+        return lcore.servers.match(flow_of(packet), self.setup.device.name, oif)
+
+    def _opened(self, lcore: Lcore, server: VirtualServer, packet: Packet) -> Verdict | None:
+        conn = self.scheduling.open(lcore, server, packet)
+        if isinstance(conn, Verdict):
+            return conn
+        self.story.new = True
+        side = OUT if conn.mode.name == "snat" else IN
+        verdict = self.known(conn, side, packet)
+        if conn.flags & ONE_PACKET:
+            self.expiry.end(conn)
+        return verdict
+
+    def known(self, conn: Conn, side: int, packet: Packet) -> Verdict | None:
+        """A packet of a connection: steps 8 to 12 of D 1.5."""
+        story, machine = self.story, self.machine
+        story.conn, story.side = conn, side
+        story.before = machine.table.state[conn.slot]
+        verdict = self._quiescent(conn, packet)
+        if verdict is not None:
+            return verdict
+        if conn.flags & SYNPROXY:
+            verdict = self.synproxies.third_step(conn, side, packet, story)
+        if verdict is None:
+            self._step(conn, side, packet)
+            verdict = self._transmit(conn, side, packet)
+        if not conn.flags & ONE_PACKET:
+            machine.touch(conn)
+        story.after = machine.table.state[conn.slot]
+        return verdict
+
+    def _quiescent(self, conn: Conn, packet: Packet) -> Verdict | None:
+        """Step 8: the real server is gone or has weight 0, and the connection is to end with it (D 1.5, D 15)."""
+        if packet.proto in (ICMP, ICMPV6):
+            return None
+        if self.setup.behaviour.quiescent == "conn":
+            leaves = conn.flags & EXPIRE_QUIESCENT and (not conn.dest.available or conn.dest.weight == 0)
+        else:
+            leaves = conn.server.service.expire_quiescent and conn.dest.available and conn.dest.weight == 0
+        if not leaves:
+            return None
+        self.machine.kill(conn)
+        self.story.after = self.story.before
+        return Verdict.QUIESCENT
+
+    def _step(self, conn: Conn, side: int, packet: Packet) -> None:
+        """Step 10: the state machine of the protocol."""
+        machine = self.machine
+        protocol = machine.protocols.get(packet.proto)
+        if protocol is None:
+            machine.set_timeout(conn, ICMP_TIMEOUT)
+            return
+        columns = protocol.sides(conn.mode.name)[side]
+        event = chunk_event(packet.l3[packet.l4_at :]) if packet.proto == SCTP else protocol.event[packet.flags]
+        old = machine.table.state[conn.slot]
+        new = protocol.step(columns, event, old)
+        if new != old or packet.proto != TCP:
+            machine.changed(conn, old, new, protocol)
+
+    def _transmit(self, conn: Conn, side: int, packet: Packet) -> Verdict | None:
+        """Steps 11 and 12: counted, then sent the way the mode has."""
+        if conn.server.over_limit():
+            return Verdict.RATE_LIMIT_IN if side == IN else Verdict.RATE_LIMIT_OUT
+        conn.count(side, packet.l3_length)
+        seen(conn, side, packet)
+        if side == OUT and not conn.mode.answers:
+            return self._accept("no_xmit_function")
+        return self.xmit.forward(conn, side, packet)
+
+    def _accept(self, reason: str) -> None:
+        self.story.reasons.append(reason)
+
+
+def seen(conn: Conn, side: int, packet: Packet) -> None:
+    """The MACs a side's frames came with, where nobody configured its neighbour (interface 2)."""
+    if side == IN:
+        conn.out_seen = conn.out_seen or (packet.src_mac, packet.dst_mac)
+    else:
+        conn.in_seen = conn.in_seen or (packet.src_mac, packet.dst_mac)
+
+
+def _missing(packet: Packet, needed: int, short: Verdict) -> Verdict:
+    """The L4 header is not whole: the capture cut it, or the packet never had it."""
+    cut = packet.l3_length - packet.l4_at >= needed
+    return Verdict.TRUNCATED if cut else short
+

@@ -1,0 +1,111 @@
+"""Where the capture was taken, and what that makes of frames that the balancer did not receive (interface 3).
+
+    client   what the virtual address answers is the real server's answer, seen from the client: it is put back into the
+             real server's view, goes to the worker the NIC's rules send it to, and is translated like any other frame
+    lb       what comes from the virtual address or a local address is the balancer's own
+    rx       everything was received
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lbreplay.verdict import Verdict
+from lbreplay.vs.conn import IN, Conn
+from lbreplay.wire import checksum, craft, nat64, options
+from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, TCP, Packet, reverse_key
+
+if TYPE_CHECKING:
+    from lbreplay.vs.machine import Machine
+
+MASK32 = 0xFFFFFFFF
+Steer = Callable[[int, bytes, int, bytes, int], Any]  # protocol and tuple -> nic.Steered
+
+
+class View:
+    """Tells the balancer's own frames and the answers of virtual addresses from what was received."""
+
+    def __init__(self, machine: Machine, steer: Steer) -> None:
+        setup = machine.setup
+        self.machine, self.steer = machine, steer
+        self.name = setup.view
+        self.virtual = {(s.protocol, *s.vip): s for s in setup.services if s.vip is not None}
+        self._local = set(setup.local_addresses)
+
+    def is_answer(self, packet: Packet) -> bool:
+        return (packet.proto, packet.src, packet.sport) in self.virtual
+
+    def judge(self, packet: Packet) -> Verdict | Packet:
+        """*packet* as the balancer receives it, or why it does not."""
+        if self.name == "rx" or not packet.family:
+            return packet
+        answer = self.is_answer(packet)
+        if self.name == "lb":
+            return Verdict.OWN_TRANSMIT if answer or packet.src in self._local else packet
+        return self._turned(packet) if answer else packet
+
+    def find(self, packet: Packet) -> Conn | None:
+        """The connection that an answer belongs to, on whichever worker has it."""
+        key = reverse_key(packet.key)
+        for lcore in self.machine.lcores:
+            handle = lcore.find.get(key)
+            if handle is not None and handle & 1 == IN:
+                return self.machine.table.conns[handle >> 1]
+        return None
+
+    def _turned(self, packet: Packet) -> Verdict | Packet:
+        """The answer as the real server sent it, on the worker that the NIC gives it to."""
+        conn = self.find(packet)
+        if conn is None:
+            return Verdict.REPLY_WITHOUT_CONN
+        if not conn.mode.answers:
+            return Verdict.DIRECT_REPLY
+        turned = self._as_sent(conn, packet)
+        home = self.home(conn)
+        turned.worker = home.rank
+        return turned
+
+    def home(self, conn: Conn) -> Any:
+        """Where the NIC steers the answers of a connection (nic.Steered)."""
+        if conn.reply is None:
+            conn.reply = self.steer(conn.proto, conn.real.address, conn.real.port, conn.local.address, conn.local.port)
+        return conn.reply
+
+    def macs(self, conn: Conn, packet: Packet) -> tuple[bytes, bytes]:
+        """(port's, next hop's) MACs of a frame from the real server."""
+        port = self.machine.setup.device.mac or packet.src_mac
+        route = self.machine.stack.route(conn.real.address)
+        hop = (route.via if route is not None else None) or conn.real.address
+        return port, self.machine.stack.macs(hop)[0]
+
+    def _as_sent(self, conn: Conn, packet: Packet) -> Packet:
+        l3, at = bytearray(packet.l3), packet.l4_at
+        real, local = conn.real, conn.local
+        if len(real.address) != len(packet.src):
+            converted = nat64.to_ipv4(l3, real.address, local.address)
+            if converted is not None:
+                at += len(converted) - len(l3)
+                l3 = converted
+        elif packet.family == 4:
+            l3[12:20] = real.address + local.address
+        else:
+            l3[8:40] = real.address + local.address
+        l3[at : at + 4] = real.port.to_bytes(2) + local.port.to_bytes(2)
+        if packet.proto == TCP and conn.mode.full and len(l3) >= at + 20:
+            _shift(l3, at + 4, -conn.sp_delta)
+            _shift(l3, at + 8, conn.delta)
+            with memoryview(l3)[at:] as tcp:
+                options.shift_sack(tcp, conn.delta)
+        if packet.complete:
+            checksum.l4(l3, at, packet.proto)
+        checksum.ip_header(l3)
+        port, hop = self.macs(conn, packet)
+        ethertype = ETH_IPV4 if l3[0] >> 4 == 4 else ETH_IPV6
+        frame = craft.ethernet(port, hop, ethertype, l3)
+        length = len(frame) + packet.l3_length - len(packet.l3)
+        return Packet(frame, length, packet.time_ns, packet.n, packet.row, packet.worker)
+
+
+def _shift(l3: bytearray, at: int, by: int) -> None:
+    l3[at : at + 4] = ((int.from_bytes(l3[at : at + 4]) + by) & MASK32).to_bytes(4)
