@@ -7,13 +7,17 @@ from types import TracebackType
 
 import numpy as np
 
-from lbreplay.burst import PAD, RECORD, U8, Burst
+from lbreplay.burst import Burst
 from lbreplay.errors import CaptureError
-from lbreplay.wire.capture.frames import CaptureInfo, Frames, Reader
+from lbreplay.wire.capture.compressed import open_source
+from lbreplay.wire.capture.frames import NO_TIME, CaptureInfo, Frames, Reader
+from lbreplay.wire.capture.layout import lay_out
+from lbreplay.wire.capture.link import KNOWN, LINKS
 from lbreplay.wire.capture.pcap import MAGICS, PcapReader
+from lbreplay.wire.capture.pcapng import MAGIC as SECTION_MAGIC
+from lbreplay.wire.capture.pcapng import PcapngReader
 from lbreplay.wire.capture.sink import PipeClosed, Sink, open_sink
 from lbreplay.wire.capture.source import Source
-from lbreplay.wire.fields import overlay
 
 __all__ = ["Capture", "CaptureInfo", "PipeClosed", "Sink", "open_capture", "open_sink"]
 
@@ -35,10 +39,17 @@ class Capture:
         self._raised = 0
 
     def _recognise(self, source: Source) -> Reader:
-        if source.head[:4] in MAGICS:
-            return PcapReader(source, self._warn)
-        what = "an empty file" if not source.head else f"a file that begins {source.head[:4].hex(' ')}"
-        raise CaptureError(f"{source.path}: offset 0: a pcap or pcapng capture expected, got {what}")
+        head, path = source.head[:4], source.path
+        if head in MAGICS:
+            reader: Reader = PcapReader(source, self._warn)
+        elif head == SECTION_MAGIC:
+            reader = PcapngReader(source, self._warn)
+        else:
+            what = f"a file that begins {head.hex(' ')}" if head else "an empty file"
+            raise CaptureError(f"{path}: offset 0: a pcap or pcapng capture expected, got {what}")
+        if reader.info.linktype not in LINKS:
+            raise CaptureError(f"{path}: link type {reader.info.linktype}: expected {KNOWN}")
+        return reader
 
     @property
     def damage(self) -> CaptureError | None:
@@ -47,47 +58,36 @@ class Capture:
     def bursts(self, size: int) -> Iterator[Burst]:
         """The frames in order, at most *size* a burst; a burst never spans chunks."""
         for frames in self._reader.chunks():
+            self._note_links(frames)
             frames = self._clock(frames)
-            for row in range(0, len(frames.at), size):
-                burst = self._burst(frames, row, min(row + size, len(frames.at)))
+            for start in range(0, len(frames.at), size):
+                burst = lay_out(frames, start, start + size, self.frames + 1, self.info.nanosecond)
+                self._count(burst)
                 yield burst
         if self._raised:
-            self._warn(f"{self._raised} frames have times before the frame in front of them: they count as that time")
+            self._warn(f"times go back {self._raised} times: such a frame counts as at the time of the one before it")
         if self.damage:
             self._warn(str(self.damage))
 
     def _clock(self, frames: Frames) -> Frames:
-        """Times that never decrease."""
+        """Times that never decrease; frames without one have that of the frame before."""
+        given = frames.time_ns
         if not self.frames:
-            self.first_ns = self.last_ns = int(frames.time_ns[0])
-        time_ns = np.maximum.accumulate(np.maximum(frames.time_ns, self.last_ns))
-        raised = int(np.count_nonzero(time_ns != frames.time_ns))
+            self.first_ns = self.last_ns = max(int(given[0]), 0)
+        time_ns = np.maximum.accumulate(np.maximum(given, self.last_ns))
+        raised = int(np.count_nonzero((time_ns != given) & (given != NO_TIME)))
         self._raised += raised
-        return frames._replace(time_ns=time_ns, in_place=frames.in_place and not raised)
+        return frames._replace(time_ns=time_ns, native=frames.native and not raised)
 
-    def _burst(self, frames: Frames, start: int, stop: int) -> Burst:
-        at, caplen = frames.at[start:stop], frames.caplen[start:stop]
-        length, time_ns = frames.length[start:stop], frames.time_ns[start:stop]
-        begin, end = int(at[0]) - RECORD, int(at[-1] + caplen[-1])
-        buffer = np.empty(end - begin + PAD, np.uint8)
-        buffer[: end - begin] = frames.buffer[begin:end]
-        buffer[end - begin :] = 0
-        burst = Burst(self.frames + 1, buffer, at - begin, caplen, length, time_ns)
-        if not frames.in_place:
-            self._head(burst.buffer, burst)
+    def _count(self, burst: Burst) -> None:
         self.frames += burst.size
-        self.bytes += int(length.sum())
-        self.last_ns = int(time_ns[-1])
-        return burst
+        self.bytes += int(burst.length.sum())
+        self.last_ns = int(burst.time_ns[-1])
 
-    def _head(self, buffer: U8, burst: Burst) -> None:
-        """Write the record headers from the columns."""
-        fraction = 1 if self.info.nanosecond else 1000
-        header = np.empty((burst.size, 4), "<u4")
-        header[:, 0], nanosecond = np.divmod(burst.time_ns, 1_000_000_000)
-        header[:, 1], header[:, 2], header[:, 3] = nanosecond // fraction, burst.caplen, burst.length
-        view = overlay(buffer, RECORD)
-        view[burst.at - RECORD] = header.view(view.dtype)[:, 0]
+    def _note_links(self, frames: Frames) -> None:
+        if not isinstance(frames.linktype, int):
+            for number in set(np.unique(frames.linktype).tolist()) - LINKS.keys():
+                self._warn(f"frames of link type {number} are taken as Ethernet frames that nobody handles")
 
     def _warn(self, sentence: str) -> None:
         if sentence not in self.warnings:
@@ -102,7 +102,7 @@ class Capture:
 
 def open_capture(path: str) -> Capture:
     """Open *path* (`-`: standard input), recognised by content. Raises CaptureError: unreadable, or not a capture."""
-    source = Source(path)
+    source = open_source(path)
     try:
         return Capture(source)
     except CaptureError:

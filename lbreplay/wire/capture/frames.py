@@ -14,12 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, PAD, U8
+from lbreplay.burst import I64, U8
 from lbreplay.errors import CaptureError
 from lbreplay.wire.capture.source import Source
 
 CHUNK = 4 << 20  # bytes read at once; nothing in a file makes more of it
+SLACK = 2048  # bytes behind a chunk that may be read, and mean nothing
 MAX_CAPLEN = 262_144  # as libpcap judges: a longer record is not a record
+
+NO_TIME = -1
+LAST_SECOND = (1 << 32) - 1  # a pcap's seconds are 32 bits
 
 Warn = Callable[[str], None]
 
@@ -38,16 +42,29 @@ class CaptureInfo:
 class Frames(NamedTuple):
     """Rows of a chunk. `buffer` is the chunk, valid until the next one is read; times are as the capture has them.
 
-    `in_place`: each frame has a little-endian record header of the output's resolution before it, and nothing between.
+    linktype    of all rows, or a column
+    dense       nothing but the RECORD bytes of a record header stands between two frames
+    native      those headers are what the output wants: little-endian, its resolution, the columns' numbers
     """
 
     buffer: U8
     at: I64
     caplen: I64
     length: I64
-    time_ns: I64
+    time_ns: I64  # NO_TIME: the format has none
     linktype: I64 | int
-    in_place: bool
+    dense: bool
+    native: bool
+
+    def rows(self, start: int, stop: int) -> Frames:
+        some = slice(start, stop)
+        return self._replace(
+            at=self.at[some],
+            caplen=self.caplen[some],
+            length=self.length[some],
+            time_ns=self.time_ns[some],
+            linktype=self.linktype if isinstance(self.linktype, int) else self.linktype[some],
+        )
 
 
 class Reader:
@@ -72,18 +89,39 @@ class Reader:
 
     def chunks(self) -> Iterator[Frames]:
         """Rows chunk by chunk, until the end or `damage`."""
-        chunk = np.zeros(CHUNK + PAD, np.uint8)
+        chunk = np.zeros(CHUNK + SLACK, np.uint8)
         room, held, got = chunk.data[:CHUNK], 0, 1
         while got and not self.damage:
-            try:
-                got = self.source.fill(room[held:])
-            except CaptureError as error:
-                self.damage, got = error, 0
+            got = self._fill(room[held:])
             frames, used = self.take(chunk, held + got) if got else (None, 0)
             if frames is not None and len(frames.at):
                 yield frames
-            held += got - used
-            chunk[:held] = chunk[used : used + held]
             self.offset += used
-        if held and not self.damage:
-            self.warn(f"the capture ends inside a {self.record} (offset {self.offset}): {held} bytes left out")
+            held += got - used
+            if held < 0:
+                held = self._pass_over(room, -held)
+                got = not held
+            else:
+                chunk[:held] = chunk[used : used + held]
+        if not self.damage:
+            self._end(held)
+
+    def _fill(self, view: memoryview) -> int:
+        try:
+            return self.source.fill(view)
+        except CaptureError as error:
+            self.damage = error
+            return 0
+
+    def _pass_over(self, room: memoryview, rest: int) -> int:
+        """Leave out *rest* bytes of a block that nobody needs; how many of them are missing."""
+        while rest and (got := self._fill(room[: min(rest, CHUNK)])):
+            rest -= got
+        return rest
+
+    def _end(self, held: int) -> None:
+        """Say what the end of the file cut."""
+        if self.source.cut:
+            self.warn(self.source.cut)
+        elif held:
+            self.warn(f"the capture ends inside a {self.record} (offset {self.offset}), which is left out")

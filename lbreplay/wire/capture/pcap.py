@@ -19,6 +19,7 @@ from lbreplay.wire.capture.walk import Shape, walk
 from lbreplay.wire.fields import overlay
 
 FILE_HEADER = 24
+SECOND = 1_000_000_000
 
 
 class Variant(NamedTuple):
@@ -47,6 +48,7 @@ class PcapReader(Reader):
         major, minor, _, _, snaplen, network = unpack(self.order + "HHIIII", head[4:])
         self.swapped = (major, minor) < (2, 3)
         self.shape = Shape(self.order, 12 if self.swapped else 8, self.variant.header, 0, MAX_CAPLEN)
+        self.unit = 1 if self.variant.nanosecond else 1000
         self.offset = FILE_HEADER
         self.info = CaptureInfo(source.path, "pcap", network & 0x03FFFFFF, self.variant.nanosecond, snaplen)
 
@@ -58,7 +60,10 @@ class PcapReader(Reader):
         seconds, fraction, caplen, length = header.T
         if self.swapped:
             caplen, length = length, caplen
-        time_ns = seconds * 1_000_000_000 + fraction * (1 if self.variant.nanosecond else 1000)
-        in_place = self.order == "<" and self.variant.header == RECORD and not self.swapped
+        time_ns = seconds * SECOND + fraction * self.unit
+        dense = self.variant.header == RECORD and self.info.linktype == 1
+        odd = (fraction * self.unit >= SECOND).any() or (length < caplen).any()
+        native = self.order == "<" and not self.swapped and not odd
         at = starts + self.variant.header
-        return Frames(chunk, at, caplen, np.maximum(length, caplen), time_ns, self.info.linktype, in_place), used
+        length = np.maximum(length, caplen)
+        return Frames(chunk, at, caplen, length, time_ns, self.info.linktype, dense, native), used

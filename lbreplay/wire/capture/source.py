@@ -23,6 +23,8 @@ class Source:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._failed: CaptureError | None = None
+        self.cut = ""  # a sentence, where the bytes end before they should
         try:
             self._file = open(0 if path == "-" else path, "rb", buffering=0, closefd=path != "-")  # noqa: SIM115
             self.live = not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
@@ -40,16 +42,25 @@ class Source:
         return bytes(data[:done])
 
     def fill(self, view: memoryview) -> int:
-        """Fill *view*; less at the end, or when a live stream has run out of PATIENCE. 0 only at the end."""
+        """Fill *view*; less at the end, or when a live stream has run out of PATIENCE. 0 only at the end.
+
+        An error comes after the bytes before it, with the next call.
+        """
         done, deadline = 0, 0.0
-        while done < len(view):
+        while done < len(view) and not self._failed:
             if done and self.live and not self.ready(deadline - monotonic()):
                 break
-            got = self.step(view[done:])
+            try:
+                got = self.step(view[done:])
+            except CaptureError as error:
+                self._failed = error
+                break
             if not got:
                 break
             deadline = deadline or monotonic() + PATIENCE
             done += got
+        if not done and self._failed:
+            raise self._failed
         return done
 
     def step(self, view: memoryview) -> int:

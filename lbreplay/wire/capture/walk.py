@@ -19,7 +19,7 @@ from lbreplay.burst import I64, U8
 SAMPLE = 64  # records walked plainly first: their size and marks make the guesses
 STRIDE = 96  # records between two walkers, about
 WINDOW = 4  # average records searched for a start
-WORTH = 4 * SAMPLE * STRIDE  # expected records below which the plain walk is as fast
+WORTH = 4096  # expected records below which the plain walk is as fast
 TEST = 8  # steps between two looks whether all walkers have stopped
 ROUNDS = 8  # of dropped guesses, before giving up for the plain walk
 

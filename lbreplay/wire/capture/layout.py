@@ -1,0 +1,85 @@
+"""Laying out the buffer of a burst: record header, frame, record header, frame, without a gap.
+
+Where the capture is laid out so already, that is one slice. Else rows are gathered by `copy_rows`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lbreplay.burst import I64, PAD, RECORD, U8, Burst
+from lbreplay.wire.capture.frames import SLACK, Frames
+from lbreplay.wire.capture.link import ETHERNET, decode
+from lbreplay.wire.fields import overlay
+
+WIDTHS = (SLACK, 512, 128)  # of the copies in `copy_rows`
+
+
+def copy_rows(source: U8, at: I64, size: I64, target: U8, to: I64) -> None:
+    """target[to : to + size] = source[at : at + size] for each row; *to* ascends, rows do not overlap.
+
+    All rows of a width are copied at once and in order, too wide: what is too much falls on the rows behind, which are
+    written after it. A wide pass comes before a narrow one, and a pass writes again the beginning of all longer rows.
+    Cost: 15 ns a row of 74 bytes, where slices one by one take 130. Both arrays need SLACK bytes behind the last row.
+    """
+    for row in np.flatnonzero(size > WIDTHS[0]).tolist():
+        target[to[row] : to[row] + size[row]] = source[at[row] : at[row] + size[row]]
+    for width, narrower in zip(WIDTHS, (*WIDTHS[1:], -1), strict=True):
+        rows = np.flatnonzero(size > narrower)
+        overlay(target, width)[to[rows]] = overlay(source, width)[at[rows]]
+
+
+def lay_out(frames: Frames, start: int, stop: int, first: int, nanosecond: bool) -> Burst:
+    """Rows *start* to *stop* as a burst with a buffer of its own; *first* is the number of its first frame."""
+    frames = frames.rows(start, stop)
+    if not frames.dense:
+        return _gather(frames, first, nanosecond)
+    begin, end = int(frames.at[0]) - RECORD, int(frames.at[-1] + frames.caplen[-1])
+    buffer = np.empty(end - begin + PAD, np.uint8)
+    buffer[: end - begin] = frames.buffer[begin:end]
+    buffer[end - begin :] = 0
+    burst = Burst(first, buffer, frames.at - begin, frames.caplen, frames.length, frames.time_ns)
+    if not frames.native:
+        put_heads(burst, nanosecond)
+    return burst
+
+
+def _gather(frames: Frames, first: int, nanosecond: bool) -> Burst:
+    """Frames that lie apart, or under other link headers: copied row by row, each behind a new record header."""
+    at, caplen, length = frames.at, frames.caplen, frames.length
+    if isinstance(frames.linktype, int) and frames.linktype == 1:
+        return _copied(frames, first, nanosecond, at, caplen)
+    linktype = np.broadcast_to(np.asarray(frames.linktype, np.int64), at.shape)
+    drop, head, cut = decode(frames.buffer, at, caplen, linktype)
+    foreign = np.where(linktype != 1, ETHERNET, 0)
+    size = caplen - drop
+    size[cut], foreign[cut] = 0, 0
+    length = np.maximum(length - drop + foreign, size + foreign)
+    burst = _copied(frames._replace(length=length), first, nanosecond, at + drop, size, foreign)
+    rows = np.flatnonzero(foreign)
+    view = overlay(burst.buffer, ETHERNET)
+    view[burst.at[rows]] = head[rows].view(view.dtype)[:, 0]
+    return burst
+
+
+def _copied(frames: Frames, first: int, nanosecond: bool, at: I64, size: I64, foreign: I64 | int = 0) -> Burst:
+    """A burst of *size* bytes from *at* a row, behind *foreign* bytes of a link header that is still to be written."""
+    caplen = size + foreign
+    after = np.cumsum(caplen + RECORD)
+    to = after - caplen
+    end = int(after[-1])
+    buffer = np.empty(end + SLACK, np.uint8)
+    copy_rows(frames.buffer, at, size, buffer, to + foreign)
+    buffer[end:] = 0
+    burst = Burst(first, buffer[: end + PAD], to, caplen, frames.length, frames.time_ns)
+    put_heads(burst, nanosecond)
+    return burst
+
+
+def put_heads(burst: Burst, nanosecond: bool) -> None:
+    """Write the record headers of *burst* from its columns."""
+    header = np.empty((burst.size, 4), "<u4")
+    header[:, 0], fraction = np.divmod(burst.time_ns, 1_000_000_000)
+    header[:, 1], header[:, 2], header[:, 3] = fraction // (1 if nanosecond else 1000), burst.caplen, burst.length
+    view = overlay(burst.buffer, RECORD)
+    view[burst.at - RECORD] = header.view(view.dtype)[:, 0]
