@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from lbreplay import __version__
 from lbreplay.burst import Made
 from lbreplay.model import Setup, Worker
-from lbreplay.verdict import ENTRIES, NAMES, Fate
+from lbreplay.verdict import NAMES, Fate, Verdict
 
 SCHEMA = 1
 STEERED = ("default", "rss", "flow_director")  # the codes of column `by`
@@ -33,7 +33,7 @@ CODES = 256  # verdicts fit a byte
 Numbers = NDArray[np.int64]
 Table = dict[str, Any]  # a part of the statistics document
 
-_FATE = np.array([entry.fate for entry in ENTRIES])
+_FATE = np.array([verdict.fate for verdict in Verdict])
 
 
 class Counted(Protocol):

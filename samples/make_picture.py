@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lbreplay.cli.options import setup
 from lbreplay.replay import replay
+
+from lbreplay.cli.options import setup
 from lbreplay.report.tables import svg
 
 HERE = Path(__file__).parent

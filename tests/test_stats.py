@@ -10,7 +10,7 @@ from made_result import CAPTURE, columns, result, setup
 
 from lbreplay.burst import Made
 from lbreplay.stats import Counters, find
-from lbreplay.verdict import ENTRIES, NAMES, Verdict
+from lbreplay.verdict import NAMES, Verdict
 
 
 def test_document_has_the_keys_of_the_contract_in_order() -> None:
@@ -77,7 +77,7 @@ def test_random_bursts_add_up_and_agree_with_a_plain_count(seed: int) -> None:
         rows = []
         for _ in range(rng.randrange(60)):
             code = rng.randrange(len(NAMES))
-            worker = -1 if ENTRIES[code].fate.label == "ignored" else rng.randrange(4)
+            worker = -1 if Verdict(code).fate.label == "ignored" else rng.randrange(4)
             plain[worker, NAMES[code]] += 1
             rows.append({"verdict": code, "worker_index": worker, "lookup": rng.randrange(4), "by": rng.randrange(3)})
         made = [Made(0, 0, b"", rng.randrange(2000), 0, rng.randrange(4), rng.random() < 0.5) for _ in range(9)]

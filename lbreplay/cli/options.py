@@ -96,9 +96,16 @@ def setup(
         assignments = (*assignments, f"seed={seed}")
     if config is not None or capture is None:
         return load(config, assignments, view=view, burst_size=burst)
-    from lbreplay.config.draft import draft
+    return load(None, assignments, view=view, burst_size=burst, text=drafted(capture))
 
-    return load(None, assignments, view=view, burst_size=burst, text=draft(capture))
+
+def drafted(capture: str) -> str:
+    """The text of a configuration for *capture*. Raises CaptureError."""
+    from lbreplay.config.draft import draft
+    from lbreplay.wire.capture import open_capture
+
+    with open_capture(capture) as source:
+        return draft(source.bursts(4096))
 
 
 def note_draft(setup: Setup, quiet: bool) -> None:

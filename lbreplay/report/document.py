@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from lbreplay.stats import Result
-from lbreplay.verdict import ENTRIES, NAMES, REASONS
+from lbreplay.verdict import NAMES, REASONS, Verdict
 
 
 def as_json(result: Result) -> str:
@@ -48,9 +48,7 @@ def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def verdicts() -> str:
     """Every verdict with its fate, its section and its sentence, a line each, then the reasons that are never final."""
     width = max(map(len, NAMES))
-    lines = [
-        f"{n:{width}}  {e.fate.label:11}  {e.section:12} {e.sentence}" for n, e in zip(NAMES, ENTRIES, strict=True)
-    ]
+    lines = [f"{v.name.lower():{width}}  {v.fate.label:11}  {v.section:12} {v.sentence}" for v in Verdict]
     lines += ["", "Reasons in the trace, never final:"]
     lines += [f"{name:{width}}  {sentence}" for name, sentence in REASONS.items()]
     return "\n".join(lines) + "\n"

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lbreplay.stats import Result
-from lbreplay.verdict import ENTRIES, NAMES, Fate
+from lbreplay.verdict import Fate, Verdict
 
 WIDTH = 100  # where the output is no terminal
 RULES = Box("    \n    \n ── \n    \n    \n ── \n    \n    \n")  # a line below the head and above the totals
@@ -149,7 +149,6 @@ def short_bytes(number: int) -> str:
 
 def reasons(result: Result) -> list[Text]:
     """A line for every verdict that is not a plain success, the most frequent first."""
-    sentence = dict(zip(NAMES, ENTRIES, strict=True))
     counted = sorted(result.totals["verdicts"].items(), key=lambda item: (-item[1], item[0]))
     styles = {
         Fate.DROPPED: "red",
@@ -163,11 +162,11 @@ def reasons(result: Result) -> list[Text]:
             (f"{fate.label.replace('_', ' '):>9} ", style),
             f"{count:>9,}  ",
             (name, "bold"),
-            f"  {sentence[name].sentence}",
+            f"  {Verdict[name.upper()].sentence}",
         )
         for fate, style in styles.items()
         for name, count in counted
-        if sentence[name].fate == fate
+        if Verdict[name.upper()].fate == fate
     ]
 
 

@@ -83,8 +83,9 @@ def test_a_reader_that_hangs_up_is_no_error() -> None:
 
 
 def test_a_termination_is_an_interruption() -> None:
-    code = "import time; from lbreplay import cli; cli._terminate_like_interrupt(); print(1, flush=True)\n"
-    code += "try: time.sleep(9)\nexcept KeyboardInterrupt: raise SystemExit(cli._say('interrupted', 130))"
+    code = "import time; from lbreplay import cli; cli._terminate_like_interrupt()\n"
+    code += "try: print(1, flush=True); time.sleep(9)\n"
+    code += "except KeyboardInterrupt: raise SystemExit(cli._say('interrupted', 130))"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stdout.readline() == b"1\n"
         process.send_signal(signal.SIGTERM)

@@ -1,0 +1,71 @@
+"""`lbreplay diff`: two captures, or one capture under two configurations."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from lbreplay.cli import options
+
+
+@click.command()
+@click.argument("captures", metavar="A [B]", nargs=-1, required=True, type=click.Path())
+@click.option("-a", "old", metavar="FILE", type=click.Path(), help="The one configuration; absent: drafted from A.")
+@click.option("-b", "new", metavar="FILE", type=click.Path(), help="The other configuration.")
+@click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Override a setting of both.")
+@click.option("--set-a", metavar="KEY=VALUE", multiple=True, help="Override a setting of the one.")
+@click.option("--set-b", metavar="KEY=VALUE", multiple=True, help="Override a setting of the other.")
+@options.view
+@options.seed
+@click.option("--ignore", metavar="FIELDS", default="", help="Fields that may differ: mac, seq, ip.id, time, ...")
+@click.option(
+    "--order",
+    type=click.Choice(["strict", "flow"]),
+    default="strict",
+    show_default=True,
+    help="Of two captures: flow lets packets of different flows change places.",
+)
+@click.option("--tolerance", metavar="MS", type=float, default=0.0, help="Milliseconds two times may differ.")
+@click.option(
+    "--show", metavar="N", type=click.IntRange(min=0), default=10, show_default=True, help="Differences shown."
+)
+@click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.pass_context
+def diff(
+    ctx: click.Context,
+    captures: tuple[str, ...],
+    old: str | None,
+    new: str | None,
+    assignments: tuple[str, ...],
+    set_a: tuple[str, ...],
+    set_b: tuple[str, ...],
+    view: str,
+    seed: int | None,
+    ignore: str,
+    order: str,
+    tolerance: float,
+    show: int,
+    output_format: str,
+) -> None:
+    """Compare two captures A and B packet by packet, or what two configurations make of A. Exit 1: they differ."""
+    from lbreplay.lab import diff as lab
+    from lbreplay.lab.fields import ignored
+    from lbreplay.report import differences
+
+    two_settings = bool(old or new or set_a or set_b or assignments)
+    if len(captures) != (1 if two_settings else 2):
+        raise click.UsageError("two captures, or one capture and -a, -b, --set-a or --set-b")
+    names = ignored(filter(None, ignore.split(",")), "--ignore")
+    found: lab.Comparison | lab.Shift
+    if two_settings:
+        a = options.setup(captures[0], old, (*assignments, *set_a), view, seed, 4096)
+        b = options.setup(captures[0], new, (*assignments, *set_b), view, seed, 4096)
+        found = lab.compare_setups(captures[0], a, b, names)
+    else:
+        found = lab.compare_files(captures[0], captures[1], lab.Rules(names, round(tolerance * 1_000_000), order))
+    if output_format == "json":
+        click.echo(json.dumps(found.document(show), indent=2))
+    else:
+        click.echo(differences.text(found.document(show)))
+    ctx.exit(1 if found else 0)

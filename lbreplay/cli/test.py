@@ -1,0 +1,73 @@
+"""`lbreplay test`: run golden cases (interface 7)."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lbreplay.cli.inside import run_inside
+from lbreplay.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lbreplay.lab.golden import Outcome
+
+
+@click.command()
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path())
+@click.option("-k", "only", metavar="TEXT", multiple=True, help="Only cases whose name holds TEXT; repeatable.")
+@click.option("-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Cases side by side. Default: the cores.")
+@click.option("--update", is_flag=True, help="Rewrite expectations that do not hold, and say what changed.")
+@click.option("--keep", metavar="DIR", type=click.Path(), help="Leave what came out in DIR.")
+@click.option("--junit", metavar="FILE", type=click.Path(), help="Write JUnit XML.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only the last line.")
+@click.pass_context
+def test(
+    ctx: click.Context,
+    folders: tuple[str, ...],
+    only: tuple[str, ...],
+    jobs: int | None,
+    update: bool,
+    keep: str | None,
+    junit: str | None,
+    quiet: bool,
+) -> None:
+    """Run the golden cases below DIR. Exit 1: a case does not hold; 2: no case was found."""
+    from lbreplay.lab import golden
+    from lbreplay.report import ci
+
+    if update and os.environ.get("CI"):
+        raise click.UsageError("--update is refused where CI is set: expectations are rewritten by people")
+    cases, start = golden.discover(folders, only), time.perf_counter()
+    if not cases:
+        raise ConfigError(f"{' '.join(folders)}: no golden case (a folder with case.toml) found")
+    outcomes: list[golden.Outcome] = []
+    with ProcessPoolExecutor(min(jobs or os.cpu_count() or 1, len(cases))) as executor:
+        for outcome in golden.run_all(cases, run_inside, executor, update, keep):
+            outcomes.append(outcome)
+            if not quiet:
+                for line in ci.lines(outcome):
+                    click.echo(line)
+    seconds = time.perf_counter() - start
+    if junit is not None:
+        Path(junit).write_text(ci.junit(outcomes, seconds), encoding="utf-8")
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        _tell_github(outcomes, seconds)
+    click.echo(ci.summary(outcomes, seconds))
+    ctx.exit(0 if all(outcome.holds for outcome in outcomes) else 1)
+
+
+def _tell_github(outcomes: Sequence[Outcome], seconds: float) -> None:
+    """Annotations on standard output, and the step summary where GitHub wants it."""
+    from lbreplay.report import ci
+
+    for line in ci.github(outcomes):
+        click.echo(line)
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with open(summary, "a", encoding="utf-8") as file:
+            file.write(ci.step_summary(outcomes, seconds))

@@ -1,0 +1,391 @@
+"""Golden cases (interface 7): a folder with a capture, a configuration, and what must come out.
+
+    in.pcap  lb.toml  case.toml  expected/out.pcap  expected/stats.json
+
+A recorded case has `expected/frames.jsonl` instead of `stats.json`: worker, output frames and "to the kernel" of every
+input frame; its expectations are never rewritten. Captures may be gzipped (`in.pcap.gz`). A case is replayed by running
+the command line in this process, by a `Run` that the caller gives, so that start-up is paid once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import shutil
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lbreplay.errors import ConfigError, LbreplayError
+from lbreplay.lab.diff import EXACT, Comparison, Difference, Rules, compare
+from lbreplay.lab.fields import Frame, brief, frames, ignored
+from lbreplay.stats import find
+
+Run = Callable[[list[str]], tuple[int, str]]  # arguments of the command line -> exit status, what it said on stderr
+
+# Keys of case.toml that do something, and their types. Others are notes, unless they look like one of these.
+KEYS: dict[str, type | tuple[type, ...]] = {
+    "description": str,
+    "args": list,
+    "view": str,
+    "exit_code": int,
+    "ignore": list,
+    "own_frames": list,  # frames of out.pcap to which `ignore` is limited
+    "order": str,
+    "time_tolerance_ms": (int, float),
+    "check": list,
+}
+TOLERANCE_MS = 2.0  # recorded clocks tick in milliseconds
+SHOWN = 1  # differing packets written out; the rest is counted
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case read and judged. `name` is its path below the folder that was asked for."""
+
+    name: str
+    path: Path
+    rules: Rules = EXACT
+    view: str = "rx"
+    args: tuple[str, ...] = ()
+    exit_code: int = 0
+    checks: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the expectations come from a real balancer: they are never rewritten."""
+        return packed(self.path / "expected" / "frames.jsonl") is not None
+
+
+@dataclass
+class Outcome:
+    """What became of a case: problems are sentences of one or more lines; `changed` what --update rewrote."""
+
+    name: str
+    path: str
+    problems: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    more: str = ""  # the command that shows more
+    seconds: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        return not self.problems
+
+
+def packed(path: Path) -> Path | None:
+    """*path* or *path*.gz, whichever is there."""
+    return next((p for p in (path, path.with_name(path.name + ".gz")) if p.exists()), None)
+
+
+def discover(folders: Iterable[str], only: Sequence[str] = ()) -> list[tuple[str, Path]]:
+    """(name, folder) of every case below *folders* whose name holds one of *only*; ConfigError for a missing folder."""
+    found: dict[Path, str] = {}
+    for folder in folders:
+        root = Path(folder)
+        if not root.is_dir():
+            raise ConfigError(f"{folder}: a folder of golden cases expected")
+        for file in sorted(root.rglob("case.toml")):
+            name = file.parent.relative_to(root).as_posix()
+            found.setdefault(file.parent, root.resolve().name if name == "." else name)
+    return [(name, path) for path, name in found.items() if not only or any(part in name for part in only)]
+
+
+def load(name: str, path: Path) -> Case:
+    """Read case.toml. ConfigError with one line where it is broken."""
+    where = path / "case.toml"
+    try:
+        about = tomllib.loads(where.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{where}: {error}") from None
+    _judge(where, about)
+    order = about.get("order", "strict")
+    if order not in ("strict", "flow"):
+        raise ConfigError(f'{where}: order: "strict" or "flow" expected, got {order!r}')
+    own = frozenset(about["own_frames"]) if "own_frames" in about else None
+    tolerance = round(about.get("time_tolerance_ms", TOLERANCE_MS) * 1_000_000)
+    return Case(
+        name,
+        path,
+        Rules(ignored(about.get("ignore", ()), f"{where}: ignore"), tolerance, order, own),
+        about.get("view", "client"),
+        tuple(about.get("args", ())),
+        about.get("exit_code", 0),
+        tuple(about.get("check", ())),
+    )
+
+
+def _judge(where: Path, about: dict[str, Any]) -> None:
+    for key, value in about.items():
+        if key not in KEYS:
+            near = difflib.get_close_matches(key, KEYS, 1, 0.8)
+            if near:
+                raise ConfigError(f"{where}: {key}: no such key; nearest is {near[0]!r}")
+        elif not isinstance(value, KEYS[key]):
+            raise ConfigError(f"{where}: {key}: {_kind(KEYS[key])} expected, got {value!r}")
+    for number, entry in enumerate(about.get("check", ())):
+        if not isinstance(entry, dict) or "equals" not in entry or ("verdict" in entry) == ("path" in entry):
+            raise ConfigError(f"{where}: check[{number}]: equals and one of verdict, path expected")
+
+
+def _kind(kind: type | tuple[type, ...]) -> str:
+    names = {str: "a string", int: "a whole number", list: "a list"}
+    return names[kind] if isinstance(kind, type) else "a number"
+
+
+def run_all(
+    cases: Sequence[tuple[str, Path]], run: Run, executor: Executor, update: bool = False, keep: str | None = None
+) -> Iterator[Outcome]:
+    """Run *cases* (name, folder) side by side in *executor*; outcomes come in the order of the cases."""
+    chunk = 8  # cases a task: a task costs a message each way
+    futures = [executor.submit(_several, cases[i : i + chunk], run, update, keep) for i in range(0, len(cases), chunk)]
+    for at, future in enumerate(futures):
+        yield from _results(future, cases[at * chunk : (at + 1) * chunk])
+
+
+def _results(future: Future[list[Outcome]], cases: Sequence[tuple[str, Path]]) -> list[Outcome]:
+    try:
+        return future.result()
+    except Exception as error:  # a worker process that died takes its cases with it, not the others
+        return [Outcome(name, str(path), [f"not judged: {type(error).__name__}: {error}"]) for name, path in cases]
+
+
+def _several(cases: Sequence[tuple[str, Path]], run: Run, update: bool, keep: str | None) -> list[Outcome]:
+    return [run_case(name, path, run, update, keep) for name, path in cases]
+
+
+def run_case(name: str, path: Path, run: Run, update: bool = False, keep: str | None = None) -> Outcome:
+    """Replay and judge one case; an error of its files is a problem of the case."""
+    outcome, start = Outcome(name, str(path)), time.perf_counter()
+    try:
+        case = load(name, path)
+        if keep is not None:
+            _replay_and_judge(case, run, outcome, Path(keep) / name, update)
+        else:
+            with tempfile.TemporaryDirectory(prefix="lbreplay-") as folder:
+                _replay_and_judge(case, run, outcome, Path(folder), update)
+    except (LbreplayError, OSError) as error:
+        outcome.problems.append(str(error))
+    outcome.seconds = time.perf_counter() - start
+    return outcome
+
+
+def _replay_and_judge(case: Case, run: Run, outcome: Outcome, folder: Path, update: bool) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    capture = packed(case.path / "in.pcap")
+    if capture is None:
+        raise ConfigError(f"{case.path / 'in.pcap'}: not there; a case needs it")
+    out = {name: folder / name for name in ("out.pcap", "stats.json", "trace.jsonl")}
+    arguments = ["run", str(capture), "-o", str(out["out.pcap"]), "-q", "--view", case.view]
+    arguments += ["--stats", str(out["stats.json"]), "--trace", str(out["trace.jsonl"])]
+    if (case.path / "lb.toml").exists():
+        arguments += ["-c", str(case.path / "lb.toml")]
+    code, said = run([*arguments, *case.args])
+    if code != case.exit_code:
+        outcome.problems.append(f"exit status {case.exit_code} expected, got {code}: {said.strip() or 'nothing said'}")
+    elif code == 0:
+        _judge_outputs(case, outcome, folder, update)
+    if outcome.problems:
+        outcome.more = _more(case, capture, folder, outcome)
+
+
+def _judge_outputs(case: Case, outcome: Outcome, folder: Path, update: bool) -> None:
+    got = list(frames(str(folder / "out.pcap")))
+    stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
+    if update and not case.recorded:
+        outcome.changed += _update(case, folder, got, stats)
+    outcome.problems += _packets(case, got, folder / "trace.jsonl")
+    outcome.problems += _statistics(case, stats)
+    outcome.problems += _stories(case, folder / "trace.jsonl")
+    outcome.problems += _checks(case, stats)
+
+
+# packets
+
+
+def _expected(case: Case) -> list[Frame] | None:
+    path = packed(case.path / "expected" / "out.pcap")
+    return None if path is None else list(frames(str(path)))
+
+
+def _packets(case: Case, got: list[Frame], trace: Path) -> Iterator[str]:
+    expected = _expected(case)
+    if expected is None:
+        yield f"{case.path / 'expected' / 'out.pcap'}: a missing expectation; --update writes it"
+        return
+    found = compare(got, expected, case.rules)
+    for difference in found.differences[:SHOWN]:
+        yield "\n".join(_told(difference, trace))
+    if len(found.differences) > SHOWN:
+        yield f"{len(found.differences)} packets of out.pcap in all: {_kinds(found)}"
+
+
+def _told(difference: Difference, trace: Path) -> Iterator[str]:
+    got, expected = difference.a, difference.b
+    if got is None:
+        assert expected is not None
+        yield f"packet {expected.n} of expected/out.pcap is missing"
+    elif expected is None:
+        yield f"packet {got.n} of out.pcap is not expected{_cause(got.n, trace)}"
+    else:
+        yield f"packet {got.n} of out.pcap differs from packet {expected.n} of expected/out.pcap{_cause(got.n, trace)}"
+    for name, frame in (("expected", expected), ("got     ", got)):
+        if frame is not None:
+            yield f"  {name} {brief(frame)}"
+    for name, mine, theirs in difference.fields:
+        yield f"  {name}: expected {theirs}, got {mine}"
+
+
+def cause(n: int, trace: Path) -> int | None:
+    """The number of the input frame because of which packet *n* was written."""
+    for story in _lines(trace):
+        if n in (story.get("out") or ()):
+            found: int | None = story["n"]
+            return found
+    return None
+
+
+def _cause(n: int, trace: Path) -> str:
+    frame = cause(n, trace)
+    return f" (frame {frame} of in.pcap)" if frame else ""
+
+
+def _kinds(found: Comparison) -> str:
+    return ", ".join(f"{found.count(kind)} {kind}" for kind in ("different", "missing", "extra") if found.count(kind))
+
+
+# statistics
+
+
+def _statistics(case: Case, got: dict[str, Any]) -> Iterator[str]:
+    path = case.path / "expected" / "stats.json"
+    if not path.exists():
+        if not case.recorded and not case.checks:
+            yield f"{path}: a missing expectation; --update writes it"
+        return
+    try:
+        expected = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    for where, a, b in unequal(expected, got):
+        yield f"{where}: expected {a}, got {b}"
+
+
+UNJUDGED = ("tool", "capture.path")  # what may differ between machines
+
+
+def unequal(expected: Any, got: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """(path, expected, got) of every leaf of two statistics documents that is not equal."""
+    if isinstance(expected, dict) and isinstance(got, dict):
+        for key in dict.fromkeys((*expected, *got)):
+            path = f"{where}.{key}" if where else key
+            if path not in UNJUDGED:
+                yield from unequal(expected.get(key), got.get(key), path)
+    elif isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):
+        for number, (a, b) in enumerate(zip(expected, got, strict=True)):
+            yield from unequal(a, b, f"{where}.{_entry(a, number)}")
+    elif expected != got:
+        yield where, expected, got
+
+
+def _entry(entry: Any, number: int) -> str:
+    names = entry if isinstance(entry, dict) else {}
+    return str(next((names[key] for key in ("service", "address", "worker") if names.get(key) is not None), number))
+
+
+def _checks(case: Case, stats: dict[str, Any]) -> Iterator[str]:
+    for entry in case.checks:
+        if "verdict" in entry:
+            what, got = f"verdict {entry['verdict']}", stats["totals"]["verdicts"].get(entry["verdict"], 0)
+        else:
+            what = entry["path"]
+            try:
+                got = find(stats, what)
+            except KeyError as missing:
+                got = f"nothing at {missing.args[0]}"
+        if got != entry["equals"]:
+            yield f"{what}: expected {entry['equals']}, got {got}"
+
+
+# what became of each frame
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    import gzip
+
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def _stories(case: Case, trace: Path) -> Iterator[str]:
+    """The first frame whose worker, output or way to the kernel is not the recorded one."""
+    path = packed(case.path / "expected" / "frames.jsonl")
+    if path is None:
+        return
+    got = {story["n"]: story for story in _lines(trace) if story["n"]}
+    for expected in _lines(path):
+        if expected["n"]:
+            wrong = list(_wrong(expected, got.get(expected["n"])))
+            if wrong:
+                yield f"frame {expected['n']} of in.pcap: {'; '.join(wrong)}"
+                return
+
+
+def _wrong(expected: dict[str, Any], got: dict[str, Any] | None) -> Iterator[str]:
+    if got is None:
+        yield "not in the trace"
+        return
+    for name, a, b in (
+        ("worker", expected["worker"], got["worker"]),
+        ("owner", expected.get("owner"), got.get("owner")),
+        ("leaves as packets", sorted(expected["out"]), sorted(got.get("out") or ())),
+        ("to the kernel", expected["kernel"], got["fate"] == "to_kernel"),
+    ):
+        if a != b and (name != "owner" or a is not None):
+            yield f"{name}: expected {a}, got {b} ({got['verdict']})"
+
+
+# expectations
+
+
+def _update(case: Case, folder: Path, got: list[Frame], stats: dict[str, Any]) -> Iterator[str]:
+    """Rewrite the expectations that do not hold, and say what changed."""
+    target = case.path / "expected"
+    target.mkdir(exist_ok=True)
+    expected = _expected(case)
+    found = None if expected is None else compare(got, expected, case.rules)
+    if found is None or found:
+        shutil.copyfile(folder / "out.pcap", target / "out.pcap")
+        (target / "out.pcap.gz").unlink(missing_ok=True)
+        yield f"out.pcap: {'new, ' if found is None else ''}{_kinds(found) if found else f'{len(got)} packets'}"
+    yield from _update_stats(target / "stats.json", stats)
+
+
+def _update_stats(path: Path, stats: dict[str, Any]) -> Iterator[str]:
+    stats["capture"]["path"] = "in.pcap"
+    try:
+        old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    except ValueError:
+        old = None
+    changes = [("stats.json", "nothing", "new")] if old is None else list(unequal(old, stats))
+    if changes:
+        path.write_text(json.dumps(stats, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    for where, a, b in changes:
+        yield f"{where}: {a} -> {b}"
+
+
+def _more(case: Case, capture: Path, folder: Path, outcome: Outcome) -> str:
+    """The command that shows more of what went wrong."""
+    configuration = f" -c {case.path / 'lb.toml'}" if (case.path / "lb.toml").exists() else ""
+    given = f"{capture}{configuration} --view {case.view}{''.join(f' {a}' for a in case.args)}"
+    for problem in outcome.problems:
+        words = problem.split("frame ", 1)
+        if len(words) == 2 and "of in.pcap" in words[1]:
+            return f"lbreplay explain {given} -n {words[1].split()[0]}"
+    return f"lbreplay run {given}"

@@ -1,0 +1,88 @@
+"""Outcomes of golden cases for build machines: JUnit XML, GitHub annotations and step summary; and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+from xml.etree import ElementTree
+
+
+class Judged(Protocol):
+    """What is shown of a case (lab.golden.Outcome)."""
+
+    name: str
+    path: str
+    problems: list[str]
+    changed: list[str]
+    more: str
+    seconds: float
+
+    @property
+    def holds(self) -> bool: ...
+
+
+def lines(outcome: Judged) -> Iterator[str]:
+    """A failed or updated case in words: its name, then what is wrong, then the command that shows more."""
+    if outcome.changed:
+        yield f"{outcome.name}: updated"
+        yield from (f"  {change}" for change in outcome.changed)
+    if outcome.problems:
+        yield f"{outcome.name}: failed"
+        for problem in outcome.problems:
+            yield from (f"  {line}" for line in problem.splitlines())
+        if outcome.more:
+            yield f"  more: {outcome.more}"
+
+
+def summary(outcomes: Sequence[Judged], seconds: float) -> str:
+    """`141 of 142 cases hold, in 3.2 s`."""
+    return f"{sum(o.holds for o in outcomes)} of {len(outcomes)} cases hold, in {seconds:.1f} s"
+
+
+def junit(outcomes: Sequence[Judged], seconds: float) -> str:
+    """JUnit XML of all *outcomes*."""
+    failed = str(sum(not o.holds for o in outcomes))
+    counts = {"tests": str(len(outcomes)), "failures": failed, "errors": "0", "skipped": "0", "time": f"{seconds:.3f}"}
+    root = ElementTree.Element("testsuites", counts)
+    suite = ElementTree.SubElement(root, "testsuite", {"name": "lbreplay"} | counts)
+    for outcome in outcomes:
+        about = {"classname": "lbreplay.golden", "name": outcome.name, "file": f"{outcome.path}/case.toml"}
+        case = ElementTree.SubElement(suite, "testcase", about | {"time": f"{outcome.seconds:.3f}"})
+        if not outcome.holds:
+            failure = ElementTree.SubElement(case, "failure", {"message": _printable(_first(outcome))})
+            failure.text = _printable("\n".join(lines(outcome)))
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def github(outcomes: Iterable[Judged]) -> Iterator[str]:
+    """A workflow command a failed case, which GitHub shows beside its case.toml."""
+    for outcome in outcomes:
+        if not outcome.holds:
+            where = _property(f"{outcome.path}/case.toml")
+            message = "\n".join(lines(outcome))
+            yield f"::error file={where},title={_property(f'lbreplay: {outcome.name}')}::{_message(message)}"
+
+
+def step_summary(outcomes: Sequence[Judged], seconds: float) -> str:
+    """Markdown for GITHUB_STEP_SUMMARY."""
+    rows = [f"| `{o.name}` | {_first(o).replace('|', '&#124;')} |" for o in outcomes if not o.holds]
+    table = ["", "| case | first problem |", "|---|---|", *rows] if rows else []
+    return "\n".join(["### lbreplay", "", summary(outcomes, seconds), *table]) + "\n"
+
+
+def _first(outcome: Judged) -> str:
+    return outcome.problems[0].splitlines()[0] if outcome.problems else ""
+
+
+def _printable(text: str) -> str:
+    """*text* without the control characters that XML refuses."""
+    return "".join(c if c >= " " or c in "\n\t" else "?" for c in text)
+
+
+def _message(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(text).replace(":", "%3A").replace(",", "%2C")
