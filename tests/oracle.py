@@ -414,7 +414,7 @@ class Worker:
 
 
 class Oracle:
-    """`run(records)` takes (time in ns, length on the wire, bytes) and leaves `frames`, `sent` and `document()`."""
+    """Run `run(records)` or `feed(time in ns, length on the wire, bytes)`; then read `frames`, `sent`, `document()`."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -507,13 +507,18 @@ class Oracle:
     # -------------------------------------------------------- the journey
 
     def run(self, records) -> Oracle:
-        for n, (time, length, data) in enumerate(records, 1):
-            self.now = max(self.now, time)
-            frame = Frame(n, self.now, length, data)
-            self.frames.append(frame)
-            self.expire_due()
-            self.handle(frame)
+        for record in records:
+            self.feed(*record)
         return self
+
+    def feed(self, time: int, length: int, data: bytes) -> Frame:
+        """One received frame: timers due at or before its time, then the frame (interface 4)."""
+        self.now = max(self.now, time)
+        frame = Frame(len(self.frames) + 1, self.now, length, data)
+        self.frames.append(frame)
+        self.expire_due()
+        self.handle(frame)
+        return frame
 
     def handle(self, frame: Frame) -> None:
         if not self.viewed(frame):
@@ -575,7 +580,7 @@ class Oracle:
         """An answer of the virtual address, as the real server sent it (interface 3)."""
         p.set_addresses(conn.real[0], conn.local[0])
         p.set_ports(conn.real[1], conn.local[1])
-        if p.proto == TCP and p.l4_length >= 20 and conn.server.service.mode == "fnat":
+        if p.proto == TCP and len(p.body) >= 20 and conn.server.service.mode == "fnat":
             p.put32(8, p.ack + (conn.delta or 0))
             self.shift_sack(p, conn.delta or 0)
         hop = self.next_hop(conn.real[0]) or conn.real[0]

@@ -1,0 +1,113 @@
+"""The shape of the house: imports point down, an outside package has one door, tests mirror the package."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "lbreplay"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+FLOOR = {"model", "burst", "verdict", "errors", "stats"}
+# room -> the rooms it may import, beside itself and the floor
+BELOW = {
+    "cli": {"lab", "config", "report", "replay", "vs", "nic", "wire"},
+    "lab": {"config", "report", "replay", "stack", "vs", "nic", "wire"},
+    "report": set(),
+    "config": {"wire"},
+    "replay": {"stack", "vs", "nic", "wire"},
+    "vs": {"stack", "wire"},
+    "stack": {"wire"},
+    "nic": {"wire"},
+    "wire": set(),
+    "floor": set(),
+}
+# outside package -> where it may be imported (a path or the beginning of one)
+DOORS = {
+    "click": ("cli/",),
+    "rich": ("report/", "cli/"),
+    "dpkt": ("wire/capture/", "wire/craft.py"),
+    "scapy": ("lab/explain.py",),
+}
+
+
+def room(module: Path) -> str:
+    """The first folder or file below the package; the floor's files are one room."""
+    parts = module.relative_to(PACKAGE).parts
+    name = parts[0].removesuffix(".py")
+    return "floor" if name in FLOOR else name
+
+
+def imports(module: Path) -> list[tuple[int, str]]:
+    """(line, dotted name) of everything a module imports, inside functions too."""
+    found = []
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module}:{node.lineno}: a relative import"
+            base = node.module or ""
+            names = [f"{base}.{alias.name}" for alias in node.names] if base == "lbreplay" else [base]
+            found += [(node.lineno, name) for name in names]
+    return found
+
+
+def upward(module: Path) -> list[str]:
+    """Imports of *module* that do not point down."""
+    own = room(module)
+    wrong = []
+    for line, name in imports(module):
+        parts = name.split(".")
+        if parts[0] != "lbreplay" or len(parts) == 1 or parts[1].startswith("__"):
+            continue
+        target = "floor" if parts[1] in FLOOR else parts[1]
+        if target not in {own, "floor"} | BELOW[own]:
+            wrong.append(f"{module.relative_to(ROOT)}:{line}: {own} imports {name}")
+    return wrong
+
+
+def test_imports_point_down() -> None:
+    """A room knows the rooms below it and the floor, never its neighbours."""
+    assert [w for m in MODULES if room(m) not in ("__init__", "__main__") for w in upward(m)] == []
+
+
+def test_every_room_is_known() -> None:
+    """A new folder at the top must say whom it may import."""
+    assert {room(m) for m in MODULES} - {"__init__", "__main__"} <= set(BELOW)
+
+
+@pytest.mark.parametrize("package", DOORS)
+def test_an_outside_package_has_one_door(package: str) -> None:
+    """Whoever wants to replace a package finds all of it behind its door."""
+    found = {m.relative_to(PACKAGE).as_posix() for m in MODULES for _, n in imports(m) if n.split(".")[0] == package}
+    assert [m for m in found if not m.startswith(DOORS[package])] == []
+
+
+def test_no_other_outside_package() -> None:
+    """Only the packages that pyproject.toml names, and the standard library."""
+    import sys
+
+    known = set(sys.stdlib_module_names) | set(DOORS) | {"lbreplay", "numpy"}
+    optional = {"zstandard", "lz4", "dask", "distributed", "matplotlib", "pytest"}
+    names = {n.split(".")[0] for m in MODULES for _, n in imports(m)}
+    assert names - known - optional == set()
+
+
+def test_tests_mirror_the_package() -> None:
+    """lbreplay/a/b.py has tests/a/test_b.py; the floor's tables are tested where they are used."""
+    bare = {"__init__.py", "__main__.py", "errors.py", "py.typed"}
+    missing = []
+    for module in MODULES:
+        path = module.relative_to(PACKAGE)
+        mirror = ROOT / "tests" / path.parent / f"test_{path.name}"
+        if path.name not in bare and not mirror.exists():
+            missing.append(mirror.relative_to(ROOT).as_posix())
+    assert missing == []
+
+
+def test_a_module_opens_with_its_head_comment() -> None:
+    """The rule and the reason stand at the top of every file."""
+    assert [m for m in MODULES if not ast.get_docstring(ast.parse(m.read_text())) and m.stat().st_size] == []
