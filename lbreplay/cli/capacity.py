@@ -1,0 +1,62 @@
+"""`lbreplay capacity`: how many connections fit (interface 1)."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from lbreplay.cli import options
+
+
+@click.command()
+@click.argument("capture", metavar="[IN]", required=False, type=click.Path())
+@options.settings
+@options.output_format
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Mean life of a connection, first to last packet; decides how many a second fit. Default: 0.",
+)
+@options.quiet
+def capacity(
+    capture: str | None,
+    config: str | None,
+    assignments: tuple[str, ...],
+    view: str,
+    seed: int | None,
+    burst: int,
+    output_format: str,
+    duration: float,
+    quiet: bool,
+    progress: bool,
+    color: str,
+) -> None:
+    """Say how many connections fit, per local address, worker and real server, and what runs out first.
+
+    With IN it is replayed, and its peaks stand beside the capacity.
+    """
+    if config is None and capture is None and not assignments:
+        raise click.UsageError("-c FILE, or IN to draft a configuration from, is needed")
+
+    from lbreplay.lab.capacity import capacity as reckon
+
+    setup = options.setup(capture, config, assignments, view, seed, burst)
+    options.note_draft(setup, quiet)
+    used: list[dict[str, Any]] = []
+    if capture is not None:
+        from lbreplay.replay import replay
+
+        used = replay(setup, capture, None).workers
+    room = reckon(setup, duration, used)
+    if not quiet:
+        from lbreplay.report import capacity as report
+        from lbreplay.report import tables
+
+        if output_format == "table":
+            report.show(room, tables.console(sys.stdout, color))
+        else:
+            sys.stdout.write(report.as_json(room) if output_format == "json" else report.as_csv(room))
