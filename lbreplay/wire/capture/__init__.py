@@ -13,13 +13,14 @@ from lbreplay.wire.capture.compressed import open_source
 from lbreplay.wire.capture.frames import NO_TIME, CaptureInfo, Frames, Reader
 from lbreplay.wire.capture.layout import lay_out
 from lbreplay.wire.capture.link import KNOWN, LINKS
+from lbreplay.wire.capture.output import PipeClosed
 from lbreplay.wire.capture.pcap import MAGICS, PcapReader
 from lbreplay.wire.capture.pcapng import MAGIC as SECTION_MAGIC
 from lbreplay.wire.capture.pcapng import PcapngReader
-from lbreplay.wire.capture.sink import PipeClosed, Sink, open_sink
+from lbreplay.wire.capture.sink import Note, Sink, open_sink
 from lbreplay.wire.capture.source import Source
 
-__all__ = ["Capture", "CaptureInfo", "PipeClosed", "Sink", "open_capture", "open_sink"]
+__all__ = ["Capture", "CaptureInfo", "Note", "PipeClosed", "Sink", "open_capture", "open_sink"]
 
 
 class Capture:

@@ -201,6 +201,33 @@ class Unpacked(Source):
         return bytes(self._input[:got])
 
 
+class Packer(Protocol):
+    """What compresses an output."""
+
+    def compress(self, data: bytes | memoryview, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+def packer(path: str) -> Packer | None:
+    """What the suffix of *path* asks for; none for a plain one. The bytes depend on nothing but the data."""
+    if path.endswith(".gz"):
+        import zlib
+
+        return zlib.compressobj(6, zlib.DEFLATED, 31)
+    if path.endswith(".xz"):
+        import lzma
+
+        return lzma.LZMACompressor(preset=3)
+    if path.endswith(".zst"):
+        try:
+            import zstandard
+        except ImportError:
+            what = "compressing with zstd needs the package zstandard: pip install 'lbreplay[zstd]'"
+            raise CaptureError(f"{path}: {what}") from None
+        return zstandard.ZstdCompressor().compressobj()
+    return None
+
+
 def open_source(path: str) -> Source:
     """The bytes of *path*, unpacked if they are compressed."""
     source = Source(path)

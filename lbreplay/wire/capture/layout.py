@@ -52,8 +52,9 @@ def _gather(frames: Frames, first: int, nanosecond: bool) -> Burst:
     linktype = np.broadcast_to(np.asarray(frames.linktype, np.int64), at.shape)
     drop, head, cut = decode(frames.buffer, at, caplen, linktype)
     foreign = np.where(linktype != 1, ETHERNET, 0)
+    drop[cut], foreign[cut] = 0, 0
     size = caplen - drop
-    size[cut], foreign[cut] = 0, 0
+    size[cut] = 0
     length = np.maximum(length - drop + foreign, size + foreign)
     burst = _copied(frames._replace(length=length), first, nanosecond, at + drop, size, foreign)
     rows = np.flatnonzero(foreign)

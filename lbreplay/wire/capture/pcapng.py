@@ -163,7 +163,7 @@ class PcapngReader(Reader):
         """A block that is longer than any worth looking at: where it ends, if nobody needs what is in it."""
         kind, size = unpack(self.order + "II", chunk[at : at + 8].tobytes())
         if size % 4 == 0 and size > MAX_BLOCK and (kind > ENHANCED or LEAST[kind] == 12):
-            return at + size
+            return at + int(size)
         self.broken(at, f"a block of 12 to {MAX_BLOCK} bytes expected, this one says {size}")
         return at
 
@@ -186,7 +186,9 @@ class PcapngReader(Reader):
             caplen = np.where(simple, np.minimum(caplen, self.interfaces[0].snaplen or MAX_CAPLEN), caplen)
         at = blocks.start + np.where(simple, 12, HEAD)
         time_ns = np.where(simple, NO_TIME, self._times(blocks.stamp, blocks.interface))
-        linktype = self.table.linktype[blocks.interface]
+        links = self.table.linktype[blocks.interface]
+        same = (links == self.info.linktype).all()
+        linktype = self.info.linktype if same else links
         return Frames(chunk, at, caplen, np.maximum(blocks.length, caplen), time_ns, linktype, False, False)
 
     def _times(self, stamp: NDArray[np.uint64], which: I64) -> I64:
@@ -247,5 +249,6 @@ def joined(parts: list[Frames]) -> Frames | None:
     """The rows of several sections of a chunk."""
     if len(parts) < 2:
         return parts[0] if parts else None
-    at, caplen, length, time_ns, linktype = (np.concatenate(c) for c in list(zip(*parts, strict=True))[1:6])
+    at, caplen, length, time_ns = (np.concatenate(column) for column in list(zip(*parts, strict=True))[1:5])
+    linktype = np.concatenate([np.broadcast_to(part.linktype, part.at.shape) for part in parts])
     return Frames(parts[0].buffer, at, caplen, length, time_ns, linktype, False, False)

@@ -1,132 +1,121 @@
-"""A capture being written: beside its final name, renamed at the end; runs of rows that stay as they are, as slices."""
+"""A capture being written: what leaves, in order.
+
+A classic pcap of Ethernet frames, the usual case, is written by slices: rows that leave stand behind their record
+headers in the buffer already, so a run of neighbours is one piece. Everything else (other link types, pcapng) goes
+frame by frame.
+"""
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
 from struct import pack
 from types import TracebackType
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import RECORD, Burst, Made
-from lbreplay.errors import CaptureError
+from lbreplay.burst import RECORD, U8, Burst, Made
 from lbreplay.wire.capture.frames import CaptureInfo
+from lbreplay.wire.capture.link import ETHERNET, LINKS
+from lbreplay.wire.capture.output import Output
+from lbreplay.wire.fields import overlay
 
 SECOND = 1_000_000_000
+SECTION = pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
+INTERFACE, ENHANCED = 1, 6
+COMMENT, HASH, QUEUE, VERDICT = 1, 3, 6, 7  # options of an enhanced packet block
+NAME, RESOLUTION = 2, 9  # options of an interface
+TOEPLITZ, HARDWARE = 5, 0  # what kind of hash, of verdict
 
 
-class PipeClosed(Exception):
-    """Whoever read standard output has gone: the run ends quietly."""
+class Note(NamedTuple):
+    """What a pcapng says about a frame that leaves; None is not said. `worker` is a rank, `verdict` a name."""
+
+    worker: int
+    queue: int | None = None
+    hash: int | None = None
+    verdict: str | None = None
+    comment: str | None = None
 
 
-class Output:
-    """The file behind a sink. Nothing stands under the final name before `commit`."""
+Annotate = Callable[[Burst, "int | Made"], "Note | tuple[int, int | None, int | None, str | None, str | None]"]
 
-    def __init__(self, path: str, info: CaptureInfo) -> None:
-        self.path = path
-        self._part: str | None = None
-        try:
-            self._fd = self._open(info)
-        except OSError as error:
-            raise CaptureError(f"{path}: cannot be written: {error.strerror}") from None
 
-    def _open(self, info: CaptureInfo) -> int:
-        if self.path == "-":
-            return 1
-        self._refuse_input(info)
-        self._final = os.path.realpath(self.path)
-        if os.path.exists(self._final) and not stat.S_ISREG(os.stat(self._final).st_mode):
-            return os.open(self._final, os.O_WRONLY)  # a device, a pipe: nothing to rename
-        folder, name = os.path.split(self._final)
-        self._part = os.path.join(folder, f".{name}.{os.getpid()}.part")
-        return os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+class Leaving(NamedTuple):
+    """A frame that leaves, in the link type of the capture."""
 
-    def _refuse_input(self, info: CaptureInfo) -> None:
-        try:
-            read = os.fstat(0) if info.path == "-" else os.stat(info.path)
-            same = os.path.samestat(read, os.stat(self.path))
-        except OSError:
-            return
-        if same and stat.S_ISREG(read.st_mode):
-            raise CaptureError(f"{self.path}: a file other than the capture that is read expected")
-
-    def write(self, data: bytes | memoryview) -> None:
-        view = memoryview(data)
-        try:
-            while len(view):
-                view = view[os.write(self._fd, view) :]
-        except BrokenPipeError:
-            raise PipeClosed from None
-        except OSError as error:
-            raise CaptureError(f"{self.path}: cannot be written: {error.strerror}") from None
-
-    def commit(self) -> None:
-        """Give the file its name."""
-        self._close()
-        if self._part is not None:
-            os.replace(self._part, self._final)
-
-    def abandon(self) -> None:
-        """Leave no half file."""
-        self._close()
-        if self._part is not None:
-            os.unlink(self._part)
-
-    def _close(self) -> None:
-        if self._fd != 1:
-            os.close(self._fd)
+    what: int | Made  # a row, or what was made
+    time_ns: int
+    frame: bytes
+    length: int
 
 
 class Sink:
-    """What leaves, in order. A context manager: a clean exit gives the file its name, any other removes it."""
+    """What leaves, in order. A context manager: a clean exit gives the file its name, any other removes it.
+
+    `written` counts frames so far. Raises CaptureError (disk full), PipeClosed (nobody reads standard output any more).
+    """
 
     def __init__(self, output: Output, info: CaptureInfo) -> None:
         self.written = 0
+        self.info = info
         self._output = output
-        self._fraction = 1 if info.nanosecond else 1000
-        magic = 0xA1B23C4D if info.nanosecond else 0xA1B2C3D4
-        self._output.write(pack("<IHHIIII", magic, 2, 4, 0, 0, info.snaplen, info.linktype))
+        self._link = LINKS[info.linktype]
+        self._unit = 1 if info.nanosecond else 1000
+        output.write(self._begin())
+
+    def _begin(self) -> bytes:
+        magic = 0xA1B23C4D if self.info.nanosecond else 0xA1B2C3D4
+        return pack("<IHHIIII", magic, 2, 4, 0, 0, self.info.snaplen, self.info.linktype)
 
     def write(self, burst: Burst) -> None:
-        """Write the made frames and the leaving rows of *burst*, in order."""
+        """Write the made frames and the leaving rows of *burst*, in order: made ones before their row."""
         pieces = list(self._pieces(burst))
-        self._output.write(b"".join(pieces) if len(pieces) != 1 else pieces[0])
+        if pieces:
+            self._output.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         self.written += len(burst.made) + int(np.count_nonzero(burst.leaving))
 
     def _pieces(self, burst: Burst) -> Iterator[bytes | memoryview]:
+        if self.info.linktype == 1:
+            return self._slices(burst)
+        return (self._record(leaving) for leaving in self._leaving(burst))
+
+    def _slices(self, burst: Burst) -> Iterator[bytes | memoryview]:
         """Slices of the buffer, cut where something made goes before a row, or a row does not leave."""
-        data = burst.buffer.data
-        made = {row: list(group) for row, group in groupby(burst.made, attrgetter("row"))}
-        starts, ends = self._runs(burst, list(made))
-        runs = dict(zip(starts, ends, strict=True))
-        at, end = burst.at, burst.at + burst.caplen
-        for row in sorted(made.keys() | runs.keys()):
+        data, made = burst.buffer.data, _by_row(burst.made)
+        runs = _runs(burst, list(made))
+        for row in sorted(made.keys() | runs.keys()) if made else runs:
             for frame in made.get(row, ()):
-                yield self._record(frame)
+                yield self._record(Leaving(frame, frame.time_ns, frame.frame, frame.length))
             if row in runs:
-                yield data[int(at[row]) - RECORD : int(end[runs[row] - 1])]
+                yield data[slice(*runs[row])]
 
-    def _runs(self, burst: Burst, cuts: list[int]) -> tuple[list[int], list[int]]:
-        """First rows of runs, and the rows behind their last."""
-        if not burst.size:
-            return [], []
-        leaving = np.concatenate(([False], burst.leaving, [False]))
-        cut = leaving[1:] != leaving[:-1]
-        cut[1:-1] |= burst.at[1:] - RECORD != burst.at[:-1] + burst.caplen[:-1]
-        cut[[row for row in cuts if row < burst.size]] = True
-        edges = np.flatnonzero(cut)
-        first = burst.leaving[edges[:-1]]
-        return edges[:-1][first].tolist(), edges[1:][first].tolist()
+    def _leaving(self, burst: Burst) -> Iterator[Leaving]:
+        """Frame by frame, under the link header of the capture."""
+        made, rows = _by_row(burst.made), np.flatnonzero(burst.leaving)
+        head = dict(zip(rows.tolist(), self._heads(overlay(burst.buffer, ETHERNET)[burst.at[rows]]), strict=True))
+        made_head = iter(self._heads(np.array([frame.frame[:ETHERNET] for frame in burst.made], "V14")))
+        for row in sorted(made.keys() | head.keys()):
+            for one in made.get(row, ()):
+                yield self._under(one, one.time_ns, next(made_head), one.frame, one.length)
+            if row in head:
+                yield self._under(row, int(burst.time_ns[row]), head[row], burst.frame(row), int(burst.length[row]))
 
-    def _record(self, made: Made) -> bytes:
-        seconds, fraction = divmod(made.time_ns, SECOND)
-        size = len(made.frame)
-        return pack("<IIII", seconds, fraction // self._fraction, size, max(made.length, size)) + made.frame
+    def _heads(self, ethernet: U8) -> list[bytes]:
+        if self.info.linktype == 1:
+            return [row.tobytes() for row in ethernet]
+        heads = self._link.encode(ethernet.view(np.uint8).reshape(-1, ETHERNET))
+        return [row.tobytes() for row in heads]
+
+    def _under(self, what: int | Made, time_ns: int, head: bytes, frame: bytes, length: int) -> Leaving:
+        return Leaving(what, time_ns, head + frame[ETHERNET:], length - ETHERNET + len(head))
+
+    def _record(self, leaving: Leaving) -> bytes:
+        seconds, fraction = divmod(leaving.time_ns, SECOND)
+        size = len(leaving.frame)
+        return pack("<IIII", seconds, fraction // self._unit, size, max(leaving.length, size)) + leaving.frame
 
     def __enter__(self) -> Sink:
         return self
@@ -138,9 +127,89 @@ class Sink:
             self._output.abandon()
 
 
-def open_sink(path: str, info: CaptureInfo, annotate: Callable[..., Any] | None = None) -> Sink:
-    """A capture to write, like *info* in link type, resolution and snap length. `-` is standard output.
+class PcapngSink(Sink):
+    """The same as pcapng: an interface per worker, and what `annotate` says beside each frame."""
 
+    def __init__(self, output: Output, info: CaptureInfo, annotate: Annotate | None) -> None:
+        self._annotate = annotate
+        self._interfaces = 0
+        super().__init__(output, info)
+
+    def _begin(self) -> bytes:
+        return SECTION
+
+    def _pieces(self, burst: Burst) -> Iterator[bytes | memoryview]:
+        note = Note(0)
+        for leaving in self._leaving(burst):
+            if self._annotate:
+                note = Note(*self._annotate(burst, leaving.what))
+            while self._interfaces <= note.worker:
+                yield self._interface(self._interfaces)
+                self._interfaces += 1
+            yield self._block(leaving, note)
+
+    def _interface(self, worker: int) -> bytes:
+        name = [(NAME, b"worker%d" % worker)] if self._annotate else []
+        options = pack_options([*name, (RESOLUTION, b"\x09" if self.info.nanosecond else b"\x06")])
+        return block(INTERFACE, pack("<HHI", self.info.linktype, 0, self.info.snaplen) + options)
+
+    def _block(self, leaving: Leaving, note: Note) -> bytes:
+        stamp, size = leaving.time_ns // self._unit, len(leaving.frame)
+        head = pack("<IIIII", note.worker, stamp >> 32, stamp & 0xFFFFFFFF, size, max(leaving.length, size))
+        return block(ENHANCED, head + leaving.frame + bytes(-size % 4) + pack_options(_options(note)))
+
+
+def _options(note: Note) -> Iterator[tuple[int, bytes]]:
+    if note.comment is not None:
+        yield COMMENT, note.comment.encode()
+    if note.hash is not None:
+        yield HASH, pack("<BI", TOEPLITZ, note.hash)
+    if note.queue is not None:
+        yield QUEUE, pack("<I", note.queue)
+    if note.verdict is not None:
+        yield VERDICT, bytes([HARDWARE]) + note.verdict.encode()
+
+
+def pack_options(options: Iterable[tuple[int, bytes]]) -> bytes:
+    """Options of a pcapng block, with their end; nothing for none."""
+    packed = b"".join(pack("<HH", code, len(value)) + value + bytes(-len(value) % 4) for code, value in options)
+    return packed and packed + bytes(4)
+
+
+def block(kind: int, body: bytes) -> bytes:
+    """A pcapng block around *body*, whose length is a multiple of 4."""
+    size = len(body) + 12
+    return pack("<II", kind, size) + body + pack("<I", size)
+
+
+def _by_row(made: list[Made]) -> dict[int, list[Made]]:
+    return {row: list(group) for row, group in groupby(made, attrgetter("row"))} if made else {}
+
+
+def _runs(burst: Burst, cuts: list[int]) -> dict[int, tuple[int, int]]:
+    """Runs of leaving rows by first row: where their bytes begin and end in the buffer. A run is cut before *cuts*."""
+    if not burst.size:
+        return {}
+    begin, end = burst.at - RECORD, burst.at + burst.caplen
+    leaving = burst.leaving
+    cut = np.concatenate(([True], (leaving[1:] != leaving[:-1]) | (begin[1:] != end[:-1])))
+    cut[[row for row in cuts if row < burst.size]] = True
+    first = np.flatnonzero(cut)
+    last = np.append(first[1:], burst.size) - 1
+    first, last = first[leaving[first]], last[leaving[first]]
+    return dict(zip(first.tolist(), zip(begin[first].tolist(), end[last].tolist(), strict=True), strict=True))
+
+
+def open_sink(path: str, info: CaptureInfo, annotate: Annotate | None = None) -> Sink:
+    """A capture to write, like *info* in link type, resolution and snap length; its form by the suffix of *path*.
+
+    `-` is standard output, pcap. Only pcapng has room for what *annotate* says of a row or a made frame.
     Raises CaptureError where it cannot be written, or is the capture that is read.
     """
-    return Sink(Output(path, info), info)
+    output = Output(path, info)
+    name = path.removesuffix(".gz").removesuffix(".zst").removesuffix(".xz")
+    try:
+        return PcapngSink(output, info, annotate) if name.endswith(".pcapng") else Sink(output, info)
+    except BaseException:
+        output.abandon()
+        raise
