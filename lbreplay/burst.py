@@ -62,23 +62,39 @@ class Made(NamedTuple):
 
 
 class Burst:
-    """Rows of consecutive frames; `first` is the number of row 0 in the capture, counted from 1."""
+    """Rows of consecutive frames; `first` is the number of row 0 in the capture, counted from 1.
 
-    # Columns of wire/parse that a NIC reads.
-    family: U8
+    Columns have one entry a row unless said otherwise.
+    """
+
+    # wire/parse
+    family: U8  # 4, 6 or 0
     proto: U8
-    kind: U8
-    flow4: U8  # n x 12: src, dst, sport, dport as on the wire
-    rows6: I64
-    flow6: U8  # a row of 36 for each of rows6
-
-    # Columns of nic/steer.
+    kind: U8  # KIND_*: what the NIC takes the packet for
+    flags: U8  # of TCP
+    l3_length: I32  # by the IP header
+    l4: I32  # offset of the L4 header in the frame
+    header: I32  # bytes of the TCP header, 8 of UDP
+    udp_length: I32
+    seq: U32
+    ack: U32
+    flow4: U8  # [n, 12]: src, dst, sport, dport as on the wire
+    rows6: I64  # the IPv6 rows
+    flow6: U8  # [len(rows6), 36]
+    simple: Bool  # ordinary TCP or UDP: only its connection decides (wire/parse)
+    # nic/steer
     queue: I16
-    worker: I16  # rank; -1: the queue of a KNI worker
-    by: U8
-    hash: U32  # 0 where the NIC computes none
-    reta: I16  # -1 where the table was not asked
-    rule: I32  # index into Nic.rules, -1: none
+    worker: I16  # rank that received it, -1: a kernel worker's queue
+    by: U8  # BY_*
+    hash: U32
+    reta: I16
+    rule: I32
+    # vs/balancer
+    worker_index: I16  # into setup.workers, -1: not received
+    lookup: U8  # 0 none, 1 in, 2 out, 3 miss
+    wrong_worker: Bool
+    redirected: I16  # rank it was handed to, or -1
+    owner: I16  # rank that handled it
 
     def __init__(self, first: int, buffer: U8, at: I64, caplen: I64, length: I64, time_ns: I64) -> None:
         self.first = first

@@ -7,13 +7,14 @@ the row itself, by the plain path (`path.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 
 import numpy as np
 
 from lbreplay.burst import Burst
 from lbreplay.model import Setup
-from lbreplay.verdict import NAMES, Verdict
+from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import ConnTable
 from lbreplay.vs.events import Events
 from lbreplay.vs.machine import ORDERS, Machine, Ownership
@@ -165,7 +166,7 @@ class Balancer:
     def _laddr(self, servers: list[Any], address: bytes) -> dict[str, Any]:
         pools = [lcore.pools[address] for lcore in self.machine.lcores]
         return {
-            "address": text(address),
+            "address": str(ip_address(address)),
             "conns": sum(server.laddrs.conns.get(address, 0) for server in servers),
             "used": sum(pool.used for pool in pools),
             "free": sum(pool.free for pool in pools),
@@ -200,12 +201,3 @@ def _real(dests: list[Any]) -> dict[str, Any]:
         **{name: sum(getattr(d, name) for d in dests) for name in LIVE},
         **{name: sum(getattr(d, name) for d in dests) for name in COUNTED[1:]},
     }
-
-
-def text(address: bytes) -> str:
-    import ipaddress
-
-    return str(ipaddress.ip_address(address))
-
-
-__all__ = ["NAMES", "Balancer"]

@@ -66,8 +66,9 @@ class Related:
         conn.count(IN, packet.l3_length)  # whatever the direction: a quirk (D 9.1)
         return self._send(conn, handle & 1, packet, quoted)
 
-    def _unrelated(self, story: Story) -> None:
+    def _unrelated(self, story: Story) -> Verdict | None:
         story.reasons.append("icmp_unrelated")
+        return None
 
     def _refused(self, quoted: icmp.Quoted) -> bool:
         access = self.machine.access

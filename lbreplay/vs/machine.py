@@ -189,9 +189,9 @@ class Machine:
         for side, key in enumerate((conn.in_key, conn.out_key)):
             if find.get(key) == 2 * conn.slot + side:
                 del find[key]
-        key = self.redirect_key(conn)
-        if key is not None and self.redirect.get(key) == conn.rank:
-            del self.redirect[key]
+        shared = self.redirect_key(conn)
+        if shared is not None and self.redirect.get(shared) == conn.rank:
+            del self.redirect[shared]
 
     def redirect_key(self, conn: Conn) -> bytes | None:
         """Under which key other workers find the owner (D 4.4); None where they don't."""

@@ -113,14 +113,14 @@ class Path:
     def balance(self, lcore: Lcore, packet: Packet) -> Verdict | None:
         """Steps 1 to 12 of D 1.5; None: ACCEPT, the balancer does not want the packet."""
         if packet.l2class != L2.HOST:
-            return self._accept("not_for_host")
+            return self.accept("not_for_host")
         if packet.proto in (ICMP, ICMPV6):
             verdict = self.related.handle(lcore, packet, self.story)
             if verdict is not None:
                 return verdict
             flow_ports(packet)
         elif packet.proto not in NEEDED:
-            return self._accept("proto_unsupported")
+            return self.accept("proto_unsupported")
         if packet.l4_there < NEEDED[packet.proto] and packet.proto != SCTP:
             return _missing(packet, NEEDED[packet.proto], Verdict.L4_HEADER_SHORT)
         if self.machine.access and packet.proto not in (ICMP, ICMPV6):
@@ -130,8 +130,9 @@ class Path:
         return self._look_up(lcore, packet)
 
     def _look_up(self, lcore: Lcore, packet: Packet) -> Verdict | None:
-        handle = lcore.find.get(packet.key)
         story = self.story
+        found = packet.l4_there >= NEEDED[packet.proto]  # without its chunk header SCTP finds nothing (D 4.1)
+        handle = lcore.find.get(packet.key) if found else None
         if handle is None:
             story.lookup = story.lookup or "miss"
             if self._elsewhere(lcore, packet):
@@ -171,7 +172,7 @@ class Path:
             return _missing(packet, short, Verdict.L4_HEADER_SHORT)
         server = self._service(lcore, packet)
         if server is None:
-            return self._accept("no_service")
+            return self.accept("no_service")
         return self._opened(lcore, server, packet)
 
     def _first_tcp(self, lcore: Lcore, packet: Packet) -> Verdict | None:
@@ -184,7 +185,7 @@ class Path:
         if self.setup.tcp.defence_drop and lcore.servers.has_vip(TCP, packet.dst):
             lcore.counters["DEFENCE_TCP_DROP"] += 1
             return Verdict.TCP_DEFENCE
-        return self._accept("no_service" if kind == SYN else "tcp_not_syn")
+        return self.accept("no_service" if kind == SYN else "tcp_not_syn")
 
     def _service(self, lcore: Lcore, packet: Packet) -> VirtualServer | None:
         """The service of this address and port, else a SNAT match (D 10.1)."""
@@ -260,11 +261,13 @@ class Path:
         conn.count(side, packet.l3_length)
         seen(conn, side, packet)
         if side == OUT and not conn.mode.answers:
-            return self._accept("no_xmit_function")
+            return self.accept("no_xmit_function")
         return self.xmit.forward(conn, side, packet)
 
-    def _accept(self, reason: str) -> None:
+    def accept(self, reason: str) -> Verdict | None:
+        """The balancer does not want the packet: *reason* is noted, and what stands behind it decides."""
         self.story.reasons.append(reason)
+        return None
 
 
 def seen(conn: Conn, side: int, packet: Packet) -> None:

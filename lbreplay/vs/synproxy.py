@@ -107,7 +107,7 @@ class SynProxies:
         stamp = self.machine.now // 1_000_000 & MASK32
         answer = synproxy.synack(packet, self.settings, self.minute, now=stamp, zero_window=self._zero_window)
         self._turn(packet, answer)
-        return Verdict.SYNPROXY_SYNACK
+        return Verdict.SYNPROXY_SYNACK if packet.flags == SYN else Verdict.SYNPROXY_SYNACK_FLAGGED
 
     def _turn(self, packet: Packet, l3: bytes) -> None:
         """Send *l3* back where *packet* came from, as its answer in place."""
@@ -205,7 +205,8 @@ class SynProxies:
         if packet.flags & (SYN | ACK) != SYN | ACK:
             return None
         conn.sp_delta = (proxied.isn - packet.seq) & MASK32
-        proxied.scale_real = synproxy.window_scale(packet)
+        scale = synproxy.window_scale(packet)
+        proxied.scale_real = scale if scale <= synproxy.MAX_WSCALE else 0
         proxied.syn = None
         self._enter(conn, "established")
         if conn.mode.name in ("fnat", "nat"):
@@ -236,7 +237,6 @@ class SynProxies:
         for name in ("SYNPROXY_OK_ACK", "SYNPROXY_CONN_REUSED", f"SYNPROXY_CONN_REUSED_{REUSE_COUNTER[state]}"):
             counters[name] += 1
         conn.proxy = Proxied(self)
-        conn.sp_delta = 0
         self._begin(conn, packet, offer)
         return Verdict.SYNPROXY_REUSED
 

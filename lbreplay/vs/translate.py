@@ -43,7 +43,12 @@ class Translator:
             return Verdict.L4_HANDLER_ERROR
         made = [(new, l4_at)]
         if packet.proto == TCP and conn.mode.full:
-            made = self._full_tcp_in(conn, packet, new, l4_at, mtu) if side == IN else self._full_tcp_out(conn, packet, new, l4_at)
+            if (packet.l3[packet.l4_at + 12] >> 4) * 4 > packet.l3_length - packet.l4_at:
+                return Verdict.L4_HANDLER_ERROR
+            if side == IN:
+                made = self._full_tcp_in(conn, packet, new, l4_at, mtu)
+            else:
+                made = self._full_tcp_out(conn, packet, new, l4_at)
         elif packet.proto == UDP and conn.mode.full and side == IN:
             made = self._proxied_udp(conn, packet, new, l4_at, mtu)
         elif packet.proto == SCTP and not checksum.verify_sctp(packet.l3, packet.l4_at):
@@ -128,7 +133,7 @@ class Translator:
             end = packet.seq + 1
         else:
             length, first = packet.l3_length, packet.l3[0]
-            if packet.family != len(conn.client.address) // 4 and len(conn.client.address) == 16:
+            if packet.family == 4 and len(conn.client.address) == 16:
                 length, first = length + 20, 0x60  # NAT64: the packet is IPv6 by then
             end = packet.seq + length - 4 * (first & 15) - packet.tcp_header_length
         table.rs_seq[slot], table.rs_ack[slot] = end & MASK32, packet.ack

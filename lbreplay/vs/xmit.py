@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import IN, NOFASTXMIT, Conn
 from lbreplay.vs.translate import Translator
-from lbreplay.wire import checksum, craft, tunnel, uoa
+from lbreplay.wire import craft, tunnel, uoa
 from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, IPIP, IPV6_IN_IP, UDP, Packet
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ class Transmitter:
         if self.setup.behaviour.uoa_nat64_port == "stray" and len(conn.real.address) != len(client.address):
             client = uoa.stray_client(packet.l3, client, alone=not room)
         if room:
-            packet.l3, packet.l4_at, added = uoa.insert(packet.l3, packet.l4_at, mode, client)
+            l3, packet.l4_at, added = uoa.insert(packet.l3, packet.l4_at, mode, client)
+            packet.l3 = bytes(l3)
             packet.l3_length += added
             return
         ident = self.stack.ident(*UOA_IDENT)
@@ -167,7 +168,7 @@ class Transmitter:
         verdict = Verdict.FORWARDED_SLOW
         cut = packet.l3_length - len(packet.l3)
         pieces = [l3]
-        if len(l3) + cut > route.mtu and not cut and l3[0] >> 4 == 4:
+        if outer and len(l3) + cut > route.mtu and not cut and l3[0] >> 4 == 4:
             pieces, verdict = craft.fragments(l3, route.mtu), Verdict.FORWARDED_FRAGMENTED
         for piece in pieces:
             frame = self.stack.framed(route, real, piece, packet, hop, fallback, own_mac)
@@ -211,5 +212,3 @@ def _ethertype(l3: bytes) -> int:
 def _swap32(value: int) -> int:
     return int.from_bytes(value.to_bytes(4), "little")
 
-
-__all__ = ["Transmitter", "checksum", "learn"]

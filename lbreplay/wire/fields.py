@@ -24,9 +24,11 @@ def overlay(buffer: U8, size: int) -> NDArray[Any]:
 
 def be16(head: U8, at: int) -> U16:
     """Big-endian 16-bit field at column *at* of rows of bytes, as native integers."""
-    return (head[:, at].astype(np.uint16) << 8) | head[:, at + 1]
+    wide: U16 = head[:, at].astype(np.uint16)
+    return np.bitwise_or(wide << 8, head[:, at + 1], dtype=np.uint16)
 
 
 def be32(head: U8, at: int) -> U32:
     """Big-endian 32-bit field at column *at* of rows of bytes, as native integers."""
-    return (be16(head, at).astype(np.uint32) << 16) | be16(head, at + 2)
+    high: U32 = be16(head, at).astype(np.uint32)
+    return np.bitwise_or(high << 16, be16(head, at + 2), dtype=np.uint32)

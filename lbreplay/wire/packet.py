@@ -68,7 +68,8 @@ class Packet:
         self.l2class = 0
         self.dst_mac, self.src_mac = frame[0:6], frame[6:12]
         self.ethertype = int.from_bytes(frame[12:14])
-        self.l3_at, self.tag = 14, None
+        self.l3_at = 14
+        self.tag: int | None = None
         self.reparse()
 
     def untag(self) -> None:

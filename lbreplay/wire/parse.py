@@ -18,6 +18,8 @@ Columns filled here, one entry a row unless said:
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from lbreplay.burst import (
@@ -27,6 +29,8 @@ from lbreplay.burst import (
     KIND_SCTP,
     KIND_TCP,
     KIND_UDP,
+    I32,
+    I64,
     U8,
     Bool,
     Burst,
@@ -64,7 +68,7 @@ def parse(burst: Burst, mac: bytes | None, check_ip_checksum: bool) -> None:
         burst.simple &= v6 | (_header_sum(head) == 0xFFFF)
 
 
-def _skip_tag(burst: Burst, head: U8) -> U8:
+def _skip_tag(burst: Burst, head: U8) -> I64:
     """Bytes of the 802.1Q tag per row (0 or 4); *head* is read again behind it."""
     tagged = (head[:, 12] == 0x81) & (head[:, 13] == 0)
     shift = np.zeros(burst.size, np.int64)
@@ -75,7 +79,7 @@ def _skip_tag(burst: Burst, head: U8) -> U8:
     return shift
 
 
-def _kind(burst: Burst, head: U8, v4: Bool, v6: Bool, l4_there: U8) -> U8:
+def _kind(burst: Burst, head: U8, v4: Bool, v6: Bool, l4_there: I64) -> U8:
     """What the NIC takes each row for. Without ports to read a TCP or UDP packet is other IP."""
     kind = KIND_OF[burst.proto]
     kind[l4_there < NEEDED[burst.proto]] = KIND_OTHER
@@ -84,7 +88,7 @@ def _kind(burst: Burst, head: U8, v4: Bool, v6: Bool, l4_there: U8) -> U8:
     return kind
 
 
-def _flows(burst: Burst, head: U8, l4: U8, shift: U8) -> None:
+def _flows(burst: Burst, head: U8, l4: I32, shift: I64) -> None:
     """Addresses and ports as they stand in the packet; ports 0 where the NIC sees none."""
     ported = burst.kind >= KIND_TCP
     burst.flow4 = np.ascontiguousarray(head[:, 26:38])
@@ -94,7 +98,8 @@ def _flows(burst: Burst, head: U8, l4: U8, shift: U8) -> None:
     burst.flow6[~ported[burst.rows6], 32:] = 0
     odd = np.flatnonzero(ported & (burst.family == 4) & (l4 != 34))
     if odd.size:  # IPv4 options before the ports
-        burst.flow4[odd, 8:] = overlay(burst.buffer, 4)[burst.at[odd] + shift[odd] + l4[odd]].view(np.uint8).reshape(-1, 4)
+        ports = overlay(burst.buffer, 4)[burst.at[odd] + shift[odd] + l4[odd]]
+        burst.flow4[odd, 8:] = ports.view(np.uint8).reshape(-1, 4)
 
 
 def _transport(burst: Burst, head: U8, v6: Bool) -> None:
@@ -115,7 +120,7 @@ def _transport(burst: Burst, head: U8, v6: Bool) -> None:
     burst.header = np.where(tcp, data_offset.astype(np.int32) * 4, 8)
 
 
-def _sound(burst: Burst, head: U8, v4: Bool, v6: Bool) -> Bool:
+def _sound(burst: Burst, head: U8, v4: Bool, v6: Bool) -> Any:
     """Rows whose lengths fit, whose addresses are ordinary, and whose L4 header is whole."""
     body = burst.l3_length - (burst.l4 - 14)
     tcp = (burst.kind == KIND_TCP) & (burst.header >= 20)
@@ -125,7 +130,7 @@ def _sound(burst: Burst, head: U8, v4: Bool, v6: Bool) -> Bool:
     return (tcp | udp) & whole & ordinary
 
 
-def _header_sum(head: U8) -> U8:
+def _header_sum(head: U8) -> Any:
     """Ones' complement sum of the 20-byte IPv4 headers: 0xffff where the checksum is right."""
     total = np.ascontiguousarray(head[:, 14:34]).view(">u2").sum(1, dtype=np.uint32)
     total = (total & 0xFFFF) + (total >> 16)
