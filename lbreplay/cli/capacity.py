@@ -44,14 +44,15 @@ def capacity(
 
     from lbreplay.lab.capacity import capacity as reckon
 
-    setup = options.setup(capture, config, assignments, view, seed, burst)
-    options.note_draft(setup, quiet)
     used: list[dict[str, Any]] = []
-    if capture is not None:
-        from lbreplay.replay import replay
+    with options.readable_twice(capture or "", needed=config is None) as path:
+        setup = options.setup(path or None, config, assignments, view, seed, burst)
+        options.note_draft(setup, quiet)
+        if path:
+            from lbreplay.replay import replay
 
-        used = replay(setup, capture, None).workers
-    room = reckon(setup, duration, used)
+            used = replay(setup, path, None).workers
+    room = reckon(setup, duration, used).document()
     if not quiet:
         from lbreplay.report import capacity as report
         from lbreplay.report import tables

@@ -33,7 +33,7 @@ def doctor(
     if config is None and capture is None and not assignments:
         raise click.UsageError("-c FILE, or IN to draft a configuration from, is needed")
 
-    from lbreplay.lab.doctor import judge, verdict
+    from lbreplay.lab.doctor import document, judge, verdict
 
     setup = options.setup(capture, config, assignments, "client", None, 4096)
     options.note_draft(setup, quiet)
@@ -42,8 +42,9 @@ def doctor(
         from lbreplay.report import doctor as report
         from lbreplay.report import tables
 
+        found = document(findings)
         if output_format == "table":
-            report.show(findings, tables.console(sys.stdout, color))
+            report.show(found, tables.console(sys.stdout, color))
         else:
-            sys.stdout.write(report.as_json(findings) if output_format == "json" else report.as_csv(findings))
+            sys.stdout.write(report.as_json(found) if output_format == "json" else report.as_csv(found))
     click.get_current_context().exit(verdict(findings, strict))

@@ -67,7 +67,7 @@ class Nic:
         self.rules, self.refused = install(setup, self.strategy.rules())
         self.rss = Rss(setup)
         self._matcher = Matcher(self.rules)
-        self._size = len(self.rss.reta)
+        self._last = len(self.rss.reta) - 1  # table sizes are powers of two (S 1.5)
         self._ranks = ranks(setup)
         self._rank_column = np.array(self._ranks, np.int16)
         self._rule_queue = np.array([rule.queue for rule in self.rules], np.int16)
@@ -97,7 +97,7 @@ class Nic:
             return Steered(self.rules[rule].queue, self.rules[rule].rank, BY_FLOW_DIRECTOR, code or 0, -1, rule)
         if code is None:
             return Steered(0, self._ranks[0], BY_DEFAULT, 0, -1, -1)
-        index = code % self._size
+        index = code & self._last
         queue = self.rss.reta[index]
         return Steered(queue, self._ranks[queue], BY_RSS, code, index, -1)
 
@@ -109,9 +109,10 @@ class Nic:
             code[rows6] = self.rss.hash_column(kind[rows6], flow6)
             proto[rows6] = 0
         by = np.where(self.rss.is_hashed(kind), np.uint8(BY_RSS), np.uint8(BY_DEFAULT))
-        reta = (code % self._size).astype(np.int16)
+        reta = (code & self._last).astype(np.int16)
         queue = self.rss.queues(reta)
-        queue[by == BY_DEFAULT], reta[by == BY_DEFAULT] = 0, -1
+        unhashed = by == BY_DEFAULT
+        queue[unhashed], reta[unhashed] = 0, -1
         rule = np.full(len(kind), -1, np.int32)
         worker = self._rank_column[queue]
         steered = Columns(queue, worker, by, code, reta, rule)

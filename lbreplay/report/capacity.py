@@ -5,71 +5,79 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lbreplay.lab.capacity import Capacity, ServiceRoom
 from lbreplay.report.tables import RULES
 
+Document = Mapping[str, Any]  # of lab.capacity.Capacity.document
 
-def show(room: Capacity, out: Console) -> None:
+
+def show(room: Document, out: Console) -> None:
     """Print what fits, what runs out first, and what would change it."""
     out.print(_table(("local address", "ports by worker", "orphans", "buckets", "pool", "connections"), _laddrs(room)))
     out.print()
     out.print(_table(("worker", "cpu", "connections", "peak", "missed"), _workers(room)))
-    for service in room.services:
+    for service in room["services"]:
         out.print()
         _show_service(service, out)
     out.print()
-    out.print(f"{room.total:,} connections fit; the connection pool has {room.pool_size:,} entries", soft_wrap=True)
+    out.print(
+        f"{room['total']:,} connections fit; the connection pool has {room['pool_size']:,} entries", soft_wrap=True
+    )
 
 
-def _show_service(service: ServiceRoom, out: Console) -> None:
-    out.print(Text(service.service, style="bold"))
+def _show_service(service: Document, out: Console) -> None:
+    out.print(Text(service["service"], style="bold"))
     names = ("real server", "bucket", "connections", "max_conn", "shares its ports with")
     out.print(_table(names, _reals(service)))
-    first = service.first
+    first = service["first"]
     out.print(
-        f"{service.connections:,} connections at most; with even traffic {first.what} run out first, "
-        f"at {first.connections:,}{rate(service)}",
+        f"{service['connections']:,} connections at most; first to run out with even traffic: {first['what']}, "
+        f"at {first['connections']:,}{rate(service)}",
         soft_wrap=True,
     )
-    if service.shares_with:
-        out.print(f"its local addresses serve {', '.join(service.shares_with)} too", soft_wrap=True)
-    for change in service.changes:
-        gain = change.connections - first.connections
-        out.print(f"  {change.what}: {change.connections:,} ({gain:+,})", soft_wrap=True)
+    if service["shares_with"]:
+        out.print(f"its local addresses serve {', '.join(service['shares_with'])} too", soft_wrap=True)
+    for change in service["changes"]:
+        gain = change["connections"] - first["connections"]
+        out.print(f"  {change['what']}: {change['connections']:,} ({gain:+,})", soft_wrap=True)
 
 
-def rate(service: ServiceRoom) -> str:
-    """`, 8,601 new a second (1,075 a worker)`, nothing where ports are given back at once."""
-    if service.per_second is None or service.per_second_and_worker is None:
+def rate(service: Document) -> str:
+    """`: 8,601 new a second (1,075 a worker) while each ...`, nothing where ports are given back at once."""
+    if service["per_second"] is None or service["per_second_and_worker"] is None:
         return ""
     return (
-        f": {service.per_second:,.0f} new a second ({service.per_second_and_worker:,.0f} a worker) "
-        f"while each holds its port for {service.hold_seconds:g} s"
+        f": {service['per_second']:,.0f} new a second ({service['per_second_and_worker']:,.0f} a worker) "
+        f"while each holds its port for {service['hold_seconds']:g} s"
     )
 
 
-def _laddrs(room: Capacity) -> Iterable[Sequence[str]]:
-    for laddr in room.laddrs:
-        ports = grouped(laddr.ports)
-        yield laddr.address, ports, *(f"{n:,}" for n in (laddr.orphans, laddr.buckets, laddr.pool, laddr.connections))
+def _laddrs(room: Document) -> Iterable[Sequence[str]]:
+    for laddr in room["laddrs"]:
+        ports = grouped(laddr["ports"])
+        yield (
+            laddr["address"],
+            ports,
+            *(f"{n:,}" for n in (laddr["orphans"], laddr["buckets"], laddr["pool"], laddr["connections"])),
+        )
 
 
-def _workers(room: Capacity) -> Iterable[Sequence[str]]:
-    for worker in room.workers:
-        numbers = (worker.connections, worker.peak, worker.missed)
-        yield str(worker.worker), str(worker.cpu_id), *("" if n is None else f"{n:,}" for n in numbers)
+def _workers(room: Document) -> Iterable[Sequence[str]]:
+    for worker in room["workers"]:
+        numbers = (worker["connections"], worker["peak"], worker["missed"])
+        yield str(worker["worker"]), str(worker["cpu_id"]), *("" if n is None else f"{n:,}" for n in numbers)
 
 
-def _reals(service: ServiceRoom) -> Iterable[Sequence[str]]:
-    for real in service.reals:
-        limit = f"{real.max_conn:,}" if real.max_conn else ""
-        yield real.address, str(real.bucket), f"{real.connections:,}", limit, ", ".join(real.shares_with)
+def _reals(service: Document) -> Iterable[Sequence[str]]:
+    for real in service["reals"]:
+        limit = f"{real['max_conn']:,}" if real["max_conn"] else ""
+        yield real["address"], str(real["bucket"]), f"{real['connections']:,}", limit, ", ".join(real["shares_with"])
 
 
 def grouped(ports: Sequence[int]) -> str:
@@ -99,20 +107,20 @@ def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     return table
 
 
-def as_json(room: Capacity) -> str:
+def as_json(room: Document) -> str:
     """Everything as JSON, with a newline at the end."""
-    return json.dumps(room.document(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(room, indent=2, ensure_ascii=False) + "\n"
 
 
-def as_csv(room: Capacity) -> str:
+def as_csv(room: Document) -> str:
     """A line a real server: service, address, bucket, connections, and when its service runs out first."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
         ("service", "real", "bucket", "connections", "max_conn", "service_connections", "first", "first_at")
     )
-    for service in room.services:
-        for real in service.reals:
-            head = (service.service, real.address, real.bucket, real.connections, real.max_conn)
-            writer.writerow((*head, service.connections, service.first.what, service.first.connections))
+    for service in room["services"]:
+        for real in service["reals"]:
+            head = (service["service"], real["address"], real["bucket"], real["connections"], real["max_conn"])
+            writer.writerow((*head, service["connections"], service["first"]["what"], service["first"]["connections"]))
     return text.getvalue()

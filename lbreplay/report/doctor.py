@@ -5,47 +5,47 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from lbreplay.lab.doctor import ERROR, Finding, document
-
 STYLES = {"error": "bold red", "warning": "bold yellow"}
+FIELDS = ("code", "severity", "where", "what", "leads_to", "cure", "source")
+
+Document = Mapping[str, Any]  # of lab.doctor.document
 
 
-def show(findings: Sequence[Finding], out: Console) -> None:
-    """Print *findings*, or that there are none."""
-    for finding in findings:
-        head = Text.assemble(
-            (finding.severity, STYLES[finding.severity]), " ", (finding.code, "bold"), f"  {finding.where}"
-        )
+def show(found: Document, out: Console) -> None:
+    """Print the findings, or that there are none."""
+    for finding in found["findings"]:
+        severity = finding["severity"]
+        head = Text.assemble((severity, STYLES[severity]), " ", (finding["code"], "bold"), f"  {finding['where']}")
         out.print(head, soft_wrap=True)
-        for label, text in (("", finding.what), ("so: ", finding.leads_to), ("cure: ", finding.cure)):
-            out.print(Padding(Text.assemble((label, "dim"), text), (0, 0, 0, 4), expand=False))
+        for label, key in (("", "what"), ("so: ", "leads_to"), ("cure: ", "cure")):
+            out.print(Padding(Text.assemble((label, "dim"), finding[key]), (0, 0, 0, 4), expand=False))
         out.print()
-    out.print(summary(findings))
+    out.print(summary(found))
 
 
-def summary(findings: Sequence[Finding]) -> Text:
+def summary(found: Document) -> Text:
     """`2 errors, 1 warning`."""
-    errors = sum(finding.severity == ERROR for finding in findings)
-    parts = [(errors, "error"), (len(findings) - errors, "warning")]
+    parts = [(found["errors"], "error"), (found["warnings"], "warning")]
     said = ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for n, name in parts if n)
-    return Text(said or "nothing wrong found", style=STYLES["error"] if errors else "")
+    return Text(said or "nothing wrong found", style=STYLES["error"] if found["errors"] else "")
 
 
-def as_json(findings: Sequence[Finding]) -> str:
+def as_json(found: Document) -> str:
     """The findings as JSON, with a newline at the end."""
-    return json.dumps(document(findings), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
 
 
-def as_csv(findings: Sequence[Finding]) -> str:
+def as_csv(found: Document) -> str:
     """A line a finding."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Finding._fields)
-    writer.writerows(findings)
+    writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(found["findings"])
     return text.getvalue()

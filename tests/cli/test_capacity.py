@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from struct import pack
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_table(config, capsys):
     assert status(["capacity", "-c", config]) == 0
     out = capsys.readouterr().out
     assert "4,031 + 8 × 4,032" in out and "28,224" in out
-    assert "run out first, at 36,279" in out
+    assert "worker 0 in bucket 2 (192.168.100.2:8080), at 36,279" in out
     assert "8 instead of 9 workers: 64,504 (+28,225)" in out
 
 
@@ -56,3 +57,19 @@ def test_nothing_to_reckon(capsys):
     """Neither a configuration nor a capture: wrong usage in one line."""
     assert status(["capacity"]) == 2
     assert "-c FILE" in capsys.readouterr().err
+
+
+def test_peaks_of_a_capture(config, tmp_path, capsys):
+    """With a capture its peaks stand beside what fits; one that cannot be read ends in one line."""
+    path = tmp_path / "in.pcap"
+    path.write_bytes(b"no capture")
+    assert status(["capacity", str(path), "-c", config]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    tcp = pack(">HHIIBBHHH", 4000, 80, 1000, 0, 0x50, 2, 8192, 0, 0)
+    ip = pack(">BBHHHBBH4s4s", 0x45, 0, 40, 0, 0, 64, 6, 0, bytes([172, 16, 0, 1]), bytes([10, 0, 0, 100]))
+    frame = bytes.fromhex("0270636170000200000000010800") + ip + tcp
+    head = pack("<IHHiIIIIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1, 1_700_000_000, 0, len(frame), len(frame))
+    path.write_bytes(head + frame)
+    assert status(["capacity", str(path), "-c", config, "--format", "json"]) == 0
+    peaks = [worker["peak"] for worker in json.loads(capsys.readouterr().out)["workers"]]
+    assert sorted(peaks) == [0] * 8 + [1]

@@ -6,7 +6,6 @@ import pytest
 
 from lbreplay.config.load import load
 from lbreplay.lab.doctor import ERROR, LINTS, WARNING, document, judge, verdict
-from lbreplay.lab.lints import lost_answers, separating_size
 
 BASE = """
 workers = 8
@@ -156,29 +155,6 @@ def test_cures_cure(sets, cure):
     """What a finding tells to do makes it go away."""
     assert codes(setup(*sets))
     assert not codes(setup(*sets, *cure))
-
-
-@pytest.mark.parametrize(
-    ("sets", "lost"),
-    [
-        ([], 0),
-        (["flow_director.dst_port_mask=15"], 7 / 16),
-        (["flow_director.dst_port_mask=3"], 1 / 2),
-        (["flow_director.byte_order=host"], 7 / 8),
-        (["workers=4", "flow_director.dst_port_mask=1"], 1 / 2),
-        (["flow_director.strategy=port-high"], 0),
-    ],
-)
-def test_lost_answers(sets, lost):
-    """The share of answers that go astray is that of S 2.7, counted over all ports."""
-    assert lost_answers(setup(*sets)) == pytest.approx(lost, abs=2e-4)
-
-
-def test_separating_size():
-    """The hash size that is proposed is the smallest that gives every real server its bucket."""
-    service = setup().services[0]
-    assert separating_size(service) == 2
-    assert separating_size(dataclasses.replace(service, reals=service.reals * 65)) is None
 
 
 def test_exit_status_and_document():
