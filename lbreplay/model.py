@@ -348,6 +348,10 @@ class Behaviour:
     too_big_mtu: str = "network"  # or "swapped" (not for what FNAT sends to real servers)
     uoa_nat64_port: str = "client"  # or "stray": bytes of the IPv6 header
     mh_port_is_synproxy: bool = False
+    rr_restart: str = "changed"  # when rr starts anew: "changed", any change; "removed", who was pointed to is gone
+    wrr_rounds: str = "threshold"  # "kernel": wrr of Linux 6.1 (L 13)
+    overhead: int = 256  # inactive connections that one active weighs, for lc and wlc
+    product_bits: int = 32  # of what wlc compares
     legacy_fdir: bool = False  # flow director filters of the old API (S 2.4)
 
 

@@ -75,6 +75,11 @@ class Dest:
         return self.weight > 0 and self.available and not self.overload and not self.inhibited
 
     @property
+    def filling_weight(self) -> int:
+        """The weight by which tables of hashes are filled."""
+        return self.weight
+
+    @property
     def full(self) -> bool:
         """True when this worker's share of max_conn is reached."""
         return 0 < self.max_conn <= self.actconns + self.inactconns

@@ -9,10 +9,10 @@ service with the SYN proxy hashes its ports too.
 from __future__ import annotations
 
 from functools import lru_cache
+from math import gcd
 from typing import TYPE_CHECKING, NamedTuple
 
 from lbreplay.vs.hashes import M32, fold, siphash13
-from lbreplay.vs.schedulers.order import divisor
 
 if TYPE_CHECKING:
     from lbreplay.model import Behaviour
@@ -86,10 +86,11 @@ class Maglev:
         return None
 
     def _turns(self) -> tuple[Turn, ...]:
-        unit = divisor(self._dests)
-        greatest = max((dest.weight for dest in self._dests), default=0) // unit
-        shift = max(0, greatest.bit_length() - TURN_BITS)
-        return tuple(_turn(dest, (dest.weight // unit >> shift) or int(dest.weight > 0)) for dest in self._dests)
+        weights = [dest.filling_weight for dest in self._dests]
+        unit = gcd(*weights) or 1
+        shift = max(0, (max(weights, default=0) // unit).bit_length() - TURN_BITS)
+        slots = [(weight // unit >> shift) or int(weight > 0) for weight in weights]
+        return tuple(_turn(dest, count) for dest, count in zip(self._dests, slots, strict=True))
 
 
 def _turn(dest: Dest, slots: int) -> Turn:

@@ -1,14 +1,15 @@
 """wlc, weighted least connection: the least load for its weight, where an active connection weighs 256 (D 10.3).
 
 The scan begins at the worker's first real server and only something strictly better replaces what was found, so the
-earlier wins ties. Products are 32-bit as in C.
+earlier wins ties. Products are 32-bit as in C. Other balancers weigh an active connection otherwise (`overhead`) and
+compare wider products (`product_bits`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from lbreplay.vs.hashes import M32
 from lbreplay.vs.schedulers.order import first_dest
 
 if TYPE_CHECKING:
@@ -16,23 +17,31 @@ if TYPE_CHECKING:
     from lbreplay.vs.server import Dest, Flow, VirtualServer
 
 
-def load(dest: Dest) -> int:
-    """256 for each active connection, 1 for each inactive one, of this worker."""
-    return 256 * dest.actconns + dest.inactconns
+def load(dest: Dest, overhead: int = 256) -> int:
+    """*overhead* for each active connection, 1 for each inactive one, of this worker."""
+    return overhead * dest.actconns + dest.inactconns
+
+
+def least(dests: Iterable[Dest], cost: Callable[[Dest], int], bits: int = 32) -> Dest | None:
+    """The valid one of the lowest *cost* for its weight, the first of equals; compared by products of *bits* bits."""
+    mask = (1 << bits) - 1
+    best: Dest | None = None
+    for dest in dests:
+        if dest.valid and (best is None or cost(best) * dest.weight & mask > cost(dest) * best.weight & mask):
+            best = dest
+    return best
 
 
 class WeightedLeastConnection:
     def __init__(self, server: VirtualServer, worker_index: int, workers: int, behaviour: Behaviour) -> None:
         self._dests = server.dests
         self._place = (worker_index, workers, behaviour)
+        self._overhead, self._bits = behaviour.overhead, behaviour.product_bits
         self.changed()
 
     def changed(self, dest: Dest | None = None) -> None:
         self._first = max(0, first_dest(len(self._dests), *self._place))
 
     def pick(self, flow: Flow) -> Dest | None:
-        least: Dest | None = None
-        for dest in (*self._dests[self._first :], *self._dests[: self._first]):
-            if dest.valid and (least is None or load(least) * dest.weight & M32 > load(dest) * least.weight & M32):
-                least = dest
-        return least
+        turned = (*self._dests[self._first :], *self._dests[: self._first])
+        return least(turned, lambda dest: load(dest, self._overhead), self._bits)
