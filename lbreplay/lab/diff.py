@@ -85,7 +85,7 @@ class Comparison:
 
 
 class Rules(NamedTuple):
-    """What counts as equal. `own`: frame numbers of b to which `ignore` is limited; None: to all."""
+    """What counts as equal. `own`: frame numbers of a to which `ignore` is limited; None: to all."""
 
     ignore: Ignored = frozenset()
     tolerance_ns: int = 0
@@ -134,7 +134,7 @@ def _by_flow(packets: Sequence[Frame]) -> dict[str, list[int]]:
 
 
 def _judge(result: Comparison, a: Frame, b: Frame, rules: Rules, moved: bool = False) -> None:
-    ignore = rules.ignore if rules.own is None or b.n in rules.own else frozenset()
+    ignore = rules.ignore if rules.own is None or a.n in rules.own else frozenset()
     named = differing(a, b, ignore) if moved or (a.data, a.length) != (b.data, b.length) else []
     if "time" not in ignore and abs(a.time_ns - b.time_ns) > rules.tolerance_ns:
         named.insert(0, ("time", *(f"{f.time_ns / 1e9:.9f}" for f in (a, b))))  # type: ignore[arg-type]

@@ -229,6 +229,12 @@ def flow(frame: Frame) -> str:
     return f"{_protocol(fields)} {ends[0]} - {ends[1]}"
 
 
+def endpoints(frame: Frame) -> frozenset[str]:
+    """Both ends of *frame* as `address:port`; empty for a frame that is not IP."""
+    fields = dissect(frame)
+    return frozenset(_ends(fields)) if "ip.src" in fields else frozenset()
+
+
 def brief(frame: Frame) -> str:
     """*frame* in one line."""
     fields = dissect(frame)

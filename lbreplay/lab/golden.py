@@ -218,7 +218,7 @@ def _packets(case: Case, got: list[Frame], trace: Path) -> Iterator[str]:
     if expected is None:
         yield f"{case.path / 'expected' / 'out.pcap'}: a missing expectation; --update writes it"
         return
-    found = compare(got, expected, case.rules)
+    found = compare(expected, got, case.rules)
     for difference in found.differences[:SHOWN]:
         yield "\n".join(_told(difference, trace))
     if len(found.differences) > SHOWN:
@@ -226,7 +226,7 @@ def _packets(case: Case, got: list[Frame], trace: Path) -> Iterator[str]:
 
 
 def _told(difference: Difference, trace: Path) -> Iterator[str]:
-    got, expected = difference.a, difference.b
+    expected, got = difference.a, difference.b
     if got is None:
         assert expected is not None
         yield f"packet {expected.n} of expected/out.pcap is missing"
@@ -237,8 +237,8 @@ def _told(difference: Difference, trace: Path) -> Iterator[str]:
     for name, frame in (("expected", expected), ("got     ", got)):
         if frame is not None:
             yield f"  {name} {brief(frame)}"
-    for name, mine, theirs in difference.fields:
-        yield f"  {name}: expected {theirs}, got {mine}"
+    for name, old, new in difference.fields:
+        yield f"  {name}: expected {old}, got {new}"
 
 
 def cause(n: int, trace: Path) -> int | None:
@@ -359,7 +359,7 @@ def _update(case: Case, folder: Path, got: list[Frame], stats: dict[str, Any]) -
     target = case.path / "expected"
     target.mkdir(exist_ok=True)
     expected = _expected(case)
-    found = None if expected is None else compare(got, expected, case.rules)
+    found = None if expected is None else compare(expected, got, case.rules)
     if found is None or found:
         shutil.copyfile(folder / "out.pcap", target / "out.pcap")
         (target / "out.pcap.gz").unlink(missing_ok=True)

@@ -1,0 +1,224 @@
+"""A golden case holds or says in words why not; a broken one fails alone; --update alone rewrites expectations."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import packets
+import pytest
+
+from lbreplay.cli.inside import run_inside
+from lbreplay.errors import ConfigError
+from lbreplay.lab import golden
+from lbreplay.lab.golden import Outcome, discover, load, run_case, unequal
+
+RECORDED = packets.GOLDEN / "rr_3"
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    """A case of our own: the capture and configuration of a recorded one, expectations made by --update."""
+    folder = tmp_path / "cases" / "mine"
+    folder.mkdir(parents=True)
+    for name in (next(RECORDED.glob("in.pcap*")).name, "lb.toml"):
+        shutil.copy(RECORDED / name, folder / name)
+    (folder / "case.toml").write_text('view = "rx"\n')
+    assert run_case("mine", folder, run_inside, update=True).holds
+    return folder
+
+
+def judged(folder: Path, **more: Any) -> Outcome:
+    return run_case("mine", folder, run_inside, **more)
+
+
+def about(folder: Path, text: str) -> None:
+    (folder / "case.toml").write_text('view = "rx"\n' + text)
+
+
+def tamper(folder: Path, change: object) -> None:
+    """Rewrite expected/out.pcap by *change*, which takes and gives the list of frames."""
+    path = folder / "expected" / "out.pcap"
+    packets.write(path, change(list(golden.frames(str(path)))))  # type: ignore[operator]
+
+
+def test_a_recorded_case_holds() -> None:
+    outcome = run_case("rr_3", RECORDED, run_inside)
+    assert outcome.problems == [] and outcome.seconds > 0
+
+
+def test_a_case_of_ones_own_holds(case: Path) -> None:
+    assert judged(case).problems == []
+    assert json.loads((case / "expected" / "stats.json").read_text())["capture"]["path"] == "in.pcap"
+
+
+def test_a_changed_configuration_names_packet_fields_and_statistics(case: Path) -> None:
+    (case / "lb.toml").write_text((case / "lb.toml").read_text().replace('"rr"', '"wlc"', 1))
+    outcome = judged(case)
+    text = "\n".join(outcome.problems)
+    assert "of out.pcap differs from packet" in text and "  expected 17" in text and "ip.dst: expected" in text
+    assert "services.web.scheduler: expected rr, got wlc" in text
+    assert outcome.more.startswith("lbreplay explain ") and " -n " in outcome.more
+
+
+def test_a_missing_packet_is_one_problem(case: Path) -> None:
+    tamper(case, lambda frames: frames[:5] + frames[6:])
+    assert [p.splitlines()[0] for p in judged(case).problems] == [
+        "packet 6 of out.pcap is not expected (frame 6 of in.pcap)"
+    ]
+
+
+def test_a_packet_that_is_not_expected_is_one_problem(case: Path) -> None:
+    tamper(case, lambda frames: frames[:5] + [frames[4]] + frames[5:])
+    assert [p.splitlines()[0] for p in judged(case).problems] == ["packet 6 of expected/out.pcap is missing"]
+
+
+@pytest.mark.parametrize("name", ["out.pcap", "stats.json"])
+def test_a_missing_expectation_fails(case: Path, name: str) -> None:
+    (case / "expected" / name).unlink()
+    assert judged(case).problems == [f"{case / 'expected' / name}: a missing expectation; --update writes it"]
+
+
+def test_update_says_what_changed_and_holds_afterwards(case: Path) -> None:
+    tamper(case, lambda frames: frames[1:])
+    path = case / "expected" / "stats.json"
+    path.write_text(path.read_text().replace('"dropped": 0', '"dropped": 9', 1))
+    outcome = judged(case, update=True)
+    assert outcome.changed == ["out.pcap: 1 extra", "totals.dropped: 9 -> 0"] and outcome.holds
+    assert judged(case, update=True).changed == []
+
+
+def test_recorded_expectations_are_never_rewritten(tmp_path: Path) -> None:
+    folder = tmp_path / "rr_3"
+    shutil.copytree(RECORDED, folder)
+    (folder / "lb.toml").write_text((folder / "lb.toml").read_text().replace('"rr"', '"wlc"', 1))
+    before = {p: p.read_bytes() for p in (folder / "expected").iterdir()}
+    outcome = run_case("rr_3", folder, run_inside, update=True)
+    assert not outcome.holds and not outcome.changed
+    assert {p: p.read_bytes() for p in (folder / "expected").iterdir()} == before
+
+
+def test_a_recorded_story_that_differs_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "workers_4"
+    shutil.copytree(packets.GOLDEN / "workers_4", folder)
+    stories = next((folder / "expected").glob("frames.jsonl*"))
+    lines = list(golden._lines(stories))
+    lines[3]["worker"] += 1
+    stories.unlink()
+    (folder / "expected" / "frames.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    assert run_case("w", folder, run_inside).problems[0].startswith("frame 4 of in.pcap: worker: expected")
+
+
+def test_checks_look_into_the_statistics(case: Path) -> None:
+    about(
+        case,
+        '[[check]]\nverdict = "no_dest"\nequals = 7\n[[check]]\npath = "services.web.reals.192.168.100.2:8080.weight"\n'
+        'equals = 1\n[[check]]\npath = "totals.framez"\nequals = 1\n',
+    )
+    assert judged(case).problems == [
+        "verdict no_dest: expected 7, got 0",
+        "totals.framez: expected 1, got nothing at framez",
+    ]
+
+
+def test_ignored_fields_and_tolerated_times(case: Path) -> None:
+    later = 1_000_000
+    tamper(case, lambda frames: [f._replace(time_ns=f.time_ns + later, data=b"\0" * 6 + f.data[6:]) for f in frames])
+    about(case, "time_tolerance_ms = 0.5\n")
+    assert "eth.dst" in judged(case).problems[0] and "time" in judged(case).problems[0]
+    about(case, 'ignore = ["mac"]\ntime_tolerance_ms = 1\n')
+    assert judged(case).holds
+
+
+def test_the_order_of_flows_may_be_left_open(case: Path) -> None:
+    about(case, "")
+    tamper(case, lambda frames: sorted(frames, key=golden_flow))
+    assert not judged(case).holds
+    about(case, 'order = "flow"\nignore = ["time"]\n')
+    assert judged(case).holds
+
+
+def golden_flow(frame: golden.Frame) -> str:
+    from lbreplay.lab.fields import flow
+
+    return flow(frame)
+
+
+def test_an_exit_status_can_be_expected(case: Path) -> None:
+    (case / "lb.toml").write_text("workers = -1\n")
+    assert "exit status 0 expected, got 2" in judged(case).problems[0]
+    about(case, "exit_code = 2\n")
+    assert judged(case).holds
+
+
+def test_arguments_reach_the_replay(case: Path) -> None:
+    about(case, 'args = ["--set", "service.web.scheduler=\'wlc\'"]\n')
+    assert not judged(case).holds
+
+
+def test_outputs_can_be_kept(case: Path, tmp_path: Path) -> None:
+    judged(case, keep=str(tmp_path / "kept"))
+    assert {p.name for p in (tmp_path / "kept" / "mine").iterdir()} == {"out.pcap", "stats.json", "trace.jsonl"}
+
+
+BROKEN = {
+    "no capture": (lambda f: next(f.glob("in.pcap*")).unlink(), "in.pcap: not there; a case needs it"),
+    "no capture at all": (lambda f: next(f.glob("in.pcap*")).write_bytes(b"hello"), "exit status 0 expected, got 2"),
+    "case.toml broken": (lambda f: (f / "case.toml").write_text("view = rx"), "case.toml: Invalid value"),
+    "case.toml not text": (lambda f: (f / "case.toml").write_bytes(b"\xff\xfe"), "case.toml: 'utf-8' codec"),
+    "unknown field": (lambda f: about(f, 'ignore = ["sek"]'), "ignore: a field expected, got 'sek'; nearest is 'seq'"),
+    "misspelt key": (lambda f: about(f, 'ignroe = ["seq"]'), "ignroe: no such key; nearest is 'ignore'"),
+    "wrong type": (lambda f: about(f, "ignore = 3"), "ignore: a list expected, got 3"),
+    "unknown order": (lambda f: about(f, 'order = "any"'), 'order: "strict" or "flow" expected'),
+    "check of nothing": (
+        lambda f: about(f, "[[check]]\nequals = 1"),
+        "check[0]: equals and one of verdict, path expected",
+    ),
+    "no expectation": (lambda f: (f / "expected/out.pcap").write_bytes(b"hello"), "pcap"),
+    "broken statistics": (lambda f: (f / "expected/stats.json").write_text("{"), "stats.json: Expecting"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_case_fails_with_one_line_and_the_others_run(case: Path, what: str) -> None:
+    other = case.parent / "other"
+    shutil.copytree(case, other)
+    breaking, said = BROKEN[what]
+    breaking(case)
+    with ThreadPoolExecutor(1) as executor:
+        outcomes = list(golden.run_all(discover([str(case.parent)]), run_inside, executor))
+    assert [o.holds for o in outcomes] == [False, True]
+    assert len(outcomes[0].problems) == 1 and said in outcomes[0].problems[0]
+    assert "\n" not in outcomes[0].problems[0]
+
+
+def test_a_worker_that_dies_takes_only_its_cases_along() -> None:
+    def die(arguments: list[str]) -> tuple[int, str]:
+        raise RuntimeError("killed")
+
+    with ThreadPoolExecutor(1) as executor:
+        outcomes = list(golden.run_all([("rr_3", RECORDED)], die, executor))
+    assert outcomes[0].problems == ["not judged: RuntimeError: killed"]
+
+
+def test_cases_are_found_by_name_below_folders(case: Path) -> None:
+    shutil.copytree(case, case.parent / "sub" / "yours")
+    assert [name for name, _ in discover([str(case.parent)])] == ["mine", "sub/yours"]
+    assert [name for name, _ in discover([str(case.parent)], ["your"])] == ["sub/yours"]
+    assert [name for name, _ in discover([str(case)])] == ["mine"]
+    with pytest.raises(ConfigError, match="a folder of golden cases expected"):
+        discover(["no-such-folder"])
+
+
+def test_notes_are_free(case: Path) -> None:
+    about(case, 'rule = "D 1"\ntopic = "x"\n')
+    assert load("mine", case).name == "mine"
+
+
+def test_statistics_are_compared_leaf_by_leaf() -> None:
+    old = {"tool": "1", "a": {"b": [{"service": "web", "n": 1}, {"service": "dns", "n": 1}]}, "only": 1, "list": [1]}
+    new = {"tool": "2", "a": {"b": [{"service": "web", "n": 1}, {"service": "dns", "n": 2}]}, "list": [1, 2]}
+    assert list(unequal(old, new)) == [("a.b.dns.n", 1, 2), ("only", 1, None), ("list", [1], [1, 2])]
