@@ -24,7 +24,7 @@ class Unpacker(Protocol):
     @property
     def eof(self) -> bool: ...
     @property
-    def unused_data(self) -> bytes: ...
+    def unused_data(self) -> bytes | None: ...
     @property
     def needs_input(self) -> bool: ...
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
@@ -168,7 +168,7 @@ class Unpacked(Source):
                 return b""
             out = self._decompress(member, data, most)
             if member.eof:
-                self._rest, self._member = member.unused_data, None
+                self._rest, self._member = member.unused_data or b"", None  # lz4: None
         return out
 
     def _decompress(self, member: Unpacker, data: bytes, most: int) -> bytes:

@@ -65,11 +65,13 @@ def walk_plainly(chunk: U8, at: int, end: int, shape: Shape, most: int = 1 << 62
     number, data = Struct(shape.order + "I").unpack_from, chunk.data
     field, add, last = shape.field, shape.add, end - shape.field - 4
     while at <= last and len(starts) < most:
+        if number(data, at)[0] == shape.stop:
+            break
         (length,) = number(data, at + field)
         if not shape.least <= length <= shape.most:
             return Walk(np.array(starts, np.int64), at, True)
         after = at + add + length
-        if after > end or (shape.stop >= 0 and number(data, at)[0] == shape.stop):
+        if after > end:
             break
         starts.append(at)
         at = after
@@ -148,11 +150,10 @@ def _plausible(chunk: U8, where: I64, end: int, shape: Shape, mark: tuple[int, i
 def _judge(chunk: U8, starts: I64, end: int, shape: Shape) -> Walk:
     """Cut the walk at the first record that is broken, begins with `stop` or is not whole."""
     length = _numbers(chunk, shape.order, shape.field)[starts].astype(np.int64)
-    bad = (length < shape.least) | (length > shape.most)
+    stop = _numbers(chunk, shape.order)[starts] == shape.stop
+    bad = ~stop & ((length < shape.least) | (length > shape.most))
     after = starts + shape.add + length
-    ends = bad | (after > end)
-    if shape.stop >= 0:
-        ends |= _numbers(chunk, shape.order)[starts] == shape.stop
+    ends = stop | bad | (after > end)
     cut = int(ends.argmax())
     if not ends[cut]:
         return Walk(starts, int(after[-1]), False)
