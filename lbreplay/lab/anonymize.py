@@ -101,7 +101,7 @@ class Anonymizer:
         ethertype, l3 = int.from_bytes(data[at - 2 : at]), data[at:]
         if ethertype == ETH_ARP:
             return head + self._arp(l3)
-        if ethertype in (ETH_IPV4, ETH_IPV6) and len(l3) >= (20 if ethertype == ETH_IPV4 else 40):
+        if ethertype in (ETH_IPV4, ETH_IPV6):
             return head + self._l3(l3, length - at)
         return head + bytes(len(l3))
 
@@ -113,8 +113,11 @@ class Anonymizer:
 
     def _l3(self, l3: bytes, length: int) -> bytes:
         """An IP packet and what trails it. What the capture cut off counts as zeros, as all payload does."""
-        v4 = l3[0] >> 4 == 4
-        total = min(int.from_bytes(l3[2:4]) if v4 else 40 + int.from_bytes(l3[4:6]), length)
+        v4 = l3[:1] != b"" and l3[0] >> 4 == 4
+        if len(l3) < _ip_header(v4):
+            return bytes(len(l3))
+        total = int.from_bytes(l3[2:4]) if v4 else 40 + int.from_bytes(l3[4:6])
+        total = max(min(total, length), _ip_header(v4))
         there = min(total, len(l3))
         packet = bytearray(l3[:there])
         proto, at = self._ip(packet, v4)
@@ -163,7 +166,7 @@ class Anonymizer:
             kept = self._icmp(body, proto)
         elif proto == SCTP:
             kept += _chunks(body[12:])
-        elif proto in (IPIP, IPV6_IN_IP) and len(body) >= (20 if proto == IPIP else 40):
+        elif proto in (IPIP, IPV6_IN_IP):
             kept = self._l3(body, len(body))
         packet[at:] = kept + bytes(len(body) - len(kept))
 
@@ -179,10 +182,10 @@ class Anonymizer:
 
     def _embedded(self, l3: bytes) -> bytes:
         """The packet an error is about: addresses mapped, L4 header kept, the rest zeroed."""
-        if len(l3) < (20 if l3[:1] and l3[0] >> 4 == 4 else 40):
+        v4 = l3[:1] != b"" and l3[0] >> 4 == 4
+        if len(l3) < _ip_header(v4):
             return bytes(len(l3))
         packet = bytearray(l3)
-        v4 = packet[0] >> 4 == 4
         proto, at = self._ip(packet, v4)
         packet[at + HEADER.get(proto, 0) :] = bytes(len(packet[at + HEADER.get(proto, 0) :]))
         old, new = (l3[12:20], packet[12:20]) if v4 else (l3[8:40], packet[8:40])
@@ -241,6 +244,10 @@ class Anonymizer:
             raise ConfigError(f"--anonymize: {text}: a range that is a whole network expected; others lose their order")
         mapped = int.from_bytes(self.address(low.packed)) & ~host
         return f"{type(low)(mapped)}-{type(low)(mapped | host)}"
+
+
+def _ip_header(v4: bool) -> int:
+    return 20 if v4 else 40
 
 
 def _sum_at(proto: int) -> int:
