@@ -200,6 +200,7 @@ class Packet:
         if value == 0 and self.proto in (UDP, OPP):
             value = 0xFFFF
         self.body[at : at + 2] = value.to_bytes(2)
+        self.before = self.sum()
 
     def sum(self) -> int:
         """Of pseudo header and L4, without the checksum itself."""
@@ -229,7 +230,7 @@ class Frame:
         self.queue: int | None = None
         self.by = "default"
         self.verdict = ""
-        self.reason = ""
+        self.reasons: list[str] = []
         self.lookup: str | None = None
         self.state: tuple[str, str] | None = None
         self.out: list[int] = []
@@ -496,11 +497,13 @@ class Oracle:
         """S 1.4: the fields of a packet that are hashed, None where it is not hashed at all."""
         rss, driver = self.setup.device.rss, self.setup.device.driver
         name = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}.get(proto) if plain else None
+        if len(l4) < (8 if name == "sctp" else 4):
+            name = None  # no header to recognise
         if driver == "i40e" and name:
             if name not in rss:
                 return None
             return addresses + (l4[:8] if name == "sctp" else l4[:4])
-        if name in ("tcp", "udp") and name in rss and len(l4) >= 4:
+        if name in ("tcp", "udp") and name in rss:
             return addresses + l4[:4]
         return addresses if "ip" in rss else None
 
@@ -613,7 +616,7 @@ class Oracle:
                 raise Accept("not_for_host")
             self.balance(p, worker)
         except Accept as accept:
-            frame.reason = str(accept)
+            frame.reasons.append(str(accept))
             self.accept(p, worker, kind)
 
     def need(self, frame: Frame, wire: int, captured: int, size: int, verdict: str) -> None:
@@ -680,7 +683,7 @@ class Oracle:
             raise End("arp_to_kernel")
         if op != 1:
             raise End("arp_bad_opcode")
-        own = self.setup.device.mac or frame.dst_mac
+        own = self.setup.device.mac or (b"\x02\0" + target if frame.dst_mac[0] & 1 else frame.dst_mac)
         reply = body[:7] + b"\x02" + own + target + body[8:18] + body[28:]
         self.transmit(frame, worker, frame.src_mac + own + frame.data[12:14] + reply, frame.length)
         raise End("arp_answered")
@@ -689,10 +692,12 @@ class Oracle:
 
     def balance(self, p: Packet, worker: Worker) -> None:
         if p.proto in (ICMP, ICMPV6):
-            self.icmp_flow(p)
+            self.icmp_flow(p, worker)
         if p.proto not in (TCP, UDP, SCTP):
             raise Accept("proto_unsupported")
-        size = {TCP: 20, UDP: 8, SCTP: 16}[p.proto]
+        size = {TCP: 20, UDP: 8, SCTP: 12}[p.proto]
+        if p.l4_length < size:
+            self.missed(p, worker)
         self.need(p.frame, p.l4_length, len(p.body), size, "l4_header_short")
         sport, dport = p.ports
         key = (p.proto, p.src, sport, p.dst, dport)
@@ -710,14 +715,20 @@ class Oracle:
         try:
             self.forward(conn, direction, p)
         finally:
-            if conn.server.service.one_packet and p.proto == UDP:
+            if conn.server.service.one_packet and conn.proto == UDP:
                 self.release(conn)
             else:
                 self.arm(conn, self.now)
 
-    def icmp_flow(self, p: Packet) -> None:
+    def missed(self, p: Packet, worker: Worker) -> None:
+        p.frame.lookup = "miss"
+        worker.count["lookup_miss"] += 1
+
+    def icmp_flow(self, p: Packet, worker: Worker) -> None:
         """D 9.1, 9.2: errors about a connection are not modelled yet."""
         self.need(p.frame, p.l4_length, len(p.body), 8, "icmp_malformed")
+        self.missed(p, worker)
+        p.frame.reasons.append("icmp_unrelated")
         raise Accept("no_service")
 
     def schedule(self, p: Packet, worker: Worker) -> Conn:
@@ -743,7 +754,7 @@ class Oracle:
         """D 5.1: an ACK without a connection is answered with RST, in place."""
         if self.setup.behaviour.bad_ack == "drop":
             raise End("tcp_bad_ack_drop")
-        payload = p.l4_length - p.tcp_header
+        payload = max(0, p.l4_length - p.tcp_header)
         sport, dport = p.ports
         seq, ack = p.seq, p.ack
         p.set_addresses(p.dst, p.src)
@@ -752,7 +763,8 @@ class Oracle:
         p.put32(8, seq + payload)
         p.body[13] = p.flags & ~(FIN | SYN | PSH) | RST | ACK
         p.body[14:16] = b"\0\0"
-        p.body, p.missing = p.body[: p.tcp_header], max(0, p.missing - payload)
+        whole = min(p.tcp_header, p.l4_length)
+        p.body, p.missing = p.body[:whole], max(0, whole - len(p.body))
         if p.family == 4:
             p.head[1] = 0
         p.head[p.ttl_at] = 63
@@ -779,8 +791,8 @@ class Oracle:
         if not (server.service.one_packet and p.proto == UDP):
             for direction, key in enumerate(conn.keys):
                 worker.table.setdefault(key, []).insert(0, (conn, direction))
-            worker.active += 1
-            worker.peak = max(worker.peak, worker.active)
+        worker.active += 1
+        worker.peak = max(worker.peak, worker.active)
         return conn
 
     def bind(self, worker: Worker, server: Server, real: tuple[bytes, int]) -> tuple[bytes, int]:
@@ -874,8 +886,7 @@ class Oracle:
         for key in conn.keys:
             nodes = worker.table.get(key, [])
             nodes[:] = [node for node in nodes if node[0] is not conn]
-        if not (conn.server.service.one_packet and conn.proto == UDP):
-            worker.active -= 1
+        worker.active -= 1
         if conn.inactive:
             dest.inact -= 1
         else:
@@ -904,6 +915,8 @@ class Oracle:
         p = Packet(Frame(0, due, 0, bytes(14)), head + src + dst + body, len(head + src + dst + body))
         macs = conn.macs[1 - direction] if self.fast(conn, p.family) else None
         if macs is None:
+            if self.route(dst) is None:
+                return
             if self.setup.conn.xmit_ttl:
                 p.head[p.ttl_at] -= 1
             macs = self.hop_macs(conn, direction, dst)
@@ -947,7 +960,7 @@ class Oracle:
         mtu = route[2] or self.setup.device.mtu
         self.length_test(p, conn.worker, mtu)
         self.ttl_test(p, conn.worker)
-        macs = self.hop_macs(conn, direction, target)
+        macs = self.hop_macs(conn, direction, target, p.frame.dst_mac)
         if p.proto == UDP and direction == IN:
             self.insert_uoa(conn, p, mtu, macs)
         self.translate(conn, direction, p, mtu)
@@ -1169,10 +1182,10 @@ class Oracle:
         hop = self.next_hop(address) or address
         return self.neighbors.get(hop) or came_from or b"\x02\0" + hop[-4:]
 
-    def hop_macs(self, conn: Conn, direction: int, target: bytes) -> tuple[bytes, bytes]:
+    def hop_macs(self, conn: Conn, direction: int, target: bytes, own: bytes | None = None) -> tuple[bytes, bytes]:
         """(next hop, own) for the slow path of a connection (interface 2, MACs)."""
         to, here = conn.seen[1 - direction], conn.seen[direction] or conn.seen[1 - direction]
-        own = self.setup.device.mac or (here[1] if here else bytes(6))
+        own = self.setup.device.mac or own or (here[1] if here else bytes(6))
         return self.mac_of(target, to[0] if to else None), own
 
     # -------------------------------------------------------- after ACCEPT, D 1.6, S 4.3-4.7
@@ -1234,7 +1247,7 @@ class Oracle:
             raise End("local_to_kernel")
         if p.head[6] in (43, 60, 59, ICMPV6) and p.proto == 59:
             raise End("v6_no_next_header")
-        if p.proto == ICMPV6 and p.body[0] == 128:
+        if p.proto == ICMPV6:
             self.echo(p, worker, 129)
         raise End("local_to_kernel")
 
@@ -1242,8 +1255,10 @@ class Oracle:
         pseudo = p.pseudo() if p.family == 6 else b""
         if p.missing:
             raise End("truncated")
-        if p.body[1] != 0 or ones_sum(pseudo + p.body) != 0xFFFF:
+        if (p.family == 4 and p.body[1]) or ones_sum(pseudo + p.body) != 0xFFFF:
             raise End("icmp_local_invalid")
+        if p.family == 6 and p.body[0] != 128:
+            raise End("local_to_kernel")
         p.set_addresses(p.dst, p.src)
         p.body[0] = reply
         p.head[p.ttl_at] = 64
@@ -1265,6 +1280,8 @@ class Oracle:
         """D 12.4: made before translation, so it quotes the original."""
         frame = p.frame
         original = frame.l3[: p.length - p.missing]
+        if p.src in self.local:
+            return  # no route that forwards to ourselves
         if p.family == 4:
             source = next((n.address for n in self.setup.device.address if len(n.address) == 4), None)
             if source is None or (p.proto == ICMP and p.body[0] != 8):
@@ -1276,8 +1293,8 @@ class Oracle:
             ident = self.next_id(b"", p.src)
             head = pack(">BBHHHBBH", 0x45, tos, 20 + len(body), ident, 0, 64, ICMP, 0)
         else:
-            source = p.dst if p.dst in self.local else None
-            source = source or next((n.address for n in self.setup.device.address if len(n.address) == 16), None)
+            source = next((n.address for n in self.setup.device.address if len(n.address) == 16), None)
+            source = p.dst if source and p.dst in self.local else source
             if source is None or (p.proto == ICMPV6 and p.body[0] < 128):
                 return
             body = pack(">BBHI", kind, code, 0, mtu) + original[:1232]
@@ -1321,7 +1338,7 @@ class Oracle:
         servers = [w.servers[s.protocol, s.vip.address, s.vip.port] for w in self.workers]
         fields = ("conns", "inpkts", "inbytes", "outpkts", "outbytes")
         reals = []
-        for position in range(len(servers[0].dests)):
+        for position in reversed(range(len(servers[0].dests))):
             copies = [server.dests[position] for server in servers]
             real = {"address": copies[0].name, "weight": copies[0].weight}
             real |= {f: sum(d.count[f] for d in copies) for f in fields}

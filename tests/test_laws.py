@@ -38,20 +38,25 @@ def rerun(setup: Setup, records: list[craft.Record], burst: int = 4096) -> engin
         return engine.run(setup, records, Path(folder), burst)
 
 
-def told(frame: Frame) -> dict[str, object]:
-    return {"worker": frame.worker, "verdict": frame.verdict, "out": frame.out}
+def of_engine(line: dict) -> tuple:
+    out, reasons, state = (tuple(line.get(field) or ()) for field in ("out", "reason", "state"))
+    return line.get("worker"), line.get("verdict"), out, line.get("lookup"), reasons, state
+
+
+def of_oracle(frame: Frame) -> tuple:
+    out, reasons = tuple(frame.out), tuple(frame.reasons)
+    return frame.worker, frame.verdict, out, frame.lookup, reasons, frame.state or ()
 
 
 def disagreement(oracle: Oracle, run: engine.Run) -> str | None:
     """The first thing engine and oracle see differently."""
     for frame in oracle.frames:
-        line = run.trace.get(frame.n, {})
-        got = {"worker": line.get("worker"), "verdict": line.get("verdict"), "out": line.get("out") or []}
-        if got != told(frame):
-            return f"frame {frame.n}: engine {got}, oracle {told(frame)}"
-    for number, (ours, theirs) in enumerate(zip(run.sent, oracle.sent, strict=False), 1):
-        if ours != (theirs.time, theirs.length, theirs.frame):
-            return f"out #{number} of frame {theirs.cause}: {ours}, oracle {theirs.time, theirs.length, theirs.frame}"
+        ours, theirs = of_engine(run.trace.get(frame.n, {})), of_oracle(frame)
+        if ours != theirs:
+            return f"frame {frame.n}: engine {ours}, oracle {theirs}"
+    for number, (ours, sent) in enumerate(zip(run.sent, oracle.sent, strict=False), 1):
+        if ours != (sent.time, sent.length, sent.frame):
+            return f"out #{number} of frame {sent.cause}: {ours}, oracle {sent.time, sent.length, sent.frame}"
     if len(run.sent) != len(oracle.sent):
         return f"{len(run.sent)} frames left, {len(oracle.sent)} of the oracle"
     return different(run.document, oracle.document(), "")
@@ -173,15 +178,14 @@ def wrong_sum(data: bytes, plain: bool) -> str | None:
     body, proto = bytes(p.body), p.proto
     if proto == OPP:
         body, proto = body[int.from_bytes(body[2:4]) :], UDP
-        if p.family == 4:
-            return "UDP" if body[6:8] != b"\0\0" else None
-    if proto not in CHECKSUM_AT:
+    absent = proto == UDP and p.family == 4 and body[6:8] == b"\0\0"  # UOA datagrams carry none (D 7.3, 7.4)
+    if proto not in CHECKSUM_AT or absent:
         return None
     pseudo = p.src + p.dst + len(body).to_bytes(4) + bytes(3) + bytes([proto])
     return None if ones_sum(pseudo + body) == 0xFFFF else f"protocol {proto}"
 
 
-# ---------------------------------------------------------------- the client's side of a recorded case (issue of views)
+# ---------------------------------------------------------------- the client's side of a recorded case (interface 3)
 
 
 def ends(data: bytes) -> tuple[bytes, bytes]:

@@ -89,6 +89,14 @@ def ethernet(l3: bytes, dst: bytes = OURS, src: bytes = GATEWAY, tag: int | None
     return dst + src + (b"" if tag is None else b"\x81\0" + tag.to_bytes(2)) + ethertype + l3
 
 
+def headers(frame: bytes) -> int:
+    """How long the headers of a frame are, up to TCP's options; 96 where that is not clear."""
+    l3 = frame[14:]
+    at = 40 if frame[12:14] == b"\x86\xdd" else (l3[0] & 15) * 4
+    proto = l3[6] if frame[12:14] == b"\x86\xdd" else l3[9]
+    return 14 + at + (l3[at + 12] >> 4) * 4 if proto == TCP and len(l3) > at + 12 else 96
+
+
 OPTIONS = {
     "mss": b"\x02\x04\x05\xb4",
     "low mss": b"\x02\x04\x00\x05",
@@ -555,7 +563,9 @@ class World:
         whole = [rec for rec in self.records[-40:] if len(rec[2]) > 100 and rec[1] == len(rec[2]) < 1300]
         if whole:
             _, length, data = r.choice(whole)
-            self.receive(data[: r.choice([60, 90, 96, len(data) - 1])], length=length)
+            size = max(r.choice([60, 90, 96, len(data) - 1]), headers(data))
+            if size < length:
+                self.receive(data[:size], length=length)
 
     def repeat(self) -> None:
         """A frame seen before comes once more."""
