@@ -15,6 +15,7 @@ FLOOR = {"model", "burst", "verdict", "errors", "stats"}
 # room -> the rooms it may import, beside itself and the floor
 BELOW = {
     "cli": {"lab", "config", "report", "replay", "vs", "nic", "wire"},
+    "pytest_plugin": {"cli", "lab", "report"},
     "lab": {"config", "report", "replay", "stack", "vs", "nic", "wire"},
     "report": set(),
     "config": {"wire"},

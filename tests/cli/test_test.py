@@ -1,0 +1,95 @@
+"""`lbreplay test` runs cases side by side, and tells people, JUnit and GitHub what does not hold."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree
+
+import packets
+import pytest
+
+from lbreplay.cli import status
+
+Said = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _no_build_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> Path:
+    """Three recorded cases, one of which does not hold any more."""
+    for name in ("rr_3", "wlc_111", "wrr_123"):
+        shutil.copytree(packets.GOLDEN / name, tmp_path / "cases" / name)
+    config = tmp_path / "cases" / "wlc_111" / "lb.toml"
+    config.write_text(config.read_text().replace("weight = 1", "weight = 2", 1))
+    return tmp_path / "cases"
+
+
+def test_cases_that_hold(cases: Path, capsys: Said) -> None:
+    assert status(["test", str(cases), "-k", "rr", "-j", "2"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("2 of 2 cases hold, in ") and said.err == ""
+
+
+def test_a_failure_is_told_with_both_packets_and_what_to_do(cases: Path, capsys: Said) -> None:
+    assert status(["test", str(cases)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "wlc_111: failed" and lines[-1].startswith("2 of 3 cases hold")
+    assert any(line.startswith("    expected 17000") for line in lines)
+    assert any(line.startswith("  more: lbreplay explain ") for line in lines)
+
+
+def test_quiet_prints_the_last_line_only(cases: Path, capsys: Said) -> None:
+    assert status(["test", str(cases), "-q"]) == 1
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["-k", "nothing"], []])
+def test_no_case_is_wrong_usage(cases: Path, tmp_path: Path, capsys: Said, arguments: list[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    where = str(cases) if arguments else str(tmp_path / "empty")
+    assert status(["test", where, *arguments]) == 2
+    assert "no golden case" in capsys.readouterr().err
+
+
+def test_update_is_refused_on_build_machines(cases: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
+    monkeypatch.setenv("CI", "true")
+    assert status(["test", str(cases), "--update"]) == 2
+    assert "--update is refused where CI is set" in capsys.readouterr().err
+
+
+def test_update_says_what_changed(cases: Path, capsys: Said) -> None:
+    mine = cases / "rr_3"
+    shutil.rmtree(mine / "expected")
+    assert status(["test", str(cases), "-k", "rr_3", "--update"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == ["rr_3: updated", "  out.pcap: new, 119 packets"]
+    assert status(["test", str(cases), "-k", "rr_3"]) == 0
+
+
+def test_junit_is_written(cases: Path, tmp_path: Path) -> None:
+    assert status(["test", str(cases), "-q", "--junit", str(tmp_path / "junit.xml")]) == 1
+    suite = ElementTree.parse(tmp_path / "junit.xml").getroot()[0]
+    assert suite.attrib["tests"] == "3" and suite.attrib["failures"] == "1"
+    failed = [case.attrib["name"] for case in suite if case.find("failure") is not None]
+    assert failed == ["wlc_111"]
+
+
+def test_github_gets_annotations_and_a_summary(
+    cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    assert status(["test", str(cases)]) == 1
+    errors = [line for line in capsys.readouterr().out.splitlines() if line.startswith("::error ")]
+    assert len(errors) == 1 and "wlc_111" in errors[0]
+    assert "| `wlc_111` | packet " in (tmp_path / "summary.md").read_text()
+
+
+def test_outputs_are_kept_where_asked(cases: Path, tmp_path: Path) -> None:
+    assert status(["test", str(cases), "-q", "-k", "rr_3", "--keep", str(tmp_path / "kept")]) == 0
+    assert (tmp_path / "kept" / "rr_3" / "out.pcap").exists()

@@ -1,0 +1,63 @@
+"""Outcomes of cases are valid JUnit XML, GitHub commands and Markdown, whatever stands in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from xml.etree import ElementTree
+
+from lbreplay.report import ci
+
+
+@dataclass
+class Judged:
+    name: str
+    path: str = "cases/x"
+    problems: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    more: str = ""
+    seconds: float = 0.5
+
+    @property
+    def holds(self) -> bool:
+        return not self.problems
+
+
+GOOD = Judged("good")
+BAD = Judged(
+    "bad, really: 100%", problems=["packet 3 differs\n  seq: expected 1, got 2", "a | b <&> \x00"], more="more"
+)
+
+
+def test_words_of_a_failure() -> None:
+    assert list(ci.lines(BAD))[:4] == [
+        "bad, really: 100%: failed",
+        "  packet 3 differs",
+        "    seq: expected 1, got 2",
+        "  a | b <&> \x00",
+    ]
+    assert list(ci.lines(GOOD)) == []
+    assert list(ci.lines(Judged("new", changed=["out.pcap: new"]))) == ["new: updated", "  out.pcap: new"]
+
+
+def test_junit_parses_and_counts() -> None:
+    root = ElementTree.fromstring(ci.junit([GOOD, BAD], 1.25))
+    assert (root.attrib["tests"], root.attrib["failures"], root.attrib["time"]) == ("2", "1", "1.250")
+    cases = root.findall("./testsuite/testcase")
+    assert [c.attrib["name"] for c in cases] == ["good", "bad, really: 100%"]
+    failure = cases[1].find("failure")
+    assert failure is not None and failure.attrib["message"] == "packet 3 differs"
+    assert failure.text is not None and "a | b <&> ?" in failure.text
+
+
+def test_github_commands_are_escaped_into_one_line() -> None:
+    (command,) = ci.github([GOOD, BAD])
+    assert command.startswith(
+        "::error file=cases/x/case.toml,title=lbreplay%3A bad%2C really%3A 100%25::bad, really: 100%25"
+    )
+    assert "\n" not in command and "%0A" in command
+
+
+def test_the_step_summary_has_a_row_a_failure() -> None:
+    text = ci.step_summary([GOOD, BAD], 2.0)
+    assert "1 of 2 cases hold, in 2.0 s" in text and "| `bad, really: 100%` | packet 3 differs |" in text
+    assert "case |" not in ci.step_summary([GOOD], 2.0)
