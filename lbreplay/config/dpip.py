@@ -1,0 +1,232 @@
+"""dpip commands -> the port's addresses, routes, neighbours and VLAN devices (S 6.5).
+
+lbreplay has one port: what a script puts on another device is taken as the port's, and said once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from lbreplay.config import values
+from lbreplay.config.found import Found
+from lbreplay.config.ipvsadm import Services, Wrong
+
+FLAGS = {"-v", "-s", "-4", "-6", "-C", "-F", "--force"}
+WITH_VALUE = {"-i", "-c", "-f"}
+KEYWORDS = {
+    "dev", "broadcast", "scope", "valid_lft", "prefered_lft", "via", "src", "mtu", "metric", "lladdr", "link", "proto",
+    "id", "tos", "proto_type",
+}  # fmt: skip
+NEVER_CHANGES = {"show", "list", "help", "test"}
+
+
+class Port:
+    """The port as a sequence of dpip commands makes it."""
+
+    def __init__(self, found: Found, services: Services) -> None:
+        self.found = found
+        self.services = services
+        self.addresses: dict[str, str] = {}  # with their places
+        self.sapool: dict[str, str] = {}
+        self.vlans: dict[str, tuple[dict[str, Any], str]] = {}
+        self.routes: dict[str, tuple[dict[str, Any], str]] = {}
+        self.neighbors: dict[str, tuple[str, str]] = {}
+        self.put: dict[str, tuple[object, str]] = {}  # other keys of [device]
+        self.devices: list[str] = []
+
+    def apply(self, words: Sequence[str], place: str) -> None:
+        """Carry out one command line without `dpip`."""
+        kept, six = _flags(words)
+        line = f"dpip {' '.join(words)}"
+        if len(kept) < 2 or kept[1] in NEVER_CHANGES:
+            return
+        verb = {"change": "set"}.get(kept[1], kept[1])
+        handler = getattr(self, f"_{kept[0]}_{verb}".replace("-", "_"), None)
+        if handler is None:
+            self.found.leave(place, line)
+            return
+        try:
+            handler(kept[2:], place, six)
+        except ValueError as wrong:
+            self.found.warn(place, f"{line}: {wrong or 'not understood'}")
+
+    # devices
+
+    def _on(self, device: str, place: str) -> list[str] | dict[str, str]:
+        """Where addresses of *device* belong: a VLAN device's list, or the port's."""
+        if device in self.vlans:
+            listed: list[str] = self.vlans[device][0]["address"]
+            return listed
+        if device not in self.devices:
+            self.devices.append(device)
+            name = self.found.document.get("device", {}).get("name", self.devices[0])
+            if device not in (name, "lo"):
+                self.found.warn(place, f"{device}: lbreplay has one port, {name}; what is on {device} is taken as its")
+        return self.addresses
+
+    def _addr_add(self, words: list[str], place: str, six: bool) -> None:
+        given = _arguments(words)
+        network = values.network(given.get("", ""))
+        where = self._on(given.get("dev", "dpdk0"), place)
+        address, _, _ = str(network).partition("/")
+        if isinstance(where, list):
+            where.append(str(network))
+        elif "sapool" in given and network.prefix == 8 * len(network.address):
+            self.sapool.setdefault(address, place)
+        else:
+            where.setdefault(str(network), place)
+            if "sapool" in given:
+                self.sapool.setdefault(address, place)
+
+    _addr_set = _addr_add
+
+    def _addr_del(self, words: list[str], place: str, six: bool) -> None:
+        network = values.network(_arguments(words).get("", ""))
+        if (
+            self.addresses.pop(str(network), None) is None
+            and self.sapool.pop(str(network).partition("/")[0], None) is None
+        ):
+            raise Wrong("no such address")
+
+    def _addr_flush(self, words: list[str], place: str, six: bool) -> None:
+        self.addresses.clear()
+
+    def _vlan_add(self, words: list[str], place: str, six: bool) -> None:
+        given = _arguments(words)
+        if not given.get("id", "").isdecimal() or "link" not in given:
+            raise Wrong("link DEVICE id NUMBER expected")
+        name = given.get("") or f"{given['link']}.{given['id']}"
+        self.vlans[name] = ({"id": int(given["id"]), "address": []}, place)
+
+    def _vlan_del(self, words: list[str], place: str, six: bool) -> None:
+        self.vlans.pop(_arguments(words).get("", ""), None)
+
+    def _link_set(self, words: list[str], place: str, six: bool) -> None:
+        device, setting = words[0], words[1:]
+        if setting[:1] == ["addr"] and len(setting) == 2:
+            values.mac(setting[1])
+            if device in self.vlans:
+                self.vlans[device][0]["mac"] = setting[1]
+            else:
+                self.put["mac"] = (setting[1], place)
+        elif setting[:1] == ["forward2kni"] and len(setting) == 2:
+            self.put["forward2kni"] = (setting[1] == "on", place)
+        else:
+            self.found.leave(place, f"dpip link set {' '.join(words)}")
+
+    # routes and neighbours
+
+    def _route_add(self, words: list[str], place: str, six: bool) -> None:
+        given = _arguments(words)
+        to = destination(given.get("", ""), six or ":" in given.get("via", ""))
+        if given.get("scope", "link") in ("host", "kni_host"):
+            self.found.leave(place, f"dpip route add {' '.join(words)}: a route to the host itself")
+            return
+        route: dict[str, Any] = {"to": to}
+        for word, name in (("via", "via"), ("src", "source")):
+            if word in given:
+                values.address(given[word])
+                route[name] = given[word]
+        if "mtu" in given:
+            route["mtu"] = int(given["mtu"])
+        if "metric" in given:
+            self.found.leave(place, f"metric {given['metric']}")
+        self._on(given.get("dev", "dpdk0"), place)
+        self.routes[to] = (route, place)
+
+    def _route_del(self, words: list[str], place: str, six: bool) -> None:
+        given = _arguments(words)
+        if self.routes.pop(destination(given.get("", ""), six or ":" in given.get("via", "")), None) is None:
+            raise Wrong("no such route")
+
+    def _route_flush(self, words: list[str], place: str, six: bool) -> None:
+        self.routes.clear()
+
+    def _neigh_add(self, words: list[str], place: str, six: bool) -> None:
+        given = _arguments(words)
+        values.mac(given.get("lladdr", ""))
+        values.address(given.get("", ""))
+        self.neighbors[given[""]] = (given["lladdr"], place)
+
+    _neigh_set = _neigh_add
+
+    def _neigh_del(self, words: list[str], place: str, six: bool) -> None:
+        if self.neighbors.pop(_arguments(words).get("", ""), None) is None:
+            raise Wrong("no such neighbour")
+
+    # sets of addresses
+
+    def _ipset_create(self, words: list[str], place: str, six: bool) -> None:
+        if len(words) < 2 or words[1] not in ("hash:ip", "hash:net", "bitmap:ip"):
+            self.found.leave(place, f"dpip ipset create {' '.join(words)}")
+            return
+        self.services.ipsets[words[0]] = []
+
+    def _ipset_add(self, words: list[str], place: str, six: bool) -> None:
+        if len(words) < 2 or words[0] not in self.services.ipsets:
+            raise Wrong("a set created before and an address expected")
+        for text in words[1].split(","):
+            values.network(text)
+            self.services.ipsets[words[0]].append(text)
+
+    # the end
+
+    def finish(self) -> None:
+        """Put the port, routes and neighbours into the document."""
+        for key, listed in (("address", self.addresses), ("sapool_address", self._pools())):
+            if listed:
+                places = ", ".join(dict.fromkeys(listed.values()))
+                self.found.put(("device", key), list(listed), places)
+        for name, (value, place) in self.put.items():
+            self.found.put(("device", name), value, place)
+        for vlan, place in self.vlans.values():
+            self.found.append(("device", "vlan"), vlan, place)
+        for route, place in self.routes.values():
+            self.found.append(("route",), route, place)
+        for address, (mac, place) in self.neighbors.items():
+            self.found.append(("neighbor",), {"address": address, "mac": mac}, place)
+
+    def _pools(self) -> dict[str, str]:
+        """Addresses with a port pool that no service lists."""
+        listed = {a for draft in self.services.drafts.values() for a in draft.lists["laddr"]}
+        return {address: place for address, place in self.sapool.items() if address not in listed}
+
+
+def destination(text: str, six: bool) -> str:
+    """`default`, or a prefix; one without length or with /0 is a single host (S 6.5)."""
+    if text == "default":
+        return "::/0" if six else "0.0.0.0/0"
+    network = values.network(text)
+    if network.prefix == 0:
+        network = network._replace(prefix=8 * len(network.address))
+    return str(network)
+
+
+def _flags(words: Sequence[str]) -> tuple[list[str], bool]:
+    """Options may stand anywhere: (the other words, whether -6 was among them)."""
+    kept: list[str] = []
+    queue: Iterator[str] = iter(words)
+    six = False
+    for word in queue:
+        if word in WITH_VALUE:
+            six |= next(queue, "") == "inet6"
+        elif word in FLAGS:
+            six |= word == "-6"
+        else:
+            kept.append(word)
+    return kept, six
+
+
+def _arguments(words: Sequence[str]) -> dict[str, str]:
+    """Keywords with their values; what stands alone first is the subject, under the empty name."""
+    found: dict[str, str] = {}
+    queue = iter(words)
+    for word in queue:
+        if word in KEYWORDS:
+            found[word] = next(queue, "")
+        elif "" not in found and word != "sapool":
+            found[""] = word
+        else:
+            found[word] = word
+    return found

@@ -1,0 +1,158 @@
+"""Files of a running balancer -> the TOML of lbreplay: `lbreplay import`, and `run --dpvs-conf ... --script ...`.
+
+dpvs.conf says the port and the limits, a script of ipvsadm and dpip commands the services and addresses, or in its
+place `ipvsadm -S` and keepalived.conf, which leave some of it out. What no file of a balancer can say (the NIC's
+driver, a seed) a script may carry in comments `# lbreplay: KEY=VALUE`, as `export` writes them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from lbreplay.config import dpvs_conf, keepalived, shell
+from lbreplay.config.dpip import Port
+from lbreplay.config.found import Found
+from lbreplay.config.ipvsadm import Services
+from lbreplay.config.keypath import assign
+from lbreplay.config.kinds import Refused
+from lbreplay.config.texts import read_text
+from lbreplay.errors import ConfigError
+
+SAYS_NOTHING = {"set", ":", "true", "exit", "echo", "printf", "sleep", "#!/bin/sh"}
+SAVE_LEAVES_OUT = (
+    "ipvsadm -S leaves out local addresses, black and white lists, synproxy, conn-timeout, thresholds, hash-target, "
+    "proxy-protocol, expire-quiescent, quic and dest-check"
+)
+DIRECTIVE = "lbreplay:"
+
+
+@dataclass
+class Files:
+    """The paths given; `-` is standard input."""
+
+    dpvs_conf: str | None = None
+    scripts: tuple[str, ...] = ()
+    ipvsadm_save: str | None = None
+    keepalived: str | None = None
+    events: str | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.dpvs_conf or self.scripts or self.ipvsadm_save or self.keepalived or self.events)
+
+    @property
+    def name(self) -> str:
+        """What errors of the whole are blamed on."""
+        return self.dpvs_conf or next(iter(self.scripts), None) or self.ipvsadm_save or self.keepalived or "import"
+
+
+@dataclass
+class _State:
+    found: Found
+    services: Services
+    port: Port
+    sets: list[tuple[str, str]] = field(default_factory=list)  # directives with their places
+
+
+def import_files(files: Files, edition: str = "1.10", strict: bool = False) -> Found:
+    """Read every file given. ConfigError for what is unreadable, and for what the real program would not start with."""
+    found = Found(strict)
+    services = Services(found)
+    state = _State(found, services, Port(found, services))
+    if files.dpvs_conf:
+        dpvs_conf.read(files.dpvs_conf, read_text(files.dpvs_conf), found, edition)
+    elif edition != "1.10":
+        found.put(("edition",), edition, "as asked")
+    for path in files.scripts:
+        _script(path, read_text(path), state)
+    if files.keepalived:
+        keepalived.read(files.keepalived, read_text(files.keepalived), services)
+    if files.ipvsadm_save:
+        _saved(files.ipvsadm_save, read_text(files.ipvsadm_save), services)
+        found.leave(files.ipvsadm_save, SAVE_LEAVES_OUT)
+    if files.events:
+        _events(files.events, read_text(files.events), state)
+    state.port.finish()
+    services.finish()
+    _directives(state)
+    return found
+
+
+def _script(path: str, text: str, state: _State) -> None:
+    commands = 0
+    for one in shell.commands(path, text):
+        place = f"{path}:{one.line}"
+        if isinstance(one, shell.Skipped):
+            state.found.leave(place, one.what)
+        elif one.words[0] == "#":
+            _comment(one.words[1], place, state)
+        else:
+            commands += _command(one, place, state)
+    if text.strip() and not commands and not state.sets:
+        raise ConfigError(f"{path}: shell lines of ipvsadm and dpip expected, got a file without any")
+
+
+def _command(command: shell.Command, place: str, state: _State) -> bool:
+    """Carry out one command; False where it is none of ours."""
+    words = list(command.words)
+    while words and (words[0] in ("sudo", "env", "command", "exec") or re.match(r"\w+=", words[0])):
+        words.pop(0)
+    name = words[0].rpartition("/")[2] if words else ""
+    if name == "ipvsadm" and command.document:
+        _saved(place, command.document, state.services)
+    elif name == "ipvsadm":
+        state.services.apply(words[1:], place)
+    elif name == "dpip":
+        state.port.apply(words[1:], place)
+    else:
+        if name and name not in SAYS_NOTHING:
+            state.found.leave(place, " ".join(words))
+        return False
+    return True
+
+
+def _comment(text: str, place: str, state: _State) -> None:
+    if text.startswith(DIRECTIVE):
+        state.sets.append((text[len(DIRECTIVE) :].strip(), place))
+    else:
+        state.services.comment(text, place)
+
+
+def _saved(path: str, text: str, services: Services) -> None:
+    """One command a line, as `ipvsadm -S -n` prints and `-R` reads."""
+    known = 0
+    for n, line in enumerate(text.splitlines(), 1):
+        words = line.split()
+        if words[:1] == ["ipvsadm"]:
+            words.pop(0)
+        if words and not words[0].startswith("#"):
+            known += words[0].startswith("-")
+            services.apply(words, f"{path}:{n}")
+    if text.strip() and not known:
+        raise ConfigError(f"{path}: lines of ipvsadm -S -n expected, like -A -t 10.0.0.100:80 -s rr")
+
+
+def _events(path: str, text: str, state: _State) -> None:
+    """`SECONDS COMMAND` a line: changes in the middle."""
+    for n, line in enumerate(text.splitlines(), 1):
+        place = f"{path}:{n}"
+        seconds, _, command = line.strip().partition(" ")
+        if not seconds or seconds.startswith("#"):
+            continue
+        try:
+            at = float(seconds)
+        except ValueError:
+            raise ConfigError(f"{place}: column 1: SECONDS COMMAND expected, got {line.strip()[:40]}") from None
+        for one in shell.commands(path, command):
+            if isinstance(one, shell.Command) and one.words[0].rpartition("/")[2] == "ipvsadm":
+                state.services.apply(one.words[1:], place, int(at) if at.is_integer() else at)
+            else:
+                state.found.leave(place, command)
+
+
+def _directives(state: _State) -> None:
+    for text, place in state.sets:
+        try:
+            assign(state.found.document, text)
+        except Refused as refused:
+            raise ConfigError(f"{place}: {refused}") from None

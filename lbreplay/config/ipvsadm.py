@@ -1,0 +1,488 @@
+"""ipvsadm commands of DPVS -> services (S 6.4): what scripts, `ipvsadm -S` and events say of them.
+
+`options` reads one command line by the table below. `Services` carries commands out on drafts of services, as DPVS
+would on its own, and puts what is there in the end into a `Found`. A command that ipvsadm would refuse is a warning.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lbreplay.config import values
+from lbreplay.config.found import Found
+from lbreplay.config.keypath import service_name
+from lbreplay.model import Endpoint
+
+COMMANDS = {
+    "A": "add-service", "E": "edit-service", "D": "delete-service", "C": "clear", "a": "add-server",
+    "e": "edit-server", "d": "delete-server", "P": "add-laddr", "Q": "del-laddr", "U": "add-blklst",
+    "V": "del-blklst", "O": "add-whtlst", "Y": "del-whtlst", "R": "restore", "S": "save", "L": "list", "l": "list",
+    "Z": "zero", "G": "get-laddr", "B": "get-blklst", "W": "get-whtlst",
+}  # fmt: skip
+READING = {"save", "list", "zero", "get-laddr", "get-blklst", "get-whtlst"}  # change nothing
+LONG_COMMANDS = {*COMMANDS.values(), "set", "start-daemon", "stop-daemon"}
+WITH_VALUE = {
+    "t": "tcp-service", "u": "udp-service", "q": "icmp-service", "1": "icmpv6-service", "f": "fwmark-service",
+    "H": "match", "s": "scheduler", "M": "netmask", "j": "synproxy", "r": "real-server", "w": "weight",
+    "x": "u-threshold", "y": "l-threshold", "z": "laddr", "F": "ifname", "k": "blklst", "2": "whtlst",
+    "": "sctp-service hash-target conn-timeout proxy-protocol dest-check pe cpu mcast-interface syncid",
+}  # fmt: skip
+FLAGS = {
+    "o": "ops", "g": "gatewaying", "i": "ipip", "m": "masquerading", "b": "fullnat", "J": "snat", "6": "ipv6",
+    "n": "numeric", "c": "connection", "X": "exact", "p": "persistent",
+    "": "expire-quiescent quic stats rate thresholds persistent-conn timeout daemon nosort sort sockpair",
+}  # fmt: skip
+MODES = {"gatewaying": "dr", "ipip": "tunnel", "masquerading": "nat", "fullnat": "fnat", "snat": "snat"}
+SELECTORS = {"tcp-service": "tcp", "udp-service": "udp", "sctp-service": "sctp", "icmp-service": "icmp",
+             "icmpv6-service": "icmpv6"}  # fmt: skip
+SHORT = {**COMMANDS, **WITH_VALUE, **FLAGS}
+VALUED = {*WITH_VALUE.values(), *WITH_VALUE[""].split()}
+KNOWN = {*SHORT.values(), *WITH_VALUE[""].split(), *FLAGS[""].split(), *LONG_COMMANDS}
+
+Key = tuple[str, str]  # protocol or "match", and the canonical endpoint or match text
+Options = dict[str, str]
+
+
+class Wrong(ValueError):
+    """A command that ipvsadm or dpip would refuse."""
+
+
+def options(words: Sequence[str]) -> tuple[str, Options]:
+    """A command line without `ipvsadm` -> (command, options by long name)."""
+    found: Options = {}
+    queue = list(_spread(words))
+    while queue:
+        name = queue.pop(0)
+        if not name.startswith("--"):
+            raise Wrong(f"an option expected, got {name}")
+        name, equals, value = name[2:].partition("=")
+        if name not in KNOWN:
+            raise Wrong(f"unknown option --{name}")
+        if name in found:
+            raise Wrong(f"--{name} is given twice")
+        if name in VALUED and not equals:
+            if not queue:
+                raise Wrong(f"--{name} needs a value")
+            value = queue.pop(0)
+        elif name == "persistent" and not equals and queue and queue[0].isdecimal():
+            value = queue.pop(0)
+        elif name == "set":
+            value, queue = " ".join(queue[:3]), queue[3:]
+        found[name] = value
+    command = next(iter(found), "list")
+    if command not in LONG_COMMANDS:
+        raise Wrong(f"the command must come first, got --{command}")
+    found.pop(command, None)
+    return command, found
+
+
+def _spread(words: Sequence[str]) -> Iterator[str]:
+    """Short options, also clustered or with their value behind, as long ones."""
+    for word in words:
+        if not re.fullmatch(r"-[^-].*", word):
+            yield word
+            continue
+        rest = word[1:]
+        while rest:
+            letter, rest = rest[0], rest[1:]
+            if letter not in SHORT:
+                raise Wrong(f"unknown option -{letter}")
+            yield f"--{SHORT[letter]}"
+            if SHORT[letter] in VALUED and rest:
+                yield rest.removeprefix("=")
+                break
+
+
+@dataclass
+class Draft:
+    """A service in the making: TOML fields, each with its place."""
+
+    place: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    reals: dict[str, dict[str, Any]] = field(default_factory=dict)
+    real_notes: dict[str, str] = field(default_factory=dict)
+    lists: dict[str, list[str]] = field(default_factory=lambda: {"laddr": [], "blacklist": [], "whitelist": []})
+    gone: bool = False  # removed by an event
+    live: dict[str, dict[str, Any]] | None = None  # real servers as events left them
+    live_lists: dict[str, list[str]] = field(default_factory=dict)
+
+    def put(self, name: str, value: object, place: str) -> None:
+        self.fields[name] = value
+        self.notes[name] = place
+
+    @property
+    def port(self) -> int:
+        return values.endpoint(self.fields["vip"]).port if "vip" in self.fields else 0
+
+
+class Services:
+    """Services as a sequence of commands makes them."""
+
+    def __init__(self, found: Found) -> None:
+        self.found = found
+        self.drafts: dict[Key, Draft] = {}
+        self.ipsets: dict[str, list[str]] = {}
+        self.events: list[tuple[dict[str, Any], Draft, str]] = []
+        self.said: list[tuple[str, object, str]] = []  # in comments, of the next service
+
+    # commands
+
+    def apply(self, words: Sequence[str], place: str, at: float | None = None) -> None:
+        """Carry out one command line; with *at* as an event at that second."""
+        try:
+            command, given = options(words)
+            if command in READING:
+                return
+            if command in ("set", "start-daemon", "stop-daemon", "restore"):
+                self.found.leave(place, f"ipvsadm {' '.join(words)}")
+                return
+            handler = getattr(self, ("_at_" if at is not None else "_") + command.replace("-", "_"), None)
+            if handler is None:
+                self.found.leave(place, f"ipvsadm {' '.join(words)}: not as an event")
+            elif at is None:
+                handler(given, place)
+            else:
+                handler(given, place, at)
+        except ValueError as wrong:
+            self.found.warn(place, f"ipvsadm {' '.join(words)}: {wrong}")
+
+    def comment(self, text: str, place: str) -> None:
+        """What ipvsadm has no option for, said in words before the service it is about."""
+        if flag := re.search(r"\bmh-(port|fallback) flag of this service is set", text):
+            self.said.append((f"mh_{flag[1]}", True, place))
+        elif seconds := re.search(r"\bconn_timeout (\d+) of this service is set", text):
+            self.said.append(("conn_timeout", int(seconds[1]), place))
+
+    def _key(self, given: Options) -> Key:
+        chosen = [name for name in (*SELECTORS, "match", "fwmark-service") if name in given]
+        if len(chosen) != 1:
+            raise Wrong(f"one service expected, got {len(chosen)}")
+        if chosen[0] == "fwmark-service":
+            raise Wrong("DPVS never looks at firewall marks (D 10.1)")
+        text = given[chosen[0]]
+        if chosen[0] == "match":
+            values.match(text)
+            return "match", text
+        return SELECTORS[chosen[0]], str(host(text))
+
+    def _draft(self, given: Options) -> Draft:
+        key = self._key(given)
+        if key not in self.drafts or self.drafts[key].gone:
+            raise Wrong(f"no such service, {key[0]} {key[1]}")
+        return self.drafts[key]
+
+    def _clear(self, given: Options, place: str) -> None:
+        self.drafts.clear()
+
+    def _add_service(self, given: Options, place: str) -> None:
+        key = self._key(given)
+        if key in self.drafts:
+            raise Wrong("the service exists")
+        draft = Draft(place)
+        if key[0] == "match":
+            draft.put("match", key[1], place)
+        else:
+            draft.put("vip", key[1], place)
+            draft.put("protocol", key[0], place)
+        self._describe(draft, given, place)
+        for name, value, where in self.said:
+            draft.put(name, value, where)
+        self.said.clear()
+        self.drafts[key] = draft
+
+    def _edit_service(self, given: Options, place: str) -> None:
+        draft = self._draft(given)
+        draft.fields = {name: value for name, value in draft.fields.items() if name in ("vip", "protocol", "match")}
+        self._describe(draft, given, place)
+
+    def _describe(self, draft: Draft, given: Options, place: str) -> None:
+        """The options of a service; what is not given has ipvsadm's default."""
+        draft.put("scheduler", given.get("scheduler", "wlc"), place)
+        if "persistent" in given:
+            draft.put("persistent", _persistence(given), place)
+        for option, name in (("ops", "one_packet"), ("expire-quiescent", "expire_quiescent"), ("quic", "quic")):
+            if option in given:
+                draft.put(name, True, place)
+        if given.get("synproxy", "disable") == "enable":
+            draft.put("synproxy", True, place)
+        if "conn-timeout" in given:
+            draft.put("conn_timeout", number(given["conn-timeout"], 0, 31535999), place)
+        if given.get("hash-target", "sip") == "qid":
+            draft.put("hash_target", "quic", place)
+        if given.get("proxy-protocol", "") in ("v1", "v2", "v1-insecure", "v2-insecure"):
+            draft.put("proxy_protocol", given["proxy-protocol"], place)
+        if "dest-check" in given and (check := dest_check(given["dest-check"])):
+            draft.put("dest_check", check, place)
+        if "pe" in given:
+            self.found.leave(place, f"--pe {given['pe']}")
+
+    def _delete_service(self, given: Options, place: str) -> None:
+        self._draft(given)
+        del self.drafts[self._key(given)]
+
+    def _server(self, draft: Draft, given: Options, place: str) -> tuple[str, dict[str, Any]]:
+        """(address, fields) of the real server of a command."""
+        if "real-server" not in given:
+            raise Wrong("-r expected")
+        modes = [mode for option, mode in MODES.items() if option in given]
+        if len(modes) > 1:
+            raise Wrong("one way of forwarding expected")
+        mode = modes[0] if modes else "dr"
+        endpoint = host(given["real-server"])
+        if mode in ("dr", "tunnel"):
+            endpoint = Endpoint(endpoint.address, draft.port)
+        elif endpoint.port == 0 and mode != "snat" and draft.port:
+            self.found.warn(place, f"-r {given['real-server']} has no port; {draft.port} is taken")
+            endpoint = Endpoint(endpoint.address, draft.port)
+        real = {"weight": number(given.get("weight", "1"), 0, 65535), "mode": mode}
+        for option, name in (("u-threshold", "max_conn"), ("l-threshold", "min_conn")):
+            if option in given:
+                real[name] = number(given[option], 0, 2**32 - 1)
+        return str(endpoint), real
+
+    def _add_server(self, given: Options, place: str) -> None:
+        draft = self._draft(given)
+        address, real = self._server(draft, given, place)
+        if address in draft.reals:
+            raise Wrong("the real server exists")
+        draft.reals[address] = real
+        draft.real_notes[address] = place
+
+    def _edit_server(self, given: Options, place: str) -> None:
+        draft = self._draft(given)
+        address, real = self._server(draft, given, place)
+        if address not in draft.reals:
+            raise Wrong("no such real server")
+        draft.reals[address] = real
+        draft.real_notes[address] = place
+
+    def _delete_server(self, given: Options, place: str) -> None:
+        draft = self._draft(given)
+        if draft.reals.pop(self._server_address(draft, given), None) is None:
+            raise Wrong("no such real server")
+
+    def _server_address(self, draft: Draft, given: Options) -> str:
+        endpoint = host(given.get("real-server", ""))
+        known = draft.reals if draft.live is None else draft.live
+        if str(endpoint) not in known and endpoint.port == 0:
+            endpoint = Endpoint(endpoint.address, draft.port)
+        return str(endpoint)
+
+    def _add_laddr(self, given: Options, place: str) -> None:
+        self._into("laddr", self._draft(given), _address(given.get("laddr", "")), place)
+
+    def _del_laddr(self, given: Options, place: str) -> None:
+        self._out_of("laddr", self._draft(given), _address(given.get("laddr", "")))
+
+    def _add_blklst(self, given: Options, place: str) -> None:
+        self._list("blacklist", "blklst", given, place, True)
+
+    def _del_blklst(self, given: Options, place: str) -> None:
+        self._list("blacklist", "blklst", given, place, False)
+
+    def _add_whtlst(self, given: Options, place: str) -> None:
+        self._list("whitelist", "whtlst", given, place, True)
+
+    def _del_whtlst(self, given: Options, place: str) -> None:
+        self._list("whitelist", "whtlst", given, place, False)
+
+    def _list(self, name: str, option: str, given: Options, place: str, add: bool) -> None:
+        draft = self._draft(given)
+        for subject in self._subjects(given.get(option, "")):
+            if add:
+                self._into(name, draft, subject, place)
+            else:
+                self._out_of(name, draft, subject)
+
+    def _subjects(self, text: str) -> list[str]:
+        if not text.startswith("ipset:"):
+            return [_address(text)]
+        if text[6:] not in self.ipsets:
+            raise Wrong(f"no such ipset, {text[6:]}")
+        return self.ipsets[text[6:]]
+
+    def _into(self, name: str, draft: Draft, entry: str, place: str) -> None:
+        if entry in draft.lists[name]:
+            raise Wrong(f"{entry} exists")
+        draft.lists[name].append(entry)
+        draft.notes[name] = f"{draft.notes[name]}, {place.rpartition(':')[2]}" if name in draft.notes else place
+
+    def _out_of(self, name: str, draft: Draft, entry: str) -> None:
+        if entry not in draft.lists[name]:
+            raise Wrong(f"no {entry} there")
+        draft.lists[name].remove(entry)
+
+    # events
+
+    def _event(self, draft: Draft, at: float, place: str, **what: Any) -> None:
+        self.events.append(({"at": at, **what}, draft, place))
+
+    def _living(self, given: Options) -> tuple[Draft, dict[str, dict[str, Any]]]:
+        draft = self._draft(given)
+        if draft.live is None:
+            draft.live = {address: dict(real) for address, real in draft.reals.items()}
+        return draft, draft.live
+
+    def _at_add_server(self, given: Options, place: str, at: float) -> None:
+        draft, live = self._living(given)
+        address, real = self._server(draft, given, place)
+        if address in live:
+            raise Wrong("the real server exists")
+        live[address] = real
+        draft.fields.setdefault("mode", real["mode"])
+        value = {"address": address, **{name: item for name, item in real.items() if name != "mode"}}
+        self._event(draft, at, place, add="real", value=value)
+
+    def _at_edit_server(self, given: Options, place: str, at: float) -> None:
+        draft, live = self._living(given)
+        address, real = self._server(draft, given, place)
+        if address not in live:
+            raise Wrong("no such real server")
+        for name in ("max_conn", "min_conn", "weight"):
+            before, after = live[address].get(name, 0), real.get(name, 0)
+            if name == "weight" or before != after:
+                self._event(draft, at, place, set=f"real.{address}.{name}={after}")
+        live[address] = real
+
+    def _at_delete_server(self, given: Options, place: str, at: float) -> None:
+        draft, live = self._living(given)
+        address = self._server_address(draft, given)
+        if live.pop(address, None) is None:
+            raise Wrong("no such real server")
+        self._event(draft, at, place, remove=f"real.{address}")
+
+    def _at_delete_service(self, given: Options, place: str, at: float) -> None:
+        draft = self._draft(given)
+        draft.gone = True
+        self._event(draft, at, place, remove="")
+
+    def _at_list(self, name: str, option: str, given: Options, place: str, at: float, add: bool) -> None:
+        draft = self._draft(given)
+        now = draft.live_lists.setdefault(name, list(draft.lists[name]))
+        for subject in self._subjects(given.get(option, "")):
+            if (subject in now) == add:
+                raise Wrong(f"{subject} exists" if add else f"no {subject} there")
+            now.append(subject) if add else now.remove(subject)
+        spelled = "[" + ", ".join(f"'{subject}'" for subject in now) + "]"
+        self._event(draft, at, place, set=f"{name}={spelled}")
+
+    def _at_add_blklst(self, given: Options, place: str, at: float) -> None:
+        self._at_list("blacklist", "blklst", given, place, at, True)
+
+    def _at_del_blklst(self, given: Options, place: str, at: float) -> None:
+        self._at_list("blacklist", "blklst", given, place, at, False)
+
+    def _at_add_whtlst(self, given: Options, place: str, at: float) -> None:
+        self._at_list("whitelist", "whtlst", given, place, at, True)
+
+    def _at_del_whtlst(self, given: Options, place: str, at: float) -> None:
+        self._at_list("whitelist", "whtlst", given, place, at, False)
+
+    # the end
+
+    def finish(self) -> None:
+        """Put services and events into the document."""
+        added = {id(draft) for event, draft, _ in self.events if "add" in event}
+        for key, draft in self.drafts.items():
+            if not draft.reals and id(draft) not in added:
+                self.found.warn(draft.place, f"service {' '.join(key)} has no real server and is left out")
+            else:
+                self._put(draft)
+        for event, draft, place in self.events:
+            name = "service." + service_name(draft.fields)
+            named: dict[str, Any] = {
+                a: f"{name}.{event[a]}".rstrip(".") for a in ("set", "remove", "add") if a in event
+            }
+            self.found.append(("event",), event | named, place)
+
+    def _put(self, draft: Draft) -> None:
+        entry = self.found.append(("service",), {}, draft.place)
+        mode = next((real["mode"] for real in draft.reals.values()), draft.fields.pop("mode", "fnat"))
+        for name, value in {**draft.fields, "mode": mode}.items():
+            self.found.put((*entry, name), value, draft.notes.get(name, draft.place))
+        for name, listed in draft.lists.items():
+            if listed:
+                self.found.put((*entry, name), listed, draft.notes[name])
+        if mode == "fnat" and not draft.lists["laddr"]:
+            self._make_up(entry)
+        for address, real in draft.reals.items():
+            note = draft.real_notes[address]
+            if real["mode"] != mode:
+                self.found.warn(note, f"{address} is forwarded by {real['mode']}, its service by {mode}: left out")
+                continue
+            place = self.found.append((*entry, "real"), {"address": address}, note)
+            for name, value in real.items():
+                if name != "mode":
+                    self.found.put((*place, name), value, note)
+
+    def _make_up(self, entry: tuple[str | int, ...]) -> None:
+        """Full NAT without local addresses cannot work: a save file leaves them out, so take one for benchmarks."""
+        service = self.found.document["service"][entry[1]]
+        number = len(self.found.document["service"])
+        wide = all(r.startswith("[") for d in self.drafts.values() for r in d.reals if d.fields == service) and (
+            service.get("vip", "").startswith("[")
+        )
+        laddr = f"2001:db8:198:19::{number:x}" if wide else f"198.19.{number >> 8}.{number & 255}"
+        self.found.warn(self.found.notes[entry], f"{service_name(service)} has no local address; {laddr} is made up")
+        self.found.put((*entry, "laddr"), [laddr], "made up: ipvsadm -G shows the real ones")
+
+
+def host(text: str) -> Endpoint:
+    """`A.B.C.D[:PORT]`, `[V6]:PORT`, or an IPv6 address alone; without port 0."""
+    try:
+        return values.endpoint(text)
+    except ValueError:
+        pass
+    try:
+        return Endpoint(values.address(text), 0)
+    except ValueError:
+        raise Wrong(f"ADDRESS:PORT expected, got {text or 'nothing'}") from None
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(values.address(text)))
+    except ValueError:
+        raise Wrong(f"an address expected, got {text or 'nothing'}") from None
+
+
+def number(text: str, low: int, high: int) -> int:
+    """A decimal number in a range."""
+    if not text.isdecimal() or not low <= int(text) <= high:
+        raise Wrong(f"{low} to {high} expected, got {text}")
+    return int(text)
+
+
+def _persistence(given: Options) -> dict[str, int]:
+    found = {"timeout": number(given["persistent"] or "360", 1, 2678400)}
+    if "netmask" in given:
+        found["netmask"] = prefix(given["netmask"])
+    return found
+
+
+def prefix(text: str) -> int:
+    """`255.255.255.0` -> 24; of IPv6 a prefix length as it is."""
+    if text.isdecimal():
+        return number(text, 1, 128)
+    mask = int.from_bytes(values.address(text))
+    length = mask.bit_count()
+    if mask != (0xFFFFFFFF << (32 - length)) & 0xFFFFFFFF:
+        raise Wrong(f"a netmask expected, got {text}")
+    return length
+
+
+def dest_check(text: str) -> bool | dict[str, int]:
+    """`disable`, `default`, `RETRY,WAITs` or `RETRY,CONFIRM,WAITs,MIN-MAXs`."""
+    if text in ("disable", "default"):
+        return text == "default"
+    if short := re.fullmatch(r"(\d+),(\d+)s?", text):
+        return {"down_retry": int(short[1]), "down_wait": int(short[2])}
+    if full := re.fullmatch(r"(\d+),(\d+),(\d+)s?,(\d+)s?-(\d+)s?", text):
+        names: tuple[str, ...] = ("down_retry", "up_confirm", "down_wait", "inhibit_min", "inhibit_max")
+        return {name: int(value) for name, value in zip(names, full.groups(), strict=True)}
+    raise Wrong(f"disable, default, or 1,1,3s,5-3600s expected, got {text}")
