@@ -13,16 +13,17 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from lbreplay.burst import KIND_TCP, KIND_UDP, Burst
+from lbreplay.annotate import Annotator
+from lbreplay.burst import KIND_SCTP, KIND_TCP, KIND_UDP, Burst
 from lbreplay.model import Setup
 from lbreplay.nic.steer import Nic, Steered
 from lbreplay.stats import Counters, Result
 from lbreplay.trace import Trace
 from lbreplay.vs.balancer import Balancer
-from lbreplay.wire.capture import Capture, Sink, open_capture, open_sink
+from lbreplay.wire.capture import Capture, Sink, is_pcapng, open_capture, open_sink
 from lbreplay.wire.parse import parse
 
-KIND = {6: KIND_TCP, 17: KIND_UDP}
+KIND = {6: KIND_TCP, 17: KIND_UDP, 132: KIND_SCTP}
 Progress = Callable[[int, int], None]
 
 
@@ -39,9 +40,13 @@ def replay(
     """Send every frame of *in_path* through the balancer; write what leaves to *out_path*; return what was counted."""
     with ExitStack() as stack:
         source = stack.enter_context(open_capture(in_path))
-        sink = stack.enter_context(open_sink(out_path, source.info)) if out_path else None
+        notes = Annotator() if out_path and is_pcapng(out_path) else None
+        sink = stack.enter_context(open_sink(out_path, source.info, notes)) if out_path else None
         tell = stack.enter_context(Trace(trace, setup)) if trace else None
-        return Replay(setup, source, sink, tell).run(progress)
+        run = Replay(setup, source, sink, tell)
+        if notes is not None:
+            notes.attach(run.nic, run.balancer)
+        return run.run(progress)
 
 
 class Replay:

@@ -119,6 +119,7 @@ class Balancer:
 
     def _tell(self, packet: Packet, story: Story) -> None:
         if self.stories is not None:
+            story.packet = packet
             self.stories.append(story)
 
     # --- the clock -------------------------------------------------------------------------------------------

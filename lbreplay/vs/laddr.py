@@ -120,11 +120,13 @@ class LaddrCursor:
 
     chance   the worker's generator where the 5 % double step applies (rr, wrr), None where steps are single
     conns    live connections by local address
+    heard    where somebody listens: told of every trial, with its port or None
     """
 
     def __init__(self, laddrs: Sequence[bytes], chance: Random | None = None) -> None:
         self.laddrs = tuple(laddrs)
         self.conns = dict.fromkeys(self.laddrs, 0)
+        self.heard: Callable[[bytes, int | None], None] | None = None
         self._chance = chance
         self._at = -1
 
@@ -133,7 +135,10 @@ class LaddrCursor:
         for _ in range(min(MAX_TRIALS, len(self.laddrs))):
             laddr = self._next()
             pool = pools.get(laddr)
-            if pool is not None and (port := pool.fetch(peer)) is not None:
+            port = None if pool is None else pool.fetch(peer)
+            if self.heard is not None:
+                self.heard(laddr, port)
+            if port is not None:
                 self.conns[laddr] += 1
                 return laddr, port
         return None

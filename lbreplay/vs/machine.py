@@ -16,7 +16,7 @@ from lbreplay.burst import Made
 from lbreplay.model import NANOSECOND, Setup
 from lbreplay.stack import Stack
 from lbreplay.vs.acl import AccessControl
-from lbreplay.vs.conn import INACTIVE, TEMPLATE, Conn, ConnTable
+from lbreplay.vs.conn import INACTIVE, TEMPLATE, Conn, ConnTable, RouteCache
 from lbreplay.vs.laddr import SockAddrPool
 from lbreplay.vs.protocols import Protocol, protocols
 from lbreplay.vs.server import Servers
@@ -47,6 +47,14 @@ class Ownership(typing.Protocol):
     def ports(self, laddr: bytes, rank: int, low: int, high: int) -> Sequence[int]: ...
 
     def fits(self, rank: int, laddr: bytes, lport: int, peer: Endpoint, proto: int) -> bool: ...
+
+
+class Watch(typing.Protocol):
+    """What somebody who judges connections hears of."""
+
+    def opened(self, conn: Conn) -> None: ...
+
+    def closed(self, conn: Conn) -> None: ...
 
 
 class Lcore:
@@ -86,6 +94,7 @@ class Machine:
         self.setup = setup
         self.stack = Stack(setup)
         self.table = ConnTable()
+        self.cache = RouteCache()
         self.protocols = protocols(setup.behaviour)
         self.access = AccessControl(setup.services, setup.behaviour)
         self.timers = Timers(self.due_of)
@@ -95,6 +104,7 @@ class Machine:
         self.redirect: dict[bytes, int] = {}  # key -> rank of the owner
         self.templates: dict[bytes, Conn] = {}
         self.checks: Checks | None = None  # the passive check of real servers, where a service asks for it
+        self.watch: Watch | None = None
         self.first_ns = 0  # time of the first frame
         self.now = 0
         self.order = 0  # next place in the order of arming
@@ -179,12 +189,18 @@ class Machine:
         """Enter both sides of a connection; with equal tuples the newest is found (D 2.1)."""
         find = self.lcores[conn.rank].find
         find[conn.in_key], find[conn.out_key] = 2 * conn.slot, 2 * conn.slot + 1
+        self.cache.enter(conn.slot, conn.in_key, conn.out_key)
+        if self.watch is not None:
+            self.watch.opened(conn)
         key = self.redirect_key(conn)
         if key is not None:
             self.redirect[key] = conn.rank
 
     def unhash(self, conn: Conn) -> None:
         """Take both sides out, unless newer connections stand there."""
+        self.cache.forget(conn.slot)
+        if self.watch is not None:
+            self.watch.closed(conn)
         find = self.lcores[conn.rank].find
         for side, key in enumerate((conn.in_key, conn.out_key)):
             if find.get(key) == 2 * conn.slot + side:

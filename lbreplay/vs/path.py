@@ -11,6 +11,7 @@ give the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lbreplay.stack import L2
@@ -37,7 +38,7 @@ PURE = SYN | ACK | FIN | RST  # the flags that tell a first packet (D 5.1)
 class Story:
     """What the plain path noted of one packet, for the columns, the trace and `explain`."""
 
-    __slots__ = ("after", "before", "conn", "lookup", "new", "owner", "reasons", "side", "wrong_worker")
+    __slots__ = ("after", "before", "conn", "lookup", "new", "owner", "packet", "reasons", "side", "wrong_worker")
 
     def __init__(self) -> None:
         self.lookup = ""  # "in", "out", "miss"; "" where no table was asked
@@ -48,6 +49,7 @@ class Story:
         self.owner = -1  # rank that handled it, where the receiver handed it on
         self.wrong_worker = False
         self.reasons: list[str] = []
+        self.packet: Packet | None = None  # as it was received
 
 
 class Path:
@@ -61,10 +63,13 @@ class Path:
         self.synproxies = SynProxies(machine, self.xmit, self.scheduling)
         self.related = Related(machine, self.xmit)
         self.story = Story()
+        self.watch: Callable[[Packet], None] | None = None  # hears of every packet before anything is done about it
 
     def handle(self, packet: Packet) -> Verdict:
         """The whole way of a received frame."""
         self.story = Story()
+        if self.watch is not None:
+            self.watch(packet)
         outcome = self.stack.receive(packet) or self.stack.check(packet)
         if outcome is not None:
             return self._sent(outcome, packet)

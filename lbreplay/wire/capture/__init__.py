@@ -17,10 +17,10 @@ from lbreplay.wire.capture.output import PipeClosed
 from lbreplay.wire.capture.pcap import MAGICS, PcapReader
 from lbreplay.wire.capture.pcapng import MAGIC as SECTION_MAGIC
 from lbreplay.wire.capture.pcapng import PcapngReader
-from lbreplay.wire.capture.sink import Note, Sink, open_sink
+from lbreplay.wire.capture.sink import Note, Sink, is_pcapng, open_sink
 from lbreplay.wire.capture.source import Source
 
-__all__ = ["Capture", "CaptureInfo", "Note", "PipeClosed", "Sink", "open_capture", "open_sink"]
+__all__ = ["Capture", "CaptureInfo", "Note", "PipeClosed", "Sink", "is_pcapng", "open_capture", "open_sink"]
 
 
 class Capture:

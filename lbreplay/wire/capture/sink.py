@@ -200,6 +200,11 @@ def _runs(burst: Burst, cuts: list[int]) -> dict[int, tuple[int, int]]:
     return dict(zip(first.tolist(), zip(begin[first].tolist(), end[last].tolist(), strict=True), strict=True))
 
 
+def is_pcapng(path: str) -> bool:
+    """Whether *path* asks for a pcapng, by its suffix behind that of a compression."""
+    return path.removesuffix(".gz").removesuffix(".zst").removesuffix(".xz").endswith(".pcapng")
+
+
 def open_sink(path: str, info: CaptureInfo, annotate: Annotate | None = None) -> Sink:
     """A capture to write, like *info* in link type, resolution and snap length; its form by the suffix of *path*.
 
@@ -207,9 +212,8 @@ def open_sink(path: str, info: CaptureInfo, annotate: Annotate | None = None) ->
     Raises CaptureError where it cannot be written, or is the capture that is read.
     """
     output = Output(path, info)
-    name = path.removesuffix(".gz").removesuffix(".zst").removesuffix(".xz")
     try:
-        return PcapngSink(output, info, annotate) if name.endswith(".pcapng") else Sink(output, info)
+        return PcapngSink(output, info, annotate) if is_pcapng(path) else Sink(output, info)
     except BaseException:
         output.abandon()
         raise
