@@ -56,8 +56,8 @@ class PcapReader(Reader):
         starts, used, bad = walk(chunk, 0, end, self.shape)
         if bad:
             self.broken(used, f"a record of at most {MAX_CAPLEN} bytes expected")
-        header = overlay(chunk, RECORD)[starts].view(self.order + "u4").reshape(-1, 4).astype(np.int64)
-        seconds, fraction, caplen, length = header.T
+        header = overlay(chunk, RECORD)[starts].view(self.order + "u4").reshape(-1, 4).T
+        seconds, fraction, caplen, length = header.astype(np.int64, order="C")
         if self.swapped:
             caplen, length = length, caplen
         time_ns = seconds * SECOND + fraction * self.unit

@@ -136,7 +136,7 @@ class PcapngReader(Reader):
             if chunk[at : at + 4].tobytes() == MAGIC:
                 at = self._section(chunk, at, end)
                 continue
-            shape = Shape(self.order, 4, 0, 12, MAX_BLOCK, (PACKET, ENHANCED - PACKET + 1), SECTION, 4)
+            shape = Shape(self.order, 4, 0, 12, MAX_BLOCK, (PACKET, ENHANCED - PACKET + 1), SECTION, 4, True)
             starts, at, bad = walk(chunk, at, end, shape)
             if len(starts):
                 parts.append(self._frames(chunk, starts))
@@ -175,21 +175,26 @@ class PcapngReader(Reader):
             first = int(wrong.argmax())
             self.broken(int(starts[first]), f"a block of type {blocks.kind[first]} whose numbers contradict each other")
             blocks = blocks.rows(slice(first))
-        for row in np.flatnonzero(blocks.kind == INTERFACE).tolist():
-            start = int(blocks.start[row])
-            self.interfaces.append(interface(chunk[start : start + int(blocks.size[row])].tobytes(), self.order))
-        if (blocks.kind == INTERFACE).any():
-            self.table = table(self.interfaces)
-        blocks = blocks.rows(np.flatnonzero(blocks.is_frame))
-        simple, caplen = blocks.kind == SIMPLE, blocks.caplen
+        if (blocks.kind != ENHANCED).any():
+            self._learn(chunk, blocks.rows(np.flatnonzero(blocks.kind == INTERFACE)))
+            blocks = blocks.rows(np.flatnonzero(blocks.is_frame))
+        at, caplen = blocks.start + HEAD, blocks.caplen
+        time_ns = self._times(blocks.stamp, blocks.interface)
+        simple = blocks.kind == SIMPLE
         if simple.any():
             caplen = np.where(simple, np.minimum(caplen, self.interfaces[0].snaplen or MAX_CAPLEN), caplen)
-        at = blocks.start + np.where(simple, 12, HEAD)
-        time_ns = np.where(simple, NO_TIME, self._times(blocks.stamp, blocks.interface))
+            at, time_ns = np.where(simple, at - HEAD + 12, at), np.where(simple, NO_TIME, time_ns)
         links = self.table.linktype[blocks.interface]
         same = (links == self.info.linktype).all()
         linktype = self.info.linktype if same else links
         return Frames(chunk, at, caplen, np.maximum(blocks.length, caplen), time_ns, linktype, False, False)
+
+    def _learn(self, chunk: U8, blocks: Blocks) -> None:
+        """The interfaces that these blocks describe join the section's."""
+        for start, size in zip(blocks.start.tolist(), blocks.size.tolist(), strict=True):
+            self.interfaces.append(interface(chunk[start : start + size].tobytes(), self.order))
+        if len(blocks.start):
+            self.table = table(self.interfaces)
 
     def _times(self, stamp: NDArray[np.uint64], which: I64) -> I64:
         scale, offset = self.table.scale[which], self.table.offset[which]
@@ -216,7 +221,7 @@ class Blocks(NamedTuple):
 
     @property
     def is_frame(self) -> Bool:
-        return np.isin(self.kind, (ENHANCED, SIMPLE, PACKET))
+        return (self.kind == ENHANCED) | (self.kind == SIMPLE) | (self.kind == PACKET)  # type: ignore[no-any-return]
 
     def rows(self, which: slice | I64) -> Blocks:
         return Blocks._make(column[which] for column in self)
@@ -233,15 +238,16 @@ class Blocks(NamedTuple):
 
 def read_blocks(chunk: U8, starts: I64, order: str) -> Blocks:
     """The numbers at the beginning of the blocks at *starts*, and the one at their end."""
-    head = overlay(chunk, HEAD)[starts].view(order + "u4").reshape(-1, 7).astype(np.int64)
-    kind, size, which, high, low, caplen, length = head.T
+    head = overlay(chunk, HEAD)[starts].view(order + "u4").reshape(-1, 7).T.astype(np.int64, order="C")
+    kind, size, which, high, low, caplen, length = head
     tail = overlay(chunk, 4)[starts + size - 4].view(order + "u4").astype(np.int64)
     stamp = (high.astype(np.uint64) << np.uint64(32)) | low.astype(np.uint64)
-    simple = kind == SIMPLE  # its length stands where others have the interface
-    length = np.where(simple, which, length)
-    caplen = np.where(simple, np.minimum(size - 16, length), caplen)
-    old = which & 0xFFFF if order == "<" else which >> 16
-    which = np.where(simple, 0, np.where(kind == PACKET, old, which))
+    if (kind != ENHANCED).any():
+        simple = kind == SIMPLE  # its length stands where others have the interface
+        length = np.where(simple, which, length)
+        caplen = np.where(simple, np.minimum(size - 16, length), caplen)
+        old = which & 0xFFFF if order == "<" else which >> 16
+        which = np.where(simple, 0, np.where(kind == PACKET, old, which))
     return Blocks(starts, kind, size, tail, which, stamp, caplen, length)
 
 

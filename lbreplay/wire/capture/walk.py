@@ -29,6 +29,7 @@ class Shape(NamedTuple):
 
     `mark`: (lowest, span) of the 32-bit number a record begins with; None: that of the sample, half a day around.
     A record that begins with the number `stop` ends the walk before it. Records begin at multiples of `align`.
+    `tail`: a record ends with its number again (which makes better guesses, and is not judged here).
     """
 
     order: str
@@ -39,6 +40,7 @@ class Shape(NamedTuple):
     mark: tuple[int, int] | None = None
     stop: int = -1
     align: int = 1
+    tail: bool = False
 
 
 class Walk(NamedTuple):
@@ -143,6 +145,8 @@ def _plausible(chunk: U8, where: I64, end: int, shape: Shape, mark: tuple[int, i
         length = lengths[where].astype(np.int64)
         good &= (shape.least <= length) & (length <= shape.most)
         where = np.minimum(where + length + shape.add, end)
+        if shape.tail:
+            good &= marks[where - 4] == length
         good &= marks[where] - np.uint32(mark[0]) < mark[1]
     return good
 

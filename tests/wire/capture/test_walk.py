@@ -61,7 +61,7 @@ def test_times_far_apart_are_walked_too() -> None:
 
 def test_stop_ends_the_walk_before_it() -> None:
     """A record that begins with the stop number is not walked over."""
-    shape = Shape("<", 4, 0, 12, 1 << 20, (2, 5), 0x0A0D0D0A, 4)
+    shape = Shape("<", 4, 0, 12, 1 << 20, (2, 5), 0x0A0D0D0A, 4, True)
     blocks = [pack("<II", 6, 32) + bytes(20) + pack("<I", 32)] * 9000
     blocks[8000] = pack("<II", 0x0A0D0D0A, 32) + bytes(24)
     data = b"".join(blocks)
@@ -71,7 +71,7 @@ def test_stop_ends_the_walk_before_it() -> None:
 
 def test_a_length_of_nothing_does_not_stand_still() -> None:
     """A block of no bytes is broken, not an endless walk, also where guesses meet it."""
-    shape = Shape("<", 4, 0, 12, 1 << 20, (2, 5), 0x0A0D0D0A, 4)
+    shape = Shape("<", 4, 0, 12, 1 << 20, (2, 5), 0x0A0D0D0A, 4, True)
     good = pack("<II", 6, 32) + bytes(20) + pack("<I", 32)
     data = good * 6000 + pack("<II", 6, 0) * 20000
     found = walk(padded(data), 0, len(data), shape)
