@@ -26,14 +26,14 @@ types: $(READY)
 	$(BIN)/mypy
 
 recorded: $(READY)  ## the recorded cases, as a user would run them
-	$(BIN)/lbreplay test tests/golden -j 2
+	$(BIN)/lbreplay test tests/golden/dpvs tests/golden/dpvs-1.8 -j 2
 
 fmt: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 bench: $(READY)  ## speed and memory, side by side with other tools
-	$(BIN)/python bench/run.py
+	@for part in bench/[a-z]*.py; do $(BIN)/python $$part || exit 1; done
 
 golden: $(READY)  ## rewrite the project's own expectations (never the recorded ones); read the diff
 	$(BIN)/lbreplay test tests/cases --update

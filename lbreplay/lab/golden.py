@@ -86,13 +86,16 @@ def packed(path: Path) -> Path | None:
 def discover(folders: Iterable[str], only: Sequence[str] = ()) -> list[tuple[str, Path]]:
     """(name, folder) of every case below *folders* whose name holds one of *only*; ConfigError for a missing folder."""
     found: dict[Path, str] = {}
+    folders = list(folders)
     for folder in folders:
         root = Path(folder)
         if not root.is_dir():
             raise ConfigError(f"{folder}: a folder of golden cases expected")
         for file in sorted(root.rglob("case.toml")):
-            name = file.parent.relative_to(root).as_posix()
-            found.setdefault(file.parent, root.resolve().name if name == "." else name)
+            parts = file.parent.relative_to(root).parts
+            if not parts or len(folders) > 1:  # a case itself, or one of several folders: by its own name too
+                parts = (root.resolve().name, *parts)
+            found.setdefault(file.parent, "/".join(parts))
     return [(name, path) for path, name in found.items() if not only or any(part in name for part in only)]
 
 

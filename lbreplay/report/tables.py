@@ -80,7 +80,15 @@ def show(result: Result, out: Console) -> None:
         out.print()
     for line in reasons(result):
         out.print(line, soft_wrap=True)
+    if wrong := sum(worker["wrong_worker"] for worker in result.workers):
+        out.print(Text(_lost(wrong), style="bold red"), soft_wrap=True)
     out.print(totals(result), soft_wrap=True)
+
+
+def _lost(wrong: int) -> str:
+    subject = "1 frame reached a worker that does not have its" if wrong == 1 else ""
+    subject = subject or f"{wrong:,} frames reached a worker that does not have their"
+    return f"{subject} connection: lbreplay doctor judges masks and rules, lbreplay explain tells the story of a frame"
 
 
 def svg(result: Result, title: str) -> str:

@@ -209,6 +209,7 @@ def test_cases_are_found_by_name_below_folders(case: Path) -> None:
     assert [name for name, _ in discover([str(case.parent)])] == ["mine", "sub/yours"]
     assert [name for name, _ in discover([str(case.parent)], ["your"])] == ["sub/yours"]
     assert [name for name, _ in discover([str(case)])] == ["mine"]
+    assert [name for name, _ in discover([str(case), str(case.parent / "sub")])] == ["mine", "sub/yours"]
     with pytest.raises(ConfigError, match="a folder of golden cases expected"):
         discover(["no-such-folder"])
 

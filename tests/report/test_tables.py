@@ -32,6 +32,11 @@ def test_a_row_of_totals_stands_below_the_workers() -> None:
     assert lines[1] == ["all", "1", "1", "3", "1", "4", "2", "2", "4"]
 
 
+def test_frames_on_the_wrong_worker_get_a_line_of_their_own() -> None:
+    lines = shown(result()).splitlines()
+    assert lines[-2].startswith("1 frame reached a worker that does not have its connection: lbreplay doctor")
+
+
 def test_the_last_line_adds_up() -> None:
     last = shown(result()).splitlines()[-1]
     assert last == (
