@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lbreplay.config.load import load
-from lbreplay.lab.golden import load as load_case
+from lbreplay.lab.case import load as load_case
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -67,13 +67,13 @@ def run(
         raise click.UsageError("--also dropped and --drops FILE go together")
 
     from lbreplay.replay import replay
-    from lbreplay.report.progress import Progress
+    from lbreplay.report.progress import Progress, through
 
     with options.readable_twice(capture, needed=config is None) as path:
         setup = options.setup(path, config, assignments, view, seed, burst)
         options.note_draft(setup, quiet)
         with Progress(enabled=progress and not quiet) as bar:
-            result = replay(setup, path, output, trace=trace, also=set(also), drops=drops, progress=bar.show)
+            result = replay(setup, path, output, trace=trace, also=set(also), drops=drops, progress=through(path, bar))
     if not result.totals["frames"]:
         raise CaptureError(f"{capture}: no packet in it")
     if stats is not None:

@@ -38,12 +38,12 @@ def test(
     quiet: bool,
 ) -> None:
     """Run the golden cases below DIR. Exit 1: a case does not hold; 2: no case was found."""
-    from lbreplay.lab import golden
+    from lbreplay.lab import case, golden
     from lbreplay.report import ci
 
     if update and os.environ.get("CI"):
         raise click.UsageError("--update is refused where CI is set: expectations are rewritten by people")
-    cases, start = golden.discover(folders, only), time.perf_counter()
+    cases, start = case.discover(folders, only), time.perf_counter()
     if not cases:
         raise ConfigError(f"{' '.join(folders)}: no golden case (a folder with case.toml) found")
     outcomes: list[golden.Outcome] = []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 PATIENCE = 1.0  # seconds before a bar appears
+RECORD = 16  # bytes a capture spends on a frame besides its own
 
 
 class Progress:
@@ -41,3 +44,20 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+
+def through(capture: str, bar: Progress) -> Callable[[int, int], None]:
+    """What a replay of the file *capture* calls a burst: (frames so far, bytes of this burst); it moves *bar*.
+
+    A pipe has no size, and a compressed file turns out to hold more than its size: the bar only runs then.
+    """
+    size = os.path.getsize(capture) if os.path.isfile(capture) else 0
+    read = 0
+
+    def show(frames: int, octets: int) -> None:
+        nonlocal read
+        read += octets
+        done = read + RECORD * frames
+        bar.show(done, size if done <= size else None)
+
+    return show

@@ -12,9 +12,9 @@ import packets
 import pytest
 
 from lbreplay.cli.inside import run_inside
-from lbreplay.errors import ConfigError
 from lbreplay.lab import golden
-from lbreplay.lab.golden import Outcome, discover, load, run_case, unequal
+from lbreplay.lab.case import discover
+from lbreplay.lab.golden import Outcome, run_case, unequal
 
 RECORDED = packets.GOLDEN / "rr_3"
 
@@ -202,21 +202,6 @@ def test_a_worker_that_dies_takes_only_its_cases_along() -> None:
     with ThreadPoolExecutor(1) as executor:
         outcomes = list(golden.run_all([("rr_3", RECORDED)], die, executor))
     assert outcomes[0].problems == ["not judged: RuntimeError: killed"]
-
-
-def test_cases_are_found_by_name_below_folders(case: Path) -> None:
-    shutil.copytree(case, case.parent / "sub" / "yours")
-    assert [name for name, _ in discover([str(case.parent)])] == ["mine", "sub/yours"]
-    assert [name for name, _ in discover([str(case.parent)], ["your"])] == ["sub/yours"]
-    assert [name for name, _ in discover([str(case)])] == ["mine"]
-    assert [name for name, _ in discover([str(case), str(case.parent / "sub")])] == ["mine", "sub/yours"]
-    with pytest.raises(ConfigError, match="a folder of golden cases expected"):
-        discover(["no-such-folder"])
-
-
-def test_notes_are_free(case: Path) -> None:
-    about(case, 'rule = "D 1"\ntopic = "x"\n')
-    assert load("mine", case).name == "mine"
 
 
 def test_statistics_are_compared_leaf_by_leaf() -> None:
