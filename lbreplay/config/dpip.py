@@ -30,7 +30,7 @@ class Port:
         self.addresses: dict[str, str] = {}  # with their places
         self.sapool: dict[str, str] = {}
         self.vlans: dict[str, tuple[dict[str, Any], str]] = {}
-        self.routes: dict[str, tuple[dict[str, Any], str]] = {}
+        self.routes: list[tuple[dict[str, Any], str]] = []
         self.neighbors: dict[str, tuple[str, str]] = {}
         self.put: dict[str, tuple[object, str]] = {}  # other keys of [device]
         self.devices: list[str] = []
@@ -133,12 +133,15 @@ class Port:
         if "metric" in given:
             self.found.leave(place, f"metric {given['metric']}")
         self._on(given.get("dev", "dpdk0"), place)
-        self.routes[to] = (route, place)
+        self.routes.append((route, place))
 
     def _route_del(self, words: list[str], place: str, six: bool) -> None:
         given = _arguments(words)
-        if self.routes.pop(destination(given.get("", ""), six or ":" in given.get("via", "")), None) is None:
+        to = destination(given.get("", ""), six or ":" in given.get("via", ""))
+        kept = [known for known in self.routes if known[0]["to"] != to or known[0].get("via") != given.get("via")]
+        if len(kept) == len(self.routes):
             raise Wrong("no such route")
+        self.routes = kept
 
     def _route_flush(self, words: list[str], place: str, six: bool) -> None:
         self.routes.clear()
@@ -182,7 +185,7 @@ class Port:
             self.found.put(("device", name), value, place)
         for vlan, place in self.vlans.values():
             self.found.append(("device", "vlan"), vlan, place)
-        for route, place in self.routes.values():
+        for route, place in self.routes:
             self.found.append(("route",), route, place)
         for address, (mac, place) in self.neighbors.items():
             self.found.append(("neighbor",), {"address": address, "mac": mac}, place)

@@ -89,10 +89,10 @@ class Found:
     def _value(self, path: Path, value: Any) -> Iterator[str]:
         if isinstance(value, list) and any((*path, n) in self.notes for n in range(len(value))):
             yield f"{path[-1]} = [{self._note(path)}"
-            yield from (f"  {_inline(item)},{self._note((*path, n))}" for n, item in enumerate(value))
+            yield from (f"  {inline(item)},{self._note((*path, n))}" for n, item in enumerate(value))
             yield "]"
         else:
-            yield f"{path[-1]} = {_inline(value)}{self._note(path)}"
+            yield f"{path[-1]} = {inline(value)}{self._note(path)}"
 
     def _note(self, path: Path) -> str:
         return f"  # {_one_line(self.notes[path])}" if path in self.notes else ""
@@ -114,11 +114,12 @@ def _has_header(name: str, value: Any) -> bool:
     return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
 
 
-def _inline(value: Any) -> str:
+def inline(value: Any) -> str:
+    """A value as TOML in one line."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{name} = {_inline(item)}" for name, item in value.items()) + " }" if value else "{}"
+        return "{ " + ", ".join(f"{name} = {inline(item)}" for name, item in value.items()) + " }" if value else "{}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_inline(item) for item in value) + "]"
+        return "[" + ", ".join(inline(item) for item in value) + "]"
     if isinstance(value, str):
         return quoted(value)
     return spell(value)

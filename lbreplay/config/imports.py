@@ -8,7 +8,9 @@ driver, a seed) a script may carry in comments `# lbreplay: KEY=VALUE`, as `expo
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lbreplay.config import dpvs_conf, keepalived, shell
 from lbreplay.config.dpip import Port
@@ -16,8 +18,10 @@ from lbreplay.config.found import Found
 from lbreplay.config.ipvsadm import Services
 from lbreplay.config.keypath import assign
 from lbreplay.config.kinds import Refused
+from lbreplay.config.load import load
 from lbreplay.config.texts import read_text
 from lbreplay.errors import ConfigError
+from lbreplay.model import EDITIONS, Setup
 
 SAYS_NOTHING = {"set", ":", "true", "exit", "echo", "printf", "sleep", "#!/bin/sh"}
 SAVE_LEAVES_OUT = (
@@ -46,6 +50,19 @@ class Files:
         return self.dpvs_conf or next(iter(self.scripts), None) or self.ipvsadm_save or self.keepalived or "import"
 
 
+Named = tuple[str, str]  # a name for messages, and the text
+
+
+class Texts(NamedTuple):
+    """What stands in the files."""
+
+    dpvs_conf: Named | None = None
+    scripts: tuple[Named, ...] = ()
+    ipvsadm_save: Named | None = None
+    keepalived: Named | None = None
+    events: Named | None = None
+
+
 @dataclass
 class _State:
     found: Found
@@ -54,28 +71,55 @@ class _State:
     sets: list[tuple[str, str]] = field(default_factory=list)  # directives with their places
 
 
-def import_files(files: Files, edition: str = "1.10", strict: bool = False) -> Found:
+def import_files(files: Files, edition: str | None = None, strict: bool = False) -> Found:
     """Read every file given. ConfigError for what is unreadable, and for what the real program would not start with."""
+
+    def named(path: str | None) -> Named | None:
+        return None if path is None else (path, read_text(path))
+
+    scripts = tuple((path, read_text(path)) for path in files.scripts)
+    rest = (named(path) for path in (files.ipvsadm_save, files.keepalived, files.events))
+    return import_texts(Texts(named(files.dpvs_conf), scripts, *rest), edition, strict)
+
+
+def import_texts(texts: Texts, edition: str | None = None, strict: bool = False) -> Found:
+    """Read the texts. *edition* decides which dpvs.conf keywords are known; None: as a script says, else 1.10."""
     found = Found(strict)
     services = Services(found)
     state = _State(found, services, Port(found, services))
-    if files.dpvs_conf:
-        dpvs_conf.read(files.dpvs_conf, read_text(files.dpvs_conf), found, edition)
-    elif edition != "1.10":
+    edition = edition or _edition(texts.scripts)
+    if edition != "1.10":
         found.put(("edition",), edition, "as asked")
-    for path in files.scripts:
-        _script(path, read_text(path), state)
-    if files.keepalived:
-        keepalived.read(files.keepalived, read_text(files.keepalived), services)
-    if files.ipvsadm_save:
-        _saved(files.ipvsadm_save, read_text(files.ipvsadm_save), services)
-        found.leave(files.ipvsadm_save, SAVE_LEAVES_OUT)
-    if files.events:
-        _events(files.events, read_text(files.events), state)
+    if texts.dpvs_conf:
+        dpvs_conf.read(*texts.dpvs_conf, found, edition)
+    for name, text in texts.scripts:
+        _script(name, text, state)
+    if texts.keepalived:
+        keepalived.read(*texts.keepalived, services)
+    if texts.ipvsadm_save:
+        _saved(*texts.ipvsadm_save, services)
+        found.leave(texts.ipvsadm_save[0], SAVE_LEAVES_OUT)
+    if texts.events:
+        _events(*texts.events, state)
     state.port.finish()
     services.finish()
-    _directives(state)
+    _directives(state, lambda text: not text.startswith("event"))
+    services.finish_events()
+    _directives(state, lambda text: text.startswith("event"))
     return found
+
+
+def load_files(files: Files, sets: Sequence[str] = (), *, view: str = "client", burst_size: int = 4096) -> Setup:
+    """Import *files* and load what they say, overridden by *sets*."""
+    return load(files.name, sets, view=view, burst_size=burst_size, text=import_files(files).text())
+
+
+def _edition(scripts: Iterable[Named]) -> str:
+    """The edition that a script's directive names."""
+    for _, text in scripts:
+        if said := re.search(rf'^# {DIRECTIVE} edition="?([\d.]+)"?$', text, re.MULTILINE):
+            return said[1] if said[1] in EDITIONS else "1.10"
+    return "1.10"
 
 
 def _script(path: str, text: str, state: _State) -> None:
@@ -150,8 +194,10 @@ def _events(path: str, text: str, state: _State) -> None:
                 state.found.leave(place, command)
 
 
-def _directives(state: _State) -> None:
+def _directives(state: _State, wanted: Callable[[str], bool]) -> None:
     for text, place in state.sets:
+        if not wanted(text):
+            continue
         try:
             assign(state.found.document, text)
         except Refused as refused:

@@ -108,6 +108,7 @@ class Draft:
     real_notes: dict[str, str] = field(default_factory=dict)
     lists: dict[str, list[str]] = field(default_factory=lambda: {"laddr": [], "blacklist": [], "whitelist": []})
     gone: bool = False  # removed by an event
+    index: int = 0  # in the document
     live: dict[str, dict[str, Any]] | None = None  # real servers as events left them
     live_lists: dict[str, list[str]] = field(default_factory=dict)
 
@@ -386,15 +387,18 @@ class Services:
     # the end
 
     def finish(self) -> None:
-        """Put services and events into the document."""
+        """Put the services into the document."""
         added = {id(draft) for event, draft, _ in self.events if "add" in event}
         for key, draft in self.drafts.items():
             if not draft.reals and id(draft) not in added:
                 self.found.warn(draft.place, f"service {' '.join(key)} has no real server and is left out")
             else:
                 self._put(draft)
+
+    def finish_events(self) -> None:
+        """Put the events into the document, when services have their names."""
         for event, draft, place in self.events:
-            name = "service." + service_name(draft.fields)
+            name = "service." + service_name(self.found.document["service"][draft.index])
             named: dict[str, Any] = {
                 a: f"{name}.{event[a]}".rstrip(".") for a in ("set", "remove", "add") if a in event
             }
@@ -402,6 +406,7 @@ class Services:
 
     def _put(self, draft: Draft) -> None:
         entry = self.found.append(("service",), {}, draft.place)
+        draft.index = len(self.found.document["service"]) - 1
         mode = next((real["mode"] for real in draft.reals.values()), draft.fields.pop("mode", "fnat"))
         for name, value in {**draft.fields, "mode": mode}.items():
             self.found.put((*entry, name), value, draft.notes.get(name, draft.place))

@@ -1,0 +1,131 @@
+"""A Setup -> the raw TOML document that would give it again: what `export` compares, complete and canonical.
+
+The reverse of `load.py`, key by key. Values that TOML cannot hold (an unset MAC) are left out.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import asdict, fields
+from typing import Any
+
+from lbreplay.config.values import PROTOCOL_NAME
+from lbreplay.model import AccessList, Device, Event, Network, RealServer, Service, Setup, Worker
+
+Doc = dict[str, Any]
+
+
+def document(setup: Setup) -> Doc:
+    """The whole configuration as TOML tables (profile dpvs)."""
+    mask = setup.flow_director.dst_port_mask
+    return _given(
+        {
+            "seed": setup.seed,
+            "edition": setup.edition,
+            "workers": workers(setup.workers),
+            "device": _device(setup.device),
+            "flow_director": {**asdict(setup.flow_director), "dst_port_mask": "auto" if mask is None else mask},
+            "sa_pool": asdict(setup.sa_pool),
+            "conn": asdict(setup.conn),
+            "tcp": _tcp(setup),
+            "udp": asdict(setup.udp),
+            "sctp": asdict(setup.sctp),
+            "ipv4": {"forwarding": setup.ipv4_forwarding},
+            "ipv6": {"forwarding": setup.ipv6_forwarding},
+            "behaviour": asdict(setup.behaviour),
+            "service": [_service(service) for service in setup.services],
+            "route": [
+                _given({"to": str(r.to), "via": text(r.via), "mtu": r.mtu, "source": text(r.source)})
+                for r in setup.routes
+            ],
+            "neighbor": [{"address": text(n.address), "mac": n.mac.hex(":")} for n in setup.neighbors],
+            "event": [_event(event) for event in setup.events],
+        }
+    )
+
+
+def _given(table: Doc) -> Doc:
+    return {name: value for name, value in table.items() if value is not None}
+
+
+def text(address: bytes | None) -> str | None:
+    """An address in words."""
+    return None if address is None else str(ipaddress.ip_address(address))
+
+
+def workers(given: tuple[Worker, ...]) -> int | list[Doc]:
+    """A number where it says everything."""
+    if given == tuple(Worker(n, n + 1, (n,)) for n in range(len(given))):
+        return len(given)
+    full = [{"cpu_id": w.cpu_id, "queues": list(w.queues), "kind": w.kind, "isolated": list(w.isolated)} for w in given]
+    plain: tuple[tuple[str, object], ...] = (("kind", "forward"), ("isolated", []))
+    return [{name: value for name, value in worker.items() if (name, value) not in plain} for worker in full]
+
+
+def _device(device: Device) -> Doc:
+    rss = "|".join(sorted(device.rss)) or "off"
+    return _given(
+        {
+            **{f.name: getattr(device, f.name) for f in fields(device)},
+            "rss": "all" if rss == "ip|tcp|udp" else rss,
+            "rss_key": "default" if device.rss_key is None else device.rss_key.hex(),
+            "reta": "default" if device.reta is None else list(device.reta),
+            "mac": device.mac and device.mac.hex(":"),
+            "address": [str(network) for network in device.address],
+            "sapool_address": [text(address) for address in device.sapool_address],
+            "vlan": [
+                _given({"id": v.id, "address": [str(n) for n in v.address], "mac": v.mac and v.mac.hex(":")})
+                for v in device.vlan
+            ],
+        }
+    )
+
+
+def _tcp(setup: Setup) -> Doc:
+    table = asdict(setup.tcp)
+    table["synproxy"]["conn_reuse"] = list(setup.tcp.synproxy.conn_reuse)
+    return table
+
+
+def _service(service: Service) -> Doc:
+    table = {f.name: getattr(service, f.name) for f in fields(service)}
+    for name in ("fwmark", "flags", "persistence_engine", "reals"):
+        del table[name]
+    persistent, check = service.persistent, service.dest_check
+    return _given(
+        {
+            **table,
+            "vip": service.vip and str(service.vip),
+            "match": service.match and service.match.text,
+            "protocol": PROTOCOL_NAME[service.protocol],
+            "laddr": [text(address) for address in service.laddr],
+            "persistent": persistent and _given(asdict(persistent)),
+            "dest_check": False if check is None else asdict(check),
+            "blacklist": subjects(service.blacklist),
+            "whitelist": subjects(service.whitelist),
+            "real": [real(one) for one in service.reals],
+        }
+    )
+
+
+def subjects(listed: AccessList) -> list[str]:
+    """An access list in words, sorted."""
+    single = sorted(Network(address, 8 * len(address)) for address in listed.addresses)
+    networks = [network for group in listed.sets for network in group]
+    return [str(text(network.address)) for network in single] + [str(network) for network in networks]
+
+
+def real(one: RealServer) -> Doc:
+    """A real server as a table."""
+    return {"address": str(one), "weight": one.weight, "max_conn": one.max_conn, "min_conn": one.min_conn}
+
+
+def _event(event: Event) -> Doc:
+    at = event.at_ns / 1_000_000_000
+    whole: Doc = {"at": int(at) if at.is_integer() else at}
+    path = ".".join(event.path)
+    if isinstance(event.value, RealServer):
+        return {**whole, event.action: path, "value": real(event.value)}
+    if isinstance(event.value, AccessList):
+        return {**whole, event.action: f"{path}={subjects(event.value)}"}
+    return {**whole, event.action: path if event.action == "remove" else f"{path}={event.value}"}

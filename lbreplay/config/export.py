@@ -1,0 +1,377 @@
+"""A Setup -> dpvs.conf, a script of ipvsadm and dpip commands, and the events as commands (S 6).
+
+So that what was tried in simulation can be put on a machine. What those files cannot say (the NIC, the seed, the names
+of services) stands in the script as comments `# lbreplay: KEY=VALUE`: they are found by importing what was written and
+comparing, so that the import of an export gives the same configuration.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from lbreplay.config.document import document, real, subjects, text
+from lbreplay.config.found import inline
+from lbreplay.config.imports import DIRECTIVE, Texts, import_texts
+from lbreplay.config.load import load
+from lbreplay.errors import ConfigError
+from lbreplay.model import AccessList, Event, RealServer, Service, Setup, Worker
+
+MAX_QUEUES = 16  # of a port of DPVS (S 1.7)
+MODES = {"fnat": "-b", "nat": "-m", "dr": "-g", "tunnel": "-i", "snat": "-J"}
+SELECT = {6: "-t", 17: "-u", 132: "--sctp-service", 1: "-q", 58: "-1"}
+
+
+class Export(NamedTuple):
+    """The three texts; `events` is empty where nothing changes in the middle."""
+
+    dpvs_conf: str
+    script: str
+    events: str
+
+
+def export(setup: Setup) -> Export:
+    """Write *setup* for a machine. ConfigError for what no DPVS could be given."""
+    if setup.profile != "dpvs":
+        raise ConfigError(f'profile = "dpvs" expected for an export to DPVS, got "{setup.profile}"')
+    _judge(setup)
+    plain = Export(_block(_dpvs_conf(setup)), "\n".join(_script(setup)) + "\n", _events(setup))
+    said = list(_directives(setup, plain))
+    if not said:
+        return plain
+    told = ["", "# What neither dpvs.conf nor ipvsadm and dpip can say, for lbreplay import:"]
+    return plain._replace(script=plain.script + "\n".join([*told, *said]) + "\n")
+
+
+def _judge(setup: Setup) -> None:
+    queues = sorted(queue for worker in setup.workers for queue in worker.queues)
+    if queues != list(range(len(queues))) or len(queues) > MAX_QUEUES:
+        got = ", ".join(map(str, queues[:20]))
+        raise ConfigError(f"workers: queues from 0 without a gap, at most {MAX_QUEUES}, expected by DPVS, got {got}")
+
+
+# --- dpvs.conf -------------------------------------------------------------------------------------------------------
+
+Tree = list[tuple[str, Any]]  # keyword with its words, and a value, a Tree below, or None for a flag
+
+
+def _block(tree: Tree, depth: int = 0) -> str:
+    """Keywords and blocks in the file's layout; each brace is where the real parser looks for it."""
+    pad = "    " * depth
+    lines = []
+    for word, value in tree:
+        if isinstance(value, list):
+            lines.append(f"{pad}{word} {{\n{_block(value, depth + 1)}{pad}}}\n")
+        else:
+            lines.append(f"{pad}{word}{'' if value is None else f' {value}'}\n")
+    return "".join(lines)
+
+
+def _on(value: bool) -> str:
+    return "on" if value else "off"
+
+
+def _flags(**given: bool) -> Tree:
+    return [(name, None) for name, value in given.items() if value]
+
+
+def _dpvs_conf(setup: Setup) -> Tree:
+    old = setup.edition == "1.8"
+    return [
+        ("netif_defs", _netif(setup, old)),
+        ("worker_defs", _workers(setup)),
+        ("ipv4_defs", [("forwarding", _on(setup.ipv4_forwarding))]),
+        ("ipv6_defs", [("forwarding", _on(setup.ipv6_forwarding))]),
+        ("ipvs_defs", [("conn", _conn(setup)), ("udp", _udp(setup, old)), ("tcp", _tcp(setup, old))]),
+        (
+            "sa_pool",
+            [
+                ("<init> pool_hash_size", setup.sa_pool.hash_size),
+                *([] if old else [("<init> flow_enable", _on(setup.flow_director.enabled))]),
+            ],
+        ),
+    ]
+
+
+def _name(setup: Setup) -> str:
+    """The device's name, where a dpvs.conf can hold it."""
+    return setup.device.name if re.fullmatch(r"[\w.-]+", setup.device.name) else "dpdk0"
+
+
+def _netif(setup: Setup, old: bool) -> Tree:
+    device, name = setup.device, _name(setup)
+    queues = sum(len(worker.queues) for worker in setup.workers)
+    rss = "all" if device.rss == {"ip", "tcp", "udp"} else "|".join(sorted(device.rss))
+    settings: Tree = [
+        *([("mtu", device.mtu)] if 1 <= device.mtu <= 9000 else []),
+        ("rx", [("queue_number", queues), *([("rss", rss)] if rss else [])]),
+        ("tx", [("queue_number", queues)]),
+        *([("fdir", [("filter", _on(setup.flow_director.enabled))])] if old else []),
+    ]
+    if not device.slaves:
+        return [(f"<init> device {name}", settings)]
+    ports = [f"{name}_slave{n}" for n in range(device.slaves)]
+    return [
+        *((f"<init> device {port}", settings) for port in ports),
+        (f"<init> bonding {name}", [*(("slave", port) for port in ports), ("primary", ports[0])]),
+    ]
+
+
+def _workers(setup: Setup) -> Tree:
+    taken = {worker.cpu_id for worker in setup.workers}
+    master = next(n for n in range(len(taken) + 1) if n not in taken)
+    blocks: Tree = [(f"<init> worker cpu{master}", [("type", "master"), ("cpu_id", master)])]
+    return blocks + [(f"<init> worker cpu{worker.cpu_id}", _worker(worker, _name(setup))) for worker in setup.workers]
+
+
+def _worker(worker: Worker, port: str) -> Tree:
+    queues = " ".join(map(str, worker.queues))
+    inside: Tree = [("rx_queue_ids", queues)] if queues else []
+    inside.append(("tx_queue_ids", queues or 0))
+    if worker.isolated:
+        inside.append(("isol_rx_cpu_ids", " ".join(map(str, worker.isolated))))
+    kind = "kni" if worker.kind == "kni" else "slave"
+    return [("type", kind), ("cpu_id", worker.cpu_id), (f"port {port}", inside)]
+
+
+def _conn(setup: Setup) -> Tree:
+    conn = setup.conn
+    return [
+        ("<init> conn_pool_size", conn.pool_size),
+        ("conn_init_timeout", conn.init_timeout),
+        ("<init> redirect", _on(conn.redirect)),
+        *_flags(
+            expire_quiescent_template=conn.expire_quiescent_template,
+            fast_xmit_close=not conn.fast_xmit,
+            xmit_ttl=conn.xmit_ttl,
+        ),
+    ]
+
+
+def _udp(setup: Setup, old: bool) -> Tree:
+    names = ("normal", "last") if old else ("oneway", "normal", "last")
+    return [
+        *_flags(defence_udp_drop=setup.udp.defence_drop),
+        ("uoa_mode", setup.udp.uoa_mode),
+        ("uoa_max_trail", setup.udp.uoa_max_trail),
+        ("timeout", [(name, setup.udp.timeout[name]) for name in names]),
+    ]
+
+
+def _tcp(setup: Setup, old: bool) -> Tree:
+    proxy = setup.tcp.synproxy
+    options: Tree = [("mss", proxy.mss), ("ttl", proxy.ttl), *_flags(sack=proxy.sack, timestamp=proxy.timestamp)]
+    if old:
+        options += _flags(wscale=proxy.wscale == 1)
+    else:
+        options.append(("wscale", proxy.wscale))
+    synproxy: Tree = [
+        ("synack_options", options),
+        *_flags(close_client_window=proxy.close_client_window and not old, defer_rs_syn=proxy.defer_rs_syn),
+        ("rs_syn_max_retry", proxy.rs_syn_max_retry),
+        ("ack_storm_thresh", proxy.ack_storm_thresh),
+        ("max_ack_saved", proxy.max_ack_saved),
+        ("conn_reuse_state", [(state, None) for state in proxy.conn_reuse]),
+    ]
+    return [
+        *_flags(defence_tcp_drop=setup.tcp.defence_drop),
+        ("timeout", list(setup.tcp.timeout.items())),
+        ("synproxy", synproxy),
+    ]
+
+
+# --- the script ------------------------------------------------------------------------------------------------------
+
+
+def _script(setup: Setup) -> Iterator[str]:
+    name = _name(setup)
+    yield "#!/bin/sh"
+    for vlan in setup.device.vlan:
+        inner = f"{name}.{vlan.id}"
+        yield f"dpip vlan add {inner} link {name} id {vlan.id}"
+        if vlan.mac:
+            yield f"dpip link set {inner} addr {vlan.mac.hex(':')}"
+        yield from (f"{_dpip(n.address)} addr add {n} dev {inner}" for n in vlan.address)
+    if setup.device.mac:
+        yield f"dpip link set {name} addr {setup.device.mac.hex(':')}"
+    if setup.device.forward2kni:
+        yield f"dpip link set {name} forward2kni on"
+    yield from (f"{_dpip(n.address)} addr add {n} dev {name}" for n in setup.device.address)
+    for address in setup.device.sapool_address:
+        yield f"{_dpip(address)} addr add {text(address)}/{8 * len(address)} dev {name} sapool"
+    yield from _ways(setup, name)
+    for n, service in enumerate(setup.services):
+        yield from _service(service, n, name, setup.edition == "1.8")
+
+
+def _dpip(address: bytes) -> str:
+    return "dpip" if len(address) == 4 else "dpip -6"
+
+
+def _ways(setup: Setup, name: str) -> Iterator[str]:
+    for route in setup.routes:
+        to = "default" if route.to.prefix == 0 else str(route.to)
+        via = f" via {text(route.via)}" if route.via else ""
+        rest = (f" src {text(route.source)}" if route.source else "") + (f" mtu {route.mtu}" if route.mtu else "")
+        yield f"{_dpip(route.to.address)} route add {to}{via} dev {name}{rest}"
+    for neighbor in setup.neighbors:
+        mac = neighbor.mac.hex(":")
+        yield f"{_dpip(neighbor.address)} neigh add {text(neighbor.address)} lladdr {mac} dev {name}"
+
+
+def _select(service: Service) -> str:
+    if service.match is not None:
+        return f"-H {shlex.quote(service.match.text)}"
+    return f"{SELECT[service.protocol]} {service.vip}"
+
+
+def _service(service: Service, number: int, device: str, old: bool) -> Iterator[str]:
+    select = _select(service)
+    yield ""
+    for flag, given in (("mh-port", service.mh_port), ("mh-fallback", service.mh_fallback)):
+        if given:
+            yield f"# the {flag} flag of this service is set through keepalived, ipvsadm has no option for it"
+    if old and service.conn_timeout:
+        seconds = service.conn_timeout
+        yield f"# conn_timeout {seconds} of this service is set through keepalived, ipvsadm has no option for it"
+    yield f"ipvsadm -A {select} -s {service.scheduler}{''.join(_options(service, old))}"
+    for one in service.reals:
+        yield f"ipvsadm -a {select} {_server(one, service)}"
+    for laddr in service.laddr:
+        yield f"ipvsadm --add-laddr -z {text(laddr)} {select} -F {device}"
+    yield from _list(service.blacklist, f"ipvsadm -U {select} -k", f"black{number}")
+    yield from _list(service.whitelist, f"ipvsadm -O {select} -2", f"white{number}")
+
+
+def _options(service: Service, old: bool) -> Iterator[str]:
+    """The options of -A that differ from their defaults."""
+    if service.persistent:
+        yield f" -p {service.persistent.timeout}"
+        if service.persistent.netmask:
+            yield f" -M {_netmask(service.persistent.netmask, service.family)}"
+    for option, given in (
+        ("--ops", service.one_packet),
+        ("-j enable", service.synproxy),
+        ("--expire-quiescent", service.expire_quiescent),
+        ("--quic", service.quic),
+        ("--hash-target qid", service.hash_target == "quic"),
+        (f"--conn-timeout {service.conn_timeout}", service.conn_timeout and not old),
+        (f"--proxy-protocol {service.proxy_protocol}", service.proxy_protocol != "off"),
+    ):
+        if given:
+            yield f" {option}"
+    if check := service.dest_check:
+        times = f"{check.down_wait}s,{check.inhibit_min}-{check.inhibit_max}s"
+        yield f" --dest-check {check.down_retry},{check.up_confirm},{times}"
+
+
+def _netmask(prefix: int, family: int) -> str:
+    if family == 6:
+        return str(prefix)
+    return ".".join(str((0xFFFFFFFF << (32 - prefix) >> shift) & 255) for shift in (24, 16, 8, 0))
+
+
+def _server(one: RealServer, service: Service) -> str:
+    limits = (f" -x {one.max_conn}" if one.max_conn else "") + (f" -y {one.min_conn}" if one.min_conn else "")
+    return f"-r {one} {MODES[service.mode]} -w {one.weight}{limits}"
+
+
+def _list(listed: AccessList, command: str, name: str) -> Iterator[str]:
+    """Single addresses as entries, networks as an ipset."""
+    yield from (f"{command} {text(address)}" for address in sorted(listed.addresses))
+    networks = [network for group in listed.sets for network in group]
+    if networks:
+        yield f"dpip ipset create {name} hash:net"
+        yield from (f"dpip ipset add {name} {network}" for network in networks)
+        yield f"{command} ipset:{name}"
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def _events(setup: Setup) -> str:
+    """`SECONDS COMMAND` a line. What takes several commands, or none, is left to the directives."""
+    live = {s.name: {str(one): one for one in s.reals} for s in setup.services}
+    services = {s.name: s for s in setup.services}
+    lines = []
+    for event in setup.events:
+        command = _event(event, services[event.path[1]], live[event.path[1]])
+        lines.append(f"{event.at_ns / 1e9:g} {command}" if command else "")
+    return "".join(f"{line}\n" for line in lines if line)
+
+
+def _event(event: Event, service: Service, live: dict[str, RealServer]) -> str:
+    select = _select(service)
+    if isinstance(event.value, RealServer):
+        live[str(event.value)] = event.value
+        return f"ipvsadm -a {select} {_server(event.value, service)}"
+    if event.action == "remove" and len(event.path) == 2:
+        return f"ipvsadm -D {select}"
+    if event.action == "remove":
+        return f"ipvsadm -d {select} -r {event.path[3]}"
+    if len(event.path) == 5 and event.path[3] in live:
+        fields = {**real(live[event.path[3]]), event.path[4]: event.value}
+        changed = RealServer(live[event.path[3]].endpoint, fields["weight"], fields["max_conn"], fields["min_conn"])
+        live[event.path[3]] = changed
+        return f"ipvsadm -e {select} {_server(changed, service)}"
+    return _relist(event, service, select)
+
+
+def _relist(event: Event, service: Service, select: str) -> str:
+    """A list that gains or loses one address."""
+    assert isinstance(event.value, AccessList), "a service's lists are all that is left to set"
+    black = event.path[2] == "blacklist"
+    before = set(subjects(service.blacklist if black else service.whitelist))
+    changed = before ^ set(subjects(event.value))
+    if len(changed) != 1 or "/" in (one := changed.pop()):
+        return ""
+    command = ("-V" if one in before else "-U") if black else ("-Y" if one in before else "-O")
+    return f"ipvsadm {command} {select} {'-k' if black else '-2'} {one}"
+
+
+# --- what the files cannot say ---------------------------------------------------------------------------------------
+
+
+def _directives(setup: Setup, plain: Export) -> Iterator[str]:
+    """Comments that set what differs between *setup* and the import of *plain*."""
+    events = ("events.txt", plain.events) if plain.events else None
+    found = import_texts(
+        Texts(("dpvs.conf", plain.dpvs_conf), (("setup.sh", plain.script),), events=events), setup.edition
+    )
+    if setup.edition != "1.10":
+        yield f'# {DIRECTIVE} edition="{setup.edition}"'
+    again = document(load("export", text=found.text()))
+    wanted = document(setup)
+    changed = _without_names(wanted["event"], wanted) != _without_names(again["event"], again)
+    for path, value in _differences(wanted, again):
+        if path.split("[")[0] != "event" and path != "edition":
+            yield f"# {DIRECTIVE} {path}={inline(value)}"
+    if changed:
+        yield f"# {DIRECTIVE} event={inline(wanted['event'])}"
+
+
+def _without_names(events: list[dict[str, Any]], whole: dict[str, Any]) -> list[str]:
+    """Events with the numbers of services in place of their names."""
+    names = sorted(((s["name"], n) for n, s in enumerate(whole["service"])), key=lambda pair: -len(pair[0]))
+    told = [inline(event) for event in events]
+    for name, number in names:
+        told = [one.replace(f"service.{name}", f"service.#{number}") for one in told]
+    return told
+
+
+def _differences(wanted: Any, got: Any, path: str = "") -> Iterator[tuple[str, object]]:
+    """(key path, wanted value) of every leaf that is not the same."""
+    if isinstance(wanted, dict) and isinstance(got, dict):
+        for name, value in wanted.items():
+            yield from _differences(value, got.get(name), f"{path}.{name}" if path else name)
+    elif _entries(wanted) and _entries(got) and len(wanted) == len(got) and path != "workers":
+        for n, value in enumerate(wanted):
+            yield from _differences(value, got[n], f"{path}[{n}]")
+    elif wanted != got:
+        yield path, wanted
+
+
+def _entries(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, dict) for one in value)
