@@ -15,17 +15,47 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import Counter, deque
-from math import gcd
+from collections import Counter
+from dataclasses import replace
+from ipaddress import ip_address
 from struct import pack, unpack
+
+from oracle_modes import Modes, sctp_event, sctp_state
+from oracle_packet import (
+    ACK,
+    CHECKSUM_AT,
+    FIN,
+    ICMP,
+    ICMPV6,
+    IN,
+    M32,
+    OPP,
+    OSPF,
+    OUT,
+    PSH,
+    RST,
+    SCTP,
+    SYN,
+    TCP,
+    UDP,
+    Accept,
+    End,
+    Frame,
+    Packet,
+    Sent,
+    checksum,
+    jhash,
+    ones_sum,
+    options_of,
+    toeplitz,
+)
+from oracle_synproxy import SynProxy
+from oracle_worker import Conn, Dest, PortPool, Server, Template, Worker
 
 from lbreplay.model import NANOSECOND, Setup
 
-ICMP, TCP, UDP, ICMPV6, SCTP, OSPF, OPP = 1, 6, 17, 58, 132, 89, 248
-IN, OUT = 0, 1
-CHECKSUM_AT = {TCP: 16, UDP: 6, OPP: 6, ICMPV6: 2}
-FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
-M32 = 0xFFFFFFFF
+__all__ = ["ACK", "CHECKSUM_AT", "FIN", "ICMP", "ICMPV6", "OPP", "PSH", "RST", "SYN", "TCP", "UDP", "Frame", "Oracle"]
+__all__ += ["Packet", "checksum", "fate_of", "jhash", "ones_sum", "options_of", "toeplitz"]
 
 KEYS = {
     "ixgbe": "6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa",
@@ -45,9 +75,12 @@ STATES = {
     "CLOSE_WAIT": "SYN_RECV . . CLOSE  SYN_SENT TIME_WAIT . CLOSE",
 }
 
+# where the IN-ONLY column set of DR and TUNNEL differs from IN
+ONE_WAY = {("ESTABLISHED", 1): "FIN_WAIT"}
+
 FATES = {
     "transmitted": "forwarded_fast forwarded_slow forwarded_fragmented forwarded_plain icmp_related_forwarded "
-    "tcp_bad_ack_rst synproxy_synack local_echo_reply arp_answered nd_answered",
+    "tcp_bad_ack_rst synproxy_synack synproxy_synack_flagged local_echo_reply arp_answered nd_answered",
     "to_kernel": "ethertype_unhandled ospf local_to_kernel kernel_route no_route_to_kernel multicast arp_to_kernel "
     "nd_to_kernel",
     "held": "tc_ingress_queued synproxy_ack_accepted synproxy_held synproxy_reused neigh_queued",
@@ -61,366 +94,15 @@ def fate_of(verdict: str) -> str:
     return next((fate for fate, names in FATES.items() if verdict in names.split()), "dropped")
 
 
-class End(Exception):
-    """The end of a frame's story: its verdict."""
-
-
-class Accept(Exception):
-    """The balancer is not interested, and the reason why."""
-
-
-# ---------------------------------------------------------------- bytes
-
-
-def ones_sum(data: bytes) -> int:
-    """RFC 1071 sum, folded, not inverted."""
-    total = sum(unpack(f">{len(data) // 2}H", data[: len(data) & ~1])) + (data[-1] << 8 if len(data) & 1 else 0)
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
-
-
-def checksum(data: bytes) -> int:
-    return ~ones_sum(data) & 0xFFFF
-
-
-def toeplitz(key: bytes, data: bytes) -> int:
-    """S 1.1."""
-    bits, size, value = int.from_bytes(key), len(key) * 8, 0
-    for i in range(len(data) * 8):
-        if data[i // 8] >> (7 - i % 8) & 1:
-            value ^= bits >> (size - 32 - i) & M32
-    return value
-
-
-def rot(x: int, k: int) -> int:
-    return (x << k | x >> (32 - k)) & M32
-
-
-def jhash(words: list[int], seed: int) -> int:
-    """Bob Jenkins' lookup3 over 32-bit words (D 2.1)."""
-    a = b = c = (0xDEADBEEF + 4 * len(words) + seed) & M32
-    while len(words) > 3:
-        a, b, c = (a + words[0]) & M32, (b + words[1]) & M32, (c + words[2]) & M32
-        for shift in (4, 6, 8, 16, 19, 4):
-            a = (a - c ^ rot(c, shift)) & M32
-            c = (c + b) & M32
-            a, b, c = b, c, a
-        words = words[3:]
-    a, b, c = ((x + y) & M32 for x, y in zip((a, b, c), [*words, 0, 0][:3], strict=True))
-    for shift in (14, 11, 25, 16, 4, 14, 24):
-        c = ((c ^ b) - rot(b, shift)) & M32
-        a, b, c = b, c, a
-    return b
-
-
-def options_of(header: bytes) -> list[tuple[int, int, int]]:
-    """(kind, offset, length) of the options of a TCP header, NOPs too; stops at EOL and at what is malformed."""
-    found, at = [], 20
-    while at < len(header):
-        kind = header[at]
-        size = 1 if kind == 1 else header[at + 1] if at + 1 < len(header) else 0
-        if kind == 0 or (kind != 1 and size < 2) or at + size > len(header):
-            break
-        found.append((kind, at, size))
-        at += size
-    return found
-
-
-class Packet:
-    """An IP packet taken apart: `head` = IP header with its options or extension headers, `body` = L4 as captured.
-
-    `missing` bytes at the end were cut off by the capture. `before` is the sum of what was received, to update the
-    checksum of what was cut.
-    """
-
-    def __init__(self, frame: Frame, l3: bytes, length: int) -> None:
-        self.frame, self.length = frame, length
-        self.family = l3[0] >> 4
-        self.missing = length - len(l3)
-        if self.family == 4:
-            self.proto, at = l3[9], (l3[0] & 15) * 4
-        else:
-            self.proto, at = skip_extensions(l3)
-        self.head, self.body = bytearray(l3[:at]), bytearray(l3[at:])
-        self.extended = self.family == 6 and at != 40
-        self.opp = b""
-        self.before = self.sum()
-
-    src = property(lambda self: bytes(self.head[12:16] if self.family == 4 else self.head[8:24]))
-    dst = property(lambda self: bytes(self.head[16:20] if self.family == 4 else self.head[24:40]))
-    l4_length = property(lambda self: len(self.body) + self.missing)
-    ports = property(lambda self: unpack(">HH", self.body[:4]) if len(self.body) >= 4 else (0, 0))
-    flags = property(lambda self: self.body[13])
-    seq = property(lambda self: int.from_bytes(self.body[4:8]))
-    ack = property(lambda self: int.from_bytes(self.body[8:12]))
-    tcp_header = property(lambda self: (self.body[12] >> 4) * 4)
-    dont_fragment = property(lambda self: self.family == 4 and bool(self.head[6] & 0x40))
-    ttl_at = property(lambda self: 8 if self.family == 4 else 7)
-
-    def set_addresses(self, src: bytes, dst: bytes) -> None:
-        at = 12 if self.family == 4 else 8
-        self.head[at : at + 2 * len(src)] = src + dst
-
-    def set_ports(self, sport: int, dport: int) -> None:
-        self.body[:4] = pack(">HH", sport, dport)
-
-    def put32(self, at: int, value: int) -> None:
-        self.body[at : at + 4] = (value & M32).to_bytes(4)
-
-    def pseudo(self) -> bytes:
-        proto = UDP if self.proto == OPP else self.proto
-        return self.src + self.dst + pack(">IHH", self.l4_length, 0, proto)
-
-    def l3(self) -> bytes:
-        """The packet with right lengths and checksums (a cut one: updated, RFC 1624)."""
-        total = len(self.head) + len(self.opp) + self.l4_length
-        if self.family == 4:
-            self.head[2:4] = total.to_bytes(2)
-            self.head[10:12] = b"\0\0"
-            self.head[10:12] = checksum(self.head).to_bytes(2)
-        else:
-            self.head[4:6] = (total - 40).to_bytes(2)
-        self.fix_l4()
-        return bytes(self.head + self.opp + self.body)
-
-    def fix_l4(self) -> None:
-        at = CHECKSUM_AT.get(self.proto)
-        if at is None or len(self.body) < at + 2:
-            return
-        old = bytes(self.body[at : at + 2])
-        self.body[at : at + 2] = b"\0\0"
-        if self.proto == OPP and self.family == 4:
-            return
-        value = ~self.sum() & 0xFFFF
-        if self.missing:
-            if self.proto != TCP and old == b"\0\0":
-                return
-            value = checksum(pack(">HHH", int.from_bytes(old) ^ 0xFFFF, self.before ^ 0xFFFF, self.sum()))
-        if value == 0 and self.proto in (UDP, OPP):
-            value = 0xFFFF
-        self.body[at : at + 2] = value.to_bytes(2)
-        self.before = self.sum()
-
-    def sum(self) -> int:
-        """Of pseudo header and L4, without the checksum itself."""
-        at = CHECKSUM_AT.get(self.proto, len(self.body))
-        return ones_sum(self.pseudo() + self.body[:at] + b"\0\0" + self.body[at + 2 :])
-
-
-def skip_extensions(l3: bytes) -> tuple[int, int]:
-    """(protocol, offset) behind IPv6 extension headers; a first fragment is looked through (S 4.7)."""
-    proto, at = l3[6], 40
-    while proto in (0, 43, 60, 51, 44) and at + 8 <= len(l3):
-        if proto == 44 and l3[at + 2] << 8 & 0xFF00 | l3[at + 3] & 0xF8:
-            break
-        size = {44: 8, 51: (l3[at + 1] + 2) * 4}.get(proto, (l3[at + 1] + 1) * 8)
-        proto, at = l3[at], at + size
-    return proto, at
-
-
-class Frame:
-    """A frame as received, and what became of it."""
-
-    def __init__(self, n: int, time: int, length: int, data: bytes) -> None:
-        self.n, self.time, self.length, self.data = n, time, length, data
-        self.dst_mac, self.src_mac, self.ethertype = data[0:6], data[6:12], int.from_bytes(data[12:14])
-        self.at = 14
-        self.worker: int | None = None
-        self.queue: int | None = None
-        self.by = "default"
-        self.verdict = ""
-        self.reasons: list[str] = []
-        self.lookup: str | None = None
-        self.state: tuple[str, str] | None = None
-        self.out: list[int] = []
-
-    @property
-    def l3(self) -> bytes:
-        return self.data[self.at :]
-
-    def l2_class(self, mac: bytes | None) -> str:
-        if self.dst_mac == b"\xff" * 6:
-            return "broadcast"
-        if self.dst_mac[0] & 1:
-            return "multicast"
-        return "host" if mac in (None, self.dst_mac) else "otherhost"
-
-
-class Sent:
-    """A frame on the wire: `cause` is the received frame it left for, None for the balancer's own initiative."""
-
-    def __init__(self, time: int, frame: bytes, length: int, worker: int, cause: int | None) -> None:
-        self.time, self.frame, self.length, self.worker, self.cause = time, frame, length, worker, cause
-
-
-# ---------------------------------------------------------------- what a worker owns
-
-
-class Dest:
-    """A real server in one worker's copy of a service."""
-
-    def __init__(self, real, workers: int) -> None:
-        self.name, self.address, self.port = str(real), real.endpoint.address, real.endpoint.port
-        self.weight, self.limit = real.weight, real.max_conn // workers
-        self.available, self.overload = True, False
-        self.act = self.inact = self.persist = 0
-        self.count: Counter[str] = Counter()
-
-    @property
-    def valid(self) -> bool:
-        return self.available and not self.overload and self.weight > 0
-
-
-class Server:
-    """One worker's copy of a service: real servers (newest first, D 10.2), scheduler state, local address cursor."""
-
-    def __init__(self, service, rank: int, workers: int, start: str) -> None:
-        self.service, self.index, self.workers, self.start = service, rank + 1, workers, start
-        self.dests = [Dest(real, workers) for real in reversed(service.reals)]
-        self.laddr = -1
-        self.laddr_conns: Counter[bytes] = Counter()
-        self.cw = 0
-        self.reset()
-
-    def reset(self) -> None:
-        """After any change of real servers (D 10.3)."""
-        weights = [d.weight for d in self.dests if d.weight > 0]
-        self.mw, self.di = max(weights, default=0), gcd(*weights) if weights else 1
-        self.cursor = self.first
-        if self.cw > self.mw:
-            self.cw = 0
-
-    @property
-    def first(self) -> int:
-        """Where schedulers start (D 10.2); -1 is the head, before the first."""
-        size = len(self.dests)
-        if self.start == "head" or not size:
-            return -1
-        return max(1, size // self.workers) * self.index % size
-
-    def pick(self) -> Dest | None:
-        return getattr(self, self.service.scheduler)()
-
-    def rr(self) -> Dest | None:
-        for step in range(1, len(self.dests) + 1):
-            at = (self.cursor + step) % len(self.dests)
-            if self.dests[at].valid:
-                self.cursor = at
-                return self.dests[at]
-        return None
-
-    def wrr(self) -> Dest | None:
-        began = self.cursor
-        while True:
-            if self.cursor == -1:
-                if not self.dests:
-                    return None
-                self.cursor = 0
-                self.cw -= self.di
-                if self.cw <= 0:
-                    self.cw = self.mw
-                    if not self.cw:
-                        return None
-            else:
-                self.cursor = self.cursor + 1 if self.cursor + 1 < len(self.dests) else -1
-            if self.cursor != -1:
-                dest = self.dests[self.cursor]
-                if dest.valid and dest.weight >= self.cw:
-                    return dest
-            if self.cursor == began and self.cw == self.di:
-                return None
-
-    def wlc(self) -> Dest | None:
-        least = None
-        start = max(self.first, 0)
-        for dest in self.dests[start:] + self.dests[:start]:
-            if dest.valid:
-                load = 256 * dest.act + dest.inact
-                if least is None or (256 * least.act + least.inact) * dest.weight > load * least.weight:
-                    least = dest
-        return least
-
-    def fo(self) -> Dest | None:
-        best = None
-        for dest in self.dests:
-            if dest.valid and (best is None or dest.weight > best.weight):
-                best = dest
-        return best
-
-
-class PortPool:
-    """Local ports of one address on one worker towards the real servers of one bucket: first in, first out."""
-
-    def __init__(self, ports: range) -> None:
-        self.fresh, self.released = iter(ports), deque[int]()
-        self.size, self.used, self.miss = len(ports), 0, 0
-
-    def fetch(self) -> int | None:
-        port = next(self.fresh, None)
-        if port is None:
-            port = self.released.popleft() if self.released else None
-        if port is None:
-            self.miss += 1
-        else:
-            self.used += 1
-        return port
-
-    def release(self, port: int) -> None:
-        self.released.append(port)
-        self.used -= 1
-
-
-class Conn:
-    """A connection; keys[IN] and keys[OUT] are (proto, src, sport, dst, dport) of what arrives from either side."""
-
-    def __init__(self, worker: Worker, server: Server, dest: Dest, client, virtual) -> None:
-        self.worker, self.server, self.dest = worker, server, dest
-        self.client, self.virtual = client, virtual
-        self.proto = server.service.protocol
-        self.real = (dest.address, dest.port)
-        self.local: tuple[bytes, int] = client
-        self.keys: tuple = ()
-        self.state, self.inactive = "NONE", True
-        self.seconds, self.fraction = 3, 0
-        self.armed = 0  # number of the last arming: older timers of this connection are void
-        self.alive = True
-        self.macs: list[tuple[bytes, bytes] | None] = [None, None]  # learned (peer, own) of the client and RS side
-        self.seen: list[tuple[bytes, bytes] | None] = [None, None]  # the same, whatever the fast path allows
-        self.slow_only = False
-        self.delta: int | None = None
-        self.fdata = self.rs_end_seq = self.rs_end_ack = 0
-        self.trail = 0
-
-
-class Worker:
-    """An lcore: its connections, its services, its ports."""
-
-    def __init__(self, rank: int) -> None:
-        self.rank = rank
-        self.table: dict[tuple, list[tuple[Conn, int]]] = {}
-        self.servers: dict[tuple, Server] = {}
-        self.pools: dict[tuple[bytes, int], PortPool] = {}
-        self.count: Counter[str] = Counter()
-        self.verdicts: Counter[str] = Counter()
-        self.active = self.peak = 0
-
-    def find(self, key: tuple) -> tuple[Conn, int] | None:
-        """The newest wins (D 2.1)."""
-        nodes = self.table.get(key)
-        return nodes[0] if nodes else None
-
-
 # ---------------------------------------------------------------- the balancer
 
 
-class Oracle:
+class Oracle(Modes, SynProxy):
     """Run `run(records)` or `feed(time in ns, length on the wire, bytes)`; then read `frames`, `sent`, `document()`."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         ranks = setup.forwarding_workers
-        count = len(ranks)
         self.workers = [Worker(w.rank) for w in ranks]
         self.queue_owner = {q: w.rank for w in ranks for q in w.queues}
         queues = setup.device.reta or tuple(q for w in ranks for q in w.queues)
@@ -429,9 +111,9 @@ class Oracle:
         for worker in self.workers:
             for s in setup.services:
                 if s.vip:
-                    worker.servers[s.protocol, s.vip.address, s.vip.port] = Server(
-                        s, worker.rank, count, setup.behaviour.start
-                    )
+                    worker.servers[s.protocol, s.vip.address, s.vip.port] = self.copy_of(s, worker)
+                else:
+                    worker.matches.insert(0, self.copy_of(s, worker))
         self.local = {n.address for n in setup.device.address} | set(setup.local_addresses)
         self.local |= {s.vip.address for s in setup.services if s.vip}
         self.routes = [(n, None, 0) for n in setup.device.address if n.prefix < 8 * len(n.address)]
@@ -441,12 +123,23 @@ class Oracle:
         self.order = itertools.count(1)
         self.frames: list[Frame] = []
         self.sent: list[Sent] = []
-        self.ip_id: Counter[tuple[bytes, bytes]] = Counter()
+        self.ip_id: Counter[tuple] = Counter()
+        self.templates: dict[tuple, Template] = {}
+        self.owners: dict[tuple, Worker] = {}  # the redirect table
+        self.events = list(setup.events)
+        self.cause: tuple[Frame | None] | None = None  # what is sent now is sent for this frame, at this time
+        self.at: int | None = None
         self.uoa_id = 0
         self.generated: Counter[int] = Counter()
         self.now = 0
         self.port_base = {}  # owner of local ports, D 11.3
         self.rules = self.make_rules()
+
+    def copy_of(self, service, worker: Worker) -> Server:
+        behaviour = self.setup.behaviour
+        if behaviour.mh_port_is_synproxy and (service.mh_port or service.synproxy):
+            service = replace(service, mh_port=True, synproxy=service.protocol == TCP)
+        return Server(service, worker.rank, len(self.workers), behaviour)
 
     # -------------------------------------------------------- steering, S 1 and S 2
 
@@ -520,8 +213,44 @@ class Oracle:
         frame = Frame(len(self.frames) + 1, self.now, length, data)
         self.frames.append(frame)
         self.expire_due()
+        self.apply_events()
         self.handle(frame)
         return frame
+
+    def apply_events(self) -> None:
+        """What changes before the frames of this time (interface 2)."""
+        while self.events and self.events[0].at_ns <= self.now - self.frames[0].time:
+            event = self.events.pop(0)
+            for worker in self.workers:
+                for server in [*worker.servers.values(), *worker.matches]:
+                    if server.service.name == event.path[1]:
+                        self.change(server, event)
+
+    def change(self, server: Server, event) -> None:
+        what = event.path[2]
+        if what in ("blacklist", "whitelist"):
+            setattr(server, what, event.value)
+            return
+        if event.action == "add":
+            server.dests.insert(0, Dest(event.value, len(self.workers)))
+            server.spread(server.dests[0])
+        else:
+            dest = next(d for d in server.dests if d.name == event.path[3])
+            if event.action == "remove":
+                dest.available = False
+                server.dests.remove(dest)
+            else:
+                self.edit(dest, event.path[4], event.value)
+                server.spread(dest)
+        server.reset()
+
+    def edit(self, dest: Dest, what: str, value: int) -> None:
+        if what == "weight":
+            dest.weight = value
+        elif what == "max_conn":
+            dest.limit = value // len(self.workers)
+            if not dest.limit or dest.act + dest.inact < dest.limit:
+                dest.overload = False
 
     def handle(self, frame: Frame) -> None:
         if not self.viewed(frame):
@@ -531,11 +260,23 @@ class Oracle:
         worker.count["ipackets"] += 1
         worker.count["ibytes"] += frame.length
         worker.count[frame.by] += 1
+        frame.verdict = self.story(frame, worker)
+        if frame.verdict == "redirected":
+            owner = self.workers[frame.owner]
+            frame.reasons.append("redirected")
+            worker.count["redirected_out"] += 1
+            owner.count["redirected_in"] += 1
+            frame.verdict = self.story(frame, owner)
+            if fate_of(frame.verdict) == "to_kernel":
+                frame.verdict = "ring_packet_to_kernel"
+        worker.verdicts[frame.verdict] += 1
+
+    def story(self, frame: Frame, worker: Worker) -> str:
         try:
             self.receive(frame, worker)
         except End as end:
-            frame.verdict = str(end)
-        worker.verdicts[frame.verdict] += 1
+            return str(end)
+        raise AssertionError("a frame without an end")
 
     def viewed(self, frame: Frame) -> bool:
         """Interface 3: whether the frame is received; in the client view answers are turned first."""
@@ -610,7 +351,7 @@ class Oracle:
         p = self.ipv4_checks(frame) if frame.ethertype == 0x0800 else self.ipv6_checks(frame, kind)
         if p.family == 4 and p.proto == OSPF:
             raise End("ospf")
-        self.guard(p)
+        self.guard(p, worker)
         try:
             if kind != "host":
                 raise Accept("not_for_host")
@@ -659,7 +400,7 @@ class Oracle:
         length = wire if jumbo else 40 + payload
         return Packet(frame, l3[:length], length)
 
-    def guard(self, p: Packet) -> None:
+    def guard(self, p: Packet, worker: Worker) -> None:
         """D 1.5: before the balancer, for every class of frame."""
         if p.family == 4 and int.from_bytes(p.head[6:8]) & 0x3FFF:
             raise End("fragment_v4")
@@ -668,6 +409,7 @@ class Oracle:
             raise End("udp_to_tcp_vip")
         if p.proto == TCP:
             self.need(p.frame, p.l4_length, len(p.body), 20, "tcp_header_short")
+            self.synproxy_guard(p, worker)
 
     def is_vip(self, address: bytes, proto: int) -> bool:
         return any(s.vip and s.vip.address == address and s.protocol == proto for s in self.setup.services)
@@ -692,63 +434,138 @@ class Oracle:
 
     def balance(self, p: Packet, worker: Worker) -> None:
         if p.proto in (ICMP, ICMPV6):
-            self.icmp_flow(p, worker)
-        if p.proto not in (TCP, UDP, SCTP):
+            self.related(p, worker)
+            conn, direction = self.icmp_flow(p, worker)
+        elif p.proto in (TCP, UDP, SCTP):
+            conn, direction = self.find_or_schedule(p, worker)
+        else:
             raise Accept("proto_unsupported")
-        size = {TCP: 20, UDP: 8, SCTP: 12}[p.proto]
-        if p.l4_length < size:
-            self.missed(p, worker)
-        self.need(p.frame, p.l4_length, len(p.body), size, "l4_header_short")
-        sport, dport = p.ports
-        key = (p.proto, p.src, sport, p.dst, dport)
-        hit = worker.find(key)
-        p.frame.lookup = "miss" if hit is None else ("in", "out")[hit[1]]
-        worker.count["lookup_" + p.frame.lookup] += 1
-        if hit is None and any(w.find(key) for w in self.workers):
-            worker.count["wrong_worker"] += 1
-        conn, direction = hit or (self.schedule(p, worker), IN)
+        self.check_quiescent(conn)
         old = conn.state
-        self.step(conn, direction, p)
-        p.frame.state = (old, conn.state)
-        self.statistics(conn, direction, p.length)
-        self.remember(conn, direction, p)
         try:
+            self.synproxy_step(conn, direction, p)
+            self.step(conn, direction, p)
+            self.statistics(conn, direction, p.length)
+            self.remember(conn, direction, p)
             self.forward(conn, direction, p)
         finally:
+            p.frame.state = (old, conn.state)
             if conn.server.service.one_packet and conn.proto == UDP:
                 self.release(conn)
             else:
                 self.arm(conn, self.now)
 
-    def missed(self, p: Packet, worker: Worker) -> None:
-        p.frame.lookup = "miss"
-        worker.count["lookup_miss"] += 1
+    def find_or_schedule(self, p: Packet, worker: Worker) -> tuple[Conn, int]:
+        size = {TCP: 20, UDP: 8, SCTP: 12}[p.proto]
+        if p.l4_length < size:
+            self.looked_up(p, worker, None)
+        self.need(p.frame, p.l4_length, len(p.body), size, "l4_header_short")
+        sport, dport = p.ports
+        key = (p.proto, p.src, sport, p.dst, dport)
+        if verdict := self.access_verdict(key, worker):
+            raise End(verdict)
+        short = p.proto == SCTP and p.l4_length < 16  # not looked up, so it opens a connection every time
+        hit = None if short else worker.find(key)
+        self.looked_up(p, worker, hit)
+        if hit is None and any(w.find(key) for w in self.workers):
+            worker.count["wrong_worker"] += 1
+        owner = self.owners.get(key, worker)
+        if hit is None and owner is not worker:
+            p.frame.owner = owner.rank
+            raise End("redirected")
+        return hit or self.schedule(p, worker)
 
-    def icmp_flow(self, p: Packet, worker: Worker) -> None:
-        """D 9.1, 9.2: errors about a connection are not modelled yet."""
-        self.need(p.frame, p.l4_length, len(p.body), 8, "icmp_malformed")
-        self.missed(p, worker)
-        p.frame.reasons.append("icmp_unrelated")
-        raise Accept("no_service")
+    def looked_up(self, p: Packet, worker: Worker, hit: tuple[Conn, int] | None) -> None:
+        p.frame.lookup = "miss" if hit is None else ("in", "out")[hit[1]]
+        worker.count["lookup_" + p.frame.lookup] += 1
 
-    def schedule(self, p: Packet, worker: Worker) -> Conn:
+    def access_verdict(self, key: tuple, worker: Worker) -> str | None:
+        """Black and white lists of the service that the packet's destination names (D 14.2)."""
+        proto, src, _, dst, dport = key
+        server = worker.servers.get((proto, dst, dport))
+        if server is None:
+            return None
+        black, white = server.blacklist, server.whitelist
+        if src in black.addresses or any(src in net for nets in black.sets for net in nets):
+            return "acl_blacklist"
+        if self.setup.behaviour.whitelist == "bucket" and self.shut_out(server, src, worker):
+            return "acl_whitelist"
+        listed = src in white.addresses or any(src in net for nets in white.sets for net in nets)
+        return "acl_whitelist" if (white.addresses or white.sets) and not listed else None
+
+    def shut_out(self, server: Server, src: bytes, worker: Worker) -> bool:
+        """D 14.2, the old defect: a white list of another service in the same bucket."""
+        others = [s for s in worker.servers.values() if bucket(s.service) == bucket(server.service)]
+        lists = [s.whitelist for s in others if s.whitelist.addresses]
+        return bool(lists) and src not in server.whitelist.addresses
+
+    def check_quiescent(self, conn: Conn) -> None:
+        """D 1.5 step 8: the real server is gone or has weight 0, so the connection ends at the next tick."""
+        if conn.proto not in (TCP, UDP, SCTP):
+            return
+        if self.setup.behaviour.quiescent == "service":
+            ends = conn.server.service.expire_quiescent and conn.dest.weight == 0
+        else:
+            ends = conn.quiescent and (not conn.dest.available or conn.dest.weight == 0)
+        if ends:
+            conn.armed = next(self.order)
+            heapq.heappush(self.timers, (self.now + 10**6, conn.worker.rank, conn.armed, conn))
+            raise End("quiescent")
+
+    def schedule(self, p: Packet, worker: Worker) -> tuple[Conn, int]:
         """The first packet of a flow (D 5.1, 7.1)."""
-        dport = p.ports[1]
-        server = worker.servers.get((p.proto, p.dst, dport))
-        if p.proto == TCP:
-            kind = p.flags & (SYN | ACK | RST | FIN)
-            if kind == ACK and server is not None:
-                self.bad_ack(p, worker)
-            if (kind != SYN or server is None) and self.setup.tcp.defence_drop and self.is_vip(p.dst, TCP):
-                raise End("tcp_defence")
-            if kind != SYN:
-                raise Accept("tcp_not_syn")
+        server = worker.servers.get((p.proto, p.dst, p.ports[1]))
+        kind = p.flags & (SYN | ACK | RST | FIN) if p.proto == TCP else SYN
+        if p.proto == TCP and kind == ACK and server is not None:
+            self.synproxy_ack(p, worker, server)
+        if kind == SYN:
+            server = server or self.match_service(p, worker)
+        if (
+            p.proto == TCP
+            and (kind != SYN or server is None)
+            and self.setup.tcp.defence_drop
+            and self.is_vip(p.dst, TCP)
+        ):
+            raise End("tcp_defence")
+        if kind != SYN:
+            raise Accept("tcp_not_syn")
         if server is None:
             raise Accept("no_service")
-        dest = server.pick()
+        return self.begin(p, worker, server), OUT if server.service.mode == "snat" else IN
+
+    def begin(self, p: Packet, worker: Worker, server: Server) -> Conn:
+        """A connection of *server*, to the real server it chooses."""
+        if server.service.persistent:
+            return self.begin_persistent(p, worker, server)
+        dest = server.pick(p)
         if dest is None:
             raise End("no_dest")
         return self.open(p, worker, server, dest)
+
+    def begin_persistent(self, p: Packet, worker: Worker, server: Server) -> Conn:
+        """D 2.7."""
+        netmask = server.service.persistent.netmask or 8 * len(p.src)
+        drop = 8 * len(p.src) - netmask
+        masked = (int.from_bytes(p.src) >> drop << drop).to_bytes(len(p.src))
+        key = (p.proto, masked, p.dst, p.ports[1])
+        template = self.templates.get(key)
+        gone = self.setup.conn.expire_quiescent_template and template and template.dest.weight == 0
+        if template is None or not template.dest.available or gone:
+            dest = server.pick(p)
+            if dest is None:
+                raise End("no_dest")
+            if dest.limit and dest.act + dest.inact >= dest.limit:
+                dest.overload = True
+                raise End("template_conn_failed")
+            template = self.templates[key] = Template(key, server, dest)
+            dest.persist += 1
+        try:
+            conn = self.open(p, worker, template.server, template.dest)
+            conn.template = template
+            template.controlled += 1
+        finally:
+            self.arm_at(template, self.now + template.seconds * NANOSECOND)
+        return conn
 
     def bad_ack(self, p: Packet, worker: Worker) -> None:
         """D 5.1: an ACK without a connection is answered with RST, in place."""
@@ -780,26 +597,37 @@ class Oracle:
             dest.overload = True
             raise End("dest_max_conn")
         conn = Conn(worker, server, dest, (p.src, sport), (p.dst, dport))
-        if server.service.mode == "fnat":
+        mode = server.service.mode
+        if mode == "fnat":
             conn.local = self.bind(worker, server, conn.real)
-        dest.inact += 1
         conn.keys = ((p.proto, *conn.client, *conn.virtual), (p.proto, *conn.real, *conn.local))
+        if mode == "snat":
+            self.open_snat(conn, p, (p.dst, dport))
+        dest.inact += 1
         conn.seconds = self.setup.conn.init_timeout
-        conn.slow_only = p.proto == UDP and server.service.mode == "fnat" and self.setup.udp.uoa_max_trail > 0
+        conn.slow_only = p.proto == UDP and mode == "fnat" and self.setup.udp.uoa_max_trail > 0
         worker.count["created"] += 1
         dest.count["conns"] += 1
         if not (server.service.one_packet and p.proto == UDP):
-            for direction, key in enumerate(conn.keys):
-                worker.table.setdefault(key, []).insert(0, (conn, direction))
+            self.insert(conn)
         worker.active += 1
         worker.peak = max(worker.peak, worker.active)
         return conn
+
+    def insert(self, conn: Conn) -> None:
+        """Both nodes, at the head; and the redirect table's entry (D 4.4)."""
+        for direction, key in enumerate(conn.keys):
+            conn.worker.table.setdefault(key, []).insert(0, (conn, direction))
+        if self.setup.conn.redirect and conn.server.service.mode in ("fnat", "nat", "snat"):
+            self.owners[conn.keys[IN if conn.server.service.mode == "snat" else OUT]] = conn.worker
 
     def bind(self, worker: Worker, server: Server, real: tuple[bytes, int]) -> tuple[bytes, int]:
         """D 11.1: a local address and one of its ports; without the 5 % double step, which is chance."""
         addresses = server.service.laddr
         if not addresses:
             raise End("laddr_none")
+        if server.service.protocol not in (TCP, UDP, SCTP):
+            raise End("laddr_proto_unsupported")
         for _ in range(min(16, len(addresses))):
             server.laddr = (server.laddr + 1) % len(addresses)
             address = addresses[server.laddr]
@@ -832,21 +660,31 @@ class Oracle:
 
     def step(self, conn: Conn, direction: int, p: Packet) -> None:
         if conn.proto == TCP:
-            new = self.tcp_state(conn.state, direction, p.flags)
+            new = self.tcp_state(conn.state, direction, p.flags, conn.server.service.mode in ("dr", "tunnel"))
             if new != conn.state:
                 self.enter(conn, new)
+        elif conn.proto == SCTP and len(p.body) >= 16:
+            new = sctp_state(conn.state, direction, sctp_event(bytes(p.body)))
+            if new != conn.state:
+                self.enter(conn, new)
+            conn.seconds = self.timeout(conn)
         elif conn.proto == UDP:
-            if direction == OUT or not self.setup.behaviour.udp_oneway:
+            back = direction == (IN if conn.server.service.mode == "snat" else OUT)
+            if back or not self.setup.behaviour.udp_oneway:
                 conn.state = "NORMAL"
             elif conn.state == "NONE":
                 conn.state = "ONEWAY"
             conn.seconds = self.timeout(conn)
+        else:
+            conn.seconds = 300
 
     @staticmethod
-    def tcp_state(state: str, direction: int, flags: int) -> str:
+    def tcp_state(state: str, direction: int, flags: int, one_way: bool = False) -> str:
         column = next((i for i, bit in ((3, RST), (0, SYN), (1, FIN), (2, ACK)) if flags & bit), None)
         if column is None:
             return "CLOSE"
+        if one_way and (state, column) in ONE_WAY:
+            return ONE_WAY[state, column]
         new = STATES[state].split()[4 * direction + column]
         return state if new == "." else new
 
@@ -863,20 +701,47 @@ class Oracle:
         own = conn.server.service.conn_timeout
         if own and (conn.proto == UDP or conn.state == "ESTABLISHED"):
             return own
-        return (self.setup.udp if conn.proto == UDP else self.setup.tcp).timeout[conn.state.lower()]
+        tables = {TCP: self.setup.tcp, UDP: self.setup.udp, SCTP: self.setup.sctp}
+        return tables[conn.proto].timeout[conn.state.lower()] if conn.proto in tables else 60
 
     def arm(self, conn: Conn, now: int) -> None:
+        self.arm_at(conn, now + conn.seconds * NANOSECOND)
+
+    def arm_at(self, conn: Conn | Template, due: int) -> None:
         conn.armed = next(self.order)
-        due = now + conn.seconds * NANOSECOND
-        heapq.heappush(self.timers, (due, conn.worker.rank, conn.armed, conn))
+        rank = conn.rank if isinstance(conn, Template) else conn.worker.rank
+        heapq.heappush(self.timers, (due, rank, conn.armed, conn))
 
     def expire_due(self) -> None:
         while self.timers and self.timers[0][0] <= self.now:
             due, _, armed, conn = heapq.heappop(self.timers)
             if conn.alive and conn.armed == armed:
-                self.release(conn)
-                if conn.proto == TCP and conn.state == "ESTABLISHED":
-                    self.reset_pair(conn, due)
+                self.expire_template(conn, due) if isinstance(conn, Template) else self.expire(conn, due)
+
+    def expire(self, conn: Conn, due: int) -> None:
+        if conn.kept and conn.retries:
+            conn.retries -= 1
+            conn.seconds = self.timeout(conn)
+            self.send_syn(conn, None, due)
+            self.arm(conn, due)
+            return
+        self.release(conn)
+        mode = conn.server.service.mode
+        resets = mode in ("fnat", "nat") or (mode == "snat" and self.setup.behaviour.snat_expiry_rst)
+        if conn.proto == TCP and conn.state == "ESTABLISHED" and resets:
+            self.reset_pair(conn, due)
+
+    def expire_template(self, template: Template, due: int) -> None:
+        """While it controls connections it only waits on, with the short timeout of no state (D 2.7)."""
+        if template.controlled:
+            service = template.server.service
+            template.seconds = (service.conn_timeout or 2) if service.protocol == UDP else 2
+            self.arm_at(template, due + template.seconds * NANOSECOND)
+            return
+        template.alive = False
+        template.dest.persist -= 1
+        if self.templates.get(template.key) is template:
+            del self.templates[template.key]
 
     def release(self, conn: Conn) -> None:
         """The end of a connection (D 2.5): nodes, counters, local port."""
@@ -886,6 +751,10 @@ class Oracle:
         for key in conn.keys:
             nodes = worker.table.get(key, [])
             nodes[:] = [node for node in nodes if node[0] is not conn]
+            if self.owners.get(key) is worker and not nodes:
+                del self.owners[key]
+        if conn.template:
+            conn.template.controlled -= 1
         worker.active -= 1
         if conn.inactive:
             dest.inact -= 1
@@ -893,16 +762,21 @@ class Oracle:
             dest.act -= 1
         if dest.limit and dest.act + dest.inact < dest.limit:
             dest.overload = False
-        if conn.server.service.mode == "fnat":
+        mode = conn.server.service.mode
+        if mode == "fnat":
             self.pool(worker, conn.local[0], conn.real).release(conn.local[1])
             conn.server.laddr_conns[conn.local[0]] -= 1
+        elif mode == "snat" and conn.proto not in (ICMP, ICMPV6):
+            self.pool(worker, conn.virtual[0], conn.client).release(conn.virtual[1])
 
     def reset_pair(self, conn: Conn, due: int) -> None:
         """D 5.7."""
-        delta = conn.delta or 0
+        full = conn.server.service.mode == "fnat"
+        delta = conn.delta or 0 if full else 0
+        to_client = conn.rs_end_seq + conn.sp_delta if full else 0
         for direction, source, dest, seq, ack in (
-            (IN, conn.local, conn.real, conn.rs_end_ack, 0),
-            (OUT, conn.virtual, conn.client, conn.rs_end_seq, -delta),
+            (IN, conn.local, conn.real, conn.rs_end_ack if full else 0, -conn.sp_delta if full else 0),
+            (OUT, conn.virtual, conn.client, to_client, -delta),
         ):
             body = pack(">HHIIBBHHH", source[1], dest[1], seq & M32, ack & M32, 0x50, RST, 0, 0, 0)
             self.send_own(conn, direction, source[0], dest[0], body, due)
@@ -943,13 +817,20 @@ class Oracle:
             conn.macs[direction] = conn.macs[direction] or macs
 
     def fast(self, conn: Conn, family: int) -> bool:
-        return self.setup.conn.fast_xmit and not conn.slow_only and conn.server.service.mode == "fnat"
+        mode = conn.server.service.mode
+        capable = (mode == "fnat" and len(conn.real[0]) == len(conn.client[0])) or (mode == "nat" and family == 4)
+        return self.setup.conn.fast_xmit and not conn.slow_only and capable
 
     def forward(self, conn: Conn, direction: int, p: Packet) -> None:
         if self.fast(conn, p.family) and conn.macs[1 - direction]:
             self.translate(conn, direction, p, self.setup.device.mtu)
             self.emit(p, conn.worker, conn.macs[1 - direction])
             raise End("forwarded_fast")
+        mode = conn.server.service.mode
+        if mode in ("dr", "tunnel"):
+            if direction == OUT:
+                raise Accept("no_xmit_function")
+            (self.send_direct if mode == "dr" else self.send_tunnel)(conn, p)
         self.forward_slow(conn, direction, p)
 
     def forward_slow(self, conn: Conn, direction: int, p: Packet) -> None:
@@ -958,19 +839,26 @@ class Oracle:
         if route is None:
             raise End("no_route")
         mtu = route[2] or self.setup.device.mtu
-        self.length_test(p, conn.worker, mtu)
+        nat64 = len(conn.real[0]) != len(conn.client[0])
+        if nat64:
+            self.nat64_tests(conn, direction, p, mtu)
+        else:
+            to_real = conn.server.service.mode == "fnat" and direction == IN
+            self.length_test(p, conn.worker, mtu, to_real)
         self.ttl_test(p, conn.worker)
         macs = self.hop_macs(conn, direction, target, p.frame.dst_mac)
-        if p.proto == UDP and direction == IN:
+        if p.proto == UDP and direction == IN and conn.server.service.mode == "fnat":
             self.insert_uoa(conn, p, mtu, macs)
+        if nat64:
+            self.nat64(conn, direction, p, mtu)
         self.translate(conn, direction, p, mtu)
         self.output(p, conn.worker, macs, mtu)
 
-    def length_test(self, p: Packet, worker: Worker, mtu: int) -> None:
+    def length_test(self, p: Packet, worker: Worker, mtu: int, plain: bool = False) -> None:
         if p.length <= mtu:
             return
         if p.family == 6:
-            self.icmp_error(p, worker, 2, 0, mtu)
+            self.icmp_error(p, worker, 2, 0, mtu, plain)
             raise End("too_big")
         if p.dont_fragment:
             if self.setup.behaviour.frag_needed_sent:
@@ -1014,7 +902,10 @@ class Oracle:
         self.transmit(p.frame, worker, frame, len(frame) + p.missing)
 
     def transmit(self, frame: Frame, worker: Worker, data: bytes, length: int) -> None:
-        self.put(self.now, data, length, worker, frame)
+        if self.cause:
+            self.put(self.now if self.at is None else self.at, data, length, worker, self.cause[0])
+        else:
+            self.put(self.now, data, length, worker, frame)
 
     def put(self, time: int, data: bytes, length: int, worker: Worker, cause: Frame | None) -> None:
         self.sent.append(Sent(time, data, length, worker.rank, cause.n if cause else None))
@@ -1028,6 +919,10 @@ class Oracle:
     def translate(self, conn: Conn, direction: int, p: Packet, mtu: int) -> None:
         if p.proto == TCP and p.tcp_header > p.l4_length:
             raise End("l4_handler_error")
+        self.sctp_check(p)
+        if conn.server.service.mode != "fnat":
+            self.rewrite(conn, direction, p)
+            return
         if p.proto == TCP:
             (self.tcp_in if direction == IN else self.tcp_out)(conn, p, mtu)
         source, dest = (conn.local, conn.real) if direction == IN else (conn.virtual, conn.client)
@@ -1042,29 +937,42 @@ class Oracle:
                     break
             if conn.delta is None:
                 conn.delta = self.setup.tcp.isn_offset if self.setup.tcp.seq_adjust else 0
-        barred = RST if self.setup.behaviour.toa_in_syn else SYN | RST
-        if p.ack == conn.fdata and not p.flags & barred and self.setup.tcp.toa:
+        old = self.setup.behaviour.toa_in_syn
+        due = p.ack == conn.fdata and not p.flags & (RST if old else SYN | RST)
+        if self.setup.tcp.toa and (due or (old and p.flags & (SYN | ACK | RST) == SYN)):
             self.insert_toa(conn, p, mtu)
         p.put32(4, p.seq + (conn.delta or 0))
+        if conn.sp_delta:
+            p.put32(8, p.ack - conn.sp_delta)
+            self.shift_sack(p, -conn.sp_delta)
 
     def tcp_out(self, conn: Conn, p: Packet, mtu: int) -> None:
         synack = p.flags & (SYN | ACK) == SYN | ACK
-        stale = conn.rs_end_ack and (p.ack - conn.rs_end_ack) & M32 >= 1 << 31
-        if not p.flags & RST and not stale:
-            ihl = (p.head[0] & 15) * 4  # of IPv6: bits of the traffic class, so usually 40 too much
-            length = p.length - ihl - p.tcp_header
-            conn.rs_end_seq = p.seq + (1 if synack else length) & M32
-            conn.rs_end_ack = p.ack
+        self.save_end(conn, p)
+        if conn.synproxy and conn.wscale_rs and self.setup.behaviour.synproxy_wscale:
+            window = int.from_bytes(p.body[14:16]) << conn.wscale_rs >> self.setup.tcp.synproxy.wscale
+            p.body[14:16] = min(window, 65535).to_bytes(2)
         if synack:
             for kind, at, size in options_of(p.body[: p.tcp_header]):
                 if (kind, size) == (2, 4):
                     mss = int.from_bytes(p.body[at + 2 : at + 4]) - (8 if len(conn.client[0]) == 4 else 20)
                     p.body[at + 2 : at + 4] = (mss & 0xFFFF).to_bytes(2)
                     break
-        p.put32(8, p.ack - (conn.delta or 0))
-        self.shift_sack(p, -(conn.delta or 0))
+        if not self.storm(conn, p):
+            p.put32(4, p.seq + conn.sp_delta)
+            p.put32(8, p.ack - (conn.delta or 0))
+            self.shift_sack(p, -(conn.delta or 0))
         if synack:
             conn.fdata = p.seq + 1 & M32
+
+    def save_end(self, conn: Conn, p: Packet) -> None:
+        """What the RST pair will say (D 5.5 a)."""
+        stale = conn.rs_end_ack and (p.ack - conn.rs_end_ack) & M32 >= 1 << 31
+        if not p.flags & RST and not stale:
+            ihl = (p.head[0] & 15) * 4  # of IPv6: bits of the traffic class, so usually 40 too much
+            length = len(p.head) + p.l4_length - ihl - p.tcp_header
+            conn.rs_end_seq = p.seq + (1 if p.flags & (SYN | ACK) == SYN | ACK else length) & M32
+            conn.rs_end_ack = p.ack
 
     @staticmethod
     def shift_sack(p: Packet, delta: int) -> None:
@@ -1124,13 +1032,16 @@ class Oracle:
             conn.slow_only = False
             return
         conn.trail += 1
+        stray = len(conn.real[0]) != len(conn.client[0]) and self.setup.behaviour.uoa_nat64_port == "stray"
         option = pack(">BBH", 31, 4 + len(conn.client[0]), conn.client[1]) + conn.client[0]
-        header = pack(">BBH", 0x10 if p.family == 4 else 0x20, UDP, 4 + len(option)) + option
+        header = pack(">BBH", 0x10 if len(conn.client[0]) == 4 else 0x20, UDP, 4 + len(option)) + option
         ipo = self.setup.udp.uoa_mode == "ipo"
         if ipo and p.family == 6:
             return
         added = option if ipo else header
         room = p.length + len(added) <= mtu and not (p.extended and not ipo) and not (ipo and len(p.head) + 8 > 60)
+        if stray:  # D 15: the port is read from the wrong place
+            header = header[:6] + (p.dst[:2] if room else bytes(p.head[:2])) + header[8:]
         if not room:
             self.standalone_uoa(conn, p, macs, option, header, ipo)
         elif ipo:
@@ -1146,7 +1057,7 @@ class Oracle:
 
     def standalone_uoa(self, conn: Conn, p: Packet, macs, option: bytes, header: bytes, ipo: bool) -> None:
         """An empty datagram that carries the address before the one that has no room for it."""
-        if p.family == 4:
+        if len(conn.real[0]) == 4:
             head = pack(">BBHHHBBH", 0x45, p.head[1], 28, self.uoa_id, 0, p.head[8], UDP, 0)
             self.uoa_id += 1
         else:
@@ -1160,10 +1071,10 @@ class Oracle:
             self.put_opp(extra, header)
         self.generated[conn.worker.rank] += 1
         l3 = extra.l3()
-        if p.family == 4:
-            at = l3.rindex(extra.body)
-            l3 = l3[: at + 6] + b"\0\0"
-        self.transmit(p.frame, conn.worker, macs[0] + macs[1] + p.frame.data[12:14] + l3, 14 + len(l3))
+        if extra.family == 4:
+            l3 = l3[:-2] + b"\0\0"
+        ethertype = b"\x08\0" if extra.family == 4 else b"\x86\xdd"
+        self.transmit(p.frame, conn.worker, macs[0] + macs[1] + ethertype + l3, 14 + len(l3))
 
     # -------------------------------------------------------- routes and neighbours
 
@@ -1181,6 +1092,9 @@ class Oracle:
     def mac_of(self, address: bytes, came_from: bytes | None) -> bytes:
         hop = self.next_hop(address) or address
         return self.neighbors.get(hop) or came_from or b"\x02\0" + hop[-4:]
+
+    def own_mac(self, frame: Frame) -> bytes:
+        return self.setup.device.mac or frame.dst_mac
 
     def hop_macs(self, conn: Conn, direction: int, target: bytes, own: bytes | None = None) -> tuple[bytes, bytes]:
         """(next hop, own) for the slow path of a connection (interface 2, MACs)."""
@@ -1259,11 +1173,14 @@ class Oracle:
             raise End("icmp_local_invalid")
         if p.family == 6 and p.body[0] != 128:
             raise End("local_to_kernel")
+        if p.family == 4:
+            p.head = p.head[:20]
+            p.head[0] = 0x45
         p.set_addresses(p.dst, p.src)
         p.body[0] = reply
         p.head[p.ttl_at] = 64
         if p.family == 4:
-            p.head[4:6] = self.next_id(p.src, p.dst).to_bytes(2)
+            p.head[4:6] = self.next_id(p.src, p.dst, ICMP).to_bytes(2)
             p.head[6:8] = b"\0\0"
             p.body[2:4] = b"\0\0"
             p.body[2:4] = checksum(p.body).to_bytes(2)
@@ -1271,12 +1188,12 @@ class Oracle:
         self.emit(p, worker, (self.mac_of(p.dst, frame.src_mac), self.setup.device.mac or frame.dst_mac))
         raise End("local_echo_reply")
 
-    def next_id(self, src: bytes, dst: bytes) -> int:
-        """Identification of what the balancer makes: a counter per (source, destination), from 0 (golden README)."""
-        self.ip_id[src, dst] += 1
-        return self.ip_id[src, dst] - 1 & 0xFFFF
+    def next_id(self, *ends: object) -> int:
+        """Identification of what the balancer makes: a counter per pair of ends and protocol, from 0."""
+        self.ip_id[ends] += 1
+        return self.ip_id[ends] - 1 & 0xFFFF
 
-    def icmp_error(self, p: Packet, worker: Worker, kind: int, code: int, mtu: int) -> None:
+    def icmp_error(self, p: Packet, worker: Worker, kind: int, code: int, mtu: int, plain: bool = False) -> None:
         """D 12.4: made before translation, so it quotes the original."""
         frame = p.frame
         original = frame.l3[: p.length - p.missing]
@@ -1290,13 +1207,15 @@ class Oracle:
             body = pack(">BBHI", kind, code, 0, mtu) + quote
             body = body[:2] + checksum(body).to_bytes(2) + body[4:]
             tos = p.head[1] & 0x1E | 0xC0
-            ident = self.next_id(b"", p.src)
+            ident = self.next_id(b"", p.src, ICMP)
             head = pack(">BBHHHBBH", 0x45, tos, 20 + len(body), ident, 0, 64, ICMP, 0)
         else:
             source = next((n.address for n in self.setup.device.address if len(n.address) == 16), None)
             source = p.dst if source and p.dst in self.local else source
             if source is None or (p.proto == ICMPV6 and p.body[0] < 128):
                 return
+            if self.setup.behaviour.too_big_mtu == "swapped" and not plain:
+                mtu = int.from_bytes(mtu.to_bytes(4, "little"))
             body = pack(">BBHI", kind, code, 0, mtu) + original[:1232]
             head = pack(">IHBB", 0x60000000, len(body), ICMPV6, 64)
         error = Packet(frame, head + source + p.src + body, len(head) + 2 * len(source) + len(body))
@@ -1314,7 +1233,7 @@ class Oracle:
         return {
             "totals": totals,
             "workers": [self.worker_document(w) for w in self.workers],
-            "services": [self.service_document(s) for s in self.setup.services if s.vip],
+            "services": [self.service_document(s) for s in self.setup.services],
         }
 
     def worker_document(self, w: Worker) -> dict:
@@ -1328,6 +1247,7 @@ class Oracle:
             "lookup": {name: c["lookup_" + name] for name in ("in", "out", "miss")},
             "conns": {"created": c["created"], "expired": c["expired"], "active": w.active, "peak": w.peak},
             "sa_pool": {"used": used, "free": every - used, "miss": miss},
+            "redirected": {"in": c["redirected_in"], "out": c["redirected_out"]},
             "generated": self.generated[w.rank],
             "to_kernel": sum(n for name, n in v.items() if fate_of(name) == "to_kernel"),
             "dropped": sum(n for name, n in v.items() if fate_of(name) == "dropped"),
@@ -1335,7 +1255,8 @@ class Oracle:
         }
 
     def service_document(self, s) -> dict:
-        servers = [w.servers[s.protocol, s.vip.address, s.vip.port] for w in self.workers]
+        copies = [[*w.servers.values(), *w.matches] for w in self.workers]
+        servers = [next(c for c in some if c.service.name == s.name) for some in copies]
         fields = ("conns", "inpkts", "inbytes", "outpkts", "outbytes")
         reals = []
         for position in reversed(range(len(servers[0].dests))):
@@ -1343,7 +1264,7 @@ class Oracle:
             real = {"address": copies[0].name, "weight": copies[0].weight}
             real |= {f: sum(d.count[f] for d in copies) for f in fields}
             real |= {"actconns": sum(d.act for d in copies), "inactconns": sum(d.inact for d in copies)}
-            reals.append(real | {"persistconns": 0})
+            reals.append(real | {"persistconns": sum(d.persist for d in copies)})
         total = {f: sum(r[f] for r in reals) for f in fields}
         laddrs = [self.laddr_document(a, servers) for a in s.laddr]
         return {"service": s.name, "scheduler": s.scheduler, "mode": s.mode, **total, "reals": reals, "laddrs": laddrs}
@@ -1361,7 +1282,10 @@ class Oracle:
         }
 
 
-def text(address: bytes) -> str:
-    import ipaddress
+def bucket(service) -> int:
+    address = int.from_bytes(service.vip.address[:4])
+    return ((256 * service.protocol * 7 + address) * 31 + service.vip.port) & 0xFFFF
 
-    return str(ipaddress.ip_address(address))
+
+def text(address: bytes) -> str:
+    return str(ip_address(address))

@@ -1,0 +1,345 @@
+"""What the oracle does beyond full NAT: NAT, DR, tunnels, SNAT, NAT64, SCTP (D 2.2, 8, 12), ICMP errors (D 9)."""
+
+from __future__ import annotations
+
+from struct import pack
+
+from oracle_packet import (
+    CHECKSUM_AT,
+    ICMP,
+    ICMPV6,
+    IN,
+    OPP,
+    OUT,
+    SCTP,
+    TCP,
+    UDP,
+    Accept,
+    End,
+    Frame,
+    Packet,
+    crc32c,
+    ones_sum,
+    skip_extensions,
+)
+from oracle_worker import Conn, Server, Worker
+
+ERRORS = {ICMP: (3, 4, 11), ICMPV6: (1, 2, 3)}
+L4_SIZE = {TCP: 20, UDP: 8, SCTP: 16, ICMP: 8, ICMPV6: 8}
+REQUEST = {ICMP: {0: 8, 14: 13, 16: 15, 18: 17}, ICMPV6: {129: 128}}  # the request a reply belongs to (D 9.2)
+ASKS = {ICMP: (8, 13, 15, 17), ICMPV6: (128,)}
+
+# D 8: chunk type -> event; "new: old states" per event and direction, * = all others
+CHUNKS = {1: "init", 2: "init_ack", 10: "cookie_echo", 11: "cookie_ack", 7: "shutdown", 8: "shutdown_ack"}
+CHUNKS |= {14: "shutdown_complete", 9: "error", 6: "abort"}
+EARLY = "NONE INIT1 INIT COOKIE_SENT COOKIE_REPLIED COOKIE_WAIT COOKIE"
+SCTP_STATES = {
+    ("data", IN): {"ESTABLISHED": "NONE"},
+    ("data", OUT): {"ESTABLISHED": "NONE"},
+    ("init", IN): {"INIT1": "NONE", "INIT": "INIT1 REJECTED CLOSED"},
+    ("init", OUT): {
+        "COOKIE_WAIT": f"{EARLY} COOKIE_ECHOED SHUTDOWN_SENT SHUTDOWN_RECEIVED SHUTDOWN_ACK_SENT REJECTED CLOSED"
+    },
+    ("init_ack", IN): {"COOKIE_WAIT": "NONE INIT1 INIT", "COOKIE": "COOKIE_WAIT"},
+    ("init_ack", OUT): {"COOKIE_SENT": "NONE INIT1 INIT"},
+    ("cookie_echo", IN): {"COOKIE_REPLIED": "NONE COOKIE_SENT", "INIT": "INIT1"},
+    ("cookie_echo", OUT): {"COOKIE_ECHOED": EARLY},
+    ("cookie_ack", IN): {"ESTABLISHED": "NONE COOKIE_ECHOED"},
+    ("cookie_ack", OUT): {"ESTABLISHED": f"{EARLY} COOKIE_ECHOED"},
+    ("shutdown", IN): {"SHUTDOWN_RECEIVED": "NONE ESTABLISHED"},
+    ("shutdown", OUT): {"SHUTDOWN_SENT": f"{EARLY} COOKIE_ECHOED ESTABLISHED"},
+    ("shutdown_ack", IN): {"CLOSED": "NONE SHUTDOWN_SENT SHUTDOWN_ACK_SENT", "INIT": "INIT1"},
+    ("shutdown_ack", OUT): {
+        "SHUTDOWN_ACK_SENT": "NONE INIT1 INIT COOKIE_SENT COOKIE_REPLIED SHUTDOWN_SENT SHUTDOWN_RECEIVED"
+    },
+    ("shutdown_complete", IN): {"CLOSED": "NONE INIT1 INIT SHUTDOWN_ACK_SENT"},
+    ("shutdown_complete", OUT): {"CLOSED": "NONE"},
+    ("error", IN): {"CLOSED": "NONE COOKIE_ECHOED"},
+    ("error", OUT): {"CLOSED": "NONE INIT1 INIT COOKIE_SENT COOKIE_REPLIED"},
+    ("abort", IN): {"REJECTED": "COOKIE_WAIT", "CLOSED": "*"},
+    ("abort", OUT): {"REJECTED": "INIT1", "CLOSED": "*"},
+}
+
+
+def sctp_event(body: bytes) -> str:
+    """D 8: of the first chunk; a cookie chunk with ABORT behind it is an abort."""
+    kind, at = body[12], 12
+    if kind in (10, 11):
+        at += (int.from_bytes(body[at + 2 : at + 4]) + 3) & ~3
+        if at + 4 <= len(body) and body[at] == 6:
+            return "abort"
+    return CHUNKS.get(kind, "data")
+
+
+def sctp_state(state: str, direction: int, event: str) -> str:
+    table = SCTP_STATES[event, direction]
+    for new, old in table.items():
+        if state in old.split() or (old == "*" and not any(state in o.split() for o in table.values())):
+            return new
+    return state
+
+
+class Modes:
+    """Mixed into the Oracle."""
+
+    # -------------------------------------------------------- translation by mode
+
+    def rewrite(self, conn: Conn, direction: int, p: Packet) -> None:
+        """Addresses and ports of the modes that are not full NAT (D 5.5, 12.1)."""
+        mode = conn.server.service.mode
+        assert mode in ("nat", "snat")
+        at, (address, port) = (2, conn.real) if direction == IN else (0, conn.virtual)
+        p.set_addresses(*((p.src, address) if direction == IN else (address, p.dst)))
+        if p.proto not in (ICMP, ICMPV6):
+            p.body[at : at + 2] = port.to_bytes(2)
+
+    def sctp_check(self, p: Packet) -> None:
+        """A wrong CRC32c is lost in transmit (D 8)."""
+        if p.proto == SCTP and not p.missing:
+            body = bytes(p.body[:8]) + bytes(4) + bytes(p.body[12:])
+            if crc32c(body) != p.body[8:12]:
+                raise End("l4_handler_error")
+
+    # -------------------------------------------------------- DR and tunnels
+
+    def send_direct(self, conn: Conn, p: Packet) -> None:
+        """DR: only the MAC addresses change, the next hop is the real server itself (D 12.1)."""
+        mtu = self.setup.device.mtu
+        if self.route(conn.real[0]) is None:
+            raise End("no_route")
+        self.length_test(p, conn.worker, mtu)
+        macs = self.neighbors.get(conn.real[0]) or b"\x02\0" + conn.real[0][-4:], self.own_mac(p.frame)
+        p.untouched = True
+        self.emit(p, conn.worker, macs)
+        raise End("forwarded_slow")
+
+    def send_tunnel(self, conn: Conn, p: Packet) -> None:
+        real = conn.real[0]
+        route = self.route(real)
+        if route is None:
+            raise End("no_route")
+        mtu = route[2] or self.setup.device.mtu
+        added = 20 if len(real) == 4 else 40
+        if p.length + added > mtu and (p.family == 6 or p.dont_fragment):
+            if p.family == 6 or self.setup.behaviour.frag_needed_sent:
+                kind = (3, 4) if p.family == 4 else (2, 0)
+                self.icmp_error(p, conn.worker, *kind, mtu - added)
+            raise End("frag_needed" if p.family == 4 else "too_big")
+        p.untouched = True
+        inner = p.l3()
+        source = self.route_source(route, real)
+        if len(real) == 4:
+            outer = self.outer_v4(p, source, real, len(inner) + p.missing)
+        else:
+            outer = bytes(p.head[:4]) + pack(">HBB", len(inner) + p.missing, 41, p.head[7]) + source + real
+        q = Packet(p.frame, outer + inner, len(outer) + len(inner) + p.missing)
+        self.output(q, conn.worker, self.hop_macs(conn, IN, real, p.frame.dst_mac), mtu)
+
+    def outer_v4(self, p: Packet, source: bytes, real: bytes, length: int) -> bytes:
+        tos, flags, ttl = (p.head[1], p.head[6] & 0x40, p.head[8]) if p.family == 4 else (0, 0x40, p.head[7])
+        proto = 4 if p.family == 4 else 41
+        ident = self.next_id(source, real, proto)
+        return pack(">BBHHHBBH", 0x45, tos, 20 + length, ident, flags << 8, ttl, proto, 0) + source + real
+
+    def route_source(self, route, target: bytes) -> bytes:
+        """Of an outer header: the port's address in the connected network, none through a gateway (D 12.4)."""
+        own = [n for n in self.setup.device.address if len(n.address) == len(target)]
+        inside = next((n.address for n in own if target in n and n.prefix < 8 * len(target)), None)
+        if len(target) == 4:
+            return inside or bytes(4)
+        return inside or next((n.address for n in own), bytes(16))
+
+    # -------------------------------------------------------- NAT64
+
+    def nat64(self, conn: Conn, direction: int, p: Packet, mtu: int) -> None:
+        """Change the family of the IP header (D 12.5)."""
+        if direction == IN:
+            head = pack(">BBHHHBBH", 0x45, 0, 0, 0, 0x4000, p.head[7], p.proto, 0)
+            p.head, p.family = bytearray(head + conn.local[0] + conn.real[0]), 4
+        else:
+            head = pack(">IHBB", 0x60000000, 0, p.proto, p.head[8])
+            p.head, p.family = bytearray(head + conn.virtual[0] + conn.client[0]), 6
+
+    def nat64_tests(self, conn: Conn, direction: int, p: Packet, mtu: int) -> None:
+        change = -20 if direction == IN else 20
+        if p.length + change > mtu and (direction == IN or p.dont_fragment):
+            if direction == IN:
+                self.icmp_error(p, conn.worker, 2, 0, mtu, True)
+                raise End("too_big")
+            if self.setup.behaviour.frag_needed_sent:
+                self.icmp_error(p, conn.worker, 3, 4, mtu)
+            raise End("frag_needed")
+        if (direction == IN and p.extended) or (direction == OUT and len(p.head) > 20):
+            raise End("nat64_unsupported")
+
+    # -------------------------------------------------------- SNAT
+
+    def match_service(self, p: Packet, worker: Worker) -> Server | None:
+        """Match services, newest first (D 10.1)."""
+        if p.dst in self.local or self.route(p.dst) is None:
+            return None
+        sport, dport = (
+            p.ports if p.proto not in (ICMP, ICMPV6) else (p.body[0] << 8 | p.body[1], int.from_bytes(p.body[2:4]))
+        )
+        out_fails = False
+        for server in worker.matches:
+            m = server.service.match
+            good = m.family == p.family and m.protocol == p.proto
+            good = good and in_range(m.source, p.src, sport) and in_range(m.dest, p.dst, dport)
+            good = good and m.iif in (None, self.setup.device.name)
+            if m.oif is None:
+                fits, out_fails = True, True
+            else:
+                fits = not out_fails and m.oif == self.setup.device.name
+            if good and fits:
+                return server
+        return None
+
+    def open_snat(self, conn: Conn, p: Packet, peer: tuple[bytes, int]) -> None:
+        """The address and port that stand for an inside host (D 2.2, 11.3)."""
+        source = conn.dest.address
+        conn.client = peer
+        conn.real = p.src, p.ports[0]
+        if p.proto in (ICMP, ICMPV6):
+            ident = int.from_bytes(p.body[4:6])
+            conn.client, conn.real = (p.dst, p.body[0] << 8 | p.body[1]), (p.src, ident)
+            conn.virtual = source, ident
+        else:
+            if source not in self.setup.local_addresses:
+                raise End("snat_addr_without_pool")
+            port = self.pool(conn.worker, source, peer).fetch()
+            if port is None:
+                raise End("snat_port_exhausted")
+            conn.virtual = source, port
+        conn.local = conn.client
+        conn.keys = ((p.proto, *conn.client, *conn.virtual), (p.proto, *conn.real, *conn.client))
+
+    # -------------------------------------------------------- ICMP
+
+    def icmp_key(self, p: Packet) -> tuple | None:
+        """The tuple of an ICMP flow (D 9.2), None for replies of unknown type."""
+        kind, code, ident = p.body[0], p.body[1], int.from_bytes(p.body[4:6])
+        if kind in REQUEST[p.proto]:
+            return (p.proto, p.src, REQUEST[p.proto][kind] << 8 | code, p.dst, ident)
+        return (p.proto, p.src, ident, p.dst, kind << 8 | code) if kind in ASKS[p.proto] else None
+
+    def related(self, p: Packet, worker: Worker) -> None:
+        """An ICMP error about a connection (D 9.1); returns where it is about none."""
+        p.frame.reasons.append("icmp_unrelated")
+        if p.family == 6 and p.fragment_header:
+            raise End("icmp_malformed")
+        self.need(p.frame, p.l4_length, len(p.body), 8, "icmp_malformed")
+        if p.body[0] not in ERRORS[p.proto]:
+            return
+        quoted = self.quoted(p)
+        if quoted is None:
+            return
+        proto, head, l4 = quoted
+        at = 12 if p.family == 4 else 8
+        width = 4 if p.family == 4 else 16
+        src, dst = bytes(head[at : at + width]), bytes(head[at + width : at + 2 * width])
+        key = proto, dst, int.from_bytes(l4[2:4]), src, int.from_bytes(l4[:2])
+        if proto in (ICMP, ICMPV6) or self.access_verdict(key, worker):
+            return
+        hit = worker.find(key)
+        if hit is None:
+            return
+        conn, direction = hit
+        p.frame.reasons.pop()
+        p.frame.lookup = ("in", "out")[direction]
+        worker.count["lookup_" + p.frame.lookup] += 1
+        pseudo = p.pseudo() if p.family == 6 else b""
+        if ones_sum(pseudo + p.body) != 0xFFFF:
+            raise End("icmp_related_bad_checksum")
+        self.statistics(conn, IN, p.length)
+        self.send_related(conn, direction, p, (proto, len(head)))
+
+    def quoted(self, p: Packet):
+        """(protocol, header, L4) of the packet an error quotes, None where it cannot belong to a connection."""
+        body = bytes(p.body[8:])
+        if p.family == 4:
+            if len(body) < 20 or len(body) < (body[0] & 15) * 4:
+                return None
+            proto, at = body[9], (body[0] & 15) * 4
+            if proto not in L4_SIZE or proto == ICMPV6:
+                return None
+            if int.from_bytes(body[6:8]) & 0x1FFF:
+                raise End("icmp_malformed")
+        else:
+            if len(body) < 40:
+                return None
+            proto, at = skip_extensions(body)
+            if proto not in L4_SIZE or body[6] == 44:
+                return None
+        return (proto, body[:at], body[at:]) if len(body) - at >= L4_SIZE[proto] else None
+
+    def send_related(self, conn: Conn, direction: int, p: Packet, quote: tuple[int, int]) -> None:
+        mode = conn.server.service.mode
+        if mode in ("dr", "tunnel"):
+            if direction == OUT:
+                raise End("icmp_related_no_out_xmit")
+            (self.send_direct if mode == "dr" else self.send_tunnel)(conn, p)
+        target = conn.real[0] if direction == IN else conn.client[0]
+        route = self.route(target)
+        if route is None:
+            raise End("icmp_related_no_route")
+        mtu = route[2] or self.setup.device.mtu
+        if p.family == 6 and p.length > mtu:
+            self.icmp_error(p, conn.worker, 2, 0, mtu)
+            raise End("icmp_related_too_big")
+        self.rewrite_related(conn, direction, p, quote, mode == "fnat")
+        try:
+            self.output(p, conn.worker, self.hop_macs(conn, direction, target, p.frame.dst_mac), mtu)
+        except End:
+            raise End("icmp_related_forwarded") from None
+
+    def rewrite_related(self, conn: Conn, direction: int, p: Packet, quote: tuple[int, int], full: bool) -> None:
+        """The table of D 9.1; what stands in brackets there is full NAT's alone."""
+        proto, size = quote
+        q = Packet(Frame(0, 0, 0, bytes(14)), bytes(p.body[8:]), len(p.body) - 8)
+        q.head, q.body = bytearray(p.body[8 : 8 + size]), bytearray(p.body[8 + size :])
+        sport, dport = int.from_bytes(q.body[:2]), int.from_bytes(q.body[2:4])
+        if direction == IN:
+            p.set_addresses(conn.local[0] if full else p.src, conn.real[0])
+            q.set_addresses(conn.real[0], conn.local[0] if full else q.dst)
+            sport, dport, shift = conn.real[1], conn.local[1] if full else dport, -conn.sp_delta
+        else:
+            p.set_addresses(conn.virtual[0], conn.client[0] if full else p.dst)
+            q.set_addresses(conn.client[0] if full else q.src, conn.virtual[0])
+            sport, dport, shift = conn.client[1] if full else sport, conn.virtual[1], -(conn.delta or 0) if full else 0
+        if proto in (TCP, UDP):
+            q.set_ports(sport, dport)
+        if proto == TCP:
+            q.put32(4, q.seq + shift)
+        if p.family == 4:
+            q.fix_ip()
+        p.body[8:] = q.head + q.body
+        if p.proto == ICMP:
+            p.body[2:4] = b"\0\0"
+            p.body[2:4] = (~ones_sum(bytes(p.body)) & 0xFFFF).to_bytes(2)
+
+    def icmp_flow(self, p: Packet, worker: Worker) -> tuple[Conn, int]:
+        """Echo and its like: only match services know them (D 9.2)."""
+        key = self.icmp_key(p)
+        hit = worker.find(key) if key else None
+        self.looked_up(p, worker, hit)
+        if hit:
+            return hit
+        server = self.match_service(p, worker)
+        if server is None:
+            raise Accept("no_service")
+        dest = server.pick(p)
+        if dest is None:
+            raise End("no_dest")
+        return self.open(p, worker, server, dest), OUT
+
+
+def in_range(r, address: bytes, port: int) -> bool:
+    """D 10.1: a zero maximum is not tested."""
+    if r is None:
+        return True
+    fits = not any(r.high) or r.low <= address <= r.high
+    return fits and (not r.high_port or r.low_port <= port <= r.high_port)
+
+
+__all__ = ["CHECKSUM_AT", "OPP", "Modes", "sctp_event", "sctp_state"]
