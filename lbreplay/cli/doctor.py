@@ -30,7 +30,7 @@ def doctor(
 
     With IN and no configuration the one drafted from the capture is judged.
     """
-    if config is None and capture is None and not assignments:
+    if config is None and capture is None and not assignments and not options.imported_files():
         raise click.UsageError("-c FILE, or IN to draft a configuration from, is needed")
 
     from lbreplay.lab.doctor import document, judge, verdict

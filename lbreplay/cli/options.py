@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from lbreplay.config.imports import Files
     from lbreplay.model import Setup
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 capture = click.argument("capture", metavar="IN", type=click.Path(allow_dash=True))
 
-config = click.option(
+_config = click.option(
     "-c", "--config", metavar="FILE", type=click.Path(), help="Configuration (TOML). Default: drafted from IN."
 )
 assignments = click.option(
@@ -73,6 +74,49 @@ def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     return lambda function: functools.reduce(lambda f, decorate: decorate(f), reversed(decorators), function)
 
 
+def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    """Keep the path of an imported file with the context: every command that takes -c takes these, by `setup`."""
+    if value:
+        ctx.meta.setdefault(IMPORTED, {})[param.name] = value
+
+
+IMPORTED = "lbreplay.imported"
+
+
+def _import(*names: str, multiple: bool = False, help: str) -> Callable[[F], F]:
+    """An option that names a file of a running balancer."""
+    return click.option(
+        *names,
+        metavar="FILE",
+        type=click.Path(allow_dash=True),
+        multiple=multiple,
+        expose_value=False,
+        callback=_keep,
+        help=help,
+    )
+
+
+imported = _together(
+    _import("--dpvs-conf", "dpvs_conf", help="In place of -c: the dpvs.conf of a balancer."),
+    _import("--script", "scripts", multiple=True, help="Its ipvsadm and dpip commands. Repeatable."),
+    _import("--ipvsadm-save", "ipvsadm_save", help="What ipvsadm -S -n prints."),
+    _import("--keepalived", "keepalived", help="Its keepalived.conf."),
+    _import("--events", "events", help="Changes in the middle: lines of SECONDS COMMAND."),
+)
+config = _together(_config, imported)
+
+
+def imported_files() -> Files | None:
+    """The files of a balancer that the command line names; None where it names none."""
+    context = click.get_current_context(silent=True)
+    given = context.meta.get(IMPORTED) if context is not None else None
+    if not given:
+        return None
+    from lbreplay.config.imports import Files
+
+    return Files(**given)
+
+
 settings = _together(config, assignments, view, seed, burst)
 quiet = _together(
     click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors."),
@@ -90,13 +134,27 @@ def setup(
 
     Raises ConfigError (exit 2), and CaptureError where drafting cannot read the capture.
     """
+    return loader(capture, config, assignments, view, seed, burst)(())
+
+
+def loader(
+    capture: str | None, config: str | None, assignments: tuple[str, ...], view: str, seed: int | None, burst: int
+) -> Callable[[tuple[str, ...]], Setup]:
+    """The same as a function of further assignments; what it takes to draft is done once. Raises as `setup`."""
     from lbreplay.config.load import load
 
     if seed is not None:
         assignments = (*assignments, f"seed={seed}")
-    if config is not None or capture is None:
-        return load(config, assignments, view=view, burst_size=burst)
-    return load(None, assignments, view=view, burst_size=burst, text=drafted(capture))
+    text: str | None = None
+    if files := imported_files():
+        if config is not None:
+            raise click.UsageError("-c FILE, or files to import, not both")
+        from lbreplay.config.imports import import_files
+
+        config, text = files.name, import_files(files).text()
+    elif config is None and capture is not None:
+        text = drafted(capture)
+    return lambda more: load(config, (*assignments, *more), view=view, burst_size=burst, text=text)
 
 
 def drafted(capture: str) -> str:

@@ -11,6 +11,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 
 from lbreplay.burst import Burst
+from lbreplay.config.legs import Tied
 from lbreplay.config.survey import BENCHMARK, MAX_CLIENTS, Seen, Survey
 from lbreplay.model import Endpoint
 
@@ -21,35 +22,59 @@ PROTOCOL = {6: "tcp", 17: "udp"}
 
 
 def draft(bursts: Iterable[Burst], *, reals: int = 2, laddrs: int = 1, workers: int = 4) -> str:
-    """TOML text of a configuration under which the capture replays. Reads all of *bursts*."""
+    """TOML text of a configuration under which the capture replays. Reads all of *bursts*.
+
+    Numbers of real servers, local addresses and workers are for what has to be made up.
+    """
     survey = Survey(bursts)
-    found = survey.services()
+    balancer = survey.balancer()
+    found = [seen for seen in survey.services() if not balancer.behind(seen)]
     addresses = _Addresses(survey)
-    lines = [_opening(survey, found), f"workers = {workers}"]
+    lines = [*_opening(survey, found, bool(balancer.tied)), f"workers = {workers}"]
     for seen in found[:SHOWN]:
-        lines += ["", *_service(seen, addresses, reals, laddrs)]
+        lines += ["", *_head(seen)]
+        known = balancer.tied.get((seen.protocol, seen.endpoint))
+        lines += _seen_behind(known) if known else _made_up(seen, addresses, reals, laddrs)
     return "\n".join(lines) + "\n"
 
 
-def _opening(survey: Survey, found: list[Seen]) -> str:
+def _opening(survey: Survey, found: list[Seen], tied: bool) -> Iterator[str]:
+    yield f"# Drafted from a capture of {plural(survey.frames, 'frame')}."
     if not found:
-        return f"# Drafted from a capture of {survey.frames} frames: nobody opens a connection in it, so no service."
-    text = f"# Drafted from a capture of {survey.frames} frames. Real servers and local addresses are made up."
+        yield "# Nobody opens a connection in it, so there is no service."
+    elif tied:
+        yield "# Both legs of the balancer's connections are in it (--view lb): what is behind services was seen."
+    else:
+        yield "# Real servers and local addresses are made up."
     left = len(found) - SHOWN + survey.missed
-    return text if left <= 0 else f"{text}\n# {left} less busy services are left out."
+    if left > 0:
+        yield f"# {left} less busy services are left out."
 
 
-def _service(seen: Seen, addresses: _Addresses, reals: int, laddrs: int) -> Iterator[str]:
-    width = len(seen.endpoint.address)
+def _head(seen: Seen) -> Iterator[str]:
     yield f"[[service]]  # {_told(seen)}"
     yield f'vip = "{seen.endpoint}"'
     yield f'protocol = "{PROTOCOL[seen.protocol]}"'
     yield 'scheduler = "rr"'
+
+
+def _made_up(seen: Seen, addresses: _Addresses, reals: int, laddrs: int) -> Iterator[str]:
+    width = len(seen.endpoint.address)
     yield f"laddr = [{', '.join(_quoted(addresses.laddr(width)) for _ in range(laddrs))}]"
     for _ in range(reals):
-        yield ""
-        yield "[[service.real]]"
+        yield from ("", "[[service.real]]")
         yield f'address = "{Endpoint(addresses.real(width), seen.endpoint.port)}"'
+
+
+def _seen_behind(tied: Tied) -> Iterator[str]:
+    """Local addresses and real servers as the second legs showed them."""
+    how = "by their client address option" if tied.by_toa == tied.connections else "by identification, length and time"
+    if tied.keeps_client:
+        yield f'mode = "nat"  # the client\'s address goes through; seen {how}'
+    else:
+        yield f"laddr = [{', '.join(_quoted(laddr) for laddr in sorted(tied.laddrs))}]  # seen {how}"
+    for real, count in sorted(tied.reals.items()):
+        yield from ("", f"[[service.real]]  # {plural(count, 'connection')}", f'address = "{real}"')
 
 
 def _told(seen: Seen) -> str:

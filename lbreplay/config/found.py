@@ -6,6 +6,7 @@ Nothing is dropped silently: what lbreplay does not model stands in `left_out`, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from lbreplay.config.kinds import spell
 from lbreplay.errors import ConfigError
 
 Path = tuple[str | int, ...]
+SHORT = re.compile(r"(?:^|(?<=, ))\S*/")  # the folder before a file's name
 FIRST = ("seed", "profile", "edition", "workers")
 
 
@@ -65,7 +67,7 @@ class Found:
             if entries:
                 yield ""
                 yield f"# {title}:"
-                yield from (f"#   {_one_line(entry)}" for entry in entries)
+                yield from (f"#   {_one_line(SHORT.sub('', entry))}" for entry in entries)
 
     def _table(self, path: Path, table: dict[str, Any]) -> Iterator[str]:
         """Plain values first, then tables, then lists of tables."""
@@ -95,7 +97,7 @@ class Found:
             yield f"{path[-1]} = {inline(value)}{self._note(path)}"
 
     def _note(self, path: Path) -> str:
-        return f"  # {_one_line(self.notes[path])}" if path in self.notes else ""
+        return f"  # {_one_line(SHORT.sub('', self.notes[path]))}" if path in self.notes else ""
 
 
 def _one_line(text: str) -> str:

@@ -8,7 +8,7 @@ driver, a seed) a script may carry in comments `# lbreplay: KEY=VALUE`, as `expo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,10 +18,9 @@ from lbreplay.config.found import Found
 from lbreplay.config.ipvsadm import Services
 from lbreplay.config.keypath import assign
 from lbreplay.config.kinds import Refused
-from lbreplay.config.load import load
 from lbreplay.config.texts import read_text
 from lbreplay.errors import ConfigError
-from lbreplay.model import EDITIONS, Setup
+from lbreplay.model import EDITIONS
 
 SAYS_NOTHING = {"set", ":", "true", "exit", "echo", "printf", "sleep", "#!/bin/sh"}
 SAVE_LEAVES_OUT = (
@@ -107,11 +106,6 @@ def import_texts(texts: Texts, edition: str | None = None, strict: bool = False)
     services.finish_events()
     _directives(state, lambda text: text.startswith("event"))
     return found
-
-
-def load_files(files: Files, sets: Sequence[str] = (), *, view: str = "client", burst_size: int = 4096) -> Setup:
-    """Import *files* and load what they say, overridden by *sets*."""
-    return load(files.name, sets, view=view, burst_size=burst_size, text=import_files(files).text())
 
 
 def _edition(scripts: Iterable[Named]) -> str:

@@ -253,6 +253,10 @@ BEHAVIOUR = Table(
         "quiescent": Key(Choice("conn", "service"), None, "whose flag ends connections of weight 0"),
         "synproxy_window": Key(Choice("client", "zero"), None, "window of the SYN|ACK"),
         "too_big_mtu": Key(Choice("network", "swapped"), None, "byte order of the MTU in ICMPv6 2/0"),
+        "rr_restart": Key(Choice("changed", "removed"), None, "when rr starts anew"),
+        "wrr_rounds": Key(Choice("threshold", "kernel"), None, "the rounds of wrr"),
+        "overhead": Key(Int(1, 2**20), None, "inactive connections that one active weighs, for lc and wlc"),
+        "product_bits": Key(Int(8, 64), None, "of what wlc compares"),
         "uoa_nat64_port": Key(Choice("client", "stray"), None, "port in the UOA of NAT64"),
         **{
             name: Key(Flag(), None, f"as the edition has it: {sentence}")

@@ -9,23 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lbreplay.burst import I64, KIND_TCP, KIND_UDP, U8, U16, Burst
+from lbreplay.burst import U8, U16, Burst
+from lbreplay.config.legs import Legs, Tied
+from lbreplay.config.rows import SORTS, U64, Rows, Sort, rows_of
 from lbreplay.model import Endpoint
-from lbreplay.wire.packet import ACK, SYN, TCP, UDP
+from lbreplay.wire.packet import ACK, SYN, TCP
 from lbreplay.wire.parse import parse
 
-U64 = NDArray[np.uint64]
-Sort = tuple[int, int]  # family and protocol
 MAX_SERVICES = 1 << 14  # endpoints counted, a sort
 MAX_FLOWS = 1 << 18  # flows remembered, a sort
 MAX_CLIENTS = 1 << 14  # addresses remembered, a service
 BENCHMARK = 0xC612 << 16  # 198.18.0.0/15, whose used addresses a draft keeps away from
-ODD = 0x9E3779B97F4A7C15
 
 
 @dataclass(slots=True)
@@ -44,18 +41,26 @@ class Seen:
         self.octets += octets
 
 
-class Rows(NamedTuple):
-    """The rows of one sort, as columns."""
+@dataclass(slots=True)
+class Balancer:
+    """What the second legs showed: real servers and local addresses, by service."""
 
-    sort: Sort
-    src: U8
-    dst: U8
-    sport: U16
-    dport: U16
-    flags: U8
-    length: I64
-    src_key: U64
-    dst_key: U64
+    tied: dict[tuple[int, Endpoint], Tied] = field(default_factory=dict)
+    vips: set[bytes] = field(default_factory=set)
+    laddrs: set[bytes] = field(default_factory=set)
+    reals: set[tuple[int, Endpoint]] = field(default_factory=set)
+
+    def accept(self, seen: Seen, tied: Tied) -> None:
+        self.tied[seen.protocol, seen.endpoint] = tied
+        self.vips.add(seen.endpoint.address)
+        self.reals |= {(seen.protocol, real) for real in tied.reals}
+        if not tied.keeps_client:
+            self.laddrs |= tied.laddrs.keys()
+
+    def behind(self, seen: Seen) -> bool:
+        """Whether what looks like a service is a real server, or the balancer as its client."""
+        only_ours = bool(self.laddrs) and seen.clients <= self.laddrs
+        return only_ours or seen.endpoint.address in self.laddrs or (seen.protocol, seen.endpoint) in self.reals
 
 
 class Survey:
@@ -65,8 +70,9 @@ class Survey:
         self.frames = 0
         self.missed = 0  # services beyond MAX_SERVICES
         self.benchmark = np.zeros(1 << 17, np.bool_)  # addresses of 198.18.0.0/15 in use
-        self._seen: dict[Sort, dict[int, Seen]] = {(f, p): {} for f in (4, 6) for p in (TCP, UDP)}
-        self._flows: dict[Sort, dict[int, None]] = {sort: {} for sort in self._seen}
+        self.legs = Legs()
+        self._seen: dict[Sort, dict[int, Seen]] = {sort: {} for sort in SORTS}
+        self._flows: dict[Sort, dict[int, None]] = {sort: {} for sort in SORTS}
         for burst in bursts:
             self.add(burst)
 
@@ -75,40 +81,71 @@ class Survey:
         every = (service for seen in self._seen.values() for service in seen.values())
         return sorted(every, key=lambda s: (-s.connections, -s.octets, s.protocol, s.endpoint))
 
+    def balancer(self) -> Balancer:
+        """What was seen behind services, busiest first.
+
+        A service is understood when half of its connections were followed, and nobody but the balancer speaks to what
+        is taken for its real servers.
+        """
+        found = Balancer()
+        talkers = {(s.protocol, s.endpoint): s.clients for s in self.services()}
+        for seen, tied in self._by_connections():
+            tied.settle()
+            speakers = [talkers.get((seen.protocol, real), set()) for real in tied.reals]
+            strange = found.behind(seen) or not found.vips.isdisjoint(tied.laddrs)
+            if 2 * tied.connections < seen.connections or strange:
+                continue
+            if tied.reals and all(speaking <= tied.laddrs.keys() for speaking in speakers):
+                found.accept(seen, tied)
+        return found
+
+    def _by_connections(self) -> list[tuple[Seen, Tied]]:
+        seen = self._seen
+        every = [(seen[sort][key], tied) for (sort, key), tied in self.legs.tied.items() if key in seen[sort]]
+        return sorted(every, key=lambda one: (-one[1].connections, one[0].protocol, one[0].endpoint))
+
     def add(self, burst: Burst) -> None:
         """Count the frames of *burst*; its columns are filled."""
         parse(burst, None, False)
         self.frames += burst.size
-        for sort in self._seen:
-            rows = _rows(burst, sort)
+        for sort in SORTS:
+            rows = rows_of(burst, sort)
             if sort[0] == 4:
                 self._used(rows.src)
                 self._used(rows.dst)
-            new = self._tcp(rows) if sort[1] == TCP else self._udp(rows)
+            starts, new = self._tcp(rows) if sort[1] == TCP else self._udp(rows)
             self._count(rows, new)
+            self.legs.add(burst, rows, starts)
 
     def _used(self, addresses: U8) -> None:
         numbers = np.ascontiguousarray(addresses).view(">u4").ravel().astype(np.int64) - BENCHMARK
         self.benchmark[numbers[(numbers >= 0) & (numbers < 1 << 17)]] = True
 
-    def _tcp(self, rows: Rows) -> dict[int, int]:
-        """First SYNs: their destination is a service."""
+    def _tcp(self, rows: Rows) -> tuple[list[int], dict[int, int]]:
+        """First SYNs: their destination is a service. (Rows where flows begin, new services with their rows.)"""
         new: dict[int, int] = {}
+        starts = []
         for row in np.flatnonzero(rows.flags & (SYN | ACK) == SYN).tolist():
             if self._new(rows.sort, _flow(int(rows.src_key[row]), int(rows.dst_key[row]))):
+                starts.append(row)
                 self._opened(new, rows, row, rows.dst, rows.dport, rows.dst_key, rows.src)
-        return new
+                self.legs.opened((rows.sort, int(rows.dst_key[row])), int(rows.src_key[row]))
+        return starts, new
 
-    def _udp(self, rows: Rows) -> dict[int, int]:
+    def _udp(self, rows: Rows) -> tuple[list[int], dict[int, int]]:
         """The first datagram against a flow seen before: its source is a service."""
         new: dict[int, int] = {}
+        starts = []
         flows = self._flows[rows.sort]
         first = np.unique(rows.src_key * np.uint64(3) + rows.dst_key, return_index=True)[1]
         for row in np.sort(first).tolist():
             there, back = int(rows.src_key[row]), int(rows.dst_key[row])
-            if self._new(rows.sort, _flow(there, back)) and _flow(back, there) in flows:
+            if not self._new(rows.sort, _flow(there, back)):
+                continue
+            starts.append(row)
+            if _flow(back, there) in flows:
                 self._opened(new, rows, row, rows.src, rows.sport, rows.src_key, rows.dst)
-        return new
+        return starts, new
 
     def _new(self, sort: Sort, flow: int) -> bool:
         """Remember *flow*, forget the oldest; False where it was known."""
@@ -164,32 +201,3 @@ def _usable(endpoint: Endpoint) -> bool:
         first in (0, 127) or first >= 224 if len(endpoint.address) == 4 else first == 255
     )
     return endpoint.port != 0 and not special
-
-
-def _rows(burst: Burst, sort: Sort) -> Rows:
-    """The rows of one sort as columns."""
-    family, proto = sort
-    wanted = (
-        (burst.proto == proto) & (burst.kind == (KIND_TCP if proto == TCP else KIND_UDP)) & (burst.family == family)
-    )
-    if family == 4:
-        rows = np.flatnonzero(wanted)
-        flow, width = burst.flow4[rows], 4
-    else:
-        rows = burst.rows6[wanted[burst.rows6]]
-        flow, width = burst.flow6[wanted[burst.rows6]], 16
-    src, dst = flow[:, :width], flow[:, width : 2 * width]
-    ports = np.ascontiguousarray(flow[:, 2 * width :]).view(">u2").reshape(-1, 2).astype(np.uint16)
-    keys = [_keys(address, ports[:, n]) for n, address in enumerate((src, dst))]
-    return Rows(sort, src, dst, ports[:, 0], ports[:, 1], burst.flags[rows], burst.length[rows], keys[0], keys[1])
-
-
-def _keys(address: U8, port: U16) -> U64:
-    """Endpoints as 64-bit numbers: exact for IPv4, mixed for IPv6."""
-    words = np.ascontiguousarray(address).view(">u4").astype(np.uint64)
-    mixed = words[:, 0]
-    for n in range(1, words.shape[1]):
-        mixed = mixed * np.uint64(ODD) + words[:, n]
-    mixed = mixed << np.uint64(16) if words.shape[1] == 1 else mixed * np.uint64(ODD)
-    key: U64 = np.bitwise_xor(mixed, port.astype(np.uint64), dtype=np.uint64)
-    return key

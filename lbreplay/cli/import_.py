@@ -1,0 +1,46 @@
+"""`lbreplay import`: files of a running balancer into a configuration (interface 1)."""
+
+from __future__ import annotations
+
+import click
+
+from lbreplay.cli import options
+from lbreplay.errors import ConfigError
+
+
+@click.command("import")
+@options.imported
+@click.option(
+    "--edition",
+    type=click.Choice(["1.10", "1.8"]),
+    help="Which keywords dpvs.conf may use. Default: as the script says, else 1.10.",
+)
+@click.option("--strict", is_flag=True, help="Refuse what DPVS would replace by a default or skip with a warning.")
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(allow_dash=True), default="-", help="Default: standard output."
+)
+@click.option("-q", "--quiet", is_flag=True, help="No notes on standard error.")
+def import_(edition: str | None, strict: bool, output: str, quiet: bool) -> None:
+    """Turn dpvs.conf and ipvsadm/dpip text into a configuration and print it.
+
+    Behind each value stands the line it came from; what lbreplay does not model is listed at the end.
+    """
+    from lbreplay.config.imports import import_files
+    from lbreplay.config.load import load
+
+    files = options.imported_files()
+    if not files:
+        raise click.UsageError("--dpvs-conf, --script, --ipvsadm-save or --keepalived FILE is needed")
+    found = import_files(files, edition, strict)
+    text = found.text()
+    with click.open_file(output, "w", encoding="utf-8", atomic=output != "-") as file:
+        file.write(text)
+    if not quiet:
+        for warning in found.warnings:
+            click.echo(f"warning: {warning}", err=True)
+        if found.left_out:
+            click.echo(f"{len(found.left_out)} lines are not modelled, they are listed at the end", err=True)
+    try:
+        load("the configuration printed", text=text)
+    except ConfigError as refused:
+        raise ConfigError(f"{refused} (so it does not run yet)") from None
