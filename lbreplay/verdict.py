@@ -142,6 +142,27 @@ class Verdict(IntEnum):
     TC_EGRESS_DROP = D, "D 14.4", "Dropped by traffic control on the way out."
     NO_TX_QUEUE = D, "D 17 V72", "The worker has no queue to send on."
     TX_BURST_REJECTED = D, "D 17 V72", "The NIC did not take the packet."
+    # profile ipvs (L 20)
+    NAT_FORWARDED = T, "L 9", "A request, translated and sent to its real server."
+    DR_FORWARDED = T, "L 9", "A request, sent as it is to the MAC of its real server."
+    TUNNEL_FORWARDED = T, "L 9", "A request, sent to its real server in an outer header."
+    BYPASSED = T, "L 5.5", "No cache is left: sent to where it wanted to go (cache_bypass)."
+    NAT_REPLIED = T, "L 10", "An answer, translated back and forwarded to the client."
+    TUNNEL_ERROR_RETURNED = T, "L 11", "An ICMP error about a tunnelled packet, turned into one for the client."
+    LOCAL_REAL_SERVER = K, "L 9", "The real server is the director itself: to its own stack."
+    FRAGMENT_QUEUED = H, "L 3", "A fragment that waits for the rest of its datagram."
+    TUNNEL_ERROR_CONSUMED = C, "L 11", "Fragmentation needed about a tunnelled packet without DF: nobody is told."
+    MARTIAN_SOURCE = D, "L 10", "A foreign packet with a source that is ours or nobody's."
+    FORWARD_TO_MANY = D, "L 3", "Transit in a broadcast or multicast frame."
+    DEFENCE_DROPPED = D, "L 14", "A new connection that drop_packet took."
+    NO_DEST_UNREACHABLE = D, "L 5.5", "No real server can take it: an ICMP port unreachable was sent where one can be."
+    PERSISTENCE_FAILED = D, "L 5.4", "The persistence engine found no session in it."
+    DEST_UNAVAILABLE = D, "L 4", "The real server of its connection was deleted."
+    CONNTRACK_OLD = D, "L 4.2", "A SYN that connection tracking counts to the old connection: dropped with it."
+    CONNTRACK_CLASH = D, "L 12", "Behind the director it would look like another tracked connection."
+    CROSSING_REFUSED = D, "L 9", "A loopback source on its way to another host."
+    HELPER_FAILED = D, "L 9", "A wrong checksum in a connection with a helper."
+    REAL_WITHOUT_CONN = D, "L 10", "A NAT real server that speaks without a connection, told so (nat_icmp_send)."
 
 
 REASONS = {

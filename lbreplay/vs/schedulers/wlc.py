@@ -8,7 +8,7 @@ compare wider products (`product_bits`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lbreplay.vs.schedulers.order import first_dest
 
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from lbreplay.model import Behaviour
     from lbreplay.vs.server import Dest, Flow, VirtualServer
 
+D = TypeVar("D", bound="Dest")
+
 
 def load(dest: Dest, overhead: int = 256) -> int:
     """*overhead* for each active connection, 1 for each inactive one, of this worker."""
     return overhead * dest.actconns + dest.inactconns
 
 
-def least(dests: Iterable[Dest], cost: Callable[[Dest], int], bits: int = 32) -> Dest | None:
+def least(dests: Iterable[D], cost: Callable[[D], int], bits: int = 32) -> D | None:
     """The valid one of the lowest *cost* for its weight, the first of equals; compared by products of *bits* bits."""
     mask = (1 << bits) - 1
-    best: Dest | None = None
+    best: D | None = None
     for dest in dests:
         if dest.valid and (best is None or cost(best) * dest.weight & mask > cost(dest) * best.weight & mask):
             best = dest

@@ -73,7 +73,7 @@ class KernelWeightedRoundRobin:
             self._threshold = self._threshold // self._step * self._step + 1
 
     def pick(self, flow: Flow) -> Dest | None:
-        untested = len(self._dests) if self._greatest > 0 else 0  # real servers not yet held against the lowest threshold
+        untested = len(self._dests) if self._greatest > 0 else 0  # not yet held against the lowest threshold
         while untested:
             self._cursor += 1
             if self._cursor == len(self._dests):

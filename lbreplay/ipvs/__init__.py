@@ -1,0 +1,17 @@
+"""The kernel's IPVS: what `profile = "ipvs"` replays through (L, interface 8).
+
+A frame is one buffer that walks through netfilter; no columns are needed, because one worker sees every packet.
+
+    director.py    Director: rows in order, each after the timers and events due before it
+    path.py        input, routing, and the hooks of an edition in their order
+    request.py     ip_vs_in: look-up, scheduling, state, transmit      reply.py   ip_vs_out
+    icmp.py        errors about connections, both ways                 ftp.py     the FTP helper
+    schedule.py    who takes a new connection, persistence, refusals   sip.py     persistence by Call-ID
+    xmit.py        NAT, direct routing, tunnels, bypass; what is too long
+    conn.py        connections, their table and their lives            states.py  state tables
+    service.py     services and real servers, the trash                schedulers/  what differs from vs/schedulers
+    defence.py     drop_entry and drop_packet                          sync.py    what a backup would be sent
+    edition.py     what differs between kernels, by name               sysctl.py  net.ipv4.vs.*
+    fragments.py   putting together and taking apart                   clock.py   things with a time
+    events.py      changes in the middle of a replay
+"""

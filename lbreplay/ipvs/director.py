@@ -1,0 +1,141 @@
+"""The director: every row of a burst, in capture order, through the kernel's IPVS. The shape of `vs/balancer.py`.
+
+Before a row: timers due at or before its time, then events of that time. Every frame that leaves goes to `burst.made`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lbreplay.burst import Burst
+from lbreplay.ipvs.events import Events
+from lbreplay.ipvs.parts import Parts, Story
+from lbreplay.ipvs.path import Path
+from lbreplay.ipvs.service import Dest, VirtualService
+from lbreplay.ipvs.view import View
+from lbreplay.model import Setup
+from lbreplay.verdict import Verdict
+from lbreplay.wire.packet import Packet
+
+LOOKUP = {"": 0, "in": 1, "out": 2, "miss": 3}  # codes of column `lookup`
+COUNTED = ("conns", "inpkts", "inbytes", "outpkts", "outbytes")
+LIVE = ("actconns", "inactconns", "persistconns")
+
+
+class Director:
+    """One kernel with its services, for one run."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.parts = Parts(setup)
+        for service in setup.services:
+            self.parts.services.add(service)
+        self.path = Path(self.parts)
+        self.view = View(self.parts)
+        self.events = Events(self.parts)
+        self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
+        self._started = False
+
+    def balance(self, burst: Burst) -> None:
+        """Give every row its verdict, and put what leaves into `burst.made`."""
+        if not self._started and burst.size:
+            self._started = True
+            self.start(int(burst.time_ns[0]))
+        self._columns(burst)
+        if self.stories is not None:
+            self.stories.clear()
+        self.parts.net.out = burst.made
+        for row in range(burst.size):
+            self._row(burst, row)
+
+    def start(self, first_ns: int) -> None:
+        """The first frame comes at *first_ns*: events before it happen, the second hand starts."""
+        self.parts.clock.now = first_ns
+        self.events.start(first_ns)
+        self.parts.defence.start()
+
+    def _columns(self, burst: Burst) -> None:
+        burst.worker_index = np.zeros(burst.size, np.int16)
+        burst.lookup = np.zeros(burst.size, np.uint8)
+        burst.wrong_worker = np.zeros(burst.size, np.bool_)
+        burst.redirected = np.full(burst.size, -1, np.int16)
+        burst.owner = np.zeros(burst.size, np.int16)
+
+    def _row(self, burst: Burst, row: int) -> None:
+        now, n = int(burst.time_ns[row]), burst.first + row
+        net = self.parts.net
+        net.row, net.cause = row, 0
+        self.advance(now)
+        net.cause = n
+        story = self.parts.story = Story()
+        seen = self.view.judge(Packet(burst.frame(row), int(burst.length[row]), now, n, row))
+        if isinstance(seen, Verdict):
+            burst.worker_index[row] = -1
+            burst.verdict[row] = seen
+        else:
+            burst.verdict[row] = self.path.handle(seen)
+            burst.lookup[row] = LOOKUP[story.lookup]
+        if self.stories is not None:
+            self.stories.append(story)
+
+    def advance(self, now: int) -> None:
+        """Everything due at or before *now*, in order: timers before events of the same time."""
+        clock = self.parts.clock
+        while self.events.next_ns <= now:
+            at = self.events.next_ns
+            clock.advance(at)
+            clock.now = max(clock.now, at)
+            self.events.apply()
+        clock.advance(now)
+        clock.now = max(clock.now, now)
+
+    # --- what is left at the end -----------------------------------------------------------------------------
+
+    def gauges(self) -> dict[str, Any]:
+        """Connections, and the counters of services (interface 5, L 16)."""
+        conns = self.parts.conns
+        counters = {**{f"sync_{what}": n for what, n in self.parts.sync.counters.items()}}
+        if self.parts.defence.dropped_entries:
+            counters["drop_entry"] = self.parts.defence.dropped_entries
+        live = {"created": conns.created, "expired": conns.expired, "active": len(conns), "peak": conns.peak}
+        return {
+            "workers": [{"conns": live, "counters": counters}],
+            "services": [_service(service) for service in self.parts.services.by_name.values()],
+        }
+
+    def connection(self, story: Story) -> dict[str, Any]:
+        """What the trace tells of a packet's connection."""
+        conn = story.conn
+        if conn is None:
+            return {"conn": None, "new": False, "state": None, "service": None, "real": None, "laddr": None}
+        return {
+            "conn": conn.number,
+            "new": story.new,
+            "state": [story.before, story.after] if story.before else None,
+            "service": conn.service.service.name if conn.service is not None else None,
+            "real": str(conn.real),
+            "laddr": None,
+        }
+
+
+def _service(service: VirtualService) -> dict[str, Any]:
+    return {
+        "service": service.service.name,
+        "scheduler": service.service.scheduler,
+        "mode": service.service.mode,
+        **{name: getattr(service.counts, name) for name in COUNTED},
+        "reals": [_real(dest) for dest in reversed(service.dests)],
+        "laddrs": [],
+    }
+
+
+def _real(dest: Dest) -> dict[str, Any]:
+    return {
+        "address": str(dest.real.endpoint),
+        "weight": dest.weight,
+        "conns": dest.conns,
+        **{name: getattr(dest, name) for name in LIVE},
+        **{name: getattr(dest, name) for name in COUNTED[1:]},
+    }
+

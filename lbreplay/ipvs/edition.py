@@ -1,0 +1,133 @@
+"""What differs between kernels, each by name (L 21). The defaults are Linux 6.1.192, which the recordings show.
+
+"2.6" is the era of the design documents: 2.6.32 with one-packet scheduling and SCTP where 2.6.17 differs (L 0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from lbreplay.model import Behaviour
+
+LOCAL_IN, FORWARD, LOCAL_OUT = "local_in", "forward", "local_out"
+
+# Hook, priority, handler: the order in which a packet meets IPVS (L 2). At LOCAL_OUT a replay has the director's own
+# ICMP errors only; POST_ROUTING of 2.6 stops other modules' work and changes no packet.
+HOOKS_26 = ((LOCAL_IN, 100, "request"), (FORWARD, 99, "forward_icmp"), (FORWARD, 100, "reply"))
+HOOKS_61 = (
+    (LOCAL_IN, 98, "reply"),
+    (LOCAL_IN, 99, "request"),
+    (LOCAL_OUT, -99, "reply"),
+    (LOCAL_OUT, -98, "request"),
+    (FORWARD, 99, "forward_icmp"),
+    (FORWARD, 100, "reply"),
+)
+SCHEDULERS_26 = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq")
+# what differs in the schedulers that DPVS has too
+SCHEDULING = Behaviour("head", rr_restart="removed", wrr_rounds="kernel", overhead=257, product_bits=64)
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """One kernel."""
+
+    name: str = "6.1.192"
+    hooks: tuple[tuple[str, int, str], ...] = HOOKS_61
+    hooks_need_service: bool = True  # the hooks are there while a service is
+    sysctls: str = "all"  # or "2.6": the later ones do not exist and count as 0 (L 17)
+    schedulers: tuple[str, ...] = ()  # those there are; (): all
+    # look-up and table
+    out_by: str = "virtual"  # replies of DR and TUN are found by the virtual address; "real": by the real one
+    response_in: bool = False  # a miss of ip_vs_in tries the replies' look-up
+    hash: str = "lookup3"  # Jenkins's function of the table's buckets
+    locks: int = 32
+    # scheduling
+    rst_passes: bool = True  # RST|SYN opens nothing
+    ftp_data_passes: bool = True  # source port 20 opens nothing
+    ftp_template: bool = True  # a data connection may make its own template
+    real_port_zero: bool = True  # persistence: a real server's port 0 means the packet's own
+    # an existing connection
+    reschedules: bool = True  # conn_reuse_mode, and a weightless real server's SYN under expire_nodest_conn
+    nodest: str = "reschedule"  # expire_nodest_conn: the packet goes on as a miss; "drop": it is lost
+    active: frozenset[str] = frozenset({"ESTABLISHED", "SYN_SENT", "SYN_RECV", "SYNACK"})
+    none_ack: str = "ES"  # the next state of the four cells NONE + ACK from the client
+    sctp: str = "6.1"  # timeouts; "2.6": ESTABLISHED 900, CLOSED 10, all else 60
+    assured: bool = True  # templates become ASSURED, which spares them
+    parent_dies: str = "childless"  # with an entry that is dropped, its parent: if childless and not ASSURED; "always"
+    thresholds: str = "crossing"  # OVERLOAD is judged when the total crosses; "every": at each bind and unbind
+    trash: str = "kept"  # deleted real servers wait 120 s; "referenced": only while connections refer to them
+    # sending
+    ttl: bool = True  # lowered on the way to a real server
+    local: str = "route"  # whether a real server is the director itself is a matter of routes; "configured"
+    tunnel: str = "6.1"  # TOS without CE, DF by pmtu_disc; "2.6": TOS and fragment word of the inner header
+    tunnel_errors: bool = True  # errors about tunnelled packets are turned into errors for the client
+    checks_method: bool = True  # replies of DR and TUN connections are not translated
+    full_checksum: bool = False  # NAT with a helper sums the whole packet, changed or not
+    sctp_port_only: bool = True  # the CRC is computed anew only where the port changes
+    # ICMP
+    quoted_fragment: str = "transport"  # errors quoting later fragments are let go: of "transport" or only of "ipsec"
+    icmp_checksum: str = "translated"  # tested where the error is translated; "all": on every hit
+    # helpers and the rest
+    ftp_extended: bool = True  # EPSV, EPRT, and free spelling of PORT and 227
+    ftp_strict: bool = True  # numbers above 255 and ports above 65535 are refused
+    sync: str = "6.1"
+    fold: str = "high"  # of the multiplicative hash of sh, dh, lblc: high bits of the golden ratio; "low"
+    sh_weights: bool = True
+    overhead_lblc: int = 257
+    scheduling: Behaviour = SCHEDULING
+
+
+_NOW = Edition()
+EDITIONS = {
+    "6.1.192": _NOW,
+    "6.1": replace(
+        _NOW,
+        name="6.1",
+        thresholds="every",
+        quoted_fragment="ipsec",
+        icmp_checksum="all",
+        ftp_strict=False,
+        overhead_lblc=256,
+        scheduling=replace(_NOW.scheduling, overhead=256),
+    ),
+    "2.6": Edition(
+        name="2.6",
+        hooks=HOOKS_26,
+        hooks_need_service=False,
+        sysctls="2.6",
+        schedulers=SCHEDULERS_26,
+        out_by="real",
+        response_in=True,
+        hash="lookup2",
+        locks=16,
+        rst_passes=False,
+        ftp_data_passes=False,
+        ftp_template=False,
+        real_port_zero=False,
+        reschedules=False,
+        nodest="drop",
+        active=frozenset({"ESTABLISHED"}),
+        none_ack="CL",
+        sctp="2.6",
+        assured=False,
+        parent_dies="always",
+        thresholds="every",
+        trash="referenced",
+        ttl=False,
+        local="configured",
+        tunnel="2.6",
+        tunnel_errors=False,
+        checks_method=False,
+        full_checksum=True,
+        sctp_port_only=False,
+        quoted_fragment="ipsec",
+        icmp_checksum="all",
+        ftp_extended=False,
+        ftp_strict=False,
+        sync="2.6",
+        fold="low",
+        sh_weights=False,
+        overhead_lblc=50,
+        scheduling=Behaviour("head"),
+    ),
+}

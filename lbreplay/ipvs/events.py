@@ -1,0 +1,93 @@
+"""Changes in the middle of a replay: what ipvsadm and sysctl say to the kernel (interface 2 and 8, L 6.6).
+
+Changes of one real server at one time are one `ipvsadm -e`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lbreplay.ipvs.service import VirtualService
+from lbreplay.model import Endpoint, Event, RealServer
+from lbreplay.vs.timers import NEVER
+
+if TYPE_CHECKING:
+    from lbreplay.ipvs.parts import Parts
+    from lbreplay.ipvs.service import Dest
+
+EDITED = {"weight": "weight", "max_conn": "upper", "min_conn": "lower"}  # key of the event -> of the real server
+
+
+class Events:
+    """The events of a run, in order of their time."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._left = sorted(parts.setup.events, key=lambda event: event.at_ns)
+        self._first_ns = 0
+        self.next_ns = NEVER
+
+    def start(self, first_ns: int) -> None:
+        """Times count from the first frame."""
+        self._first_ns = first_ns
+        self._arm()
+
+    def _arm(self) -> None:
+        self.next_ns = self._first_ns + self._left[0].at_ns if self._left else NEVER
+
+    def apply(self) -> None:
+        """Carry out the next event, with the others that edit the same real server now."""
+        event = self._left.pop(0)
+        if event.path[0] == "ipvs":
+            self._parts.sysctls.set(event.path[1], _number(event.value))
+        else:
+            service = self._parts.services.by_name.get(event.path[1])
+            if service is not None:
+                self._service(service, event)
+        self._arm()
+
+    def _service(self, service: VirtualService, event: Event) -> None:
+        services = self._parts.services
+        if event.action == "add":
+            assert isinstance(event.value, RealServer), "the configuration made it one"
+            services.add_real(service, event.value)
+        elif len(event.path) == 2:
+            self._emptied(list(service.dests))
+            services.remove(service)
+            self._parts.net.rebuild([left.service for left in services.by_name.values()])
+        elif (dest := _dest(service, event.path[3])) is None:
+            return
+        elif event.action == "remove":
+            services.remove_real(service, dest)
+            self._emptied([dest])
+        else:
+            self._edit(service, dest, event)
+
+    def _edit(self, service: VirtualService, dest: Dest, event: Event) -> None:
+        numbers = {"weight": dest.weight, "upper": dest.upper, "lower": dest.lower}
+        numbers[EDITED[event.path[4]]] = _number(event.value)
+        while self._left and _same(self._left[0], event):
+            following = self._left.pop(0)
+            numbers[EDITED[following.path[4]]] = _number(following.value)
+        service.edit(dest, **numbers)
+
+    def _emptied(self, dests: list[Dest]) -> None:
+        """6.1 with expire_nodest_conn ends the connections of deleted real servers at once (L 6.6)."""
+        parts = self._parts
+        if not parts.sysctls["expire_nodest_conn"] or parts.edition.nodest != "reschedule":
+            return
+        for conn in [conn for conn in parts.conns if conn.dest in dests and not conn.n_control]:
+            if conn.keys:
+                parts.conns.delete(conn)
+
+
+def _same(one: Event, other: Event) -> bool:
+    return (one.at_ns, one.action, one.path[:4]) == (other.at_ns, "set", other.path[:4])
+
+
+def _dest(service: VirtualService, name: str) -> Dest | None:
+    return next((dest for dest in service.dests if str(Endpoint(dest.address, dest.port)) == name), None)
+
+
+def _number(value: Any) -> int:
+    return int(value)

@@ -1,0 +1,55 @@
+"""What a director is made of, and what it notes of the packet at hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbreplay.ipvs.clock import Clock
+from lbreplay.ipvs.conn import Conn, Connections
+from lbreplay.ipvs.defence import Defence
+from lbreplay.ipvs.edition import EDITIONS
+from lbreplay.ipvs.ftp import Helpers
+from lbreplay.ipvs.net import Net
+from lbreplay.ipvs.service import Services
+from lbreplay.ipvs.states import States
+from lbreplay.ipvs.sync import Sync
+from lbreplay.ipvs.sysctl import Sysctls
+from lbreplay.ipvs.tracking import Tracking
+from lbreplay.model import Setup
+
+
+class Story:
+    """What happened to one packet, for columns, trace and `explain`. States are their names."""
+
+    __slots__ = ("after", "before", "conn", "lookup", "new", "owner", "reasons", "wrong_worker")
+
+    def __init__(self) -> None:
+        self.lookup = ""  # "in", "out", "miss"; "" where no table was asked
+        self.conn: Conn | None = None
+        self.new = False
+        self.before = self.after = ""
+        self.owner = -1  # there is one worker
+        self.wrong_worker = False
+        self.reasons: list[str] = []
+
+
+class Parts:
+    """One run's parts; those that need others get them from here."""
+
+    def __init__(self, setup: Setup) -> None:
+        device = replace(setup.device, rx_ip_checksum_offload=False)  # the kernel always sums IP headers
+        self.setup = setup = replace(setup, device=device)
+        self.edition = EDITIONS[setup.edition]
+        self.sysctls = Sysctls(setup.ipvs, self.edition.sysctls)
+        self.clock = Clock()
+        self.net = Net(setup, self.clock)
+        self.conns = Connections(self.edition, self.sysctls, self.clock)
+        self.services = Services(self.edition, self.sysctls, self.clock, self.net.is_local)
+        self.states = States(self.edition, self.sysctls, dict(setup.ipvs.get("timeout") or {}))  # type: ignore[call-overload]
+        self.tracking = Tracking(setup, self.edition, self.sysctls, self.services)
+        self.helpers = Helpers(setup, self.edition, self.conns, self.states, self.tracking)
+        self.defence = Defence(setup.seed, self.edition, self.sysctls, self.clock, self.conns)
+        self.sync = Sync(self.edition, self.sysctls, self.clock)
+        self.conns.on_destroy = self.tracking.forget
+        self.conns.on_deferred = self.sync.deferred
+        self.story = Story()

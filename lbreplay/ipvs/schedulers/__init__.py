@@ -1,0 +1,58 @@
+"""The kernel's schedulers (L 13). Where DPVS has the same algorithm, its file serves both (`vs/schedulers`).
+
+All of them see the real servers newest first; nobody takes a connection while overloaded or with weight 0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lbreplay.ipvs.schedulers.bucket import DestinationHash, SourceHash
+from lbreplay.ipvs.schedulers.lblc import Locality, LocalitySets
+from lbreplay.ipvs.schedulers.least import LeastConnection, NeverQueue, ShortestDelay
+from lbreplay.ipvs.schedulers.ovf import Overflow
+from lbreplay.vs.schedulers.fo import Failover
+from lbreplay.vs.schedulers.mh import Maglev
+from lbreplay.vs.schedulers.rr import RoundRobin
+from lbreplay.vs.schedulers.wlc import WeightedLeastConnection
+from lbreplay.vs.schedulers.wrr import KernelWeightedRoundRobin, WeightedRoundRobin
+
+if TYPE_CHECKING:
+    from lbreplay.ipvs.service import Dest, VirtualService
+    from lbreplay.vs.server import Flow
+
+
+class Scheduler(Protocol):
+    """What a service asks of its scheduler."""
+
+    def pick(self, flow: Flow) -> Dest | None:
+        """The real server for the first packet *flow*, None where there is none."""
+        ...
+
+    def changed(self, dest: Dest | None = None) -> None:
+        """A real server was added, edited or removed."""
+        ...
+
+
+OWN: dict[str, Any] = {
+    "lc": LeastConnection,
+    "sed": ShortestDelay,
+    "nq": NeverQueue,
+    "sh": SourceHash,
+    "dh": DestinationHash,
+    "lblc": Locality,
+    "lblcr": LocalitySets,
+    "ovf": Overflow,
+}
+SHARED: dict[str, Any] = {"rr": RoundRobin, "wlc": WeightedLeastConnection, "fo": Failover, "mh": Maglev}
+WRR: dict[str, Any] = {"threshold": WeightedRoundRobin, "kernel": KernelWeightedRoundRobin}
+
+
+def scheduler(name: str, service: VirtualService) -> Scheduler:
+    """A new scheduler of that name for *service*."""
+    if name in OWN:
+        made: Scheduler = OWN[name](service)
+        return made
+    behaviour = service.edition.scheduling
+    made = {**SHARED, "wrr": WRR[behaviour.wrr_rounds]}[name](service, 1, 1, behaviour)
+    return made

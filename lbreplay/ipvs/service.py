@@ -1,0 +1,244 @@
+"""Services and real servers as the kernel keeps them (L 1, L 5.2, L 6.5, L 16).
+
+A new real server goes to the head of its service's list. A deleted one waits in the trash, where its connections still
+find it, and comes back with its counters when the same service takes the same address and port again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING
+
+from lbreplay.ipvs.schedulers import scheduler
+from lbreplay.model import NANOSECOND, Endpoint, RealServer, Service
+from lbreplay.vs import server
+from lbreplay.wire.packet import TCP
+
+if TYPE_CHECKING:
+    from lbreplay.ipvs.clock import Clock
+    from lbreplay.ipvs.edition import Edition
+    from lbreplay.ipvs.sysctl import Sysctls
+
+FTP, FTP_DATA, UNPRIVILEGED = 21, 20, 1024
+TRASH = 120 * NANOSECOND  # how long a deleted real server without connections can come back
+
+Key = tuple[int, int, bytes, int]  # of a service: firewall mark, protocol, address, port
+
+
+class Counts:
+    """What is counted for a service: connections, packets and bytes (L 16)."""
+
+    __slots__ = ("conns", "inbytes", "inpkts", "outbytes", "outpkts")
+
+    def __init__(self) -> None:
+        self.conns = self.inpkts = self.inbytes = self.outpkts = self.outbytes = 0
+
+
+class Dest(server.Dest):
+    """A real server.
+
+    mode         nat | dr | tunnel | local; local only where the edition fixes it when configured
+    last_weight  the last weight that was not 0
+    upper lower  thresholds of connections, 0: none
+    refs         connections that refer to it, templates too
+    idle_ns      when the last of them left, or it was deleted
+    """
+
+    __slots__ = ("idle_ns", "last_weight", "lower", "mode", "refs", "service", "upper")
+
+    def __init__(self, number: int, real: RealServer, service: VirtualService, local: bool) -> None:
+        super().__init__(number, real, 1)
+        self.service = service
+        self.upper = self.lower = self.last_weight = self.refs = self.idle_ns = 0
+        self.take(real, local)
+
+    def take(self, real: RealServer, local: bool) -> None:
+        """What `ipvsadm -a` says of it."""
+        self.real = real
+        self.mode = "local" if local else real.mode or self.service.service.mode
+        self.edit(real.weight, real.max_conn, real.min_conn)
+
+    def edit(self, weight: int, upper: int, lower: int) -> None:
+        """What `ipvsadm -e` says of it (L 6.5): OVERLOAD is judged anew."""
+        before = self.upper, self.lower
+        self.weight, self.upper, self.lower = weight, upper, lower
+        self.last_weight = weight or self.last_weight
+        if self.service.edition.thresholds == "every":
+            self.overload = self.overload and 0 < upper <= before[0]
+        elif before != (upper, lower):
+            self._judge()
+
+    def _judge(self) -> None:
+        if self.upper and self.total >= self.upper:
+            self.overload = True
+        elif self.total < self.relief or not self.upper:
+            self.overload = False
+
+    @property
+    def filling_weight(self) -> int:
+        """mh keeps the places of a real server whose weight became 0 (L 13)."""
+        return self.last_weight
+
+    @property
+    def total(self) -> int:
+        return self.actconns + self.inactconns
+
+    @property
+    def relief(self) -> int:
+        """OVERLOAD ends with fewer connections than this."""
+        return self.lower or self.upper - self.upper // 4
+
+    def bound(self) -> None:
+        """A connection was counted in: the one that reaches the upper threshold is the last (L 6.5)."""
+        reached = self.total == self.upper or (self.service.edition.thresholds == "every" and self.total > self.upper)
+        if self.upper and reached:
+            self.overload = True
+
+    def unbound(self, template: bool) -> None:
+        """A connection was counted out."""
+        if self.service.edition.thresholds == "every":
+            if self.lower:
+                below = self.total < self.lower
+            else:
+                below = not self.upper or 4 * self.total < 3 * self.upper
+            self.overload = self.overload and not below
+        elif not template and self.total + 1 == self.relief:
+            self.overload = False
+
+
+class VirtualService:
+    """A service. `dests` is newest first; every change of it goes to the scheduler."""
+
+    def __init__(self, service: Service, ids: Iterator[int], edition: Edition, sysctls: Sysctls, clock: Clock) -> None:
+        flags = service.flags
+        self.service = replace(service, mh_fallback="mh-fallback" in flags, mh_port="mh-port" in flags)
+        self.edition, self.sysctls, self.clock = edition, sysctls, clock
+        self.dests: list[Dest] = []
+        self.counts = Counts()
+        self._ids = ids
+        self.scheduler = scheduler(service.scheduler, self)
+
+    @property
+    def key(self) -> Key:
+        vip = self.service.vip
+        return (self.service.fwmark, 0, b"", 0) if vip is None else (0, self.service.protocol, *vip)
+
+    @property
+    def port(self) -> int:
+        """The virtual port; 0 for all ports, and for a firewall mark."""
+        return self.service.vip.port if self.service.vip else 0
+
+    @property
+    def by_mark(self) -> bool:
+        return self.service.vip is None
+
+    def dest(self, endpoint: Endpoint) -> Dest | None:
+        return next((dest for dest in self.dests if (dest.address, dest.port) == endpoint), None)
+
+    def insert(self, dest: Dest) -> None:
+        """Put a real server at the head of the list."""
+        dest.available, dest.service = True, self
+        self.dests.insert(0, dest)
+        self.scheduler.changed(dest)
+
+    def edit(self, dest: Dest, weight: int, upper: int, lower: int) -> None:
+        dest.edit(weight, upper, lower)
+        self.scheduler.changed(dest)
+
+
+class Services:
+    """All services, and the trash of deleted real servers."""
+
+    def __init__(self, edition: Edition, sysctls: Sysctls, clock: Clock, is_local: Callable[[bytes], bool]) -> None:
+        self._made = (edition, sysctls, clock)
+        self._edition, self._clock, self._is_local = edition, clock, is_local
+        self._ids = count()
+        self._trash: list[tuple[Key, Dest]] = []
+        self.by_name: dict[str, VirtualService] = {}
+        self._exact: dict[Key, VirtualService] = {}
+        self._families: set[int] = set()
+
+    def add(self, service: Service) -> None:
+        made = VirtualService(service, self._ids, *self._made)
+        self.by_name[service.name] = made
+        self._index()
+        for real in service.reals:
+            self.add_real(made, real)
+
+    def remove(self, service: VirtualService) -> None:
+        """`ipvsadm -D`: its real servers go to the trash, connections stay."""
+        for dest in list(service.dests):
+            self.remove_real(service, dest)
+        del self.by_name[service.service.name]
+        self._index()
+
+    def add_real(self, service: VirtualService, real: RealServer) -> None:
+        """`ipvsadm -a`: a new one, or the old one out of the trash."""
+        local = self._edition.local == "configured" and self._is_local(real.endpoint.address)
+        dest = self._recovered(service.key, real.endpoint)
+        if dest is None:
+            dest = Dest(next(self._ids), real, service, local)
+        else:
+            dest.service = service
+            dest.take(real, local)
+        service.insert(dest)
+
+    def remove_real(self, service: VirtualService, dest: Dest) -> None:
+        """`ipvsadm -d`."""
+        dest.available = False
+        dest.idle_ns = self._clock.now
+        service.dests.remove(dest)
+        service.scheduler.changed(dest)
+        if dest.refs or self._edition.trash == "kept":
+            self._trash.append((service.key, dest))
+
+    def _recovered(self, key: Key, endpoint: Endpoint) -> Dest | None:
+        self._trash = [entry for entry in self._trash if self._lasts(entry[1])]
+        for entry in self._trash:
+            if entry[0] == key and (entry[1].address, entry[1].port) == endpoint:
+                self._trash.remove(entry)
+                return entry[1]
+        return None
+
+    def _lasts(self, dest: Dest) -> bool:
+        kept = self._edition.trash == "kept" and self._clock.now - dest.idle_ns < TRASH
+        return dest.refs > 0 or kept
+
+    def has_family(self, family: int) -> bool:
+        """Whether there is a service of IPv4 (4) or IPv6 (6)."""
+        return family in self._families
+
+    def find(self, mark: int, proto: int, dst: bytes, dport: int) -> VirtualService | None:
+        """The service of a packet (L 5.2): by mark, exactly, as FTP data, for all ports."""
+        if mark and (found := self._exact.get((mark, 0, b"", 0))) is not None:
+            return found
+        if (found := self._exact.get((0, proto, dst, dport))) is not None:
+            return found
+        if proto == TCP and (dport == FTP_DATA or dport >= UNPRIVILEGED):
+            found = self._exact.get((0, TCP, dst, FTP))
+        return found or self._exact.get((0, proto, dst, 0))
+
+    @property
+    def has_nat_ftp(self) -> bool:
+        """Whether some service on port 21 has a NAT real server."""
+        return any(s.port == FTP and any(dest.mode == "nat" for dest in s.dests) for s in self.by_name.values())
+
+    @property
+    def has_engine(self) -> bool:
+        """Whether some service has a persistence engine."""
+        return any(service.service.persistence_engine for service in self.by_name.values())
+
+    def real(self, proto: int, address: bytes, port: int) -> Dest | None:
+        """A NAT real server that speaks from *address* and *port* (L 10, rows 7 and 8)."""
+        for service in self.by_name.values():
+            for dest in service.dests:
+                same = (dest.address, dest.port) == (address, port)
+                if same and dest.mode == "nat" and service.service.protocol in (proto, 0):
+                    return dest
+        return None
+
+    def _index(self) -> None:
+        self._exact = {service.key: service for service in self.by_name.values()}
+        self._families = {service.service.family for service in self.by_name.values()}

@@ -1,0 +1,79 @@
+"""A packet on its way through the director: what came, and what it is by now."""
+
+from __future__ import annotations
+
+from struct import pack_into
+
+from lbreplay.model import Endpoint
+from lbreplay.verdict import Verdict
+from lbreplay.wire import checksum
+from lbreplay.wire.packet import Packet
+
+
+class Pieces:
+    """The fragments a datagram was put together from (L 3).
+
+    ends         offsets in L4 where each of them ends, in order
+    largest      total length of the largest; `dont_fragment`: it had DF
+    kept         they are sent again as they came, where that can be
+    """
+
+    __slots__ = ("dont_fragment", "ends", "kept", "largest")
+
+    def __init__(self, ends: tuple[int, ...], largest: int, dont_fragment: bool, kept: bool) -> None:
+        self.ends, self.largest, self.dont_fragment, self.kept = ends, largest, dont_fragment, kept
+
+
+class Skb:
+    """`packet` is as received, or as put together; `l3` what it is by now."""
+
+    __slots__ = ("ends_as", "l3", "mark", "marked", "packet", "pieces")
+
+    def __init__(self, packet: Packet) -> None:
+        self.packet = packet
+        self.l3 = bytearray(packet.l3)
+        self.mark = 0  # the firewall's
+        self.marked = False  # IPVS translated it already (`ipvs_property`)
+        self.pieces: Pieces | None = None
+        self.ends_as = Verdict.FORWARDED_PLAIN  # its verdict, when it goes on
+
+    def becomes(self, packet: Packet, pieces: Pieces) -> None:
+        """The last fragment turns into the whole datagram."""
+        self.packet, self.pieces = packet, pieces
+        self.l3 = bytearray(packet.l3)
+
+    @property
+    def source(self) -> Endpoint:
+        return Endpoint(self.packet.src, self.packet.sport)
+
+    @property
+    def dest(self) -> Endpoint:
+        return Endpoint(self.packet.dst, self.packet.dport)
+
+    @property
+    def missing(self) -> int:
+        """Bytes at the end that the capture cut off."""
+        return max(self.packet.l3_length - len(self.packet.l3), 0)
+
+    @property
+    def length(self) -> int:
+        """L3 length on the wire, as it is by now."""
+        return len(self.l3) + self.missing
+
+    @property
+    def dont_fragment(self) -> bool:
+        return self.l3[0] >> 4 == 6 or bool(self.l3[6] & 0x40)
+
+    @property
+    def ttl(self) -> int:
+        return self.l3[8] if self.l3[0] >> 4 == 4 else self.l3[7]
+
+    def lower_ttl(self) -> None:
+        """One less; the header's checksum follows."""
+        if self.l3[0] >> 4 == 6:
+            self.l3[7] -= 1
+            return
+        before = bytes(self.l3[8:10])
+        self.l3[8] -= 1
+        follows = checksum.update(int.from_bytes(self.l3[10:12]), before, bytes(self.l3[8:10]))
+        pack_into(">H", self.l3, 10, follows)
