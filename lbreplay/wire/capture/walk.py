@@ -21,6 +21,7 @@ STRIDE = 96  # records between two walkers, about
 WINDOW = 4  # average records searched for a start
 WORTH = 4096  # expected records below which the plain walk is as fast
 TEST = 8  # steps between two looks whether all walkers have stopped
+FEW = 40  # walkers below which their steps cost more than the plain walk's
 ROUNDS = 8  # of dropped guesses, before giving up for the plain walk
 
 
@@ -93,8 +94,10 @@ def _numbers(chunk: U8, order: str, at: int = 0) -> NDArray[Any]:
 
 
 def _walk_in_lockstep(chunk: U8, at: int, end: int, shape: Shape, mark: tuple[int, int], average: int) -> Walk | None:
-    """Walk from guesses, checked by each other; None if too many were wrong."""
+    """Walk from guesses, checked by each other; None if they are too few, or too many were wrong."""
     first = _guess(chunk, at, end, shape, mark, average)
+    if len(first) < FEW:
+        return None
     lengths, last, least = _numbers(chunk, shape.order, shape.field), end - shape.field - 3, np.uint32(shape.least)
     path, where = [], first
     for _ in range(ROUNDS):
