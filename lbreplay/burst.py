@@ -82,6 +82,7 @@ class Burst:
     rows6: I64  # the IPv6 rows
     flow6: U8  # [len(rows6), 36]
     simple: Bool  # ordinary TCP or UDP: only its connection decides (wire/parse)
+    ours: Bool  # sent to this host's MAC address
     # nic/steer
     queue: I16
     worker: I16  # rank that received it, -1: a kernel worker's queue
@@ -95,6 +96,12 @@ class Burst:
     wrong_worker: Bool
     redirected: I16  # rank it was handed to, or -1
     owner: I16  # rank that handled it
+    answer: Bool  # of a virtual address, taken for its real server's (client and lb view)
+    handle: I32  # connection and side of rows that took the columns, -1: plain path
+    mac: I32  # what they leave with: entry of vs/links
+    fdata: U32  # acknowledgement that asks for the client's address (D 5.4)
+    delta: U32  # what sequence numbers move by
+    full: U8  # vs/conn FULL_*
 
     def __init__(self, first: int, buffer: U8, at: I64, caplen: I64, length: I64, time_ns: I64) -> None:
         self.first = first
@@ -102,6 +109,7 @@ class Burst:
         self.at = at  # offset of each frame's first byte in buffer; its record header is the RECORD bytes before
         self.caplen = caplen  # bytes that are there
         self.length = length  # bytes on the wire
+        self.sent = length.copy()  # bytes on the wire of what leaves in place
         self.time_ns = time_ns  # never decreasing, over the whole capture
         self.size = len(at)
         self.verdict: U8 = np.full(self.size, PENDING, np.uint8)

@@ -9,22 +9,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Protocol
 
 from lbreplay.annotate import Annotator
 from lbreplay.burst import KIND_SCTP, KIND_TCP, KIND_UDP, Burst
+from lbreplay.ipvs.director import Director
 from lbreplay.model import Setup
 from lbreplay.nic.steer import Nic, Steered
 from lbreplay.stats import Counters, Result
 from lbreplay.trace import Trace
 from lbreplay.vs.balancer import Balancer
-from lbreplay.wire.capture import Capture, Sink, is_pcapng, open_capture, open_sink
+from lbreplay.vs.view import Steer
+from lbreplay.wire.capture import CaptureInfo, Sink, is_pcapng, open_capture, open_sink
 from lbreplay.wire.parse import parse
+from lbreplay.wire.rewrite import rewrite
 
 KIND = {6: KIND_TCP, 17: KIND_UDP, 132: KIND_SCTP}
 Progress = Callable[[int, int], None]
+ENGINES: dict[str, Callable[[Setup, Nic, Steer], Any]] = {
+    "dpvs": lambda setup, nic, home: Balancer(setup, nic.strategy, home),
+    "ipvs": lambda setup, nic, home: Director(setup),
+}
 
 
 def replay(
@@ -49,13 +56,27 @@ def replay(
         return run.run(progress)
 
 
+class Source(Protocol):
+    """A capture being read: see `wire.capture.Capture`."""
+
+    info: CaptureInfo
+    frames: int
+    bytes: int
+    first_ns: int
+    last_ns: int
+    warnings: list[str]
+
+    def bursts(self, size: int) -> Iterator[Burst]: ...
+
+
 class Replay:
     """One run: the stages with their state."""
 
-    def __init__(self, setup: Setup, source: Capture, sink: Sink | None, trace: Trace | None) -> None:
+    def __init__(self, setup: Setup, source: Source, sink: Sink | None, trace: Trace | None) -> None:
         self.setup, self.source, self.sink, self.trace = setup, source, sink, trace
+        self.rewriting = sink is not None  # whether anybody wants the bytes of what leaves
         self.nic = Nic(setup)
-        self.balancer = Balancer(setup, self.nic.strategy, self._home)
+        self.balancer = ENGINES[setup.profile](setup, self.nic, self._home)
         self.counters = Counters(setup)
         if trace is not None:
             self.balancer.stories = []
@@ -65,14 +86,24 @@ class Replay:
             self.journey(burst)
             if progress is not None:
                 progress(burst.first + burst.size - 1, int(burst.length.sum()))
+        return self.result()
+
+    def result(self) -> Result:
+        """What was counted so far."""
         return self.counters.result(self.balancer.gauges() | {"warnings": self.source.warnings}, self._capture())
 
     def journey(self, burst: Burst) -> None:
         """One burst, all the way."""
         device = self.setup.device
         parse(burst, device.mac, not device.rx_ip_checksum_offload)
+        self.travel(burst)
+
+    def travel(self, burst: Burst) -> None:
+        """The rest of the way of a burst that is parsed."""
         self.nic.steer(burst)
         self.balancer.balance(burst)
+        if self.rewriting:
+            rewrite(burst, self.balancer.leaving())
         if self.sink is not None:
             self.sink.write(burst)
         self.counters.add(burst)

@@ -40,6 +40,7 @@ class Counted(Protocol):
     """The columns of a burst that are counted. Worker columns hold indices into `setup.workers`, -1: ignored."""
 
     length: NDArray[Any]
+    sent: NDArray[Any]  # of rows that leave in place, what leaves
     verdict: NDArray[Any]
     worker_index: NDArray[Any]
     by: NDArray[Any]
@@ -100,7 +101,7 @@ class Counters:
     def _add_written(self, burst: Counted) -> None:
         owner = self._of_rank[burst.owner[burst.leaving]]
         self.opackets += self._sum(owner)
-        self.obytes += self._sum(owner, burst.length[burst.leaving])
+        self.obytes += self._sum(owner, burst.sent[burst.leaving])
         self.made(burst.made)
 
     def _cross(self, table: Numbers, worker: Numbers, code: NDArray[Any]) -> None:

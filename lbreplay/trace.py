@@ -79,7 +79,7 @@ class Trace:
         }
         if story.owner >= 0:
             line["owner"] = story.owner
-        line |= _connection(story, balancer)
+        line |= balancer.connection(story)
         if story.reasons:
             line["reason"] = story.reasons
         line |= {"verdict": NAMES[verdict], "fate": entry.fate.label, "out": out, "why": entry.sentence}
@@ -96,19 +96,3 @@ def _steer(burst: Burst, row: int, nic: Nic) -> dict[str, Any]:
     if by == "flow_director":
         return {"by": by, "rule": str(nic.rules[burst.rule[row]])}
     return {"by": by}
-
-
-def _connection(story: Story, balancer: Balancer) -> dict[str, Any]:
-    conn = story.conn
-    if conn is None:
-        return {"conn": None, "new": False, "state": None, "service": None, "real": None, "laddr": None}
-    protocol = balancer.machine.protocols.get(conn.proto)
-    states = [protocol.states[s].upper() for s in (story.before, story.after) if s >= 0] if protocol else None
-    return {
-        "conn": conn.number,
-        "new": story.new,
-        "state": states,
-        "service": conn.server.service.name,
-        "real": str(conn.real),
-        "laddr": str(conn.local) if conn.mode.full else None,
-    }

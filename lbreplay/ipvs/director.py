@@ -18,9 +18,11 @@ from lbreplay.ipvs.view import View
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
 from lbreplay.wire.packet import Packet
+from lbreplay.wire.rewrite import Leaving
 
 LOOKUP = {"": 0, "in": 1, "out": 2, "miss": 3}  # codes of column `lookup`
 COUNTED = ("conns", "inpkts", "inbytes", "outpkts", "outbytes")
+NOTHING = Leaving(*(np.zeros((0, 0), np.uint8),) * 3, np.zeros(0, np.bool_), False, False, False, 0)
 LIVE = ("actconns", "inactconns", "persistconns")
 
 
@@ -61,6 +63,7 @@ class Director:
         burst.wrong_worker = np.zeros(burst.size, np.bool_)
         burst.redirected = np.full(burst.size, -1, np.int16)
         burst.owner = np.zeros(burst.size, np.int16)
+        burst.worker = np.zeros(burst.size, np.int16)
 
     def _row(self, burst: Burst, row: int) -> None:
         now, n = int(burst.time_ns[row]), burst.first + row
@@ -69,7 +72,8 @@ class Director:
         self.advance(now)
         net.cause = n
         story = self.parts.story = Story()
-        seen = self.view.judge(Packet(burst.frame(row), int(burst.length[row]), now, n, row))
+        story.packet = Packet(burst.frame(row), int(burst.length[row]), now, n, row)
+        seen = self.view.judge(story.packet)
         if isinstance(seen, Verdict):
             burst.worker_index[row] = -1
             burst.verdict[row] = seen
@@ -103,6 +107,10 @@ class Director:
             "workers": [{"conns": live, "counters": counters}],
             "services": [_service(service) for service in self.parts.services.by_name.values()],
         }
+
+    def leaving(self) -> Leaving:
+        """Nothing leaves in place."""
+        return NOTHING
 
     def connection(self, story: Story) -> dict[str, Any]:
         """What the trace tells of a packet's connection."""

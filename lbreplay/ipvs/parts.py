@@ -16,14 +16,16 @@ from lbreplay.ipvs.sync import Sync
 from lbreplay.ipvs.sysctl import Sysctls
 from lbreplay.ipvs.tracking import Tracking
 from lbreplay.model import Setup
+from lbreplay.wire.packet import Packet
 
 
 class Story:
     """What happened to one packet, for columns, trace and `explain`. States are their names."""
 
-    __slots__ = ("after", "before", "conn", "lookup", "new", "owner", "reasons", "wrong_worker")
+    __slots__ = ("after", "before", "conn", "lookup", "new", "owner", "packet", "reasons", "wrong_worker")
 
     def __init__(self) -> None:
+        self.packet: Packet | None = None
         self.lookup = ""  # "in", "out", "miss"; "" where no table was asked
         self.conn: Conn | None = None
         self.new = False
@@ -31,6 +33,11 @@ class Story:
         self.owner = -1  # there is one worker
         self.wrong_worker = False
         self.reasons: list[str] = []
+
+    @property
+    def side(self) -> int:
+        """0: from the client, 1: from the real server."""
+        return int(self.lookup == "out")
 
 
 class Parts:

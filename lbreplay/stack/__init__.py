@@ -40,6 +40,11 @@ class Stack:
         """IP counters of the plain path by their label in S 4.8; packets, not bytes."""
         return self._output.counters
 
+    @property
+    def neighbours_version(self) -> int:
+        """Changes when a neighbour's MAC does."""
+        return self._output.neighbors.version
+
     def rebuild(self, services: Iterable[Service]) -> None:
         """Take the local addresses of *services* anew (an event changed them)."""
         self._output.routes.rebuild(services)

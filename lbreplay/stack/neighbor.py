@@ -33,10 +33,13 @@ class Neighbors:
 
     def __init__(self, neighbors: Iterable[Neighbor]) -> None:
         self._known = {neighbor.address: neighbor.mac for neighbor in neighbors}
+        self.version = 0  # changes when an entry does
 
     def learn(self, address: bytes, mac: bytes) -> None:
         """What ARP or neighbour discovery said about *address*."""
-        self._known[address] = mac
+        if self._known.get(address) != mac:
+            self._known[address] = mac
+            self.version += 1
 
     def mac(self, hop: bytes, fallback: bytes | None) -> bytes:
         """MAC of next hop *hop*; *fallback* is the one its side's frames came from."""

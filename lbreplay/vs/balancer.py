@@ -1,30 +1,34 @@
-"""The balancer: every row of a burst, in capture order, on the lcore that steering chose.
+"""The balancer: every row of a burst, on the lcore that steering chose.
 
-THE ordered loop is here. Before a row: timers due at or before its time, then events of that time (interface 4). Then
-the row itself, by the plain path (`path.py`).
+THE ordered loop is here (`_ordered`). Before a row: timers due at or before its time, then events of that time
+(interface 4). Rows whose order cannot matter were taken before it, all at once (`columns.py`); rows that only step a
+known connection are done in it; every other row takes the plain path (`path.py`). With stories kept (a trace), every row
+does, and the bytes are the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
 import numpy as np
 
-from lbreplay.burst import Burst
+from lbreplay.burst import I64, Burst
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
-from lbreplay.vs.conn import ConnTable
+from lbreplay.vs.columns import NONE, Columns, stream_ends
+from lbreplay.vs.conn import FULL_TCP, OUT
 from lbreplay.vs.events import Events
+from lbreplay.vs.links import Links
 from lbreplay.vs.machine import ORDERS, Machine, Ownership
 from lbreplay.vs.path import Path, Story
 from lbreplay.vs.view import Steer, View
-from lbreplay.wire.packet import Packet
+from lbreplay.wire.packet import ACK, RST, SYN, TCP, UDP
+from lbreplay.wire.rewrite import Leaving
 
 LOOKUP = {"": 0, "in": 1, "out": 2, "miss": 3}  # codes of column `lookup`
-
-Tell = Callable[[int, Packet | None, Story | None], None]
+SYNACK = SYN | ACK
+MASK32 = 0xFFFFFFFF
 
 
 class Balancer:
@@ -35,110 +39,219 @@ class Balancer:
         self.machine = Machine(setup, ownership)
         self.path = Path(self.machine)
         self.view = View(self.machine, steer)
+        self.links = Links(self.machine, self.path.xmit, self.view)
+        self.path.settled = self.links.refresh
+        self.columns = Columns(self.machine, self.links, self.view)
         self.events = Events(self.machine)
         self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
         self._worker_of_queue = {q: i for i, w in enumerate(setup.workers) for q in w.queues}
-        self._index_of_rank = {w.rank: i for i, w in enumerate(setup.workers) if w.kind == "forward"}
         self._started = False
 
-    @property
-    def table(self) -> ConnTable:
-        return self.machine.table
-
     def balance(self, burst: Burst) -> None:
-        """Give every row its verdict, and put what leaves into `burst.made`."""
-        if not self._started and burst.size:
+        """Give every row its verdict; mark the rows that leave, and put what else leaves into `burst.made`."""
+        if not burst.size:
+            return
+        if not self._started:
             self._started = True
             self.machine.first_ns = int(burst.time_ns[0])
             self.events.start(self.machine.first_ns)
-        self._columns(burst)
-        if self.stories is not None:
-            self.stories.clear()
-        self.machine.out = burst.made
-        for row in range(burst.size):
-            self._row(burst, row)
+        self._begin(burst)
+        start = 0
+        while start < burst.size:
+            self._clock(burst, start, int(burst.time_ns[start]))
+            stop = int(np.searchsorted(burst.time_ns, self.events.next_ns))
+            self._segment(burst, start, stop)
+            start = stop
+        burst.worker_index = np.where(burst.worker_index < 0, burst.worker_index, self._indices(burst))
+        self.machine.cache.flush()
+        self.machine.table.recycle()
 
-    def _columns(self, burst: Burst) -> None:
-        burst.worker_index = self._indices(burst)
+    def _begin(self, burst: Burst) -> None:
+        burst.worker_index = np.zeros(burst.size, np.int16)
         burst.lookup = np.zeros(burst.size, np.uint8)
         burst.wrong_worker = np.zeros(burst.size, np.bool_)
         burst.redirected = np.full(burst.size, -1, np.int16)
         burst.owner = burst.worker.copy()
+        self.columns.start(burst)
+        self.machine.out = burst.made
+        if self.stories is not None:
+            self.stories.clear()
 
     def _indices(self, burst: Burst) -> Any:
         """Index into `setup.workers` of the worker that polls each row's queue."""
-        table = np.full(max(self._worker_of_queue, default=0) + 2, 0, np.int16)
+        table = np.zeros(max(self._worker_of_queue, default=0) + 2, np.int16)
         for queue, index in self._worker_of_queue.items():
             table[queue] = index
         return table[np.minimum(burst.queue, len(table) - 1)]
 
-    def _row(self, burst: Burst, row: int) -> None:
-        machine = self.machine
-        now, n = int(burst.time_ns[row]), burst.first + row
-        machine.row, machine.cause, machine.order = row, 0, n * ORDERS
-        self._clock(now)
-        machine.now, machine.cause, machine.order = now, n, n * ORDERS + ORDERS // 2
-        packet = Packet(burst.frame(row), int(burst.length[row]), now, n, row, int(burst.worker[row]))
-        verdict = self._judge(burst, row, packet)
-        burst.verdict[row] = verdict
+    def _segment(self, burst: Burst, start: int, stop: int) -> None:
+        """Rows between two events."""
+        if self.stories is None:
+            rows = self.columns.claim(burst, start, stop)
+            self._ordered(burst, rows)
+        else:
+            for row in range(start, stop):
+                self._clock(burst, row, int(burst.time_ns[row]))
+                self._plain(burst, row)
+        self._clock(burst, stop - 1, int(burst.time_ns[stop - 1]))
+        self.columns.settle(burst, start, stop)
 
-    def _judge(self, burst: Burst, row: int, packet: Packet) -> Verdict:
-        self.path.story = story = Story()
+    def _ordered(self, burst: Burst, rows: I64) -> None:
+        """THE ordered loop: each row steps its connection, or takes the plain path."""
+        machine, table, columns = self.machine, self.machine.table, self.columns
+        conns, finds = table.conns, [lcore.find for lcore in machine.lcores]
+        timers, protocols = machine.timers, machine.protocols
+        next_tcp, next_udp = _steps(machine, TCP), _steps(machine, UDP)
+        handles, macs, fdatas = burst.handle[rows].tolist(), [0] * len(rows), [0] * len(rows)
+        for at, (row, now, simple, key, worker, proto, flags, seq, ack, end, answer) in enumerate(self._rows(burst, rows)):
+            if now >= timers.nearest:
+                self._clock(burst, row, now)
+            handle = handles[at]
+            if simple and (handle < 0 or conns[handle >> 1] is None):
+                handle = self._find_answer(key) if answer else finds[worker].get(key, NONE)
+            slot, side = handle >> 1, handle & 1
+            if handle >= 0 and side == OUT and table.fresh[slot] and table.mac[handle] >= 0:
+                columns.meet(burst, row, slot)
+            if not simple or handle < 0 or (mac := table.mac[handle]) < 0:
+                self._plain(burst, row)
+                handles[at] = NONE
+                continue
+            old = table.state[slot]
+            new = (next_tcp if proto == TCP else next_udp)[side][flags][old]
+            table.last_use[slot], table.armed[slot] = now, (burst.first + row) * ORDERS + ORDERS // 2
+            if new != old:
+                machine.changed(conns[slot], old, new, protocols[proto])
+                timers.arm(slot, now + table.timeout[slot])
+            if side == OUT and table.full[slot] == FULL_TCP and not flags & RST:
+                columns.remember_end(slot, (ack + table.delta[slot]) & MASK32 if answer else ack, end)
+                if flags & SYNACK == SYNACK:
+                    table.fdata[slot] = conns[slot].fdata = (seq + 1) & MASK32
+            handles[at], macs[at], fdatas[at] = handle, mac, table.fdata[slot]
+        burst.handle[rows], burst.mac[rows], burst.fdata[rows] = handles, macs, fdatas
+
+    def _rows(self, burst: Burst, rows: I64) -> Any:
+        """What the loop reads of each row, as Python numbers."""
+        ends = np.where(burst.flags[rows] & SYNACK == SYNACK, burst.seq[rows] + np.uint32(1), stream_ends(burst, rows))
+        read = (burst.proto, burst.flags, burst.seq, burst.ack)
+        return zip(
+            rows.tolist(),
+            burst.time_ns[rows].tolist(),
+            burst.simple[rows].tolist(),
+            self.columns.keys(burst, rows),
+            burst.worker[rows].tolist(),
+            *(column[rows].tolist() for column in read),
+            ends.tolist(),
+            burst.answer[rows].tolist(),
+            strict=True,
+        )
+
+    def _find_answer(self, key: bytes) -> int:
+        """The handle of an answer, by its client's key, on whichever worker has it."""
+        for lcore in self.machine.lcores:
+            handle = lcore.find.get(key, NONE)
+            if handle >= 0 and not handle & 1:
+                return handle | 1
+        return NONE
+
+    # --- the plain path ----------------------------------------------------------------------------------------
+
+    def _plain(self, burst: Burst, row: int) -> None:
+        """One row as a packet of its own."""
+        machine, n = self.machine, burst.first + row
+        machine.row, machine.cause, machine.order = row, n, n * ORDERS + ORDERS // 2
+        machine.now = int(burst.time_ns[row])
+        self.path.story = Story()
+        neighbours = machine.stack.neighbours_version
+        burst.verdict[row] = self._judge(burst, row)
+        if self.stories is not None:
+            self.stories.append(self.path.story)
+        if machine.stack.neighbours_version != neighbours:
+            self.links.refresh_all()
+
+    def _judge(self, burst: Burst, row: int) -> Verdict:
+        packet = self.path.story.packet = self.columns.packet(burst, row)
         if packet.worker < 0:
-            self._tell(packet, story)
             return Verdict.KERNEL_ROUTE
         seen = self.view.judge(packet)
         if isinstance(seen, Verdict):
             burst.worker_index[row] = -1
-            self._tell(packet, story)
             return seen
         if seen is not packet:
-            self._received_elsewhere(burst, row, seen)
-        worker = seen.worker
-        if worker < 0:
-            self._tell(seen, story)
+            self._received_elsewhere(burst, row)
+        if seen.worker < 0:
             return Verdict.KERNEL_ROUTE
         verdict = self.path.handle(seen)
         story = self.path.story
+        story.packet = seen
         burst.lookup[row] = LOOKUP[story.lookup]
         burst.wrong_worker[row] = story.wrong_worker
         if story.owner >= 0:
             burst.redirected[row] = burst.owner[row] = story.owner
-        self._tell(seen, story)
         return verdict
 
-    def _received_elsewhere(self, burst: Burst, row: int, turned: Packet) -> None:
+    def _received_elsewhere(self, burst: Burst, row: int) -> None:
         """An answer comes in where the NIC steers it."""
-        conn = self.view.find(Packet(burst.frame(row), int(burst.length[row])))
+        conn = self.view.find(self.columns.packet(burst, row))
         assert conn is not None, "it was turned by its connection"
         home = self.view.home(conn)
         burst.queue[row], burst.worker[row], burst.by[row] = home.queue, home.rank, home.by
         burst.hash[row], burst.reta[row], burst.rule[row] = home.hash, home.reta, home.rule
-        burst.worker_index[row] = self._worker_of_queue.get(home.queue, 0)
         burst.owner[row] = home.rank
 
-    def _tell(self, packet: Packet, story: Story) -> None:
-        if self.stories is not None:
-            story.packet = packet
-            self.stories.append(story)
+    # --- the clock ---------------------------------------------------------------------------------------------
 
-    # --- the clock -------------------------------------------------------------------------------------------
-
-    def _clock(self, now: int) -> None:
-        """Everything due at or before *now*, in order: timers before events of the same time."""
+    def _clock(self, burst: Burst, row: int, now: int) -> None:
+        """Everything due at or before *now*, the time of *row*: timers before events of the same time."""
         while self.events.next_ns <= now:
             at = self.events.next_ns
-            self._timers(at)
-            self.machine.now = max(self.machine.now, at)
+            self._timers(burst, at)
+            self.machine.now = at
             self.events.apply()
+            self.links.refresh_all()
         if now >= self.machine.timers.nearest:
-            self._timers(now)
+            self._timers(burst, now)
 
-    def _timers(self, now: int) -> None:
-        machine = self.machine
+    def _timers(self, burst: Burst, now: int) -> None:
+        """Connections whose time is up, each before the first row that is not earlier than its deadline."""
+        machine, table = self.machine, self.machine.table
+        row = -1
         while (slot := machine.timers.pop(now)) is not None:
-            machine.now = max(machine.now, machine.table.last_use[slot] + machine.table.timeout[slot])
+            machine.now = table.last_use[slot] + table.timeout[slot]
+            before, row = row, int(np.searchsorted(burst.time_ns, machine.now))
+            machine.row, machine.cause = row, 0
+            if row != before:
+                machine.order = (burst.first + row) * ORDERS
             self.path.expiry.fire(slot)
+
+    def leaving(self) -> Leaving:
+        """What the rows that took the columns leave with."""
+        setup, cache = self.setup, self.machine.cache
+        return Leaving(
+            heads=self.links.heads,
+            ends4=cache.ends,
+            ends6=cache.ends6,
+            fast=self.links.fast,
+            toa=setup.tcp.toa,
+            toa_in_syn=setup.behaviour.toa_in_syn,
+            prune=setup.behaviour.toa_prune,
+            mtu=setup.device.mtu,
+        )
+
+    def connection(self, story: Story) -> dict[str, Any]:
+        """What the trace tells of a packet's connection (interface 6)."""
+        conn = story.conn
+        if conn is None:
+            return {"conn": None, "new": False, "state": None, "service": None, "real": None, "laddr": None}
+        protocol = self.machine.protocols.get(conn.proto)
+        states = [protocol.states[s].upper() for s in (story.before, story.after) if s >= 0] if protocol else None
+        return {
+            "conn": conn.number,
+            "new": story.new,
+            "state": states,
+            "service": conn.server.service.name,
+            "real": str(conn.real),
+            "laddr": str(conn.local) if conn.mode.full else None,
+        }
 
     # --- what is left at the end -----------------------------------------------------------------------------
 
@@ -173,6 +286,14 @@ class Balancer:
             "free": sum(pool.free for pool in pools),
             "miss": sum(pool.miss for pool in pools),
         }
+
+
+def _steps(machine: Machine, number: int) -> tuple[list[bytes], list[bytes]]:
+    """By side and flags: the new state by old state, for the modes whose packets the columns carry."""
+    protocol = machine.protocols[number]
+    width = len(protocol.events)
+    sides = protocol.sides("fnat")
+    return tuple([protocol.next[side * width + protocol.event[flags]] for flags in range(256)] for side in sides)  # type: ignore[return-value]
 
 
 COUNTED = ("conns", "inpkts", "inbytes", "outpkts", "outbytes")

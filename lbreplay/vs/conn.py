@@ -5,8 +5,8 @@ A connection has two sides: 0 (IN) is what arrives from the client, 1 (OUT) what
 what the plain path needs. What the columns need of every connection stands in numpy arrays by slot or handle, with
 memoryviews of the same memory for the ordered loop, which reads single numbers.
 
-The route cache is one array from a hash of the tuple to a handle. It may be stale or overwritten at any time: a row
-believes it only after comparing its own tuple with the connection's.
+The *route cache* is one array from a hash of a tuple to a handle. It may be stale or overwritten at any time: a row
+believes it only after comparing its own tuple with the connection's, and asks the dict otherwise.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lbreplay.burst import I64, U8, Bool
+from lbreplay.burst import I32, I64, U8
 from lbreplay.model import Endpoint
 from lbreplay.wire.packet import flow_key
 
@@ -29,6 +29,7 @@ IN, OUT = 0, 1
 SYNPROXY, EXPIRE_QUIESCENT, INACTIVE, TEMPLATE, ONE_PACKET, NOFASTXMIT = 0x10, 0x20, 0x200, 0x400, 0x800, 0x4000
 
 Macs = tuple[bytes, bytes]  # destination, source
+OTHER, FULL_TCP, FULL_UDP = 0, 1, 2  # column `full`: full NAT, whose tuples are unique while it lives
 
 
 class Conn:
@@ -75,7 +76,7 @@ class Conn:
         self.dest = dest
         self.mode = mode
         self.flags = flags | INACTIVE
-        self.client = self.virtual = self.local = self.real = Endpoint(b"", 0)
+        self.client = self.virtual = self.local = self.real = NOBODY
         self.in_key = self.out_key = b""
         self.fraction_ns = 0  # the part of its timeouts below a second (D 2.5)
         self.isn = self.delta = self.fdata = self.sp_delta = 0
@@ -87,7 +88,7 @@ class Conn:
         self.uoa_left = -1  # datagrams that still carry the client's address; -1: none was due, or all is done
         self.control: Conn | None = None  # the template that chose its real server
         self.controlled = 0  # a template: connections it has
-        self.proxy: Any = None  # SYN-proxy's or proxy protocol's own data
+        self.proxy: Any = None  # SYN-proxy's own data
         self.reply: Any = None  # where the NIC sends its answers: nic.Steered, client view only
 
     def take_local(self, address: bytes, port: int) -> None:
@@ -105,15 +106,11 @@ class Conn:
 
     def count(self, side: int, length: int) -> None:
         """A packet of *length* bytes of L3, as received; a real server with a rate limit counts nothing (D 13.1)."""
-        dest = self.dest
-        if not dest.available or 0 < self.server.service.limit_proportion < 100:
-            return
-        if side == IN:
-            dest.inpkts += 1
-            dest.inbytes += length
-        else:
-            dest.outpkts += 1
-            dest.outbytes += length
+        if not 0 < self.server.service.limit_proportion < 100:
+            self.dest.count(side, 1, length)
+
+
+NOBODY = Endpoint(b"", 0)
 
 
 def key_of(proto: int, source: Endpoint, dest: Endpoint) -> bytes:
@@ -121,47 +118,71 @@ def key_of(proto: int, source: Endpoint, dest: Endpoint) -> bytes:
 
 
 class ConnTable:
-    """Slots of connections with their columns, grown by doubling.
+    """Slots of connections with their columns, grown by doubling. A freed slot is used again after its burst only.
 
-    by slot    state u1, timeout i8 (ns), last_use i8 (ns), armed i8 (order of last use), rank i2, dest i4, number i8
-    by handle  word0 word1 u8 (the IPv4 tuple, or two hashes of the IPv6 one), translation i4 (-1: plain path)
+    by slot      state u1, timeout i8 (ns), last_use i8 (ns), armed i8 (order of last use), rank i2, dest i4, number i8,
+                 delta u4, fdata u4 (sequence delta, first data byte: D 5.4), full u1 (FULL_*),
+                 fresh u1 (the real server's side was not heard of yet), rs_seq rs_ack u4 (D 5.5 a),
+                 home i4, home_hash u4 (where the NIC sends its answers: entry of vs/links; client view)
+    by handle    mac i4 (entry of the link table the side's packets leave with; -1: plain path)
     """
+
+    COLUMNS = (
+        ("state", 1, np.uint8),
+        ("timeout", 1, np.int64),
+        ("last_use", 1, np.int64),
+        ("armed", 1, np.int64),
+        ("rank", 1, np.int16),
+        ("dest", 1, np.int32),
+        ("number", 1, np.int64),
+        ("delta", 1, np.uint32),
+        ("fdata", 1, np.uint32),
+        ("full", 1, np.uint8),
+        ("fresh", 1, np.uint8),
+        ("rs_seq", 1, np.uint32),
+        ("rs_ack", 1, np.uint32),
+        ("home", 1, np.int32),
+        ("home_hash", 1, np.uint32),
+        ("mac", 2, np.int32),
+    )
+
+    state: Any
+    timeout: Any
+    last_use: Any
+    armed: Any
+    rank: Any
+    dest: Any
+    number: Any
+    delta: Any
+    fdata: Any
+    full: Any
+    fresh: Any
+    rs_seq: Any
+    rs_ack: Any
+    home: Any
+    home_hash: Any
+    mac: Any
 
     def __init__(self) -> None:
         self.conns: list[Conn | None] = []
+        self.columns: dict[str, Any] = {}  # the arrays; the attributes are memoryviews of them
         self._free: list[int] = []
+        self._freed: list[int] = []
         self.live = 0
         self.created = 0
-        self._resize(1024)
+        self.capacity = 0
+        self.version = 0  # changes when the arrays do
+        self._grow(1024)
 
-    def _resize(self, capacity: int) -> None:
-        def grown(name: str, size: int, dtype: Any, fill: int) -> Any:
-            column = np.full(size, fill, dtype)
-            old = getattr(self, name, None)
-            if old is not None:
-                column[: len(old)] = old
-            return column
-
+    def _grow(self, capacity: int) -> None:
+        for name, width, dtype in self.COLUMNS:
+            column = np.zeros(capacity * width, dtype)
+            if self.capacity:
+                column[: self.capacity * width] = self.columns[name]
+            self.columns[name] = column
+            setattr(self, name, memoryview(column))
         self.capacity = capacity
-        self.states: U8 = grown("states", capacity, np.uint8, 0)
-        self.timeouts: I64 = grown("timeouts", capacity, np.int64, 0)
-        self.last_uses: I64 = grown("last_uses", capacity, np.int64, 0)
-        self.armeds: I64 = grown("armeds", capacity, np.int64, 0)
-        self.ranks = grown("ranks", capacity, np.int16, -1)
-        self.dests = grown("dests", capacity, np.int32, -1)
-        self.numbers: I64 = grown("numbers", capacity, np.int64, 0)
-        self.word0 = grown("word0", 2 * capacity, np.uint64, 0)
-        self.word1 = grown("word1", 2 * capacity, np.uint64, 0)
-        self.translations = grown("translations", 2 * capacity, np.int32, -1)
-        self.mark: I64 = grown("mark", capacity, np.int64, 0)
-        self.rs_seqs = grown("rs_seqs", capacity, np.uint32, 0)
-        self.rs_acks = grown("rs_acks", capacity, np.uint32, 0)
-        self.state, self.timeout = memoryview(self.states), memoryview(self.timeouts)
-        self.last_use, self.armed = memoryview(self.last_uses), memoryview(self.armeds)
-        self.translation = memoryview(self.translations)
-        self.rs_seq, self.rs_ack = memoryview(self.rs_seqs), memoryview(self.rs_acks)
-        self.cache = np.zeros(1 << max(16, (8 * capacity).bit_length()), np.int32)
-        self._cache_bits = self.cache.size.bit_length() - 1
+        self.version += 1
 
     def add(self, conn: Conn) -> int:
         """Give *conn* a slot and a number; its columns are fresh."""
@@ -173,21 +194,145 @@ class ConnTable:
         else:
             slot = len(self.conns)
             if slot == self.capacity:
-                self._resize(2 * slot)
+                self._grow(2 * slot)
             self.conns.append(conn)
         self.live += 1
         conn.slot = slot
         self.state[slot] = self.rs_seq[slot] = self.rs_ack[slot] = 0
-        self.ranks[slot] = conn.rank
-        self.dests[slot] = conn.dest.id
-        self.numbers[slot] = conn.number
+        self.rank[slot] = conn.rank
+        self.dest[slot] = conn.dest.id
+        self.number[slot] = conn.number
+        self.fresh[slot] = 1
+        self.mac[2 * slot] = self.mac[2 * slot + 1] = -1
         return slot
 
     def free(self, conn: Conn) -> None:
-        """Take *conn* out of its slot."""
-        slot = conn.slot
-        self.conns[slot] = None
-        self.ranks[slot] = -1
-        self.translation[2 * slot] = self.translation[2 * slot + 1] = -1
-        self._free.append(slot)
+        """Take *conn* out of its slot. Its columns stay as they are until the burst is over: rows refer to them."""
+        self.conns[conn.slot] = None
+        self._freed.append(conn.slot)
         self.live -= 1
+
+    def recycle(self) -> None:
+        """The burst is over: freed slots may be used again."""
+        self._free.extend(self._freed)
+        self._freed.clear()
+
+
+class RouteCache:
+    """Finds handles for many rows at once; see the head comment.
+
+    A row's tuple is two 64-bit words: of IPv4 the tuple itself (addresses; ports, protocol), of IPv6 a mix of the
+    addresses, which are compared in full besides (`wide`).
+    """
+
+    WORD0, WORD1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+    MIX = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93], np.uint64)
+    DEAD = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+    def __init__(self) -> None:
+        self._pending: list[tuple[int, bytes, bytes]] = []  # slot, IN key, OUT key
+        self._dead: list[int] = []
+        self.word0 = self.word1 = np.zeros(0, np.uint64)
+        self.ends: U8 = np.zeros((0, 12), np.uint8)  # the IPv4 tuple the side's packets leave with
+        self.wide = np.zeros((0, 4), np.uint64)  # the IPv6 addresses it is found by
+        self.ends6: U8 = np.zeros((0, 36), np.uint8)
+        self._resize(2048)
+
+    def _resize(self, handles: int) -> None:
+        """Room for *handles*, and a cache with some four places for each."""
+        self.word0, self.word1 = _grown(self.word0, handles, self.DEAD), _grown(self.word1, handles, self.DEAD)
+        self.ends = _grown(self.ends, handles)
+        if len(self.wide):
+            self.wide, self.ends6 = _grown(self.wide, handles), _grown(self.ends6, handles)
+        bits = max(16, (4 * handles).bit_length())
+        self._shift = np.uint64(64 - bits)
+        self._cache: I32 = np.zeros(1 << bits, np.int32)
+        live = np.flatnonzero(self.word1 != self.DEAD)
+        self._cache[self._place(self.word0[live], self.word1[live])] = live
+
+    def enter(self, slot: int, in_key: bytes, out_key: bytes) -> None:
+        """Remember a new connection; it is found from the next `flush` on. NAT64 is not: it never takes the columns."""
+        if len(in_key) == len(out_key):
+            self._pending.append((slot, in_key, out_key))
+
+    def forget(self, slot: int) -> None:
+        """Forget a connection at the next `flush`."""
+        self._dead.append(slot)
+
+    def flush(self) -> None:
+        """Take in what was entered since, forget what ended."""
+        if self._pending:
+            for width in (13, 37):
+                new = [entry for entry in self._pending if len(entry[1]) == width]
+                if new:
+                    self._take(new, width)
+            self._pending.clear()
+        if self._dead:
+            dead = np.array(self._dead)
+            dead = dead[2 * dead < len(self.word1)]
+            self.word1[2 * dead] = self.word1[2 * dead + 1] = self.DEAD
+            self._dead.clear()
+
+    def _take(self, new: list[tuple[int, bytes, bytes]], width: int) -> None:
+        slots, in_keys, out_keys = zip(*new, strict=True)
+        handles = np.repeat(2 * np.array(slots), 2)
+        handles[1::2] += 1
+        keys = np.frombuffer(b"".join(key for pair in zip(in_keys, out_keys, strict=True) for key in pair), np.uint8)
+        keys = keys.reshape(-1, width)
+        if int(handles.max()) >= len(self.word0):
+            self._resize(max(2 * len(self.word0), 2 << int(handles.max()).bit_length()))
+        flows = np.ascontiguousarray(keys[:, 1:])
+        leaving = reversed_flows(flows)[np.arange(len(flows)) ^ 1]
+        if width == 13:
+            word0, word1 = words4(flows, keys[:, 0])
+            self.ends[handles] = leaving
+        else:
+            if not len(self.wide):  # the first IPv6 connection
+                self.wide, self.ends6 = _grown(self.wide, len(self.word0)), _grown(self.ends6, len(self.word0))
+            wide, word0, word1 = words6(flows, keys[:, 0])
+            self.wide[handles], self.ends6[handles] = wide, leaving
+        self.word0[handles], self.word1[handles] = word0, word1
+        self._cache[self._place(word0, word1)] = handles
+
+    def _place(self, word0: Any, word1: Any) -> Any:
+        mixed = word0 * self.WORD0 + word1 * self.WORD1
+        return (mixed ^ (mixed >> np.uint64(29))) * self.WORD1 >> self._shift
+
+    def find(self, flow4: U8, proto: U8, rows6: I64, flow6: U8) -> I32:
+        """A handle for each row, or -1; *flow4* has a row for each, *flow6* one for each of *rows6*."""
+        word0, word1 = words4(flow4, proto)
+        if len(rows6):
+            wide, word0[rows6], word1[rows6] = words6(flow6, proto[rows6])
+        handles = self._cache[self._place(word0, word1)]
+        known = (self.word0[handles] == word0) & (self.word1[handles] == word1)
+        if len(rows6):
+            known[rows6] &= len(self.wide) > 0 and (self.wide[handles[rows6]] == wide).all(1)
+        return np.where(known, handles, np.int32(-1))
+
+
+def _grown(column: Any, rows: int, fill: Any = 0) -> Any:
+    """*column* with room for *rows*."""
+    new = np.full((rows, *column.shape[1:]), fill, column.dtype)
+    new[: len(column)] = column
+    return new
+
+
+def reversed_flows(flows: U8) -> U8:
+    """Rows of (src, dst, sport, dport) with both ends exchanged."""
+    width = (flows.shape[1] - 4) // 2
+    return np.concatenate([flows[:, width:-4], flows[:, :width], flows[:, -2:], flows[:, -4:-2]], 1)
+
+
+def words4(flow4: U8, proto: U8) -> tuple[Any, Any]:
+    """The two words of IPv4 rows: their addresses; their ports and protocol."""
+    words = flow4.view(np.uint32)
+    word0 = words[:, 0].astype(np.uint64) | (words[:, 1].astype(np.uint64) << np.uint64(32))
+    return word0, words[:, 2].astype(np.uint64) | (proto.astype(np.uint64) << np.uint64(32))
+
+
+def words6(flow6: U8, proto: U8) -> tuple[Any, Any, Any]:
+    """The addresses of IPv6 rows as four words, and their two words."""
+    wide = np.ascontiguousarray(flow6[:, :32]).view(np.uint64)
+    mixed = (wide * RouteCache.MIX).sum(1, dtype=np.uint64)
+    ports = np.ascontiguousarray(flow6[:, 32:]).view(np.uint32)[:, 0]
+    return wide, mixed, ports.astype(np.uint64) | (proto.astype(np.uint64) << np.uint64(32)) | np.uint64(6 << 40)

@@ -19,7 +19,7 @@ from lbreplay.vs.acl import AccessControl
 from lbreplay.vs.conn import INACTIVE, TEMPLATE, Conn, ConnTable, RouteCache
 from lbreplay.vs.laddr import SockAddrPool
 from lbreplay.vs.protocols import Protocol, protocols
-from lbreplay.vs.server import Servers
+from lbreplay.vs.server import Dest, Servers
 from lbreplay.vs.timers import Timers
 
 from lbreplay.wire.packet import TCP
@@ -101,6 +101,7 @@ class Machine:
         shared: dict[bytes, int] | None = {} if setup.conn.table == "shared" else None
         ranks = range(len(setup.forwarding_workers))
         self.lcores = [Lcore(setup, rank, {} if shared is None else shared, ownership) for rank in ranks]
+        self.dests: dict[int, Dest] = {}  # by id: every one that ever had a connection
         self.redirect: dict[bytes, int] = {}  # key -> rank of the owner
         self.templates: dict[bytes, Conn] = {}
         self.checks: Checks | None = None  # the passive check of real servers, where a service asks for it

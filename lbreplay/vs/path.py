@@ -63,11 +63,13 @@ class Path:
         self.synproxies = SynProxies(machine, self.xmit, self.scheduling)
         self.related = Related(machine, self.xmit)
         self.story = Story()
+        self.settled: Callable[[Conn], None] = _nothing  # told of each connection that a packet went through
         self.watch: Callable[[Packet], None] | None = None  # hears of every packet before anything is done about it
 
     def handle(self, packet: Packet) -> Verdict:
         """The whole way of a received frame."""
         self.story = Story()
+        self.story.packet = packet
         if self.watch is not None:
             self.watch(packet)
         outcome = self.stack.receive(packet) or self.stack.check(packet)
@@ -229,6 +231,7 @@ class Path:
         if not conn.flags & ONE_PACKET:
             machine.touch(conn)
         story.after = machine.table.state[conn.slot]
+        self.settled(conn)
         return verdict
 
     def _quiescent(self, conn: Conn, packet: Packet) -> Verdict | None:
@@ -273,6 +276,10 @@ class Path:
         """The balancer does not want the packet: *reason* is noted, and what stands behind it decides."""
         self.story.reasons.append(reason)
         return None
+
+
+def _nothing(conn: Conn) -> None:
+    """Nobody wants to know."""
 
 
 def seen(conn: Conn, side: int, packet: Packet) -> None:

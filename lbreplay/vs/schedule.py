@@ -91,6 +91,7 @@ class Scheduling:
         """Into the tables, with the timeout of a connection that has no state yet."""
         machine = self.machine
         machine.table.add(conn)
+        machine.dests[conn.dest.id] = conn.dest
         if conn.proto == UDP and conn.mode.full and self.setup.udp.uoa_max_trail and self._uoa(conn):
             conn.uoa_left = self.setup.udp.uoa_max_trail
             conn.flags |= NOFASTXMIT

@@ -79,6 +79,17 @@ class Dest:
         """The weight by which tables of hashes are filled."""
         return self.weight
 
+    def count(self, side: int, packets: int, octets: int) -> None:
+        """Packets and bytes of L3 from the client (side 0) or the real server; one removed counts nothing (D 13.1)."""
+        if not self.available:
+            return
+        if side == 0:
+            self.inpkts += packets
+            self.inbytes += octets
+        else:
+            self.outpkts += packets
+            self.outbytes += octets
+
     @property
     def full(self) -> bool:
         """True when this worker's share of max_conn is reached."""

@@ -1,7 +1,7 @@
 """Frames to columns: what the NIC and the balancer need to know of each row, for all rows at once.
 
 Nothing is judged here but one thing: which rows are *simple*. A simple row is complete TCP or UDP over IPv4 without
-options or IPv6 without extension headers, for this host, that passes every input check of D 1.3 and D 1.4, so that
+options or IPv6 without extension headers that passes every input check of D 1.3 and D 1.4, so that
 only its connection decides what becomes of it. Every other row takes the plain path (`wire/packet.py`, `stack/`),
 which judges in DPVS's order and finds the name for what is wrong.
 
@@ -14,6 +14,7 @@ Columns filled here, one entry a row unless said:
     flow4 u1[n,12]   src, dst, sport, dport as on the wire (IPv4 rows)
     rows6 i8[m], flow6 u1[m,36]    the IPv6 rows and theirs
     simple bool
+    ours bool        sent to this host's MAC address
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def parse(burst: Burst, mac: bytes | None, check_ip_checksum: bool) -> None:
     plain_header = (head[:, 14] == 0x45) | v6
     burst.l4 = l4
     _transport(burst, head, v6)
-    burst.simple = ours & plain_header & (shift == 0) & _sound(burst, head, v4, v6)
+    burst.ours = ours
+    burst.simple = plain_header & (shift == 0) & _sound(burst, head, v4, v6)
     if check_ip_checksum:
         burst.simple &= v6 | (_header_sum(head) == 0xFFFF)
 

@@ -1,0 +1,80 @@
+"""`lbreplay check`: replay and judge properties (interface 1)."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from lbreplay.cli import options
+
+
+def _list(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        from lbreplay.lab.check import PROPERTIES
+
+        for name, known in PROPERTIES.items():
+            click.echo(f"{name:16}{known.sentence.format(limit=2)}")
+        ctx.exit()
+
+
+@click.command()
+@options.capture
+@click.option(
+    "--assert", "names", metavar="NAME,…", multiple=True, help="Only these properties. Default: all; --list names them."
+)
+@click.option(
+    "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List the properties and leave."
+)
+@click.option(
+    "--max-imbalance",
+    "limit",
+    type=click.FloatRange(min=1),
+    metavar="X",
+    help="How many times the mean a worker may receive. Default: 2, judged where there are connections enough.",
+)
+@options.settings
+@options.output_format
+@options.quiet
+@click.pass_context
+def check(
+    ctx: click.Context,
+    capture: str,
+    names: tuple[str, ...],
+    limit: float | None,
+    config: str | None,
+    assignments: tuple[str, ...],
+    view: str,
+    seed: int | None,
+    burst: int,
+    output_format: str,
+    quiet: bool,
+    progress: bool,
+    color: str,
+) -> None:
+    """Replay IN and judge properties. Exit 1 where one is broken, with the first frame that breaks it."""
+    from lbreplay.lab.check import check as judge
+    from lbreplay.lab.check import chosen
+    from lbreplay.report.progress import Progress
+
+    wanted = chosen(name.strip() for text in names for name in text.split(",")) if names else []
+    with options.readable_twice(capture) as path:
+        setup = options.setup(path, config, assignments, view, seed, burst)
+        options.note_draft(setup, quiet)
+        with Progress(enabled=progress and not quiet) as bar:
+            found = judge(setup, path, wanted, limit, bar.show)
+    if not quiet:
+        _show(found.document() | {"capture": capture}, found.warnings, output_format, color)
+    ctx.exit(1 if found.failed else 0)
+
+
+def _show(found: dict[str, object], warnings: list[str], output_format: str, color: str) -> None:
+    from lbreplay.report import check as report
+    from lbreplay.report import tables
+
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if output_format == "table":
+        report.show(found, tables.console(sys.stdout, color))
+    else:
+        sys.stdout.write(report.as_json(found) if output_format == "json" else report.as_csv(found))

@@ -1,0 +1,386 @@
+"""Properties that a replay should have, a sentence each, and the first frame that breaks one (interface 1).
+
+A property is an entry of PROPERTIES: its name, its sentence, and a judge, which sees every burst after its journey and
+says at the end whether the sentence held. Judges only look; one more is a class or a function of a burst, and a line
+in the table.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from lbreplay.burst import Bool, Burst
+from lbreplay.errors import CaptureError, ConfigError
+from lbreplay.model import Setup
+from lbreplay.replay import Progress, Replay
+from lbreplay.stats import Result
+from lbreplay.verdict import Fate, Verdict
+from lbreplay.vs.conn import Conn
+from lbreplay.wire import checksum
+from lbreplay.wire.capture import open_capture
+from lbreplay.wire.packet import ICMP, ICMPV6, Packet
+
+FATES = np.array([verdict.fate for verdict in Verdict] + [-1] * (256 - len(Verdict)))
+ENOUGH = 10  # connections a worker, below which imbalance says nothing
+
+
+class Failure(NamedTuple):
+    """`first`: the frame, 0 where no single one is to blame; `others`: how many more; `detail`: what is wrong."""
+
+    first: int
+    others: int
+    detail: str = ""
+
+
+class Judge(Protocol):
+    """Looks on while a replay runs."""
+
+    def see(self, burst: Burst) -> None:
+        """Judge a burst behind its journey."""
+
+    def failure(self, result: Result) -> Failure | None:
+        """What is wrong, None where the property held."""
+
+
+@dataclass
+class Frames:
+    """The frames that break a property."""
+
+    count: int = 0
+    first: int = 0
+
+    def add(self, numbers: Sequence[int]) -> None:
+        """Numbers of frames, ascending."""
+        if len(numbers):
+            self.first = self.first or int(numbers[0])
+            self.count += len(numbers)
+
+    def failure(self, detail: str = "") -> Failure | None:
+        return Failure(self.first, self.count - 1, detail) if self.count else None
+
+
+class Rows:
+    """A property of single rows: *broken* marks those that break it."""
+
+    def __init__(self, broken: Callable[[Burst], Bool]) -> None:
+        self._broken, self._frames = broken, Frames()
+
+    def see(self, burst: Burst) -> None:
+        """See `Judge`."""
+        self._frames.add((burst.first + np.flatnonzero(self._broken(burst))).tolist())
+
+    def failure(self, result: Result) -> Failure | None:
+        """See `Judge`."""
+        return self._frames.failure()
+
+
+# --- the judges ----------------------------------------------------------------------------------------------
+
+
+def strayed(burst: Burst) -> Bool:
+    """Rows whose connection is on another worker, and that nobody hands over."""
+    return np.asarray(burst.wrong_worker & (burst.redirected < 0))
+
+
+class KernelRows:
+    """Rows of a service, or answers of its real servers, that go to the kernel."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._virtual = {(s.protocol, s.vip) for s in setup.services if s.vip is not None}
+        self._reals = {(s.protocol, real.endpoint) for s in setup.services for real in s.reals}
+        self._local = set(setup.local_addresses)
+
+    def __call__(self, burst: Burst) -> Bool:
+        marks: Bool = FATES[burst.verdict] == Fate.TO_KERNEL
+        for row in np.flatnonzero(marks).tolist():
+            marks[row] = self._ours(Packet(burst.frame(row), int(burst.length[row])))
+        return marks
+
+    def _ours(self, packet: Packet) -> bool:
+        source, dest = (packet.proto, (packet.src, packet.sport)), (packet.proto, (packet.dst, packet.dport))
+        answer = source in self._reals and packet.dst in self._local
+        return dest in self._virtual or source in self._virtual or answer
+
+
+class Sums:
+    """Checksums of what leaves, but for transit that only passes through and for frames that the capture cut."""
+
+    def __init__(self) -> None:
+        self._frames = Frames()
+
+    def see(self, burst: Burst) -> None:
+        """See `Judge`."""
+        rows = np.flatnonzero(burst.leaving & (burst.verdict != Verdict.FORWARDED_PLAIN)).tolist()
+        wrong = {burst.first + row for row in rows if not sound(burst.frame(row), int(burst.length[row]))}
+        plain = {burst.first + row for row in np.flatnonzero(burst.verdict == Verdict.FORWARDED_PLAIN).tolist()}
+        wrong |= {m.cause or burst.first + m.row for m in burst.made if not sound(m.frame, m.length)} - plain
+        self._frames.add(sorted(wrong))
+
+    def failure(self, result: Result) -> Failure | None:
+        """See `Judge`."""
+        return self._frames.failure()
+
+
+def sound(frame: bytes, length: int) -> bool:
+    """Whether the checksums of a frame are right, as far as they can be judged."""
+    packet = Packet(frame, length)
+    if packet.ethertype == 0x8100:
+        packet.untag()
+    if not packet.family or not packet.complete:
+        return True
+    if not checksum.verify_ip_header(packet.l3):
+        return False
+    if packet.is_fragment or packet.l4_there < 8 or packet.proto == (ICMPV6 if packet.family == 4 else ICMP):
+        return True
+    return checksum.verify_l4(packet.l3, packet.l4_at, packet.proto)
+
+
+class Unique:
+    """Two live connections with the same local end towards the same real server: their answers cannot be told apart."""
+
+    def __init__(self, run: Replay) -> None:
+        self._machine = run.balancer.machine
+        self._machine.watch = self
+        self._live: Counter[bytes] = Counter()
+        self._frames = Frames()
+
+    def opened(self, conn: Conn) -> None:
+        """Told by the machine."""
+        key = _answer_key(conn)
+        self._live[key] += 1
+        if self._live[key] > 1:
+            self._frames.add([self._machine.cause])
+
+    def closed(self, conn: Conn) -> None:
+        """Told by the machine."""
+        key = _answer_key(conn)
+        self._live[key] -= 1
+        if self._live[key] <= 0:
+            del self._live[key]
+
+    def see(self, burst: Burst) -> None:
+        """See `Judge`."""
+
+    def failure(self, result: Result) -> Failure | None:
+        """See `Judge`."""
+        return self._frames.failure()
+
+
+def _answer_key(conn: Conn) -> bytes:
+    """What an answer is found by, protocol included; SNAT's come from the other side."""
+    return conn.in_key if conn.mode.name == "snat" else conn.out_key
+
+
+class Missed:
+    """Local ports that were asked for and not there, also where another local address had one."""
+
+    def __init__(self, run: Replay) -> None:
+        self._machine, self._frames, self._last = run.balancer.machine, Frames(), 0
+        for lcore in self._machine.lcores:
+            for server in lcore.servers.by_name.values():
+                server.laddrs.heard = self._tried
+
+    def _tried(self, laddr: bytes, port: int | None) -> None:
+        if port is None and self._machine.cause != self._last:
+            self._last = self._machine.cause
+            self._frames.add([self._last])
+
+    def see(self, burst: Burst) -> None:
+        """See `Judge`."""
+        self._frames.add((burst.first + np.flatnonzero(burst.verdict == Verdict.SNAT_PORT_EXHAUSTED)).tolist())
+
+    def failure(self, result: Result) -> Failure | None:
+        """See `Judge`."""
+        missed = sum(worker["sa_pool"]["miss"] for worker in result.workers)
+        return self._frames.failure(f"{missed} ports missed in all")
+
+
+class Balanced:
+    """No worker above *limit* times the mean. To blame is the frame with which the busiest one passed it."""
+
+    def __init__(self, run: Replay, limit: float) -> None:
+        self._limit, self._workers = limit, len(run.setup.forwarding_workers)
+        self._index = [i for i, worker in enumerate(run.setup.workers) if worker.kind == "forward"]
+        self._seen: list[tuple[int, Any]] = []
+
+    def see(self, burst: Burst) -> None:
+        """See `Judge`."""
+        self._seen.append((burst.first, burst.worker_index.astype(np.int16)))
+
+    def failure(self, result: Result) -> Failure | None:
+        """See `Judge`."""
+        received = [result.workers[index]["ipackets"] for index in self._index]
+        most, mean = max(received), sum(received) / len(received)
+        allowed = int(self._limit * mean)
+        if most <= self._limit * mean:
+            return None
+        rank = received.index(most)
+        detail = f"worker {rank} received {most} frames, {most / mean:.2f} times the mean of {mean:.1f}"
+        return Failure(self._nth(self._index[rank], allowed), most - allowed - 1, detail)
+
+    def _nth(self, index: int, nth: int) -> int:
+        """The frame that worker *index* received after *nth* others."""
+        for first, column in self._seen:
+            rows = np.flatnonzero(column == index)
+            if nth < len(rows):
+                return int(first + rows[nth])
+            nth -= len(rows)
+        raise AssertionError("more frames were counted than seen")
+
+
+class Conserved:
+    """The numbers add up."""
+
+    def see(self, burst: Burst) -> None:
+        """See `Judge`."""
+
+    def failure(self, result: Result) -> Failure | None:
+        """See `Judge`."""
+        t, workers = result.totals, result.workers
+        sums = {
+            "fates": (sum(t[fate.label] for fate in Fate), t["frames"]),
+            "frames read": (result.capture["frames"], t["frames"]),
+            "received by workers": (sum(w["ipackets"] for w in workers), t["received"]),
+            "sent by workers": (sum(w["opackets"] for w in workers), t["written"]),
+        }
+        wrong = [f"{name}: {a} is not {b}" for name, (a, b) in sums.items() if a != b]
+        return Failure(0, 0, "; ".join(wrong)) if wrong else None
+
+
+class Property(NamedTuple):
+    """A sentence and who judges it; `{limit}` stands for --max-imbalance."""
+
+    sentence: str
+    judge: Callable[[Replay, float], Judge]
+
+
+PROPERTIES: dict[str, Property] = {
+    "home": Property("Every answer comes home to the worker of its connection.", lambda run, _: Rows(strayed)),
+    "unique-ports": Property(
+        "No two live connections share local address, local port and real server.", lambda run, _: Unique(run)
+    ),
+    "no-port-missed": Property("No local port is missed.", lambda run, _: Missed(run)),
+    "balance": Property("No worker receives more than {limit:g} times the mean.", Balanced),
+    "checksums": Property("Every checksum of what leaves is valid.", lambda run, _: Sums()),
+    "no-kernel": Property(
+        "No packet of a configured service goes to the kernel.", lambda run, _: Rows(KernelRows(run.setup))
+    ),
+    "conservation": Property("Every frame has one end, and the numbers add up.", lambda run, _: Conserved()),
+}
+
+
+# --- judging -------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Judgement:
+    """A property judged. `holds` is None where the capture is too small to say."""
+
+    name: str
+    sentence: str
+    holds: bool | None
+    failure: Failure | None = None
+    line: str = ""  # the story of the first frame, in a line
+
+    def document(self) -> dict[str, Any]:
+        found = self.failure
+        return {
+            "name": self.name,
+            "sentence": self.sentence,
+            "holds": self.holds,
+            "frame": (found.first or None) if found else None,
+            "others": found.others if found else 0,
+            "detail": found.detail if found else "",
+            "line": self.line,
+        }
+
+
+@dataclass
+class Checked:
+    """All judgements over a capture."""
+
+    path: str
+    frames: int
+    judgements: list[Judgement] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def failed(self) -> int:
+        return sum(j.holds is False for j in self.judgements)
+
+    def document(self) -> dict[str, Any]:
+        """Ready for `json.dumps`."""
+        properties = [j.document() for j in self.judgements]
+        return {
+            "schema": 1,
+            "capture": self.path,
+            "frames": self.frames,
+            "failed": self.failed,
+            "properties": properties,
+        }
+
+
+def chosen(names: Iterable[str]) -> list[str]:
+    """The properties called *names*, none: all. ConfigError for an unknown one, with the nearest."""
+    given = list(names)
+    for name in given:
+        if name not in PROPERTIES:
+            near = difflib.get_close_matches(name, PROPERTIES, 1)
+            tip = f"; nearest is {near[0]!r}" if near else ""
+            raise ConfigError(f"--assert: {', '.join(PROPERTIES)} expected, got {name!r}{tip}")
+    return given or list(PROPERTIES)
+
+
+def check(
+    setup: Setup, path: str, names: Iterable[str] = (), limit: float | None = None, progress: Progress | None = None
+) -> Checked:
+    """Replay *path* and judge the properties *names* (none: all).
+
+    *limit* is how many times the mean a worker may receive (default 2); without it and without its name, balance is
+    judged only where there are connections enough. Raises ConfigError, CaptureError.
+    """
+    given = list(names)
+    wanted, most = chosen(given), 2.0 if limit is None else limit
+    with open_capture(path) as source:
+        run = Replay(setup, source, None, None)
+        run.rewriting = True
+        judges = {name: PROPERTIES[name].judge(run, most) for name in wanted}
+        for burst in source.bursts(setup.burst_size):
+            run.journey(burst)
+            for judge in judges.values():
+                judge.see(burst)
+            if progress is not None:
+                progress(burst.first + burst.size - 1, int(burst.length.sum()))
+        result = run.result()
+    if not result.totals["frames"]:
+        raise CaptureError(f"{path}: no packet in it")
+    found = Checked(path, result.totals["frames"], warnings=result.warnings)
+    too_small = not given and limit is None and not _enough(result)
+    for name, judge in judges.items():
+        sentence = PROPERTIES[name].sentence.format(limit=most)
+        failure = judge.failure(result)
+        holds = None if name == "balance" and failure and too_small else failure is None
+        found.judgements.append(Judgement(name, sentence, holds, failure if holds is False else None))
+    return _explained(setup, path, found)
+
+
+def _enough(result: Result) -> bool:
+    created = sum(worker["conns"]["created"] for worker in result.workers)
+    return bool(created >= ENOUGH * len(result.workers))
+
+
+def _explained(setup: Setup, path: str, found: Checked) -> Checked:
+    """Each first frame with its story in a line, in one more replay."""
+    from lbreplay.lab.explain import lines
+
+    told = lines(setup, path, [j.failure.first for j in found.judgements if j.failure and j.failure.first])
+    for judgement in found.judgements:
+        if judgement.failure:
+            judgement.line = told.get(judgement.failure.first, "")
+    return found

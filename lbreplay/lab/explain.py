@@ -1,0 +1,328 @@
+"""The whole story of one frame (interface 1): why it came to its worker, what the tables said, what became of it.
+
+`explain` gives a document of plain dicts and lists; `report/explain.py` draws it. The only place of scapy, which
+dissects the bytes before and after; it takes half a second to import, so only inside `dissected`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Any
+
+from lbreplay.annotate import comment
+from lbreplay.burst import KIND_OTHER
+from lbreplay.lab.fields import Frame, brief
+from lbreplay.lab.probe import Left, Probe, Shot
+from lbreplay.lab.steering import Arrival, steer, steering
+from lbreplay.model import NANOSECOND, Endpoint, Setup
+from lbreplay.replay import KIND, Replay
+from lbreplay.verdict import ENTRIES, NAMES, REASONS, Fate
+from lbreplay.vs.conn import IN, Conn
+from lbreplay.vs.laddr import sub_pool
+from lbreplay.wire.packet import Packet
+
+Document = dict[str, Any]
+TOA = (254, 253)  # kinds of the option that carries the client's address
+CHOICE = {  # of a scheduler, in a sentence (D 10.3)
+    "rr": "the next valid real server after the cursor",
+    "wrr": "the next valid real server whose weight reaches the sinking threshold",
+    "wlc": "the least (256 x active + inactive) / weight, the first of equals from the worker's start",
+    "conhash": "the owner of the next place on the ring after the hash of the source address",
+    "mh": "the owner of the source's slot in a table of 4093",
+    "fo": "the greatest weight, the first of equals",
+}
+
+
+def explain(setup: Setup, path: str, n: int) -> Document:
+    """The story of frame *n* of the capture *path*. CaptureError where there is no such frame."""
+    with Probe(setup, path) as probe:
+        return told(probe, probe.shoot(n))
+
+
+def lines(setup: Setup, path: str, frames: list[int]) -> dict[int, str]:
+    """The story of each of *frames* in a line, and the verdict's sentence."""
+    with Probe(setup, path) as probe:
+        return {n: line(probe, probe.shoot(n)) for n in sorted(set(frames))}
+
+
+def line(probe: Probe, shot: Shot) -> str:
+    """`#17 worker 2 (flow director, ...) conn 5 out -> client: forwarded_fast`."""
+    text = comment(shot.burst, 0, shot.story, probe.run.nic)
+    verdict = NAMES[shot.burst.verdict[0]]
+    text = text if text.endswith(verdict) else f"{text}: {verdict}"
+    if shot.story.wrong_worker and shot.story.owner < 0 and shot.before is not None:
+        owners = [f"worker {entry['worker']}" for entry in shot.before.tables if entry["conn"] is not None]
+        text += f"; {', '.join(owners)} has the connection"
+    return text
+
+
+def told(probe: Probe, shot: Shot) -> Document:
+    """The document of one frame that was handled."""
+    run, burst = probe.run, shot.burst
+    verdict = ENTRIES[burst.verdict[0]]
+    conn = shot.story.conn
+    return {
+        "schema": 1,
+        "line": line(probe, shot),
+        "frame": _frame(shot),
+        "received_as": _received_as(shot),
+        "steering": _steering(run, shot),
+        "tables": _tables(run, shot),
+        "service": _service(run, shot),
+        "scheduler": _scheduler(run, shot),
+        "laddr": _laddr(run, shot),
+        "connection": None if conn is None else _connection(run, shot, conn),
+        "reasons": [{"name": name, "sentence": REASONS.get(name, "")} for name in shot.story.reasons],
+        "verdict": verdict.name.lower(),
+        "fate": verdict.fate.label,
+        "why": verdict.sentence,
+        "source": verdict.section,
+        "sent": [_sent(shot, left) for left in shot.left],
+        "answer": None if conn is None else _answer(run, shot, conn),
+    }  # fmt: skip
+
+
+def _sent(shot: Shot, left: Left) -> Document:
+    """A frame that left; where it is what became of the received one, every field before and after."""
+    became = not left.own and ENTRIES[shot.burst.verdict[0]].fate == Fate.TRANSMITTED
+    return {
+        "n": left.n,
+        "worker": left.worker,
+        "own": left.own,
+        "packet": _brief(left.frame),
+        "fields": changes(shot.packet.frame if became else b"", left.frame),
+    }
+
+
+def _frame(shot: Shot) -> Document:
+    burst = shot.burst
+    first = int(burst.time_ns[0])
+    return {"n": burst.first, "t_ns": first, "length": int(burst.length[0]), "captured": int(burst.caplen[0]),
+            "packet": _brief(shot.frame)}  # fmt: skip
+
+
+def _brief(frame: bytes) -> str:
+    """The frame in a line, without its time."""
+    return brief(Frame(0, 0, frame, len(frame))).split(" ", 1)[1]
+
+
+def _received_as(shot: Shot) -> Document | None:
+    """What the balancer received instead of the captured frame (interface 3)."""
+    if shot.packet.frame == shot.frame:
+        return None
+    return {
+        "packet": _brief(shot.packet.frame),
+        "why": "seen by the client, this is the real server's answer: it is taken back to what the real server sent",
+    }
+
+
+def _steering(run: Replay, shot: Shot) -> Document | None:
+    """None: the balancer did not receive it."""
+    if shot.burst.worker_index[0] < 0:
+        return None
+    return steering(run.nic, run.setup, _arrival(shot))
+
+
+def _arrival(shot: Shot) -> Arrival:
+    burst, packet = shot.burst, shot.packet
+    if shot.packet.frame != shot.frame:
+        return arrival(packet.proto, Endpoint(packet.src, packet.sport), Endpoint(packet.dst, packet.dport))
+    if burst.family[0] == 0:
+        return Arrival(int(burst.kind[0]), Endpoint(b"", 0), Endpoint(b"", 0))
+    flow = (burst.flow6 if len(burst.rows6) else burst.flow4)[0].tobytes()
+    width = (len(flow) - 4) // 2
+    ports = int.from_bytes(flow[-4:-2]), int.from_bytes(flow[-2:])
+    return Arrival(int(burst.kind[0]), Endpoint(flow[:width], ports[0]), Endpoint(flow[width : 2 * width], ports[1]))
+
+
+def arrival(proto: int, source: Endpoint, dest: Endpoint) -> Arrival:
+    """An ordinary packet of a flow."""
+    return Arrival(KIND.get(proto, KIND_OTHER), source, dest)
+
+
+def _tables(run: Replay, shot: Shot) -> Document | None:
+    """Which worker's table was asked and what each of them had; None where none was asked."""
+    before, story = shot.before, shot.story
+    if before is None or not story.lookup:
+        return None
+    receiver = int(shot.burst.worker[0])
+    asked = {receiver, story.owner} - {-1}
+    return {
+        "asked_for": _key(shot.packet),
+        "answer": story.lookup,
+        "workers": [{**entry, "asked": entry["worker"] in asked} for entry in before.tables],
+        "redirect": before.redirect if run.setup.conn.redirect else None,
+        "redirect_on": run.setup.conn.redirect,
+        "wrong_worker": story.wrong_worker,
+    }
+
+
+def _key(packet: Packet) -> str:
+    return f"{Endpoint(packet.src, packet.sport)} > {Endpoint(packet.dst, packet.dport)}"
+
+
+def _service(run: Replay, shot: Shot) -> str | None:
+    """The service that a frame without a connection was for."""
+    if shot.story.conn is not None:
+        return shot.story.conn.server.service.name
+    packet = shot.packet
+    if shot.before is None or not packet.family:
+        return None
+    server = run.balancer.machine.lcores[max(packet.worker, 0)].servers.find(packet.proto, packet.dst, packet.dport)
+    return None if server is None else server.service.name
+
+
+def _scheduler(run: Replay, shot: Shot) -> Document | None:
+    """Who could be chosen, with the numbers before the choice; None where nothing was to be chosen."""
+    name = _service(run, shot)
+    chosen = shot.story.conn.real if shot.story.conn is not None and shot.story.new else None
+    if shot.before is None or name not in shot.before.scheduling:
+        return None
+    if chosen is None and NAMES[shot.burst.verdict[0]] not in UNOPENED:
+        return None
+    own, candidates = shot.before.scheduling[name]
+    service = next(s for s in run.setup.services if s.name == name)
+    by_template = shot.story.conn is not None and shot.story.conn.control is not None
+    return {
+        "name": service.scheduler,
+        "rule": "the client's persistence template names it" if by_template else CHOICE.get(service.scheduler, ""),
+        "numbers": own,
+        "candidates": [
+            {**one, "load": 256 * one["actconns"] + one["inactconns"], "chosen": one["real"] == str(chosen)}
+            for one in candidates
+        ],
+    }
+
+
+UNOPENED = ("no_dest", "dest_max_conn", "laddr_none", "laddr_port_exhausted", "snat_port_exhausted", "conn_pool_empty")
+
+
+def _laddr(run: Replay, shot: Shot) -> Document | None:
+    """The local addresses that were tried, and the bucket their ports came from (D 11)."""
+    if not shot.trials:
+        return None
+    conn, size = shot.story.conn, run.setup.sa_pool.hash_size
+    bucket = None if conn is None else sub_pool(conn.real, size)
+    free = {} if shot.before is None else shot.before.free
+    return {
+        "bucket": bucket,
+        "buckets": size,
+        "trials": [
+            {"laddr": str(ipaddress.ip_address(laddr)), "port": port, "free_before": free.get(laddr)}
+            for laddr, port in shot.trials
+        ],
+    }
+
+
+def _connection(run: Replay, shot: Shot, conn: Conn) -> Document:
+    table, story = run.balancer.machine.table, shot.story
+    protocol = run.balancer.machine.protocols.get(conn.proto)
+    states = protocol.states if protocol is not None else ()
+    alive = table.conns[conn.slot] is conn
+    timeout = table.timeout[conn.slot] if alive else None
+    deadline = shot.before.deadline_ns if shot.before is not None else None
+    now = int(shot.burst.time_ns[0])
+    return {
+        "number": conn.number,
+        "new": story.new,
+        "side": ("in", "out")[story.side],
+        "worker": conn.rank,
+        "mode": conn.mode.name,
+        **{name: str(getattr(conn, name)) for name in ("client", "virtual", "local", "real")},
+        "state": [states[s].upper() for s in (story.before, story.after) if 0 <= s < len(states)],
+        "seconds_left": None if deadline is None else (deadline - now) / NANOSECOND,
+        "timeout": None if timeout is None else timeout / NANOSECOND,
+    }
+
+
+def _answer(run: Replay, shot: Shot, conn: Conn) -> Document | None:
+    """Where the other side's next packet will land."""
+    if not conn.mode.answers:
+        return None
+    source, dest = (conn.real, conn.local) if shot.story.side == IN else (conn.client, conn.virtual)
+    coming = steer(run.nic, arrival(conn.proto, source, dest))
+    return {
+        "from": "real server" if shot.story.side == IN else "client",
+        "flow": f"{source} > {dest}",
+        "by": steering(run.nic, run.setup, arrival(conn.proto, source, dest))["by"],
+        "queue": coming.queue,
+        "worker": coming.rank if coming.rank >= 0 else None,
+        "owner": conn.rank,
+        "home": coming.rank == conn.rank,
+    }
+
+
+# --- bytes before and after ----------------------------------------------------------------------------------
+
+
+def changes(before: bytes, after: bytes) -> list[Document]:
+    """The fields of both frames by layer, in the order of the wire; *before* b"": nothing to compare with."""
+    old, new = dissected(before), dissected(after)
+    return [
+        {"layer": key[0], "field": key[1], "before": old.get(key), "after": new.get(key),
+         "changed": bool(before) and old.get(key) != new.get(key)}
+        for key in _in_order(list(old), list(new))
+    ]  # fmt: skip
+
+
+Key = tuple[str, str]
+
+
+def _in_order(old: list[Key], new: list[Key]) -> Iterator[Key]:
+    """Both lists merged: what only one has stands where it stood there."""
+    known, told, waiting = set(new), set(), iter(new)
+    for key in old:
+        if key not in known:
+            yield key
+        while key in known and key not in told:
+            told.add(other := next(waiting))
+            yield other
+    yield from waiting
+
+
+def dissected(frame: bytes) -> dict[Key, str]:
+    """(layer, field) -> text of every field of *frame*, by scapy; layers of a kind are counted: `IP`, `IP 2`."""
+    if not frame:
+        return {}
+    import scapy.layers.inet
+    import scapy.layers.inet6
+    import scapy.layers.sctp  # noqa: F401  layers bind themselves to each other when imported
+    from scapy.layers.l2 import Ether
+    from scapy.packet import NoPayload, Raw
+
+    fields: dict[Key, str] = {}
+    layer, seen = Ether(frame), {}  # type: ignore[var-annotated]
+    while not isinstance(layer, NoPayload):
+        name = layer.name
+        seen[name] = seen.get(name, 0) + 1
+        name = name if seen[name] == 1 else f"{name} {seen[name]}"
+        if isinstance(layer, Raw):
+            fields[name, "load"] = _payload(layer.load)
+        else:
+            for field in layer.fields_desc:
+                if field.name in layer.fields:
+                    fields[name, field.name] = _text(layer, field, layer.fields[field.name])
+        layer = layer.payload
+    return fields
+
+
+def _text(layer: Any, field: Any, value: Any) -> str:
+    if layer.name == "TCP" and field.name == "options":
+        return ", ".join(_option(*option) for option in value)
+    if field.name in ("sport", "dport"):
+        return str(value)
+    return str(field.i2repr(layer, value))
+
+
+def _option(name: object, value: Any) -> str:
+    """A TCP option; 254 of the length of an address and a port is the client's address (D 5.6)."""
+    if name in TOA and isinstance(value, bytes) and len(value) in (6, 18):
+        return f"TOA {Endpoint(value[2:], int.from_bytes(value[:2]))}"
+    text = value.hex() if isinstance(value, bytes) else str(value or "")
+    return f"{name} {text}".strip()
+
+
+def _payload(data: bytes) -> str:
+    shown = data[:16].hex(" ")
+    return f"{len(data)} bytes: {shown}{' ...' if len(data) > 16 else ''}"

@@ -1,0 +1,68 @@
+"""A flow as people write it, `10.0.0.5:4000 > 192.0.2.10:80`, and its frames in a capture."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from lbreplay.burst import KIND_SCTP, KIND_TCP, KIND_UDP, Burst
+from lbreplay.config.values import endpoint
+from lbreplay.errors import CaptureError, ConfigError
+from lbreplay.model import Endpoint, Setup
+from lbreplay.wire.capture import open_capture
+from lbreplay.wire.parse import parse
+
+KINDS = {"tcp": KIND_TCP, "udp": KIND_UDP, "sctp": KIND_SCTP}
+WRITTEN = re.compile(r"\s*(?:(tcp|udp|sctp)\s+)?(\S+?)\s*(?:>|->)\s*(\S+)\s*")
+
+
+class Flow(NamedTuple):
+    """One direction of a conversation; `kind` 0 stands for any protocol with ports."""
+
+    kind: int
+    source: Endpoint
+    dest: Endpoint
+
+    def __str__(self) -> str:
+        name = next((f"{name} " for name, kind in KINDS.items() if kind == self.kind), "")
+        return f"{name}{self.source} > {self.dest}"
+
+    def rows(self, burst: Burst) -> list[int]:
+        """The rows of *burst* that belong to it."""
+        wide = len(self.source.address) == 16
+        flows = burst.flow6 if wide else burst.flow4
+        ports = self.source.port.to_bytes(2) + self.dest.port.to_bytes(2)
+        wanted = np.frombuffer(self.source.address + self.dest.address + ports, np.uint8)
+        rows = np.flatnonzero((flows == wanted).all(axis=1))
+        rows = burst.rows6[rows] if wide else rows[burst.family[rows] == 4]
+        kinds = burst.kind[rows]
+        found: list[int] = rows[(kinds == self.kind) if self.kind else (kinds >= KIND_TCP)].tolist()
+        return found
+
+
+def flow(text: str) -> Flow:
+    """Read a flow: `ADDRESS:PORT > ADDRESS:PORT`, before it tcp, udp or sctp where that matters. ConfigError."""
+    found = WRITTEN.fullmatch(text)
+    try:
+        if found is None:
+            raise ValueError
+        source, dest = endpoint(found.group(2)), endpoint(found.group(3))
+        if len(source.address) != len(dest.address):
+            raise ValueError
+    except ValueError:
+        raise ConfigError(f'--flow: "10.0.0.5:4000 > 192.0.2.10:80" expected, got {text!r}') from None
+    return Flow(KINDS.get(found.group(1) or "", 0), source, dest)
+
+
+def frames_of(wanted: Flow, setup: Setup, path: str) -> list[int]:
+    """The numbers of the frames of *wanted* in the capture *path*. CaptureError where there is none."""
+    found: list[int] = []
+    with open_capture(path) as source:
+        for burst in source.bursts(setup.burst_size):
+            parse(burst, setup.device.mac, not setup.device.rx_ip_checksum_offload)
+            found += [burst.first + row for row in wanted.rows(burst)]
+    if not found:
+        raise CaptureError(f"{path}: flow {wanted}: none of its frames is here")
+    return found

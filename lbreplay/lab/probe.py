@@ -1,0 +1,204 @@
+"""A replay that stops before a frame, to look at the tables just before and just after it is handled.
+
+Everything up to the frame goes the ordinary way. The frame then travels in a burst of its own, with its story told, so
+that stopping never changes a result.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lbreplay.burst import Burst
+from lbreplay.errors import CaptureError
+from lbreplay.model import Setup
+from lbreplay.replay import Replay
+from lbreplay.vs.path import Story
+from lbreplay.vs.server import VirtualServer
+from lbreplay.wire import icmp
+from lbreplay.wire.capture import open_capture
+from lbreplay.wire.packet import ICMP, ICMPV6, Packet
+
+
+def part(burst: Burst, start: int, stop: int) -> Burst:
+    """Rows *start* to *stop* as a burst of their own; the bytes are shared."""
+    rows = slice(start, stop)
+    return Burst(
+        burst.first + start, burst.buffer, burst.at[rows], burst.caplen[rows], burst.length[rows], burst.time_ns[rows]
+    )
+
+
+class Before(NamedTuple):
+    """What stood in the tables before a packet was handled."""
+
+    tables: list[dict[str, Any]]  # by worker: conn (number or None), side
+    redirect: int | None  # rank that the redirect table names
+    deadline_ns: int | None  # of the connection that has it
+    state: int  # of that connection, -1: none
+    scheduling: dict[str, tuple[dict[str, int], list[dict[str, Any]]]]  # by service: scheduler's numbers, candidates
+    free: dict[bytes, int]  # local address -> ports its worker has free, over all buckets
+
+
+class Left(NamedTuple):
+    """A frame that left because of another one; `n` is its number in OUT."""
+
+    n: int
+    frame: bytes
+    worker: int
+    own: bool
+
+
+class Shot(NamedTuple):
+    """One frame handled: `burst` has it as its only row. `packet` is what the balancer received."""
+
+    burst: Burst
+    frame: bytes  # as captured
+    packet: Packet
+    story: Story
+    before: Before | None  # None: no worker saw it
+    trials: list[tuple[bytes, int | None]]  # local address, port or None
+    left: list[Left]
+
+
+class Probe:
+    """A replay of *path* under *setup*. A context manager."""
+
+    def __init__(self, setup: Setup, path: str) -> None:
+        self.path = path
+        self._source = open_capture(path)
+        self.run = Replay(setup, self._source, None, None)
+        self.run.rewriting = True
+        self._bursts = self._source.bursts(setup.burst_size)
+        self._rest: Burst | None = None
+        self._written = 0
+        self._before: Before | None = None
+        self._packet: Packet | None = None
+
+    def __enter__(self) -> Probe:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._source.__exit__(kind, error, _)
+
+    def shoot(self, n: int) -> Shot:
+        """Go on to frame *n* and handle it. CaptureError where there is none."""
+        burst = self._seek(n)
+        frame, written = burst.frame(0), self._written
+        trials = self._listen()
+        self._journey(burst)
+        story = self._stories[0]
+        self._deafen()
+        packet = self._packet or Packet(frame, int(burst.length[0]), int(burst.time_ns[0]), n)
+        return Shot(burst, frame, packet, story, self._before, trials, _left(burst, n, written))
+
+    def _seek(self, n: int) -> Burst:
+        """Frame *n* alone; all before it are handled."""
+        while (burst := self._next()) is not None:
+            row = n - burst.first
+            if row < 0:
+                break
+            if row >= burst.size:
+                self._journey(burst)
+                continue
+            if row:
+                self._journey(part(burst, 0, row))
+            self._rest = part(burst, row + 1, burst.size) if row + 1 < burst.size else None
+            return part(burst, row, row + 1)
+        raise CaptureError(f"{self.path}: frame {n}: 1 to {self._source.frames} expected")
+
+    def _next(self) -> Burst | None:
+        rest, self._rest = self._rest, None
+        return rest if rest is not None else next(self._bursts, None)
+
+    def _journey(self, burst: Burst) -> None:
+        self.run.journey(burst)
+        self._written += len(burst.made) + int(np.count_nonzero(burst.leaving))
+
+    def _listen(self) -> list[tuple[bytes, int | None]]:
+        balancer, trials = self.run.balancer, []
+        self._before = self._packet = None
+        self._stories: list[Story] = []
+        balancer.stories = self._stories
+        balancer.path.watch = self._look
+        for cursor in self._cursors():
+            cursor.heard = lambda laddr, port: trials.append((laddr, port))
+        return trials
+
+    def _deafen(self) -> None:
+        self.run.balancer.stories = self.run.balancer.path.watch = None
+        for cursor in self._cursors():
+            cursor.heard = None
+
+    def _cursors(self) -> list[Any]:
+        return [s.laddrs for lcore in self.run.balancer.machine.lcores for s in lcore.servers.by_name.values()]
+
+    # --- what stands in the tables ---------------------------------------------------------------------------
+
+    def _look(self, packet: Packet) -> None:
+        """Called when *packet* is about to be handled."""
+        machine = self.run.balancer.machine
+        self._packet = Packet(packet.frame, packet.length, packet.time_ns, packet.n, 0, packet.worker)
+        key = looked_up(packet)
+        holders = {x.rank: handle for x in machine.lcores if (handle := x.find.get(key)) is not None}
+        slot = next(iter(holders.values())) >> 1 if holders else -1
+        lcore = machine.lcores[packet.worker]
+        self._before = Before(
+            [self._holding(x.rank, holders.get(x.rank)) for x in machine.lcores],
+            machine.redirect.get(key),
+            machine.table.last_use[slot] + machine.table.timeout[slot] if holders else None,
+            machine.table.state[slot] if holders else -1,
+            {name: (numbers(s.scheduler), candidates(s)) for name, s in lcore.servers.by_name.items()},
+            {laddr: pool.free for laddr, pool in lcore.pools.items()},
+        )
+
+    def _holding(self, rank: int, handle: int | None) -> dict[str, Any]:
+        if handle is None:
+            return {"worker": rank, "conn": None, "side": None}
+        conn = self.run.balancer.machine.table.conns[handle >> 1]
+        assert conn is not None, "what is found is live"
+        return {"worker": rank, "conn": conn.number, "side": ("in", "out")[handle & 1]}
+
+
+def _left(burst: Burst, n: int, written: int) -> list[Left]:
+    """What left because of frame *n*, the only row of *burst*; *written* frames left before it."""
+    made = enumerate(burst.made, written + 1)
+    left = [Left(number, one.frame, one.worker, one.own) for number, one in made if one.cause == n]
+    if burst.leaving[0]:
+        left.append(Left(written + len(burst.made) + 1, burst.frame(0), int(burst.owner[0]), False))
+    return left
+
+
+def looked_up(packet: Packet) -> bytes:
+    """The key a worker's table is asked for: an ICMP error's is the one of the packet it quotes, turned round."""
+    if packet.proto in (ICMP, ICMPV6) and packet.l4_there:
+        quoted = icmp.related(packet.l3, packet.l4_at)
+        if not isinstance(quoted, str):
+            return quoted.reversed_key
+        ports = icmp.flow_ports(packet.proto, packet.l3[packet.l4_at :])
+        if ports is not None:
+            key = packet.key
+            return key[:-4] + ports[0].to_bytes(2) + ports[1].to_bytes(2)
+    return packet.key
+
+
+def numbers(scheduler: object) -> dict[str, int]:
+    """A scheduler's own numbers: cursor, threshold and the like, by name."""
+    return {name.strip("_"): value for name, value in vars(scheduler).items() if type(value) is int}
+
+
+def candidates(server: VirtualServer) -> list[dict[str, Any]]:
+    """The real servers of one worker's copy of a service, in the order of its list."""
+    return [
+        {
+            "real": str(dest.real),
+            "weight": dest.weight,
+            "actconns": dest.actconns,
+            "inactconns": dest.inactconns,
+            "conns": dest.conns,
+            "max_conn": dest.max_conn,
+            "valid": dest.valid,
+        }
+        for dest in server.dests
+    ]

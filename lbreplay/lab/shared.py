@@ -1,0 +1,126 @@
+"""A capture read and parsed once, for many replays: what parsing found, a file a column, mapped by every process.
+
+`share` writes the columns into a folder; `Shared` gives the bursts back without reading or parsing anything. Maps are
+copied on write, so that no replay sees what another one did. `Shared.arrays` has the same in memory, for machines that
+do not see the folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from lbreplay.burst import Burst
+from lbreplay.model import Device
+from lbreplay.wire.capture import CaptureInfo, open_capture
+from lbreplay.wire.parse import parse
+
+GIVEN = ("buffer", "at", "caplen", "length", "time_ns")  # what a Burst is made of
+FRESH = ("verdict", "leaving")  # made anew with every Burst
+TABLE = "shared.json"
+
+Arrays = Mapping[str, Any]
+
+
+def share(path: str, device: Device, burst_size: int, folder: Path) -> Shared:
+    """Read and parse the capture *path* for *device* into *folder*. Raises CaptureError."""
+    files: dict[str, BinaryIO] = {}
+    shapes: dict[str, tuple[str, tuple[int, ...]]] = {}
+    sizes: list[dict[str, int]] = []
+    with open_capture(path) as source:
+        for burst in source.bursts(burst_size):
+            parse(burst, *judging(device))
+            sizes.append(_append(burst, folder, files, shapes))
+        about = {
+            "info": asdict(source.info), "frames": source.frames, "bytes": source.bytes, "first_ns": source.first_ns,
+            "last_ns": source.last_ns, "warnings": source.warnings, "judging": _spelled(device),
+            "shapes": shapes, "sizes": sizes,
+        }  # fmt: skip
+    for file in files.values():
+        file.close()
+    (folder / TABLE).write_text(json.dumps(about))
+    return Shared.mapped(folder)
+
+
+def _append(burst: Burst, folder: Path, files: dict[str, BinaryIO], shapes: dict[str, Any]) -> dict[str, int]:
+    """Write the columns of *burst* behind those of the bursts before; how long each is."""
+    sizes = {}
+    for name, column in vars(burst).items():
+        if not isinstance(column, np.ndarray) or name in FRESH:
+            continue
+        if name not in files:
+            files[name] = (folder / name).open("wb")
+            shapes[name] = column.dtype.str, column.shape[1:]
+        files[name].write(np.ascontiguousarray(column).data.cast("B") if column.size else b"")
+        sizes[name] = len(column)
+    return sizes
+
+
+class Shared:
+    """A parsed capture as a replay reads it: see `wire.capture.Capture`. `about` is what `share` wrote down."""
+
+    damage = None
+
+    def __init__(self, about: Mapping[str, Any], arrays: Arrays) -> None:
+        self.about, self.arrays = about, arrays
+        self.info = CaptureInfo(**about["info"])
+        self.frames: int = about["frames"]
+        self.bytes: int = about["bytes"]
+        self.first_ns: int = about["first_ns"]
+        self.last_ns: int = about["last_ns"]
+        self.warnings: list[str] = list(about["warnings"])
+
+    @classmethod
+    def mapped(cls, folder: Path) -> Shared:
+        """What `share` wrote into *folder*."""
+        about = json.loads((folder / TABLE).read_text())
+        return cls(about, {name: _map(folder / name, *shape) for name, shape in about["shapes"].items()})
+
+    def in_memory(self) -> Shared:
+        """The same, to be sent elsewhere."""
+        return Shared(self.about, {name: np.array(column) for name, column in self.arrays.items()})
+
+    def suits(self, device: Device) -> bool:
+        """Whether the columns say of *device*'s frames what parsing for it would."""
+        return bool(self.about["judging"] == _spelled(device))
+
+    def bursts(self, size: int) -> Iterator[Burst]:
+        """The bursts as they were shared, whatever *size*."""
+        first, start = 1, dict.fromkeys(self.arrays, 0)
+        for sizes in self.about["sizes"]:
+            parts = {name: column[start[name] : start[name] + sizes[name]] for name, column in self.arrays.items()}
+            yield (burst := _burst(first, parts))
+            first += burst.size
+            for name, count in sizes.items():
+                start[name] += count
+
+
+def _burst(first: int, parts: Arrays) -> Burst:
+    burst = Burst(first, *(parts[name] for name in GIVEN))
+    for name, column in parts.items():
+        if name not in GIVEN:
+            setattr(burst, name, column if column.flags.writeable else column.copy())
+    return burst
+
+
+def _map(path: Path, dtype: str, shape: list[int]) -> Any:
+    """A column, private on write. An empty file cannot be mapped."""
+    if not path.stat().st_size:
+        return np.empty((0, *shape), dtype)
+    flat = np.memmap(path, dtype, "c")
+    return flat.reshape(-1, *shape).view(np.ndarray) if shape else flat.view(np.ndarray)
+
+
+def judging(device: Device) -> tuple[bytes | None, bool]:
+    """What parsing asks of the port."""
+    return device.mac, not device.rx_ip_checksum_offload
+
+
+def _spelled(device: Device) -> list[Any]:
+    mac, check = judging(device)
+    return [mac.hex() if mac else None, check]

@@ -1,0 +1,175 @@
+"""The same capture under many settings, one row each, best first (interface 1).
+
+Settings are the product of axes, an axis a list of overrides as `--set` takes them. Each is one replay in one
+concurrent.futures.Executor: a pool of processes here, or a cluster's. The capture is read and parsed once (`shared`);
+a replay steers, balances and counts, and writes nothing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lbreplay.errors import CaptureError, ConfigError
+from lbreplay.lab.shared import Shared, judging, share
+from lbreplay.model import Setup
+from lbreplay.replay import Replay
+from lbreplay.wire.parse import parse
+
+Overrides = tuple[str, ...]
+STRATEGIES = ("port-low", "port-high", "laddr", "rss-port", "off")
+REDIRECT = ("conn.redirect=true",)
+ALIASES: Mapping[str, Overrides] = {  # names beside the strategies themselves
+    "redirect": ('flow_director.strategy="port-low"', "flow_director.enabled=false", *REDIRECT),
+}
+
+
+class Axis(NamedTuple):
+    """A name and the values tried, each with the overrides that make it."""
+
+    name: str
+    values: tuple[tuple[str, Overrides], ...]
+
+
+class Setting(NamedTuple):
+    """One point of the product: the values by axis, and the setup they make."""
+
+    values: dict[str, str]
+    setup: Setup
+
+
+# --- axes ----------------------------------------------------------------------------------------------------
+
+
+def numbers(text: str, name: str) -> list[str]:
+    """`1..16`, `1..16..2` and `2,4,8` mixed. ConfigError."""
+    found: list[str] = []
+    for part in text.split(","):
+        try:
+            low, _, rest = part.strip().partition("..")
+            high, _, step = rest.partition("..")
+            values = range(int(low), int(high or low) + 1, int(step or 1))
+        except ValueError:
+            values = range(0)
+        if not len(values):
+            raise ConfigError(f"{name}: 1..16 or 2,4,8 expected, got {part.strip()!r}")
+        found += map(str, values)
+    return found
+
+
+def axis(name: str, key: str, values: Sequence[str]) -> Axis:
+    """Each of *values* set at *key*."""
+    return Axis(name, tuple((value, (f"{key}={value}",)) for value in values))
+
+
+def strategies(names: Sequence[str]) -> Axis:
+    """Strategies by name; `redirect` is no rules but redirect; `NAME+redirect` is both. ConfigError."""
+    return Axis("strategy", tuple((name, _strategy(name)) for name in names))
+
+
+def _strategy(name: str) -> Overrides:
+    base, plus, extra = name.partition("+")
+    if base in ALIASES and not plus:
+        return ALIASES[base]
+    if base not in STRATEGIES or (plus and extra != "redirect"):
+        known = ", ".join((*STRATEGIES, *ALIASES))
+        raise ConfigError(f"--strategy: {known} expected, or one with +redirect behind it, got {name!r}")
+    return (f'flow_director.strategy="{base}"', *(REDIRECT if plus else ()))
+
+
+def settings(axes: Sequence[Axis], load: Callable[[Overrides], Setup]) -> list[Setting]:
+    """Every combination, the last axis fastest. *load* makes a setup of overrides."""
+    found = []
+    for values in product(*(one.values for one in axes)):
+        named = {one.name: value for one, (value, _) in zip(axes, values, strict=True)}
+        found.append(Setting(named, load(tuple(override for _, overrides in values for override in overrides))))
+    return found
+
+
+# --- replays -------------------------------------------------------------------------------------------------
+
+
+def sweep(path: str, wanted: Sequence[Setting], *, jobs: int, dask: str | None = None) -> dict[str, Any]:
+    """Replay *path* under each of *wanted*: a document with a row a setting, best first.
+
+    *jobs* processes, or the cluster whose scheduler is at *dask*. Raises CaptureError, ConfigError.
+    """
+    with tempfile.TemporaryDirectory(prefix="lbreplay-") as folder:
+        setup = wanted[0].setup
+        shared = share(path, setup.device, setup.burst_size, Path(folder))
+        if not shared.frames:
+            raise CaptureError(f"{path}: no packet in it")
+        with _executor(shared, Path(folder), min(jobs, len(wanted)), dask) as (executor, source):
+            futures = [executor.submit(measure, setting.setup, source) for setting in wanted]
+            rows = [{"setting": s.values, **future.result()} for s, future in zip(wanted, futures, strict=True)]
+    rows.sort(key=badness)
+    warnings = shared.warnings
+    return {"schema": 1, "capture": path, "frames": shared.frames, "rows": rows, "warnings": warnings}
+
+
+@contextmanager
+def _executor(shared: Shared, folder: Path, jobs: int, dask: str | None) -> Iterator[tuple[Executor, Any]]:
+    """An executor, and the capture as its processes find it."""
+    if dask is None:
+        with ProcessPoolExecutor(jobs) as pool:
+            yield pool, folder
+        return
+    with _cluster(dask) as client:
+        yield client.get_executor(), client.scatter(shared.in_memory(), broadcast=True)
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[Any]:
+    """A client of the cluster at *address*. ConfigError: no dask, or nobody answers."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ConfigError("--dask: the extra is not installed: pip install 'lbreplay[dask]'") from None
+    try:
+        client = Client(address, timeout=5)
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"--dask {address}: no scheduler answers there ({type(error).__name__})") from None
+    with client:
+        yield client
+
+
+def measure(setup: Setup, source: Path | Shared) -> dict[str, Any]:
+    """One replay, in whatever process: the row of its setting."""
+    shared = Shared.mapped(source) if isinstance(source, Path) else source
+    run = Replay(setup, shared, None, None)
+    for burst in shared.bursts(setup.burst_size):
+        if not shared.suits(setup.device):
+            parse(burst, *judging(setup.device))
+        run.travel(burst)
+    return row(run.result().document())
+
+
+def row(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a sweep shows of a replay's statistics."""
+    workers = [worker for worker in document["workers"] if worker["worker"] is not None]
+    received = [worker["ipackets"] for worker in workers]
+    handled = [worker["ipackets"] + worker["redirected"]["in"] for worker in workers]
+    totals, mean = document["totals"], sum(received) / len(received)
+    redirected = sum(worker["redirected"]["out"] for worker in workers)
+    return {
+        "imbalance": round(max(received) / mean, 4) if mean else 1.0,
+        "wrong_worker": sum(worker["wrong_worker"] for worker in workers),
+        "redirected": redirected,
+        "port_missed": sum(worker["sa_pool"]["miss"] for worker in workers),
+        "transmitted": totals["transmitted"],
+        "to_kernel": totals["to_kernel"],
+        "dropped": totals["dropped"],
+        "connections": sum(worker["conns"]["created"] for worker in workers),
+        "busiest": max(handled),
+        "by_worker": received,
+    }
+
+
+def badness(one: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    """What to sort by: strayed answers, missed ports, the work of the busiest worker, hand-overs."""
+    return one["wrong_worker"] - one["redirected"], one["port_missed"], one["busiest"], one["redirected"]

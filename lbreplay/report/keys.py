@@ -1,0 +1,51 @@
+"""RSS keys for people: a line a key, how even, symmetric or not, and the setting that was found; and as JSON, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lbreplay.report.sweep import bars
+from lbreplay.report.tables import RULES
+
+Document = Mapping[str, Any]  # of lab.keys.document
+
+
+def show(found: Document, out: Console) -> None:
+    """Print the keys, the table and the settings."""
+    table = Table(box=RULES, show_edge=False, pad_edge=False)
+    for name in ("key", "symmetric", "imbalance", "frames by worker"):
+        table.add_column(name, justify="right" if name == "imbalance" else "left", no_wrap=True)
+    rows = [*found["keys"]]
+    most = max(1, *(max(row["by_worker"]) for row in rows))
+    for row in rows:
+        yes = "yes" if row["symmetric"] else "no"
+        table.add_row(row["name"], yes, f"{row['imbalance']:.3f}", bars(row["by_worker"], most))
+    if found["table"] is not None:
+        made = found["table"]
+        table.add_row("configured, best table", "", f"{made['imbalance']:.3f}", bars(made["by_worker"], most))
+    out.print(table)
+    drawn = " (drawn, no capture was given)" if found["drawn"] else ""
+    out.print(f"{found['flows']:,} flows, {found['frames']:,} frames{drawn}, {found['workers']} workers")
+    for setting in found["settings"]:
+        out.print(setting, soft_wrap=True, markup=False)
+
+
+def as_json(found: Document) -> str:
+    """The document as JSON, with a newline at the end."""
+    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_csv(found: Document) -> str:
+    """A line a key; frames by worker are joined by blanks."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(found["keys"][0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**key, "by_worker": " ".join(map(str, key["by_worker"]))} for key in found["keys"])
+    return text.getvalue()

@@ -1,0 +1,75 @@
+"""Rows of a sweep for people: a line a setting, a bar a worker; for programs JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lbreplay.report.tables import RULES
+
+Document = Mapping[str, Any]  # of lab.sweep.sweep
+BARS = "▁▂▃▄▅▆▇█"
+LONGEST = 20  # characters of a value shown, as of keys in hex
+
+
+def show(found: Document, out: Console) -> None:
+    """Print the table, best first."""
+    rows, axes = found["rows"], list(found["rows"][0]["setting"])
+    numbers = ("imbalance\nmax/mean", "wrong\nworker", "\nredirected", "ports\nmissed", "\ntransmitted")
+    table = Table(box=RULES, show_edge=False, pad_edge=False)
+    for name in axes:
+        table.add_column(f"\n{name}", no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("frames\nby worker", no_wrap=True)
+    most = max(max(row["by_worker"]) for row in rows)
+    for row in rows:
+        table.add_row(*(short(row["setting"][name]) for name in axes), *_numbers(row), bars(row["by_worker"], most))
+    out.print(table)
+    out.print(f"{found['frames']:,} frames under {len(rows)} settings, best first")
+
+
+def _numbers(row: Document) -> list[Text]:
+    strayed = row["wrong_worker"] - row["redirected"]
+    return [
+        Text(f"{row['imbalance']:.2f}"),
+        Text(f"{row['wrong_worker']:,}", style="bold red" if strayed else ""),
+        Text(f"{row['redirected']:,}"),
+        Text(f"{row['port_missed']:,}", style="bold red" if row["port_missed"] else ""),
+        Text(f"{row['transmitted']:,}"),
+    ]
+
+
+def bars(received: Sequence[int], most: int) -> str:
+    """A bar a worker, full for *most* frames; a worker without any has a dot."""
+    return "".join(BARS[min(7, 8 * n // most)] if n else "·" for n in received)
+
+
+def short(value: str) -> str:
+    """A value that fits a column."""
+    return value if len(value) <= LONGEST else f"{value[: LONGEST - 1]}…"
+
+
+def as_json(found: Document) -> str:
+    """The document as JSON, with a newline at the end."""
+    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_csv(found: Document) -> str:
+    """A line a setting; frames by worker are joined by blanks."""
+    flat = []
+    for row in found["rows"]:
+        named = {name: value for name, value in row.items() if name != "setting"}
+        flat.append({**row["setting"], **named, "by_worker": " ".join(map(str, row["by_worker"]))})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(flat[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return text.getvalue()

@@ -1,0 +1,156 @@
+"""With which MACs a connection's packets leave, so that the columns can send them (D 12.3, interface 2).
+
+`refresh` decides, for each side of a connection, whether its ordinary packets may take the columns at all, and if so
+enters the MACs they leave with. It is asked whenever something it looks at changed: a new connection, the first packet
+of the other side, a plain packet, an event.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lbreplay.vs.conn import (
+    EXPIRE_QUIESCENT,
+    FULL_TCP,
+    FULL_UDP,
+    IN,
+    NOFASTXMIT,
+    ONE_PACKET,
+    OTHER,
+    OUT,
+    SYNPROXY,
+    TEMPLATE,
+    Conn,
+    Macs,
+)
+from lbreplay.wire.packet import TCP, UDP
+
+if TYPE_CHECKING:
+    from lbreplay.vs.machine import Machine
+    from lbreplay.vs.view import View
+    from lbreplay.vs.xmit import Transmitter
+
+PLAIN = -1  # this side's packets take the plain path
+MOST_ROUTES = 65536  # remembered; then anew
+NEVER_COLUMNS = SYNPROXY | ONE_PACKET | TEMPLATE | NOFASTXMIT
+
+
+class Links:
+    """The table of MACs that rows leave with: `heads` is u1[n, 12], `fast` whether that is the fast path."""
+
+    def __init__(self, machine: Machine, xmit: Transmitter, view: View) -> None:
+        self.machine, self.xmit, self.view = machine, xmit, view
+        setup = machine.setup
+        self._client_view = setup.view == "client"
+        self._ttl, self._mtu = setup.conn.xmit_ttl, setup.device.mtu
+        self._limited = {s.name for s in setup.services if 0 < s.limit_proportion < 100 or s.proxy_protocol != "off"}
+        self._overlapping = setup.conn.table == "shared" and setup.flow_director.strategy == "off"
+        self._ids: dict[tuple[bytes, bytes, bool], int] = {}
+        self.heads = np.zeros((64, 12), np.uint8)
+        self.fast = np.zeros(64, np.bool_)
+        self._slow: dict[tuple[bytes, Macs | None, Macs | None], int] = {}
+        self.homes = np.zeros((64, 5), np.int64)  # queue, rank, by, reta, rule of answers, client view
+        self._home_ids: dict[tuple[int, ...], int] = {}
+        self.shortest_mtu = min([setup.device.mtu, *(r.mtu for r in setup.routes if r.mtu)])
+
+    def refresh(self, conn: Conn) -> None:
+        """Enter how both sides of *conn* leave from now on."""
+        table, slot = self.machine.table, conn.slot
+        table.delta[slot], table.fdata[slot] = conn.delta, conn.fdata
+        table.full[slot] = self._kind(conn)
+        table.fresh[slot] = conn.in_seen is None or (conn.in_macs is None and self.xmit.may_be_fast(conn, self._family(conn)))
+        usable = self._usable(conn)
+        table.mac[2 * slot] = self._side(conn, IN) if usable else PLAIN
+        table.mac[2 * slot + 1] = self._side(conn, OUT) if usable and self._comes_home(conn) else PLAIN
+
+    def refresh_all(self) -> None:
+        """The same for every live connection: an event or a neighbour changed what they depend on."""
+        self._slow.clear()
+        for conn in self.machine.table.conns:
+            if conn is not None and not conn.flags & TEMPLATE:
+                self.refresh(conn)
+
+    def _family(self, conn: Conn) -> int:
+        return 4 if len(conn.client.address) == 4 else 6
+
+    def _kind(self, conn: Conn) -> int:
+        if not conn.mode.full or self._overlapping:
+            return OTHER
+        return FULL_TCP if conn.proto == TCP else FULL_UDP
+
+    def _usable(self, conn: Conn) -> bool:
+        """Whether nothing about *conn* needs the plain path for every packet."""
+        return (
+            conn.mode.rewrites
+            and conn.proto in (TCP, UDP)
+            and not conn.flags & NEVER_COLUMNS
+            and len(conn.client.address) == len(conn.real.address)
+            and conn.server.service.name not in self._limited
+            and not self.machine.access
+            and not self._ending(conn)
+        )
+
+    def _ending(self, conn: Conn) -> bool:
+        """Whether its next packet may end it (D 1.5, step 8)."""
+        dest = conn.dest
+        watched = conn.flags & EXPIRE_QUIESCENT or conn.server.service.expire_quiescent
+        return bool(watched) and (not dest.available or dest.weight == 0)
+
+    def _comes_home(self, conn: Conn) -> bool:
+        """Client view: whether the NIC gives the answers to the worker that has the connection."""
+        if not self._client_view:
+            return True
+        home, slot = self.view.home(conn), conn.slot
+        self.machine.table.home[slot] = self._home_id((home.queue, home.rank, home.by, home.reta, home.rule))
+        self.machine.table.home_hash[slot] = home.hash
+        return bool(home.rank == conn.rank)
+
+    def _home_id(self, home: tuple[int, ...]) -> int:
+        found = self._home_ids.get(home)
+        if found is None:
+            found = self._home_ids[home] = len(self._home_ids)
+            if found == len(self.homes):
+                self.homes = np.concatenate([self.homes, np.zeros_like(self.homes)])
+            self.homes[found] = home
+        return found
+
+    def _side(self, conn: Conn, side: int) -> int:
+        if self.xmit.may_be_fast(conn, self._family(conn)):
+            if conn.out_macs is None:
+                return PLAIN  # the next packet of the client's side is still to be learned from
+            learned = conn.in_macs if side == IN else conn.out_macs
+            if learned is not None:
+                return self._id(*learned, True)
+        return PLAIN if self._ttl else self._slow_side(conn, side)
+
+    def _slow_side(self, conn: Conn, side: int) -> int:
+        to, seen = (conn.real, conn.in_seen) if side == IN else (conn.client, conn.out_seen)
+        key = to.address, seen, conn.out_seen if side == IN else conn.in_seen
+        found = self._slow.get(key)
+        if found is None:
+            if len(self._slow) > MOST_ROUTES:
+                self._slow.clear()
+            found = self._slow[key] = self._route(to.address, seen, key[2])
+        return found
+
+    def _route(self, to: bytes, seen: Macs | None, received: Macs | None) -> int:
+        stack = self.machine.stack
+        route = stack.route(to)
+        if route is None or route.local or route.vlan is not None or received is None or route.mtu != self._mtu:
+            return PLAIN
+        own = self.machine.setup.device.mac or (seen and seen[1]) or received[1]
+        return self._id(stack.macs(route.via or to, fallback=seen and seen[0])[0], own, False)
+
+    def _id(self, dst: bytes, src: bytes, fast: bool) -> int:
+        key = dst, src, fast
+        found = self._ids.get(key)
+        if found is None:
+            found = self._ids[key] = len(self._ids)
+            if found == len(self.heads):
+                self.heads = np.concatenate([self.heads, np.zeros_like(self.heads)])
+                self.fast = np.concatenate([self.fast, np.zeros_like(self.fast)])
+            self.heads[found] = np.frombuffer(dst + src, np.uint8)
+            self.fast[found] = fast
+        return found
