@@ -16,10 +16,11 @@ FLOOR = {"model", "burst", "verdict", "errors", "stats"}
 BELOW = {
     "cli": {"lab", "config", "report", "replay", "vs", "nic", "wire"},
     "pytest_plugin": {"cli", "lab", "report"},
-    "lab": {"config", "report", "replay", "annotate", "stack", "vs", "nic", "wire"},
+    "lab": {"config", "report", "replay", "annotate", "ipvs", "stack", "vs", "nic", "wire"},
     "report": set(),
     "config": {"wire"},
-    "replay": {"annotate", "trace", "stack", "vs", "nic", "wire"},
+    "replay": {"annotate", "trace", "ipvs", "stack", "vs", "nic", "wire"},
+    "ipvs": {"stack", "vs", "wire"},
     "annotate": {"vs", "nic", "wire"},
     "trace": {"vs", "nic"},
     "vs": {"stack", "wire"},
