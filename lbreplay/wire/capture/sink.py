@@ -1,14 +1,15 @@
 """A capture being written: what leaves, in order.
 
 A classic pcap of Ethernet frames, the usual case, is written by slices: rows that leave stand behind their record
-headers in the buffer already, so a run of neighbours is one piece. Where rows have moved (they grew, padding was taken
-off) they are gathered first. Everything else (other link types, pcapng) goes frame by frame.
+headers in the buffer already, so a run of neighbours is one piece. Where frames were made between them, or rows have
+moved (they grew, padding was taken off), all are gathered first. Everything else (other link types, pcapng) goes frame
+by frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby, zip_longest
+from itertools import groupby
 from operator import attrgetter
 from struct import pack
 from types import TracebackType
@@ -24,7 +25,7 @@ from lbreplay.wire.capture.output import Output
 from lbreplay.wire.fields import overlay
 
 SECOND = 1_000_000_000
-SCATTERED = 8  # rows to a run, below which gathering rows (30 ns each) is cheaper than slices (200 ns each)
+SCATTERED = 8  # rows to a slice, below which gathering rows (30 ns each) is cheaper than slices (200 ns each)
 SECTION = pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
 INTERFACE, ENHANCED = 1, 6
 COMMENT, HASH, QUEUE, VERDICT = 1, 3, 6, 7  # options of an enhanced packet block
@@ -85,21 +86,15 @@ class Sink:
         return (self._record(leaving) for leaving in self._leaving(burst))
 
     def _slices(self, burst: Burst) -> Iterator[bytes | memoryview]:
-        """Slices of the buffer, cut where something made goes before a row, or the bytes of two rows lie apart."""
+        """Slices of the buffer, or one of a copy, where something made goes between rows or most rows lie apart."""
         rows = np.flatnonzero(burst.leaving)
-        data, begin, end = _close_up(burst, rows)
-        made: dict[int, list[Made]] = {}
-        if burst.made:
-            before = np.searchsorted(rows, [one.row for one in burst.made]).tolist()
-            for place, one in zip(before, burst.made, strict=True):
-                made.setdefault(place, []).append(one)
+        begin, end = burst.at[rows] - RECORD, burst.at[rows] + burst.caplen[rows]
         apart = np.flatnonzero(begin[1:] != end[:-1]) + 1
-        cuts = np.unique(np.concatenate((apart, [0, len(rows)], list(made))).astype(np.int64))
-        slices = zip(begin[cuts[:-1]].tolist(), end[cuts[1:] - 1].tolist(), strict=True)
-        for place, piece in zip_longest(cuts.tolist(), slices):
-            for one in made.get(place, ()):
-                yield self._record(Leaving(one, one.time_ns, one.frame, one.length))
-            if piece:
+        if burst.made or len(apart) * SCATTERED > len(rows):
+            yield gathered(burst, rows, self._unit)
+        elif len(rows):
+            data, edges = burst.buffer.data, np.concatenate(([0], apart, [len(rows)]))
+            for piece in zip(begin[edges[:-1]].tolist(), end[edges[1:] - 1].tolist(), strict=True):
                 yield data[slice(*piece)]
 
     def _leaving(self, burst: Burst) -> Iterator[Leaving]:
@@ -196,16 +191,34 @@ def _by_row(made: list[Made]) -> dict[int, list[Made]]:
     return {row: list(group) for row, group in groupby(made, attrgetter("row"))} if made else {}
 
 
-def _close_up(burst: Burst, rows: I64) -> tuple[memoryview, I64, I64]:
-    """The bytes of *rows*, and where each begins and ends in them: in place, or gathered where most lie apart."""
-    begin, end = burst.at[rows] - RECORD, burst.at[rows] + burst.caplen[rows]
-    if np.count_nonzero(begin[1:] != end[:-1]) * SCATTERED < len(rows):
-        return burst.buffer.data, begin, end
-    size = end - begin
+def gathered(burst: Burst, rows: I64, unit: int) -> memoryview:
+    """The records of *rows* and of what was made, one behind the other in order. *unit*: nanoseconds of a fraction."""
+    made, made_size = _records(burst.made, unit)
+    source = np.concatenate((burst.buffer, made))
+    begin = np.concatenate((burst.at[rows] - RECORD, len(burst.buffer) + np.cumsum(made_size) - made_size))
+    size = np.concatenate((burst.caplen[rows] + RECORD, made_size))
+    turn = np.concatenate((rows * 2 + 1, np.array([one.row for one in burst.made], np.int64) * 2))
+    order = np.argsort(turn, kind="stable")
+    begin, size = begin[order], size[order]
     after = np.cumsum(size)
-    target = np.empty((int(after[-1]) if len(rows) else 0) + SLACK, np.uint8)
-    copy_rows(np.concatenate((burst.buffer, np.zeros(SLACK, np.uint8))), begin, size, target, after - size)
-    return target.data, after - size, after
+    total = int(after[-1])
+    target = np.empty(total + SLACK, np.uint8)
+    copy_rows(source, begin, size, target, after - size)
+    return target.data[:total]
+
+
+def _records(made: list[Made], unit: int) -> tuple[U8, I64]:
+    """What was made as records, with SLACK bytes behind them, and how long each is."""
+    frames = bytes(RECORD).join([b"", *(one.frame for one in made)])
+    data = np.frombuffer(bytearray(frames + bytes(SLACK)), np.uint8)
+    caplen = np.array([len(one.frame) for one in made], np.int64)
+    length = np.array([one.length for one in made], np.int64)
+    header = np.empty((len(made), 4), "<u4")
+    header[:, 0], fraction = np.divmod(np.array([one.time_ns for one in made], np.int64), SECOND)
+    header[:, 1], header[:, 2], header[:, 3] = fraction // unit, caplen, np.maximum(length, caplen)
+    size = caplen + RECORD
+    overlay(data, RECORD)[np.cumsum(size) - size] = header.view(f"V{RECORD}").ravel()
+    return data, size
 
 
 def is_pcapng(path: str) -> bool:

@@ -43,6 +43,26 @@ def test_runs_and_made_frames(tmp_path: Path, leaving: tuple[bool, ...]) -> None
         assert sink.written == len(rows) + sum(leaving)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_any_mixture(tmp_path: Path, seed: int) -> None:
+    """Frames of any length, rows that leave or do not, made frames anywhere: what is written is them in order."""
+    rng = np.random.default_rng(seed)
+    some = [rng.bytes(size) for size in rng.choice([0, 14, 60, 130, 600, 1500, 5000], 300).tolist()]
+    leaving = rng.random(300) < rng.random()
+    rows = np.sort(rng.integers(0, 300, 40)).tolist()
+    extra = [made(row, n, rng.bytes(n * 60), n * 61) for n, row in enumerate(rows)]
+    path, out = write(tmp_path, pcap_head(), *map(record, some)), tmp_path / "out.pcap"
+    with open_capture(str(path)) as capture, open_sink(str(out), capture.info) as sink:
+        for burst in capture.bursts(300):
+            burst.leaving[:], burst.made = leaving, extra
+            sink.write(burst)
+    want = pcap_head()
+    for row in range(300):
+        want += b"".join(record(m.frame, fraction=n, length=n * 61) for n, m in enumerate(extra) if m.row == row)
+        want += record(some[row]) if leaving[row] else b""
+    assert out.read_bytes() == want
+
+
 def test_rows_that_lie_apart(tmp_path: Path) -> None:
     """A buffer with gaps between its records is written without them."""
     data = np.frombuffer(record(frames(2)[0]) + b"gap" + record(frames(2)[1]) + bytes(256), np.uint8).copy()
