@@ -43,10 +43,10 @@ def test_runs_and_made_frames(tmp_path: Path, leaving: tuple[bool, ...]) -> None
         assert sink.written == len(rows) + sum(leaving)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_any_mixture(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize("chance", range(6))
+def test_any_mixture(tmp_path: Path, chance: int) -> None:
     """Frames of any length, rows that leave or do not, made frames anywhere: what is written is them in order."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(chance)
     some = [rng.bytes(size) for size in rng.choice([0, 14, 60, 130, 600, 1500, 5000], 300).tolist()]
     leaving = rng.random(300) < rng.random()
     rows = np.sort(rng.integers(0, 300, 40)).tolist()
