@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from lbreplay import model
+from lbreplay.config import ipvs
 from lbreplay.config.events import events, real_server
 from lbreplay.config.keypath import assign, service_name
 from lbreplay.config.kinds import Refused, Where
@@ -99,6 +100,9 @@ def _setup(given: Given, where: Where) -> Setup:
     workers = _workers(given.get("workers", DEFAULT_WORKERS[profile]), where.key("workers"))
     raw_events = list(given.get("event", ()))
     services = _services(given.get("service", ()), raw_events, where.key("service"))
+    changes = events(raw_events, services, where)
+    if profile == "ipvs":
+        ipvs.judge(given.get("ipvs", {}), edition, services, changes, where)
     return Setup(
         seed=given.get("seed", 0),
         profile=profile,
@@ -117,7 +121,7 @@ def _setup(given: Given, where: Where) -> Setup:
         services=services,
         routes=_routes(given.get("route", ()), where.key("route")),
         neighbors=_neighbors(given.get("neighbor", ()), where.key("neighbor")),
-        events=events(raw_events, services, where),
+        events=changes,
         ipvs=given.get("ipvs", {}),
         marks=tuple(_mark(mark) for mark in given.get("mark", ())),
     )

@@ -395,6 +395,7 @@ IPVS = Table(
             for name, high in SYSCTLS.items()
         },
         "sync_threshold": Key(Either(WORD, Many(Int(0, 2**31 - 1))), None, "sysctl net.ipv4.vs.sync_threshold (L 17)"),
+        "conn_tab_bits": Key(Int(8, 27), None, "buckets of the connection table, as a power of two; default 12"),
         "timeout": Key(
             Table({name: Key(Int(1, DAY_365), None, "seconds") for name in ("tcp", "tcpfin", "udp")}),
             None,

@@ -22,7 +22,6 @@ HOOKS_61 = (
     (FORWARD, 99, "forward_icmp"),
     (FORWARD, 100, "reply"),
 )
-SCHEDULERS_26 = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq")
 # what differs in the schedulers that DPVS has too
 SCHEDULING = Behaviour("head", rr_restart="removed", wrr_rounds="kernel", overhead=257, product_bits=64)
 
@@ -35,7 +34,6 @@ class Edition:
     hooks: tuple[tuple[str, int, str], ...] = HOOKS_61
     hooks_need_service: bool = True  # the hooks are there while a service is
     sysctls: str = "all"  # or "2.6": the later ones do not exist and count as 0 (L 17)
-    schedulers: tuple[str, ...] = ()  # those there are; (): all
     # look-up and table
     out_by: str = "virtual"  # replies of DR and TUN are found by the virtual address; "real": by the real one
     response_in: bool = False  # a miss of ip_vs_in tries the replies' look-up
@@ -95,7 +93,6 @@ EDITIONS = {
         hooks=HOOKS_26,
         hooks_need_service=False,
         sysctls="2.6",
-        schedulers=SCHEDULERS_26,
         out_by="real",
         response_in=True,
         hash="lookup2",

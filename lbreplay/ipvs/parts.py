@@ -18,6 +18,8 @@ from lbreplay.ipvs.tracking import Tracking
 from lbreplay.model import Setup
 from lbreplay.wire.packet import Packet
 
+TABLE_BITS = 12  # of a kernel nobody told otherwise (L 6.1)
+
 
 class Story:
     """What happened to one packet, for columns, trace and `explain`. States are their names."""
@@ -50,7 +52,8 @@ class Parts:
         self.sysctls = Sysctls(setup.ipvs, self.edition.sysctls)
         self.clock = Clock()
         self.net = Net(setup, self.clock)
-        self.conns = Connections(self.edition, self.sysctls, self.clock)
+        bits = setup.ipvs.get("conn_tab_bits") or TABLE_BITS
+        self.conns = Connections(self.edition, self.sysctls, self.clock, int(str(bits)))
         self.services = Services(self.edition, self.sysctls, self.clock, self.net.is_local)
         self.states = States(self.edition, self.sysctls, dict(setup.ipvs.get("timeout") or {}))  # type: ignore[call-overload]
         self.tracking = Tracking(setup, self.edition, self.sysctls, self.services)

@@ -1,0 +1,87 @@
+"""What one kernel has and another has not: settings of profile ipvs against its edition (interface 8, L 13, L 17)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lbreplay.config.kinds import Refused, Where
+from lbreplay.model import Event, Service
+
+OLD, SINCE = "2.6", "6.1"
+LATER_SYSCTLS = frozenset({
+    "conntrack", "snat_reroute", "sync_version", "sync_ports", "sync_persist_mode", "sync_qlen_max", "sync_sock_size",
+    "sloppy_tcp", "sloppy_sctp", "sync_refresh_period", "sync_retries", "pmtu_disc", "backup_only", "conn_reuse_mode",
+    "schedule_icmp", "ignore_tunneled", "run_estimation",
+})  # fmt: skip
+LATER_SCHEDULERS = frozenset(("fo", "ovf", "mh"))
+LATER_MODULES = frozenset(("ip_vs_pe_sip",))
+MOST_BITS = {OLD: 20}  # of conn_tab_bits; later kernels allow what the schema does
+
+
+def judge(
+    given: Mapping[str, Any], edition: str, services: Sequence[Service], events: Sequence[Event], where: Where
+) -> None:
+    """Refuse what *edition* does not have, and what no kernel takes. *given*: the judged `[ipvs]` table."""
+    ipvs = where.key("ipvs")
+    _judge_bits(given, edition, ipvs)
+    _judge_threshold(given.get("sync_threshold"), edition, ipvs.key("sync_threshold"))
+    for n, service in enumerate(services):
+        _judge_reals(service, where.key("service").item(n))
+    if edition != OLD:
+        return
+    for name in given:
+        _since(name in LATER_SYSCTLS, ipvs.key(name), name)
+    for n, module in enumerate(given.get("modules", ())):
+        _since(module in LATER_MODULES, ipvs.key("modules").item(n), module)
+    for n, event in enumerate(events):
+        _since(event.path[0] == "ipvs" and event.path[1] in LATER_SYSCTLS, where.key("event").item(n), event.path[1])
+    for n, service in enumerate(services):
+        _judge_old(service, where.key("service").item(n))
+
+
+def _since(lacking: bool, where: Where, what: str) -> None:
+    if lacking:
+        raise Refused(where.path, f'edition = "{SINCE}" or later expected for {what}, got "{OLD}"')
+
+
+def _judge_old(service: Service, where: Where) -> None:
+    """What a service of 2.6 cannot have."""
+    _since(service.scheduler in LATER_SCHEDULERS, where.key("scheduler"), service.scheduler)
+    _since(bool(service.flags), where.key("flags"), "scheduler flags")
+    _since(bool(service.persistence_engine), where.key("persistence_engine"), "a persistence engine")
+    for n, real in enumerate(service.reals):
+        kind = (real.tunnel or {}).get("type", "ipip")
+        _since(kind != "ipip", where.key("real").item(n).key("tunnel"), str(kind))
+
+
+def _judge_reals(service: Service, where: Where) -> None:
+    """Thresholds the kernel refuses, and tunnels that lack their port."""
+    for n, real in enumerate(service.reals):
+        at = where.key("real").item(n)
+        if real.min_conn > real.max_conn:
+            raise Refused(at.key("min_conn").path, f"at most max_conn ({real.max_conn}) expected, got {real.min_conn}")
+        tunnel = real.tunnel or {}
+        if tunnel.get("type") == "gue" and not tunnel.get("port"):
+            raise Refused(at.key("tunnel").key("port").path, "required with type gue")
+    if service.persistence_engine and (not service.persistent or service.protocol not in (0, 17)):
+        raise Refused(where.key("persistence_engine").path, "only with persistent and protocol udp")
+
+
+def _judge_bits(given: Mapping[str, Any], edition: str, where: Where) -> None:
+    bits, most = given.get("conn_tab_bits", 0), MOST_BITS.get(edition, 32)
+    if bits > most:
+        raise Refused(where.key("conn_tab_bits").path, f'8 to {most} expected in edition "{edition}", got {bits}')
+
+
+def _judge_threshold(given: Any, edition: str, where: Where) -> None:
+    """`sync_threshold = "3 50"` or [3, 50]: 0 <= threshold < period; later kernels take a period of 0 (L 15)."""
+    if given is None:
+        return
+    words = given.split() if isinstance(given, str) else list(given)
+    numbers = [int(word) for word in words if str(word).isdecimal()]
+    if len(words) != 2 or len(numbers) != 2:
+        raise Refused(where.path, f'two numbers like "3 50" expected, got {given}')
+    threshold, period = numbers
+    if not (threshold < period or (period == 0 and edition != OLD)):
+        raise Refused(where.path, f"a threshold below the period expected, got {threshold} {period}")
