@@ -61,7 +61,8 @@ def told(probe: Probe, shot: Shot) -> Document:
     """The document of one frame that was handled."""
     run, burst = probe.run, shot.burst
     verdict = ENTRIES[burst.verdict[0]]
-    conn = shot.story.conn
+    dpvs = run.setup.profile == "dpvs"
+    conn = shot.story.conn if dpvs else None
     return {
         "schema": 1,
         "line": line(probe, shot),
@@ -69,10 +70,10 @@ def told(probe: Probe, shot: Shot) -> Document:
         "received_as": _received_as(shot),
         "steering": _steering(run, shot),
         "tables": _tables(run, shot),
-        "service": _service(run, shot),
+        "service": _service(run, shot) if dpvs else run.balancer.connection(shot.story)["service"],
         "scheduler": _scheduler(run, shot),
         "laddr": _laddr(run, shot),
-        "connection": None if conn is None else _connection(run, shot, conn),
+        "connection": _kernel_connection(shot) if conn is None else _connection(run, shot, conn),
         "reasons": [{"name": name, "sentence": REASONS.get(name, "")} for name in shot.story.reasons],
         "verdict": verdict.name.lower(),
         "fate": verdict.fate.label,
@@ -175,9 +176,11 @@ def _service(run: Replay, shot: Shot) -> str | None:
 
 def _scheduler(run: Replay, shot: Shot) -> Document | None:
     """Who could be chosen, with the numbers before the choice; None where nothing was to be chosen."""
+    if shot.before is None:
+        return None
     name = _service(run, shot)
     chosen = shot.story.conn.real if shot.story.conn is not None and shot.story.new else None
-    if shot.before is None or name not in shot.before.scheduling:
+    if name not in shot.before.scheduling:
         return None
     if chosen is None and NAMES[shot.burst.verdict[0]] not in UNOPENED:
         return None
@@ -233,6 +236,25 @@ def _connection(run: Replay, shot: Shot, conn: Conn) -> Document:
         "state": [states[s].upper() for s in (story.before, story.after) if 0 <= s < len(states)],
         "seconds_left": None if deadline is None else (deadline - now) / NANOSECOND,
         "timeout": None if timeout is None else timeout / NANOSECOND,
+    }
+
+
+def _kernel_connection(shot: Shot) -> Document | None:
+    """The same of the ipvs profile, which has one worker and no local address."""
+    conn: Any = shot.story.conn
+    if conn is None:
+        return None
+    return {
+        "number": conn.number,
+        "new": shot.story.new,
+        "side": ("in", "out")[shot.story.side],
+        "worker": 0,
+        "mode": conn.method,
+        **{name: str(getattr(conn, name)) for name in ("client", "virtual", "real")},
+        "local": str(conn.client),
+        "state": [str(state) for state in (shot.story.before, shot.story.after) if state],
+        "seconds_left": None,
+        "timeout": conn.timeout / NANOSECOND,
     }
 
 

@@ -1,11 +1,12 @@
 """A replay that stops before a frame, to look at the tables just before and just after it is handled.
 
 Everything up to the frame goes the ordinary way. The frame then travels in a burst of its own, with its story told, so
-that stopping never changes a result.
+that stopping never changes a result. Tables, candidates and ports are looked at in the dpvs profile only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -69,10 +70,10 @@ class Probe:
         self.path = path
         self._source = open_capture(path)
         self.run = Replay(setup, self._source, None, None)
-        self.run.rewriting = True
         self._bursts = self._source.bursts(setup.burst_size)
         self._rest: Burst | None = None
         self._written = 0
+        self._looking = setup.profile == "dpvs"
         self._before: Before | None = None
         self._packet: Packet | None = None
 
@@ -90,7 +91,7 @@ class Probe:
         self._journey(burst)
         story = self._stories[0]
         self._deafen()
-        packet = self._packet or Packet(frame, int(burst.length[0]), int(burst.time_ns[0]), n)
+        packet = self._packet or story.packet or Packet(frame, int(burst.length[0]), int(burst.time_ns[0]), n)
         return Shot(burst, frame, packet, story, self._before, trials, _left(burst, n, written))
 
     def _seek(self, n: int) -> Burst:
@@ -117,22 +118,26 @@ class Probe:
         self._written += len(burst.made) + int(np.count_nonzero(burst.leaving))
 
     def _listen(self) -> list[tuple[bytes, int | None]]:
-        balancer, trials = self.run.balancer, []
+        """Have the next story told; the trials of local addresses come into the list."""
+        trials: list[tuple[bytes, int | None]] = []
         self._before = self._packet = None
         self._stories: list[Story] = []
-        balancer.stories = self._stories
-        balancer.path.watch = self._look
-        for cursor in self._cursors():
-            cursor.heard = lambda laddr, port: trials.append((laddr, port))
+        self.run.balancer.stories = self._stories
+        if self._looking:
+            self.run.balancer.path.watch = self._look
+            self._hear(lambda laddr, port: trials.append((laddr, port)))
         return trials
 
     def _deafen(self) -> None:
-        self.run.balancer.stories = self.run.balancer.path.watch = None
-        for cursor in self._cursors():
-            cursor.heard = None
+        self.run.balancer.stories = None
+        if self._looking:
+            self.run.balancer.path.watch = None
+            self._hear(None)
 
-    def _cursors(self) -> list[Any]:
-        return [s.laddrs for lcore in self.run.balancer.machine.lcores for s in lcore.servers.by_name.values()]
+    def _hear(self, heard: Callable[[bytes, int | None], None] | None) -> None:
+        for lcore in self.run.balancer.machine.lcores:
+            for server in lcore.servers.by_name.values():
+                server.laddrs.heard = heard
 
     # --- what stands in the tables ---------------------------------------------------------------------------
 

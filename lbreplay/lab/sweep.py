@@ -142,6 +142,7 @@ def measure(setup: Setup, source: Path | Shared) -> dict[str, Any]:
     """One replay, in whatever process: the row of its setting."""
     shared = Shared.mapped(source) if isinstance(source, Path) else source
     run = Replay(setup, shared, None, None)
+    run.rewriting = False
     for burst in shared.bursts(setup.burst_size):
         if not shared.suits(setup.device):
             parse(burst, *judging(setup.device))

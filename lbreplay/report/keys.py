@@ -22,14 +22,12 @@ def show(found: Document, out: Console) -> None:
     table = Table(box=RULES, show_edge=False, pad_edge=False)
     for name in ("key", "symmetric", "imbalance", "frames by worker"):
         table.add_column(name, justify="right" if name == "imbalance" else "left", no_wrap=True)
-    rows = [*found["keys"]]
-    most = max(1, *(max(row["by_worker"]) for row in rows))
-    for row in rows:
+    for row in found["keys"]:
         yes = "yes" if row["symmetric"] else "no"
-        table.add_row(row["name"], yes, f"{row['imbalance']:.3f}", bars(row["by_worker"], most))
+        table.add_row(row["name"], yes, f"{row['imbalance']:.3f}", bars(row["by_worker"]))
     if found["table"] is not None:
         made = found["table"]
-        table.add_row("configured, best table", "", f"{made['imbalance']:.3f}", bars(made["by_worker"], most))
+        table.add_row("configured, best table", "", f"{made['imbalance']:.3f}", bars(made["by_worker"]))
     out.print(table)
     drawn = " (drawn, no capture was given)" if found["drawn"] else ""
     out.print(f"{found['flows']:,} flows, {found['frames']:,} frames{drawn}, {found['workers']} workers")

@@ -29,9 +29,8 @@ def show(found: Document, out: Console) -> None:
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("frames\nby worker", no_wrap=True)
-    most = max(max(row["by_worker"]) for row in rows)
     for row in rows:
-        table.add_row(*(short(row["setting"][name]) for name in axes), *_numbers(row), bars(row["by_worker"], most))
+        table.add_row(*(short(row["setting"][name]) for name in axes), *_numbers(row), bars(row["by_worker"]))
     out.print(table)
     out.print(f"{found['frames']:,} frames under {len(rows)} settings, best first")
 
@@ -47,8 +46,9 @@ def _numbers(row: Document) -> list[Text]:
     ]
 
 
-def bars(received: Sequence[int], most: int) -> str:
-    """A bar a worker, full for *most* frames; a worker without any has a dot."""
+def bars(received: Sequence[int]) -> str:
+    """A bar a worker, full for the busiest one; a worker without any frame has a dot."""
+    most = max(received)
     return "".join(BARS[min(7, 8 * n // most)] if n else "·" for n in received)
 
 
