@@ -1,0 +1,82 @@
+"""What tells that a capture was taken on a host, not on a wire: offloads of its NIC (interface 4, D 5.5).
+
+Receive offload merges segments into frames larger than the MTU. Transmit offload leaves checksums to the NIC, so that
+the capture has only the sum of the pseudo header in TCP and UDP, or no IP header checksum. Nothing is changed by it (a
+checksum leaves right anyway): it is counted, and said once. Large frames are counted all; summing takes 60 ns a frame,
+so of the frames behind the first THOROUGH one in EVERY is summed, chosen by number and so the same at any burst size.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lbreplay.burst import I64, U8, Burst
+from lbreplay.wire.fields import be16, overlay
+from lbreplay.wire.packet import TCP, UDP
+
+ETHERNET, TAG = 14, 4
+CHECKSUM = {TCP: 16, UDP: 6}  # offset in the L4 header
+THOROUGH, EVERY = 1 << 16, 16
+CHANCE = 1 / 1000  # share of partial checksums above which they are none by chance (one in 65536 is)
+MOSTLY = 1 / 2  # of the IPv4 headers
+
+
+class Offload:
+    """Counts, over a whole capture, of frames that an offload made what they are. `mtu` in bytes."""
+
+    def __init__(self, mtu: int) -> None:
+        self.mtu = mtu
+        self.large = 0
+        self.headers = self.wrong = 0  # IPv4 headers summed; those whose checksum is wrong
+        self.segments = self.partial = 0  # TCP and UDP summed; those with a partial checksum
+
+    def look(self, burst: Burst) -> None:
+        """Count the rows of a parsed burst, before anything in it is rewritten."""
+        self.large += int(np.count_nonzero(burst.length > self.mtu + ETHERNET + TAG))
+        wanted = _chosen(burst.first, burst.size)
+        wanted = wanted[burst.simple[wanted]]
+        four = burst.family[wanted] == 4
+        rows, rows6 = wanted[four], wanted[~four]
+        if len(rows):
+            head = overlay(burst.buffer, 20)[burst.at[rows] + ETHERNET].view(np.uint8).reshape(-1, 20)
+            self.headers += len(rows)
+            self.wrong += int(np.count_nonzero(_sum(head) != 0xFFFF))
+            self._segments(burst, rows, burst.flow4[rows, :8])
+        if len(rows6):
+            self._segments(burst, rows6, burst.flow6[np.searchsorted(burst.rows6, rows6), :32])
+
+    def _segments(self, burst: Burst, rows: I64, addresses: U8) -> None:
+        """Count those of *rows* that have the sum of their pseudo header for a checksum."""
+        field = np.where(burst.proto[rows] == TCP, CHECKSUM[TCP], CHECKSUM[UDP])
+        given = overlay(burst.buffer, 2)[burst.at[rows] + burst.l4[rows] + field].view(np.uint8).reshape(-1, 2)
+        length = burst.l3_length[rows] - (burst.l4[rows] - ETHERNET)
+        self.segments += len(rows)
+        self.partial += int(np.count_nonzero(be16(given, 0) == _sum(addresses, burst.proto[rows] + length)))
+
+    def warnings(self) -> list[str]:
+        """A sentence for each kind that was met."""
+        said = []
+        if self.large:
+            said.append(f"{self.large} frames are larger than the MTU of {self.mtu}: merged by receive offload")
+        if self.partial > CHANCE * self.segments:
+            of = f"{self.partial} of {self.segments} segments looked at"
+            said.append(f"{of} have a partial checksum, left to transmit offload: they leave with a right one")
+        if self.wrong > MOSTLY * self.headers:
+            of = f"{self.wrong} of {self.headers} IPv4 headers looked at"
+            said.append(f"{of} have a wrong checksum, left to transmit offload: they leave with a right one")
+        return said
+
+
+def _chosen(first: int, size: int) -> I64:
+    """The rows that are looked at of a burst whose first frame has the number *first*."""
+    thorough = min(max(THOROUGH + 1 - first, 0), size)
+    begin = thorough + -(first + thorough) % EVERY
+    return np.concatenate((np.arange(thorough), np.arange(begin, size, EVERY)))
+
+
+def _sum(words: U8, more: I64 | int = 0) -> I64:
+    """Ones' complement sum of the 16-bit words of each row."""
+    total = np.ascontiguousarray(words).view(">u2").sum(1, dtype=np.int64) + more
+    total = (total & 0xFFFF) + (total >> 16)
+    folded: I64 = (total & 0xFFFF) + (total >> 16)
+    return folded
