@@ -76,7 +76,7 @@ STATES = {
 }
 
 # where the IN-ONLY column set of DR and TUNNEL differs from IN
-ONE_WAY = {("ESTABLISHED", 1): "FIN_WAIT"}
+ONE_WAY = {("ESTABLISHED", 1): "FIN_WAIT", ("FIN_WAIT", 1): "FIN_WAIT"}
 
 FATES = {
     "transmitted": "forwarded_fast forwarded_slow forwarded_fragmented forwarded_plain icmp_related_forwarded "
@@ -264,9 +264,12 @@ class Oracle(Modes, SynProxy):
         if frame.verdict == "redirected":
             owner = self.workers[frame.owner]
             frame.reasons.append("redirected")
+            lookup = frame.lookup
             worker.count["redirected_out"] += 1
             owner.count["redirected_in"] += 1
             frame.verdict = self.story(frame, owner)
+            owner.count[f"lookup_{frame.lookup}"] -= 1  # the receiving worker's counts
+            frame.lookup = lookup
             if fate_of(frame.verdict) == "to_kernel":
                 frame.verdict = "ring_packet_to_kernel"
         worker.verdicts[frame.verdict] += 1
@@ -295,14 +298,13 @@ class Oracle(Modes, SynProxy):
             return not frame.verdict
         if not from_vip:
             return True
-        service = self.workers[0].servers[p.proto, p.src, sport].service
-        if service.mode in ("dr", "tunnel"):
-            frame.verdict = "direct_reply"
-            return False
         key = (p.proto, p.dst, dport, p.src, sport)
         conn = next((hit[0] for w in self.workers if (hit := w.find(key)) and hit[1] == IN), None)
         if conn is None:
             frame.verdict = "reply_without_conn"
+            return False
+        if conn.server.service.mode in ("dr", "tunnel"):
+            frame.verdict = "direct_reply"
             return False
         self.turn(frame, p, conn)
         return True
@@ -440,7 +442,7 @@ class Oracle(Modes, SynProxy):
             conn, direction = self.find_or_schedule(p, worker)
         else:
             raise Accept("proto_unsupported")
-        self.check_quiescent(conn)
+        self.check_quiescent(conn, p.frame)
         old = conn.state
         try:
             self.synproxy_step(conn, direction, p)
@@ -449,8 +451,8 @@ class Oracle(Modes, SynProxy):
             self.remember(conn, direction, p)
             self.forward(conn, direction, p)
         finally:
-            p.frame.state = (old, conn.state)
-            if conn.server.service.one_packet and conn.proto == UDP:
+            p.frame.state = (old, conn.state) if conn.proto not in (ICMP, ICMPV6) else None
+            if conn.one_packet:
                 self.release(conn)
             else:
                 self.arm(conn, self.now)
@@ -483,23 +485,24 @@ class Oracle(Modes, SynProxy):
         """Black and white lists of the service that the packet's destination names (D 14.2)."""
         proto, src, _, dst, dport = key
         server = worker.servers.get((proto, dst, dport))
+        if self.setup.behaviour.whitelist == "bucket" and self.shut_out(key, worker):
+            return "acl_whitelist"
         if server is None:
             return None
         black, white = server.blacklist, server.whitelist
         if src in black.addresses or any(src in net for nets in black.sets for net in nets):
             return "acl_blacklist"
-        if self.setup.behaviour.whitelist == "bucket" and self.shut_out(server, src, worker):
-            return "acl_whitelist"
         listed = src in white.addresses or any(src in net for nets in white.sets for net in nets)
         return "acl_whitelist" if (white.addresses or white.sets) and not listed else None
 
-    def shut_out(self, server: Server, src: bytes, worker: Worker) -> bool:
-        """D 14.2, the old defect: a white list of another service in the same bucket."""
-        others = [s for s in worker.servers.values() if bucket(s.service) == bucket(server.service)]
-        lists = [s.whitelist for s in others if s.whitelist.addresses]
-        return bool(lists) and src not in server.whitelist.addresses
+    def shut_out(self, key: tuple, worker: Worker) -> bool:
+        """D 14.2, the old defect: any white list in the same bucket shuts out who is not on the service's own."""
+        proto, src, _, dst, dport = key
+        own = worker.servers.get((proto, dst, dport))
+        near = [s for s in worker.servers.values() if s.whitelist.addresses and bucket(s.service) == bucket_of(*key)]
+        return bool(near) and (own is None or src not in own.whitelist.addresses)
 
-    def check_quiescent(self, conn: Conn) -> None:
+    def check_quiescent(self, conn: Conn, frame: Frame) -> None:
         """D 1.5 step 8: the real server is gone or has weight 0, so the connection ends at the next tick."""
         if conn.proto not in (TCP, UDP, SCTP):
             return
@@ -510,6 +513,7 @@ class Oracle(Modes, SynProxy):
         if ends:
             conn.armed = next(self.order)
             heapq.heappush(self.timers, (self.now + 10**6, conn.worker.rank, conn.armed, conn))
+            frame.state = (conn.state, conn.state)
             raise End("quiescent")
 
     def schedule(self, p: Packet, worker: Worker) -> tuple[Conn, int]:
@@ -608,7 +612,7 @@ class Oracle(Modes, SynProxy):
         conn.slow_only = p.proto == UDP and mode == "fnat" and self.setup.udp.uoa_max_trail > 0
         worker.count["created"] += 1
         dest.count["conns"] += 1
-        if not (server.service.one_packet and p.proto == UDP):
+        if not conn.one_packet:
             self.insert(conn)
         worker.active += 1
         worker.peak = max(worker.peak, worker.active)
@@ -938,7 +942,7 @@ class Oracle(Modes, SynProxy):
             if conn.delta is None:
                 conn.delta = self.setup.tcp.isn_offset if self.setup.tcp.seq_adjust else 0
         old = self.setup.behaviour.toa_in_syn
-        due = p.ack == conn.fdata and not p.flags & (RST if old else SYN | RST)
+        due = p.ack == conn.fdata and not p.flags & (SYN | RST)
         if self.setup.tcp.toa and (due or (old and p.flags & (SYN | ACK | RST) == SYN)):
             self.insert_toa(conn, p, mtu)
         p.put32(4, p.seq + (conn.delta or 0))
@@ -1167,12 +1171,12 @@ class Oracle(Modes, SynProxy):
 
     def echo(self, p: Packet, worker: Worker, reply: int) -> None:
         pseudo = p.pseudo() if p.family == 6 else b""
+        if p.family == 6 and p.body[0] != 128 and (p.missing or ones_sum(pseudo + p.body) == 0xFFFF):
+            raise End("local_to_kernel")
         if p.missing:
             raise End("truncated")
         if (p.family == 4 and p.body[1]) or ones_sum(pseudo + p.body) != 0xFFFF:
             raise End("icmp_local_invalid")
-        if p.family == 6 and p.body[0] != 128:
-            raise End("local_to_kernel")
         if p.family == 4:
             p.head = p.head[:20]
             p.head[0] = 0x45
@@ -1283,8 +1287,11 @@ class Oracle(Modes, SynProxy):
 
 
 def bucket(service) -> int:
-    address = int.from_bytes(service.vip.address[:4])
-    return ((256 * service.protocol * 7 + address) * 31 + service.vip.port) & 0xFFFF
+    return bucket_of(service.protocol, b"", 0, service.vip.address, service.vip.port)
+
+
+def bucket_of(proto: int, _src: bytes, _sport: int, address: bytes, port: int) -> int:
+    return ((256 * proto * 7 + int.from_bytes(address[:4])) * 31 + port) & 0xFFFF
 
 
 def text(address: bytes) -> str:

@@ -201,9 +201,8 @@ class Modes:
         conn.client = peer
         conn.real = p.src, p.ports[0]
         if p.proto in (ICMP, ICMPV6):
-            ident = int.from_bytes(p.body[4:6])
-            conn.client, conn.real = (p.dst, p.body[0] << 8 | p.body[1]), (p.src, ident)
-            conn.virtual = source, ident
+            _, _, mine, _, theirs = self.icmp_key(p) or (0, b"", 0, b"", 0)
+            conn.client, conn.real, conn.virtual = (p.dst, theirs), (p.src, mine), (source, mine)
         else:
             if source not in self.setup.local_addresses:
                 raise End("snat_addr_without_pool")
@@ -217,21 +216,15 @@ class Modes:
     # -------------------------------------------------------- ICMP
 
     def icmp_key(self, p: Packet) -> tuple | None:
-        """The tuple of an ICMP flow (D 9.2), None for replies of unknown type."""
-        kind, code, ident = p.body[0], p.body[1], int.from_bytes(p.body[4:6])
-        if kind in REQUEST[p.proto]:
-            return (p.proto, p.src, REQUEST[p.proto][kind] << 8 | code, p.dst, ident)
-        return (p.proto, p.src, ident, p.dst, kind << 8 | code) if kind in ASKS[p.proto] else None
+        return icmp_tuple(p.proto, p.src, p.dst, p.body)
 
     def related(self, p: Packet, worker: Worker) -> None:
         """An ICMP error about a connection (D 9.1); returns where it is about none."""
-        p.frame.reasons.append("icmp_unrelated")
         if p.family == 6 and p.fragment_header:
             raise End("icmp_malformed")
         self.need(p.frame, p.l4_length, len(p.body), 8, "icmp_malformed")
-        if p.body[0] not in ERRORS[p.proto]:
-            return
-        quoted = self.quoted(p)
+        quoted = self.quoted(p) if p.body[0] in ERRORS[p.proto] else None
+        p.frame.reasons.append("icmp_unrelated")
         if quoted is None:
             return
         proto, head, l4 = quoted
@@ -239,7 +232,10 @@ class Modes:
         width = 4 if p.family == 4 else 16
         src, dst = bytes(head[at : at + width]), bytes(head[at + width : at + 2 * width])
         key = proto, dst, int.from_bytes(l4[2:4]), src, int.from_bytes(l4[:2])
-        if proto in (ICMP, ICMPV6) or self.access_verdict(key, worker):
+        if proto in (ICMP, ICMPV6):
+            own = icmp_tuple(proto, src, dst, l4)
+            key = own and (proto, *own[3:], *own[1:3])
+        elif self.access_verdict(key, worker):
             return
         hit = worker.find(key)
         if hit is None:
@@ -247,6 +243,7 @@ class Modes:
         conn, direction = hit
         p.frame.reasons.pop()
         p.frame.lookup = ("in", "out")[direction]
+        p.frame.state = None if conn.proto in (ICMP, ICMPV6) else (conn.state, conn.state)
         worker.count["lookup_" + p.frame.lookup] += 1
         pseudo = p.pseudo() if p.family == 6 else b""
         if ones_sum(pseudo + p.body) != 0xFFFF:
@@ -281,8 +278,8 @@ class Modes:
             (self.send_direct if mode == "dr" else self.send_tunnel)(conn, p)
         target = conn.real[0] if direction == IN else conn.client[0]
         route = self.route(target)
-        if route is None:
-            raise End("icmp_related_no_route")
+        if route is None or len(target) != len(p.src):
+            raise End("icmp_related_no_route")  # NAT64: unsupported
         mtu = route[2] or self.setup.device.mtu
         if p.family == 6 and p.length > mtu:
             self.icmp_error(p, conn.worker, 2, 0, mtu)
@@ -332,6 +329,14 @@ class Modes:
         if dest is None:
             raise End("no_dest")
         return self.open(p, worker, server, dest), OUT
+
+
+def icmp_tuple(proto: int, src: bytes, dst: bytes, body: bytes) -> tuple | None:
+    """What an ICMP flow is known by (D 9.2), None for replies of unknown type."""
+    kind, code, ident = body[0], body[1], int.from_bytes(body[4:6])
+    if kind in REQUEST[proto]:
+        return (proto, src, REQUEST[proto][kind] << 8 | code, dst, ident)
+    return (proto, src, ident, dst, kind << 8 | code) if kind in ASKS[proto] else None
 
 
 def in_range(r, address: bytes, port: int) -> bool:

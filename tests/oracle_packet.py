@@ -33,6 +33,7 @@ def checksum(data: bytes) -> int:
 
 def toeplitz(key: bytes, data: bytes) -> int:
     """S 1.1."""
+    key = key.ljust(len(data) + 4, b"\0")
     bits, size, value = int.from_bytes(key), len(key) * 8, 0
     for i in range(len(data) * 8):
         if data[i // 8] >> (7 - i % 8) & 1:

@@ -117,9 +117,10 @@ class SynProxy:
         conn.seconds = self.timeout(conn)
         self.statistics(conn, IN, p.length)
         self.statistics(conn, IN, p.length)
-        self.remember(conn, IN, p)
+        conn.seen[IN] = p.frame.src_mac, p.frame.dst_mac  # held, so nothing is learned yet
         self.restart(conn, p, data)
         self.arm(conn, self.now)
+        p.frame.state = ("NONE", "SYN_SENT")
         raise End("synproxy_ack_accepted")
 
     def restart(self, conn: Conn, p: Packet, data: int) -> None:
@@ -144,14 +145,20 @@ class SynProxy:
             head = pack(">BBHHHBBH", 0x45, p.head[1] & 0x1E, 20 + size, 0, 0x4000, 64, TCP, 0)
         else:
             head = pack(">IHBB", 0x60000000, size, TCP, 64)
-        return head + p.src + p.dst + body
+        l3 = head + p.src + p.dst + body
+        return Packet(p.frame, l3, len(l3)).l3()
 
     def send_syn(self, conn: Conn, frame: Frame | None, time: int) -> None:
         """The SYN passes the IN handler like any packet, at every retry again."""
         carrier = frame or Frame(0, time, 0, conn.seen[IN][1] + conn.seen[IN][0] + bytes(2))
         p = Packet(carrier, conn.kept, len(conn.kept))
-        self.generated[conn.worker.rank] += 1
-        self.forward_quietly(conn, IN, p, frame, time)
+        self.make(conn, IN, p, frame, time)
+
+    def make(self, conn: Conn, direction: int, p: Packet, frame: Frame | None, time: int) -> None:
+        """Send a packet of the balancer's own making; what is lost on the way is not counted."""
+        before = len(self.sent)
+        self.forward_quietly(conn, direction, p, frame, time)
+        self.generated[conn.worker.rank] += len(self.sent) - before
 
     def forward_quietly(self, conn: Conn, direction: int, p: Packet, frame: Frame | None, time: int) -> str:
         """Send *p* because of *frame* (None: by itself, at *time*); how it left."""
@@ -197,7 +204,7 @@ class SynProxy:
         conn.wscale_rs = scale if scale <= 14 else 0  # recorded: 15 is not taken
         conn.sp_delta = conn.sp_isn - p.seq & M32
         self.enter(conn, "ESTABLISHED")
-        self.remember(conn, OUT, p)
+        conn.seen[OUT] = conn.seen[OUT] or (p.frame.src_mac, p.frame.dst_mac)  # seen, not sent, so not learned
         if conn.server.service.mode == "fnat":
             self.save_end(conn, p)
         conn.kept = b""
@@ -206,6 +213,7 @@ class SynProxy:
         if self.wants_update(len(held)):
             self.window_update(conn, p)
         for packet in held:
+            self.remember(conn, IN, packet)
             self.forward_quietly(conn, IN, packet, p.frame, self.now)
         raise End("synproxy_synack_consumed")
 
@@ -220,8 +228,7 @@ class SynProxy:
         if p.family == 4:
             head[6] |= 0x40
         q = Packet(p.frame, bytes(head) + body, len(head) + len(body))
-        self.generated[conn.worker.rank] += 1
-        self.forward_quietly(conn, OUT, q, p.frame, self.now)
+        self.make(conn, OUT, q, p.frame, self.now)
 
     def reuse(self, conn: Conn, p: Packet) -> None:
         """A new client's ACK on a connection that is over (D 6.4)."""

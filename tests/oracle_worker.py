@@ -302,6 +302,8 @@ class Conn:
         self.real = (dest.address, dest.port)
         self.local: tuple[bytes, int] = client
         self.keys: tuple = ()
+        service = server.service
+        self.one_packet = service.one_packet and self.proto == 17 and not service.persistent  # D 2.6
         self.state, self.inactive = "NONE", True
         self.seconds, self.fraction = 3, 0
         self.armed = 0  # number of the last arming: older timers of this connection are void

@@ -19,6 +19,7 @@ from struct import pack, unpack
 
 import craft
 from oracle import ACK, FIN, ICMP, ICMPV6, PSH, RST, SYN, TCP, UDP, Oracle, checksum
+from oracle_packet import SCTP, crc32c
 
 from lbreplay.config.load import load
 
@@ -137,6 +138,8 @@ class Configuration:
     def __init__(self, rng: random.Random, view: str) -> None:
         self.rng, self.view = rng, view
         self.v6 = rng.random() < 0.3
+        self.nat64 = self.v6 and view == "rx" and rng.random() < 0.2
+        self.snat = not self.v6 and view == "rx" and rng.random() < 0.1
         self.mac_set = rng.random() < 0.7
         self.gateway = raw(self.name("gateway", 1))
         self.services: list[dict] = []
@@ -149,10 +152,11 @@ class Configuration:
         return "\n".join(self.lines) + "\n"
 
     def name(self, kind: str, n: int) -> str:
-        return NAMES[kind][self.v6] + str(n)
+        v6 = self.v6 and not (self.nat64 and kind in ("laddr", "real"))
+        return NAMES[kind][v6] + str(n)
 
     def endpoint(self, address: str, port: int) -> str:
-        return f"[{address}]:{port}" if self.v6 else f"{address}:{port}"
+        return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
     def say(self, key: str, value: object) -> None:
         spelled = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else None
@@ -169,6 +173,8 @@ class Configuration:
         r = self.rng
         self.workers = r.choice([1, 1, 2, 3, 4, 5, 8])
         self.say("workers", self.workers)
+        if r.random() < 0.15:
+            self.say("edition", "1.8")
         self.table(
             "device",
             ("driver", r.choice(["ixgbe", "mlx5", "i40e", "igb"]), 0.4),
@@ -180,7 +186,9 @@ class Configuration:
             ("rx_ip_checksum_offload", False, 0.4),
         )
         if r.random() < 0.7:
-            self.say("address", [self.own()])
+            self.say("address", [self.own(), *(["192.168.100.10/24"] if self.nat64 else [])])
+        if self.snat:
+            self.say("sapool_address", ["192.168.100.220", "192.168.100.221"])
         self.table(
             "flow_director",
             ("enabled", False, 0.15),
@@ -201,6 +209,8 @@ class Configuration:
             ("laddr_step", False, 1.0),
             ("fast_xmit", False, 0.2),
             ("xmit_ttl", True, 0.2),
+            ("redirect", True, 0.25),
+            ("expire_quiescent_template", True, 0.3),
             ("init_timeout", r.randrange(1, 5), 0.3),
         )
         self.table(
@@ -222,10 +232,14 @@ class Configuration:
         if r.random() < 0.5:
             self.lines.append(f"timeout = {{ oneway = {r.randrange(1, 60)}, normal = {r.randrange(1, 60)} }}")
         self.table("ipv6" if self.v6 else "ipv4", ("forwarding", True, 0.3))
-        ports = [("tcp", 80), ("tcp", 8443), ("udp", 53), ("udp", 80)]
+        ports = [("tcp", 80), ("tcp", 8443), ("udp", 53), ("udp", 80), ("sctp", 80)]
         for proto, port in r.sample(ports, r.randrange(1, 4)):
             self.service(proto, port)
+        if self.snat:
+            self.snat_service()
         self.surroundings()
+        for at in sorted(r.choice([0, 0.01, 0.1, 0.5, 2, 40]) for _ in range(r.choice([0, 0, 1, 3]))):
+            self.event(at)
 
     def own(self) -> str:
         return "2001:db8:2::10/64" if self.v6 else "192.168.100.10/24"
@@ -240,17 +254,71 @@ class Configuration:
         self.say("name", f"{proto}{port}")
         self.say("vip", self.endpoint(vip, port))
         self.say("protocol", proto)
-        self.say("scheduler", r.choice(["rr", "wrr", "wlc", "wlc"]))
-        self.say("laddr", laddrs)
+        mode = r.choices(["fnat", "nat", "dr", "tunnel"], [8, 1, 1, 1])[0] if not self.nat64 else "fnat"
+        self.say("scheduler", r.choice(["rr", "wrr", "wlc", "wlc", "conhash", "mh", "fo"]))
+        self.say("mode", mode)
+        if mode == "fnat":
+            self.say("laddr", laddrs)
+        chances = [("mh_fallback", 0.2), ("expire_quiescent", 0.25)]
+        chances += [("mh_port", 0.2)] if self.view == "rx" else []  # in edition 1.8 that is the SYN proxy
+        chances += [("synproxy", 0.2)] if proto == "tcp" and mode == "fnat" and self.view == "rx" else []
+        for key, chance in chances:
+            if r.random() < chance:
+                self.say(key, True)
+        if r.random() < 0.15:
+            width = r.choice([64, 128] if self.v6 else [24, 32])
+            self.lines.append(f"persistent = {{ timeout = {r.randrange(1, 50)}, netmask = {width} }}")
+        for key in ("blacklist", "whitelist"):
+            if r.random() < 0.1:
+                self.say(key, [self.name("client", n) for n in r.sample(range(1, 30), 20 if key == "whitelist" else 5)])
         if r.random() < 0.2:
             self.say("conn_timeout", r.randrange(1, 30))
         if proto == "udp" and r.random() < 0.2:
             self.say("one_packet", True)
+        reals = []
         for n in r.sample(range(2, 9), r.randrange(1, 6)):
+            reals.append(
+                self.endpoint(self.name("real", n), port if mode in ("dr", "tunnel") else r.choice([8080, 8081]))
+            )
             self.lines.append("[[service.real]]")
-            self.say("address", self.endpoint(self.name("real", n), r.choice([8080, 8080, 8081])))
+            self.say("address", reals[-1])
             self.say("weight", r.choice([0, 1, 1, 1, 2, 3, 4, 10]))
-        self.services.append({"proto": proto, "vip": (raw(vip), port), "laddrs": [raw(a) for a in laddrs]})
+            if r.random() < 0.1:
+                self.say("max_conn", r.randrange(1, 12))
+        known = {"proto": proto, "vip": (raw(vip), port), "laddrs": [raw(a) for a in laddrs], "reals": reals}
+        self.services.append(known | {"name": f"{proto}{port}"})
+
+    def snat_service(self) -> None:
+        """Inside hosts that open connections to the outside."""
+        r = self.rng
+        for proto in r.sample(["tcp", "udp", "icmp"], r.randrange(1, 4)):
+            self.lines.append("[[service]]")
+            self.say("mode", "snat")
+            self.say("scheduler", r.choice(["rr", "wlc"]))
+            self.say("match", f"proto={proto},src-range=192.168.100.0-192.168.100.255,oif=dpdk0")
+            for address in ("192.168.100.220", "192.168.100.221"):
+                self.lines.append("[[service.real]]")
+                self.say("address", address + ":0")
+
+    def event(self, at: float) -> None:
+        r = self.rng
+        service = r.choice(self.services)
+        name = f"service.{service['name']}.real"
+        real = r.choice(service["reals"]) if service["reals"] else None
+        kind = r.choice(["weight", "weight", "remove", "add"])
+        self.lines.append("[[event]]")
+        self.say("at", at)
+        if kind == "add" or real is None:
+            port = service["vip"][1] if "dr" in self.lines else 8082
+            fresh = self.endpoint(self.name("real", r.randrange(20, 200)), port)
+            self.say("add", name)
+            self.lines.append(f'value = {{ address = "{fresh}", weight = {r.randrange(4)} }}')
+            service["reals"].append(fresh)
+        elif kind == "weight":
+            self.say("set", f"{name}.{real}.weight={r.randrange(4)}")
+        else:
+            self.say("remove", f"{name}.{real}")
+            service["reals"].remove(real)
 
     def surroundings(self) -> None:
         r = self.rng
@@ -331,13 +399,18 @@ class World:
             return
         if proto == 248:
             proto, l4 = UDP, l4[int.from_bytes(l4[2:4]) :]
-        if proto not in (TCP, UDP) or len(l4) < 8:
+        if proto not in (TCP, UDP, SCTP) or len(l4) < 8:
             return
         sport, dport = unpack(">HH", l4[:4])
         me, peer = (dst, dport), (src, sport)
         if self.conf.view != "rx" and not any(s["vip"] in (me, peer) for s in self.conf.services):
             return
-        if proto == UDP:
+        if any(me == s["vip"] for s in self.conf.services) and self.conf.view == "rx":
+            return  # direct routing: the real server's answer does not come this way
+        if proto == SCTP:
+            if self.rng.random() < 0.7:
+                self.answer(lambda: self.framed(self.sctp(Flow(me, peer))))
+        elif proto == UDP:
             if me[0][:2] != raw(self.conf.name("client", 1))[:2] and self.rng.random() < 0.6:
                 self.answer(lambda: self.framed(Flow(me, peer).udp(bytes(self.rng.randrange(40)))))
         elif len(l4) >= 20:
@@ -411,7 +484,7 @@ class World:
         r = self.rng
         conf = self.conf
         src = l3[8:24] if l3[0] >> 4 == 6 else l3[12:16]
-        near = src[: len(src) // 2] == conf.gateway[: len(src) // 2] and src[:3] == conf.gateway[:3]
+        near = src[:3] == raw(conf.name("real", 1))[:3] and src[:6] == raw(conf.name("real", 1))[:6]
         from_vip = conf.view != "rx" and any(src == s["vip"][0] for s in conf.services)
         if from_vip:
             return ethernet(l3, GATEWAY, OURS)
@@ -431,6 +504,12 @@ class World:
         known = [f.me for f in self.flows.values() if f.peer == service["vip"]]
         if known and r.random() < 0.3:
             me = r.choice(known)
+        if self.conf.snat and r.random() < 0.5:
+            self.inside()
+            return
+        if service["proto"] == "sctp":
+            self.receive(self.framed(self.sctp(Flow(me, service["vip"]))))
+            return
         if service["proto"] == "udp":
             for n in range(r.randrange(1, 7)):
                 size = r.choice([0, 1, 20, 33, 1440, 1465, 1473]) if r.random() < 0.5 else 20
@@ -446,11 +525,64 @@ class World:
         self.flows[me, service["vip"]] = flow
         self.receive(self.talk(flow, SYN, b"" if r.random() < 0.95 else b"early", r.choice(SYN_OPTIONS)))
 
+    def inside(self) -> None:
+        """A host behind SNAT speaks to the outside."""
+        r = self.rng
+        host = raw(self.conf.name("real", r.randrange(30, 40)))
+        outside = raw(f"203.0.113.{r.randrange(1, 9)}")
+        kind = r.choice(["tcp", "udp", "icmp"])
+        if kind == "tcp":
+            flow = Flow((host, r.randrange(1024, 65536)), (outside, 80), r.randrange(2**32))
+            self.flows[flow.me, flow.peer] = flow
+            self.receive(self.talk(flow, SYN, b"", r.choice(SYN_OPTIONS)))
+        elif kind == "udp":
+            self.receive(self.framed(Flow((host, r.randrange(1024, 65536)), (outside, 53)).udp(b"query")))
+        else:
+            body = pack(">BBHHH", r.choice([8, 8, 13, 0]), 0, 0, r.randrange(4), 1) + b"ping"
+            body = body[:2] + checksum(body).to_bytes(2) + body[4:]
+            self.receive(self.framed(ip(ICMP, host, outside, body)))
+
+    def sctp(self, flow: Flow) -> bytes:
+        """One chunk of any kind, sometimes two; sometimes with a wrong CRC."""
+        r = self.rng
+        chunks = b""
+        for _ in range(r.choice([1, 1, 2])):
+            data = bytes(r.choice([0, 4, 5, 12]))
+            chunks += (
+                bytes([r.choice([0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 14, 200]), 0]) + (4 + len(data)).to_bytes(2) + data
+            )
+            chunks += bytes(-len(chunks) % 4)
+        head = pack(">HHII", flow.me[1], flow.peer[1], 77, 0)
+        crc = crc32c(head + chunks) if r.random() < 0.93 else b"\1\2\3\4"
+        body = (head[:8] + crc + chunks)[: r.choice([999] * 9 + [12, 14])]
+        return ip(SCTP, flow.me[0], flow.peer[0], body)
+
+    def icmp_error(self) -> bytes | None:
+        """About a frame the balancer sent, from the side it went to: a router on the way or the host itself."""
+        r = self.rng
+        recent = [s.frame[14:] for s in self.oracle.sent[-30:] if s.frame[12:14] in (b"\x08\0", b"\x86\xdd")]
+        if not recent:
+            return None
+        quoted = r.choice(recent)
+        v6 = quoted[0] >> 4 == 6
+        src, dst = (quoted[8:24], quoted[24:40]) if v6 else (quoted[12:16], quoted[16:20])
+        sender = r.choice([dst, dst[:-1] + b"\xfe"])
+        quote = bytearray(quoted[: r.choice([len(quoted), 576, 28, 40, 48, 60, 19, 70])])
+        if r.random() < 0.1 and len(quote) > 20:
+            quote[r.choice([1, 6, 9])] ^= r.choice([0x20, 1, 0x40])
+        kind = r.choice([1, 2, 3, 4] if v6 else [3, 3, 4, 11, 5, 12])
+        body = pack(">BBHI", kind, r.choice([0, 1, 4]), 0, r.choice([0, 1400])) + bytes(quote)
+        spoil = r.choice([0] * 8 + [1])
+        if v6:
+            return self.framed(ip(ICMPV6, sender, src, with_sum(ICMPV6, sender, src, body, 2, spoil)))
+        body = body[:2] + (checksum(body) ^ spoil).to_bytes(2) + body[4:]
+        return self.framed(ip(ICMP, sender, src, body, ttl=r.choice([60, 1])))
+
     def noise(self) -> None:
         """One frame of anything else."""
         r = self.rng
         kinds = [self.stray, self.stray, self.to_local, self.transit, self.link_oddity, self.broken, self.echo]
-        kinds += [self.other_protocol, self.cut, self.repeat]
+        kinds += [self.other_protocol, self.cut, self.repeat, self.icmp_error, self.icmp_error]
         frame = r.choice(kinds)()
         if frame is not None:
             self.receive(frame)
@@ -561,6 +693,7 @@ class World:
         """A capture with a snap length: of a frame seen before, only the beginning is there."""
         r = self.rng
         whole = [rec for rec in self.records[-40:] if len(rec[2]) > 100 and rec[1] == len(rec[2]) < 1300]
+        whole = [rec for rec in whole if rec[2][20 if rec[2][12] == 0x86 else 23] in (TCP, UDP)]
         if whole:
             _, length, data = r.choice(whole)
             size = max(r.choice([60, 90, 96, len(data) - 1]), headers(data))
