@@ -3,7 +3,7 @@
 Receive offload merges segments into frames larger than the MTU. Transmit offload leaves checksums to the NIC, so that
 the capture has only the sum of the pseudo header in TCP and UDP, or no IP header checksum. Nothing is changed by it (a
 checksum leaves right anyway): it is counted, and said once. Large frames are counted all; summing takes 60 ns a frame,
-so of the frames behind the first THOROUGH one in EVERY is summed, chosen by number and so the same at any burst size.
+so behind the first THOROUGH frames only SAMPLE of as many are, chosen by number and so the same at any burst size.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lbreplay.wire.packet import TCP, UDP
 
 ETHERNET, TAG = 14, 4
 CHECKSUM = {TCP: 16, UDP: 6}  # offset in the L4 header
-THOROUGH, EVERY = 1 << 16, 16
+THOROUGH, SAMPLE = 1 << 16, 1 << 12
 CHANCE = 1 / 1000  # share of partial checksums above which they are none by chance (one in 65536 is)
 MOSTLY = 1 / 2  # of the IPv4 headers
 
@@ -35,6 +35,8 @@ class Offload:
         self.large += int(np.count_nonzero(burst.length > self.mtu + ETHERNET + TAG))
         wanted = _chosen(burst.first, burst.size)
         wanted = wanted[burst.simple[wanted]]
+        if not len(wanted):
+            return
         four = burst.family[wanted] == 4
         rows, rows6 = wanted[four], wanted[~four]
         if len(rows):
@@ -69,9 +71,8 @@ class Offload:
 
 def _chosen(first: int, size: int) -> I64:
     """The rows that are looked at of a burst whose first frame has the number *first*."""
-    thorough = min(max(THOROUGH + 1 - first, 0), size)
-    begin = thorough + -(first + thorough) % EVERY
-    return np.concatenate((np.arange(thorough), np.arange(begin, size, EVERY)))
+    number = np.arange(first - 1, first - 1 + size)
+    return np.flatnonzero((number < THOROUGH) | (number % THOROUGH < SAMPLE))
 
 
 def _sum(words: U8, more: I64 | int = 0) -> I64:
