@@ -7,13 +7,15 @@ free ports, the counters of services and real servers) comes in at the end as *g
     workers   by rank, a dict each: "conns" {"created", "expired", "active", "peak"}, "sa_pool" {"used", "free", "miss"}
     services  the finished entries of interface 5: "service", "scheduler", ..., "reals", "laddrs"
     warnings  sentences
+    kernel    profile ipvs: figures of its own, the entry "ipvs" of the document
+    listing   profile ipvs: a function that gives what ipvsadm would list (report/ipvsadm.py)
 
 Each of them may be missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -125,6 +127,8 @@ class Counters:
             workers=workers,
             services=list(gauges.get("services", ())),
             warnings=list(gauges.get("warnings", ())),
+            kernel=dict(gauges.get("kernel", {})),
+            listing=gauges.get("listing"),
         )
 
     def _totals(self) -> Table:
@@ -175,6 +179,8 @@ class Result:
     workers: list[Table]
     services: list[Table]
     warnings: list[str] = field(default_factory=list)
+    kernel: Table = field(default_factory=dict)  # profile ipvs: figures of its own
+    listing: Callable[[], Table] | None = None  # profile ipvs: what ipvsadm would list
 
     def document(self) -> Table:
         """The statistics document of interface 5, ready for `json.dumps`."""
@@ -186,6 +192,7 @@ class Result:
             "totals": self.totals,
             "workers": self.workers,
             "services": self.services,
+            **({"ipvs": self.kernel} if self.kernel else {}),
         }
 
 

@@ -26,7 +26,14 @@ def _help_verdicts(ctx: click.Context, param: click.Parameter, value: bool) -> N
 @options.capture
 @options.output
 @options.settings
-@options.output_format
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "json", "csv", "ipvsadm"]),
+    default="table",
+    show_default=True,
+    help="Of what is printed. ipvsadm: what the kernel's tools would list, under profile ipvs.",
+)
 @click.option("--stats", metavar="FILE", type=click.Path(), help="The statistics as JSON into FILE.")
 @click.option("--trace", metavar="FILE", type=click.Path(), help="One JSON object a line for every frame into FILE.")
 @click.option(
@@ -72,6 +79,8 @@ def run(
     with options.readable_twice(capture, needed=config is None) as path:
         setup = options.setup(path, config, assignments, view, seed, burst)
         options.note_draft(setup, quiet)
+        if output_format == "ipvsadm" and setup.profile != "ipvs":
+            raise click.UsageError('--format ipvsadm: only under profile = "ipvs"')
         with Progress(enabled=progress and not quiet) as bar:
             result = replay(setup, path, output, trace=trace, also=set(also), drops=drops, progress=through(path, bar))
     if not result.totals["frames"]:
@@ -91,7 +100,7 @@ def _write_stats(path: str, result: Result) -> None:
 
 def _show(result: Result, output_format: str, color: str, to_stderr: bool) -> None:
     """Print *result* on standard output, or on standard error where that carries the capture."""
-    from lbreplay.report import document, tables
+    from lbreplay.report import document, ipvsadm, tables
 
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)
@@ -100,5 +109,8 @@ def _show(result: Result, output_format: str, color: str, to_stderr: bool) -> No
         file.write(document.as_json(result))
     elif output_format == "csv":
         file.write(document.as_csv(result))
+    elif output_format == "ipvsadm":
+        assert result.listing is not None, "the director lists"
+        file.write(ipvsadm.as_text(result.listing()))
     else:
         tables.show(result, tables.console(file, color))

@@ -5,12 +5,14 @@ Before a row: timers due at or before its time, then events of that time. Every 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
 from lbreplay.burst import Burst
 from lbreplay.ipvs.events import Events
+from lbreplay.ipvs.listing import listing
 from lbreplay.ipvs.parts import Parts, Story
 from lbreplay.ipvs.path import Path
 from lbreplay.ipvs.service import Dest, VirtualService
@@ -99,13 +101,28 @@ class Director:
     def gauges(self) -> dict[str, Any]:
         """Connections, and the counters of services (interface 5, L 16)."""
         conns = self.parts.conns
-        counters = {**{f"sync_{what}": n for what, n in self.parts.sync.counters.items()}}
-        if self.parts.defence.dropped_entries:
-            counters["drop_entry"] = self.parts.defence.dropped_entries
         live = {"created": conns.created, "expired": conns.expired, "active": len(conns), "peak": conns.peak}
         return {
-            "workers": [{"conns": live, "counters": counters}],
+            "workers": [{"conns": live}],
             "services": [_service(service) for service in self.parts.services.by_name.values()],
+            "kernel": self._figures(),
+            "listing": lambda: listing(self.parts),
+        }
+
+    def _figures(self) -> dict[str, Any]:
+        """The connection table, its locks and its longest chain; what defences took; what a backup would be sent."""
+        conns = self.parts.conns
+        chains = Counter(map(conns.bucket, conns))
+        return {
+            "edition": self.parts.edition.name,
+            "table": {
+                "buckets": conns.size,
+                "used": len(chains),
+                "longest": max(chains.values(), default=0),
+                "locks": self.parts.edition.locks,
+            },
+            "dropped_entries": self.parts.defence.dropped_entries,
+            "sync": {what: self.parts.sync.counters[what] for what in ("conns", "templates", "deferred")},
         }
 
     def leaving(self) -> Leaving:

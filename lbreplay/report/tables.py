@@ -83,6 +83,16 @@ def show(result: Result, out: Console) -> None:
     if wrong := sum(worker["wrong_worker"] for worker in result.workers):
         out.print(Text(_lost(wrong), style="bold red"), soft_wrap=True)
     out.print(totals(result), soft_wrap=True)
+    if result.kernel:
+        out.print(_kernel(result.kernel), soft_wrap=True)
+
+
+def _kernel(figures: Row) -> str:
+    """The kernel's own figures (profile ipvs, L 6.1, L 15)."""
+    table, sync = figures["table"], figures["sync"]
+    chains = f"{table['used']:,} of {table['buckets']:,} buckets used, the longest chain has {table['longest']:,}"
+    backup = f"a backup would be sent {sync['conns']:,} connections and {sync['templates']:,} templates"
+    return f"IPVS of Linux {figures['edition']}: {chains}, {table['locks']} locks; {backup}"
 
 
 def _lost(wrong: int) -> str:
