@@ -29,7 +29,9 @@ from lbreplay.wire.rewrite import rewrite
 KIND = {6: KIND_TCP, 17: KIND_UDP, 132: KIND_SCTP}
 Progress = Callable[[int, int], None]
 ENGINES: dict[str, Callable[[Setup, Nic, Steer], Any]] = {
-    "dpvs": lambda setup, nic, home: Balancer(setup, nic.strategy, home),
+    "dpvs": lambda setup, nic, home: Balancer(
+        setup, nic.strategy, home, lambda burst, rows: nic.steer_reversed(burst, rows).worker
+    ),
     "ipvs": lambda setup, nic, home: Director(setup),
 }
 

@@ -64,7 +64,8 @@ def check(
         with Progress(enabled=progress and not quiet) as bar:
             found = judge(setup, path, wanted, limit, bar.show)
     if not quiet:
-        _show(found.document() | {"capture": capture}, found.warnings, output_format, color)
+        again = options.as_typed(capture, config, assignments, view, seed)
+        _show({**found.document(), "capture": capture, "again": again}, found.warnings, output_format, color)
     ctx.exit(1 if found.failed else 0)
 
 

@@ -13,6 +13,7 @@ from lbreplay.cli import options
 @options.capture
 @click.option("-n", "--frame", "number", type=click.IntRange(min=1), metavar="N", help="Frame N of IN, counted from 1.")
 @click.option("--flow", metavar="FLOW", help='The first frame of a flow: "10.0.0.5:4000 > 192.0.2.10:80".')
+@click.option("--brief", is_flag=True, help="Without the bytes before and after.")
 @options.settings
 @click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @options.quiet
@@ -20,6 +21,7 @@ def explain(
     capture: str,
     number: int | None,
     flow: str | None,
+    brief: bool,
     config: str | None,
     assignments: tuple[str, ...],
     view: str,
@@ -47,14 +49,14 @@ def explain(
         assert number is not None, "the options say so"
         story = {**lab.explain(setup, path, number), "flow_frames": [number, *others]}
     if not quiet:
-        _show(story, output_format, color)
+        _show(story, brief, output_format, color)
 
 
-def _show(story: dict[str, object], output_format: str, color: str) -> None:
+def _show(story: dict[str, object], brief: bool, output_format: str, color: str) -> None:
     from lbreplay.report import explain as report
     from lbreplay.report import tables
 
     if output_format == "json":
         sys.stdout.write(report.as_json(story))
     else:
-        report.show(story, tables.console(sys.stdout, color))
+        report.show(story, tables.console(sys.stdout, color), brief)

@@ -10,15 +10,25 @@ from lbreplay.cli import options
 @click.command()
 @options.config
 @options.assignments
-@click.option("--to-dpvs-conf", "conf", metavar="FILE", type=click.Path(allow_dash=True), help="Write dpvs.conf here.")
 @click.option(
-    "--to-script", "script", metavar="FILE", type=click.Path(allow_dash=True), help="Write ipvsadm and dpip commands."
+    "--to-dpvs-conf", "to_conf", metavar="FILE", type=click.Path(allow_dash=True), help="Write dpvs.conf here."
 )
 @click.option(
-    "--to-events", "events", metavar="FILE", type=click.Path(allow_dash=True), help="Write SECONDS COMMAND lines here."
+    "--to-script",
+    "to_script",
+    metavar="FILE",
+    type=click.Path(allow_dash=True),
+    help="Write ipvsadm and dpip commands.",
+)
+@click.option(
+    "--to-events",
+    "to_events",
+    metavar="FILE",
+    type=click.Path(allow_dash=True),
+    help="Write SECONDS COMMAND lines here.",
 )
 def export(
-    config: str | None, assignments: tuple[str, ...], conf: str | None, script: str | None, events: str | None
+    config: str | None, assignments: tuple[str, ...], to_conf: str | None, to_script: str | None, to_events: str | None
 ) -> None:
     """Write a configuration as dpvs.conf, ipvsadm and dpip commands.
 
@@ -31,7 +41,7 @@ def export(
     from lbreplay.config.export import export as write
 
     texts = write(options.setup(None, config, assignments, "client", None, 4096))
-    wanted = [(conf, texts.dpvs_conf), (script, texts.script), (events, texts.events)]
+    wanted = [(to_conf, texts.dpvs_conf), (to_script, texts.script), (to_events, texts.events)]
     if not any(path for path, _ in wanted):
         titles = ("dpvs.conf", "setup.sh", "events.txt")
         shown = [(title, text) for title, (_, text) in zip(titles, wanted, strict=True) if text]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -155,6 +156,14 @@ def loader(
     elif config is None and capture is not None:
         text = drafted(capture)
     return lambda more: load(config, (*assignments, *more), view=view, burst_size=burst, text=text)
+
+
+def as_typed(capture: str, config: str | None, assignments: tuple[str, ...], view: str, seed: int | None) -> str:
+    """The same capture and settings again, as one types them behind a command."""
+    words = [capture, *(["-c", config] if config else []), *(word for text in assignments for word in ("--set", text))]
+    words += ["--view", view] if view != "client" else []
+    words += ["--seed", str(seed)] if seed is not None else []
+    return shlex.join(words)
 
 
 def drafted(capture: str) -> str:

@@ -68,18 +68,24 @@ def _live(table: Table, name: str, spelled: str, where: Where) -> Any:
 
 
 def _set(text: str, given: dict[str, Any], known: dict[str, set[str]], where: Where) -> tuple[tuple[str, ...], Any]:
-    key, equals, spelled = (part.strip() for part in text.partition("="))
-    if not equals:
+    def change(key: str, spelled: str) -> tuple[tuple[str, ...], Any]:
+        if key.startswith("ipvs."):
+            return ("ipvs", key[5:]), _sysctl(key[5:], spelled, where)
+        name, rest = _service(key, known, where)
+        if not rest.startswith("real."):
+            return ("service", name, rest), _live(SERVICE, rest, spelled, where)
+        address, last = _real(rest, known[name], where)
+        return ("service", name, "real", address, last), _live(REAL, last, spelled, where)
+
+    if "=" not in text:
         raise Refused(where.path, f"KEY=VALUE expected, got {text}")
-    if key.startswith("ipvs."):
-        if where.profile != "ipvs":
-            raise Refused(where.path, 'ipvs keys only under profile = "ipvs"')
-        return ("ipvs", key[5:]), _live(IPVS, key[5:], spelled, where)
-    name, rest = _service(key, known, where)
-    if not rest.startswith("real."):
-        return ("service", name, rest), _live(SERVICE, rest, spelled, where)
-    address, last = _real(rest, known[name], where)
-    return ("service", name, "real", address, last), _live(REAL, last, spelled, where)
+    return keypath.at_equals(text, change)
+
+
+def _sysctl(name: str, spelled: str, where: Where) -> Any:
+    if where.profile != "ipvs":
+        raise Refused(where.path, 'ipvs keys only under profile = "ipvs"')
+    return _live(IPVS, name, spelled, where)
 
 
 def _remove(text: str, given: dict[str, Any], known: dict[str, set[str]], where: Where) -> tuple[tuple[str, ...], Any]:

@@ -117,7 +117,7 @@ def _edition(scripts: Iterable[Named]) -> str:
 
 
 def _script(path: str, text: str, state: _State) -> None:
-    commands = 0
+    known: list[bool] = []
     for one in shell.commands(path, text):
         place = f"{path}:{one.line}"
         if isinstance(one, shell.Skipped):
@@ -125,8 +125,8 @@ def _script(path: str, text: str, state: _State) -> None:
         elif one.words[0] == "#":
             _comment(one.words[1], place, state)
         else:
-            commands += _command(one, place, state)
-    if text.strip() and not commands and not state.sets:
+            known.append(_command(one, place, state))
+    if known and not any(known):
         raise ConfigError(f"{path}: shell lines of ipvsadm and dpip expected, got a file without any")
 
 

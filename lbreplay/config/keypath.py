@@ -6,12 +6,14 @@ Names and addresses hold dots, so an entry of a list is the longest name or addr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from lbreplay.config import values
 from lbreplay.config.kinds import Either, Key, Kind, Many, Refused, Table, Where, check, nearest, spell
 from lbreplay.config.schema import SCHEMA
+
+T = TypeVar("T")
 
 
 def service_name(entry: dict[str, Any]) -> str:
@@ -133,12 +135,28 @@ def _reads(kind: Kind, text: str, where: Where) -> bool:
     return True
 
 
+def at_equals(text: str, attempt: Callable[[str, str], T]) -> T:
+    """*attempt* KEY and VALUE at each `=` from the left until one is not Refused: names of SNAT services hold some."""
+    places = [at.start() for at in re.finditer("=", text)]
+    if not places or not text[: places[0]].strip():
+        raise Refused("", "KEY=VALUE expected")
+    first: Refused | None = None
+    for place in places:
+        try:
+            return attempt(text[:place].strip(), text[place + 1 :].strip())
+        except Refused as refused:
+            first = first or refused
+    assert first is not None, "every attempt was refused"
+    raise first
+
+
 def assign(document: dict[str, Any], text: str, folder: str = ".") -> str:
     """Carry out one `KEY=VALUE` on the raw document; the key path that was set."""
-    name, equals, spelled = text.partition("=")
-    if not equals or not name.strip():
-        raise Refused("", "KEY=VALUE expected")
-    at, last, key, path = locate(document, name.strip())
-    profile = str(document.get("profile", "dpvs"))
-    at[last] = value(key.kind, spelled.strip(), Where(path, folder, profile))
-    return path
+
+    def carry_out(name: str, spelled: str) -> str:
+        at, last, key, path = locate(document, name)
+        profile = str(document.get("profile", "dpvs"))
+        at[last] = value(key.kind, spelled, Where(path, folder, profile))
+        return path
+
+    return at_equals(text, carry_out)

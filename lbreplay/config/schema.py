@@ -171,7 +171,7 @@ FLOW_DIRECTOR = Table(
 SYNPROXY = _section(
     model.SynProxy,
     {
-        "mss": (Int(1, 65535), "MSS of the SYN|ACK"),
+        "mss": (Int(0, 65535), "MSS of the SYN|ACK; 0 is what a wrong wscale in dpvs.conf gives"),
         "ttl": (Int(1, 255), "TTL of the SYN|ACK"),
         "sack": (Flag(), "SACK permitted is answered"),
         "wscale": (Int(0, 14), "window scale of the SYN|ACK; 0: not answered"),

@@ -65,7 +65,13 @@ class Other:
     what: str
 
 
-Node = Simple | For | Other
+@dataclass
+class Comment:
+    line: int
+    text: str
+
+
+Node = Simple | For | Other | Comment
 
 
 def commands(name: str, text: str) -> Iterator[Command | Skipped]:
@@ -219,7 +225,7 @@ class _Parser:
     def _operator(self, item: Item, nodes: list[Node]) -> None:
         self.at += 1
         if item.operator.startswith("#"):
-            nodes.append(Simple(item.line, [(Part("#", True),), (Part(item.operator[1:].strip(), True),)]))
+            nodes.append(Comment(item.line, item.operator[1:].strip()))
         elif item.operator.startswith("<<") and nodes and isinstance(nodes[-1], Simple):
             nodes[-1].document = item.operator[2:]
         elif item.operator in "()":
@@ -292,6 +298,8 @@ class _Run:
                 raise ConfigError(f"{self.name}:{node.line}: more than {MAX_COMMANDS} commands, loops expanded")
             if isinstance(node, Other):
                 yield Skipped(node.line, node.what)
+            elif isinstance(node, Comment):
+                yield Command(node.line, ["#", node.text])
             elif isinstance(node, For):
                 for value in [text for word in node.words for text in expand(word, variables)]:
                     variables[node.name] = value

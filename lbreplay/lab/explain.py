@@ -13,14 +13,14 @@ from typing import Any
 from lbreplay.annotate import comment
 from lbreplay.burst import KIND_OTHER
 from lbreplay.lab.fields import Frame, brief
-from lbreplay.lab.probe import Left, Probe, Shot
+from lbreplay.lab.probe import Left, Probe, Shot, looked_up
 from lbreplay.lab.steering import Arrival, steer, steering
 from lbreplay.model import NANOSECOND, Endpoint, Setup
 from lbreplay.replay import KIND, Replay
 from lbreplay.verdict import ENTRIES, NAMES, REASONS, Fate
 from lbreplay.vs.conn import IN, Conn
 from lbreplay.vs.laddr import sub_pool
-from lbreplay.wire.packet import Packet
+from lbreplay.wire.packet import ACK, SYN, TCP
 
 Document = dict[str, Any]
 TOA = (254, 253)  # kinds of the option that carries the client's address
@@ -79,6 +79,7 @@ def told(probe: Probe, shot: Shot) -> Document:
         "fate": verdict.fate.label,
         "why": verdict.sentence,
         "source": verdict.section,
+        "notes": [] if conn is None else list(_notes(run, shot, conn)),
         "sent": [_sent(shot, left) for left in shot.left],
         "answer": None if conn is None else _answer(run, shot, conn),
     }  # fmt: skip
@@ -150,7 +151,7 @@ def _tables(run: Replay, shot: Shot) -> Document | None:
     receiver = int(shot.burst.worker[0])
     asked = {receiver, story.owner} - {-1}
     return {
-        "asked_for": _key(shot.packet),
+        "asked_for": flow_text(looked_up(shot.packet)),
         "answer": story.lookup,
         "workers": [{**entry, "asked": entry["worker"] in asked} for entry in before.tables],
         "redirect": before.redirect if run.setup.conn.redirect else None,
@@ -159,8 +160,11 @@ def _tables(run: Replay, shot: Shot) -> Document | None:
     }
 
 
-def _key(packet: Packet) -> str:
-    return f"{Endpoint(packet.src, packet.sport)} > {Endpoint(packet.dst, packet.dport)}"
+def flow_text(key: bytes) -> str:
+    """The flow of a key of the connection tables."""
+    width = (len(key) - 5) // 2
+    source = Endpoint(key[1 : 1 + width], int.from_bytes(key[-4:-2]))
+    return f"{source} > {Endpoint(key[1 + width : 1 + 2 * width], int.from_bytes(key[-2:]))}"
 
 
 def _service(run: Replay, shot: Shot) -> str | None:
@@ -237,6 +241,25 @@ def _connection(run: Replay, shot: Shot, conn: Conn) -> Document:
         "seconds_left": None if deadline is None else (deadline - now) / NANOSECOND,
         "timeout": None if timeout is None else timeout / NANOSECOND,
     }
+
+
+def _notes(run: Replay, shot: Shot, conn: Conn) -> Iterator[str]:
+    """What a packet that was sent is without, and why."""
+    packet, setup = shot.packet, run.setup
+    asked = packet.flags & ACK and packet.ack == conn.fdata
+    in_syn = packet.flags & SYN and setup.behaviour.toa_in_syn
+    if packet.proto != TCP or not conn.mode.full or shot.story.side != IN or not shot.left or not (asked or in_syn):
+        return
+    size = 8 if len(conn.client.address) == 4 else 20
+    options = dissected(shot.left[-1].frame).get(("TCP", "options"), "")
+    if "TOA" in options:
+        return
+    if not setup.tcp.toa:
+        yield "no client address in it: tcp.toa is off"
+    elif packet.tcp_header_length + size > 60:
+        yield f"no client address in it: the TCP header has {packet.tcp_header_length} bytes, {size} more do not fit into 60"
+    elif packet.l3_length + size > setup.device.mtu:
+        yield f"no client address in it: {packet.l3_length} bytes, {size} more do not fit into the MTU"
 
 
 def _kernel_connection(shot: Shot) -> Document | None:

@@ -37,8 +37,9 @@ def _show_failure(found: Document, judged: Document, out: Console) -> None:
     if judged["frame"] is None:
         return
     out.print(f"    {judged['line']}", soft_wrap=True)
-    others = f"{judged['others']:,} other frames too; " if judged["others"] else ""
-    out.print(f"    {others}lbreplay explain {found['capture']} -n {judged['frame']}", soft_wrap=True)
+    count = judged["others"]
+    others = f"{count:,} other frame{'' if count == 1 else 's'} too; " if count else ""
+    out.print(f"    {others}lbreplay explain {found['again']} -n {judged['frame']}", soft_wrap=True)
 
 
 def as_json(found: Document) -> str:

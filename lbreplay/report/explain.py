@@ -16,11 +16,11 @@ CHANGED, MARK = "bold yellow", "*"
 UNWRAPPED = 10_000
 
 
-def show(story: Document, out: Console) -> None:
-    """Print the tree; into a file, a line a branch however long."""
+def show(story: Document, out: Console, brief: bool = False) -> None:
+    """Print the tree, *brief*: without the bytes; into a file, a line a branch however long."""
     if not out.is_terminal:
         out.width = UNWRAPPED
-    out.print(tree(story))
+    out.print(tree(story, brief))
 
 
 def as_json(story: Document) -> str:
@@ -28,8 +28,8 @@ def as_json(story: Document) -> str:
     return json.dumps(story, indent=2, ensure_ascii=False) + "\n"
 
 
-def tree(story: Document) -> Tree:
-    """The whole story."""
+def tree(story: Document, brief: bool = False) -> Tree:
+    """The whole story, *brief*: without the bytes."""
     frame = story["frame"]
     root = Tree(Text.assemble((f"frame {frame['n']}", "bold"), f"  {frame['packet']}"), guide_style="dim")
     if story["received_as"] is not None:
@@ -41,8 +41,10 @@ def tree(story: Document) -> Tree:
     _laddr(root, story["laddr"])
     _connection(root, story["connection"])
     _verdict(root, story)
+    for note in story["notes"]:
+        root.add(Text(note, style="yellow"))
     for sent in story["sent"]:
-        _sent(root, sent)
+        _sent(root, sent, brief)
     _answer(root, story["answer"])
     return root
 
@@ -180,9 +182,11 @@ def _verdict(root: Tree, story: Document) -> None:
     )
 
 
-def _sent(root: Tree, sent: Document) -> None:
+def _sent(root: Tree, sent: Document, brief: bool) -> None:
     own = ", the balancer's own" if sent["own"] else ""
     branch = root.add(f"sent as #{sent['n']} by worker {sent['worker']}{own}  {sent['packet']}")
+    if brief:
+        return
     layer, twig = None, branch
     compared = any(field["before"] is not None for field in sent["fields"])
     width = max((len(field["field"]) for field in sent["fields"]), default=0)

@@ -16,13 +16,15 @@ import numpy as np
 from lbreplay.burst import I64, Burst
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
-from lbreplay.vs.columns import NONE, Columns, stream_ends
+from lbreplay.vs.columns import NONE, Columns, Reverse, stream_ends
 from lbreplay.vs.conn import FULL_TCP, OUT
 from lbreplay.vs.events import Events
 from lbreplay.vs.links import Links
 from lbreplay.vs.machine import ORDERS, Machine, Ownership
-from lbreplay.vs.path import Path, Story
+from lbreplay.vs.opener import REFUSED, Openers
+from lbreplay.vs.path import PURE, Path, Story
 from lbreplay.vs.view import Steer, View
+from lbreplay.wire.fields import overlay
 from lbreplay.wire.packet import ACK, RST, SYN, TCP, UDP
 from lbreplay.wire.rewrite import Leaving
 
@@ -34,14 +36,15 @@ MASK32 = 0xFFFFFFFF
 class Balancer:
     """All virtual servers on all lcores. Who owns which local port and where answers land is the NIC's to say."""
 
-    def __init__(self, setup: Setup, ownership: Ownership, steer: Steer) -> None:
+    def __init__(self, setup: Setup, ownership: Ownership, steer: Steer, reverse: Reverse) -> None:
         self.setup = setup
         self.machine = Machine(setup, ownership)
         self.path = Path(self.machine)
         self.view = View(self.machine, steer)
         self.links = Links(self.machine, self.path.xmit, self.view)
         self.path.settled = self.links.refresh
-        self.columns = Columns(self.machine, self.links, self.view)
+        self.columns = Columns(self.machine, self.links, self.view, reverse)
+        self.openers = Openers(self.machine, self.links)
         self.events = Events(self.machine)
         self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
         self._worker_of_queue = {q: i for i, w in enumerate(setup.workers) for q in w.queues}
@@ -97,37 +100,74 @@ class Balancer:
         self.columns.settle(burst, start, stop)
 
     def _ordered(self, burst: Burst, rows: I64) -> None:
-        """THE ordered loop: each row steps its connection, or takes the plain path."""
+        """THE ordered loop: each row steps its connection, opens one, or takes the plain path."""
         machine, table, columns = self.machine, self.machine.table, self.columns
-        conns, finds = table.conns, [lcore.find for lcore in machine.lcores]
-        timers, protocols = machine.timers, machine.protocols
-        next_tcp, next_udp = _steps(machine, TCP), _steps(machine, UDP)
+        timers, protocols, finds = machine.timers, machine.protocols, [lcore.find for lcore in machine.lcores]
+        alive, made, openers, dests = table.alive, table.made, table.openers, machine.dests
+        state, timeout, last_use, armed = table.state, table.timeout, table.last_use, table.armed
+        met, mac_of, full, fdata = table.met, table.mac, table.full, table.fdata
+        nexts = {TCP: _steps(machine, TCP), UDP: _steps(machine, UDP)}
         handles, macs, fdatas = burst.handle[rows].tolist(), [0] * len(rows), [0] * len(rows)
-        for at, (row, now, simple, key, worker, proto, flags, seq, ack, end, answer) in enumerate(self._rows(burst, rows)):
+        order = burst.first * ORDERS + ORDERS // 2
+        for at, (row, now, simple, key, worker, proto, flags, seq, ack, end, answer, head) in enumerate(self._rows(burst, rows)):
             if now >= timers.nearest:
                 self._clock(burst, row, now)
             handle = handles[at]
-            if simple and (handle < 0 or conns[handle >> 1] is None):
-                handle = self._find_answer(key) if answer else finds[worker].get(key, NONE)
+            if simple and (handle < 0 or not alive[handle >> 1]):
+                handle = finds[worker].get(key, NONE)
+                if answer:
+                    handle = handle | 1 if handle >= 0 else self._find_answer(key)
+                elif handle < 0 and (proto == UDP or flags & PURE == SYN):
+                    handle = self._open(burst, row, key, worker, now, order + row * ORDERS, head)
+                    if handle >= 0:
+                        if table is not None and state is not table.state:
+                            state, timeout, last_use, armed = table.state, table.timeout, table.last_use, table.armed
+                            met, mac_of, full, fdata = table.met, table.mac, table.full, table.fdata
+                        handles[at], macs[at] = handle, mac_of[handle]
+                        continue
+                    if handle <= REFUSED:
+                        handles[at] = NONE
+                        continue
             slot, side = handle >> 1, handle & 1
-            if handle >= 0 and side == OUT and table.fresh[slot] and table.mac[handle] >= 0:
+            if simple and handle >= 0 and side == OUT and not met[slot] and mac_of[handle] >= 0:
                 columns.meet(burst, row, slot)
-            if not simple or handle < 0 or (mac := table.mac[handle]) < 0:
+            if not simple or handle < 0 or (mac := mac_of[handle]) < 0:
                 self._plain(burst, row)
+                state, timeout, last_use, armed = table.state, table.timeout, table.last_use, table.armed
+                met, mac_of, full, fdata = table.met, table.mac, table.full, table.fdata
                 handles[at] = NONE
                 continue
-            old = table.state[slot]
-            new = (next_tcp if proto == TCP else next_udp)[side][flags][old]
-            table.last_use[slot], table.armed[slot] = now, (burst.first + row) * ORDERS + ORDERS // 2
+            old = state[slot]
+            new = nexts[proto][side][flags][old]
+            last_use[slot], armed[slot] = now, order + row * ORDERS
+            conn = made[slot]
             if new != old:
-                machine.changed(conns[slot], old, new, protocols[proto])
-                timers.arm(slot, now + table.timeout[slot])
-            if side == OUT and table.full[slot] == FULL_TCP and not flags & RST:
+                if conn is None:
+                    openers[slot].change(slot, dests[table.dest[slot]], old, new)
+                else:
+                    machine.changed(conn, old, new, protocols[proto])
+                timers.arm(slot, now + timeout[slot])
+            if side == OUT and full[slot] == FULL_TCP and not flags & RST:
                 columns.remember_end(slot, (ack + table.delta[slot]) & MASK32 if answer else ack, end)
                 if flags & SYNACK == SYNACK:
-                    table.fdata[slot] = conns[slot].fdata = (seq + 1) & MASK32
-            handles[at], macs[at], fdatas[at] = handle, mac, table.fdata[slot]
+                    fdata[slot] = (seq + 1) & MASK32
+                    if conn is not None:
+                        conn.fdata = fdata[slot]
+            handles[at], macs[at], fdatas[at] = handle, mac, fdata[slot]
         burst.handle[rows], burst.mac[rows], burst.fdata[rows] = handles, macs, fdatas
+
+    def _open(self, burst: Burst, row: int, key: bytes, worker: int, now: int, order: int, head: bytes) -> int:
+        """A first packet: the handle of its connection, or why the columns open none (opener.NOT_HERE, REFUSED)."""
+        width = (len(key) - 5) // 2
+        opener = self.openers.by_place[worker].get(key[:1] + key[1 + width : 1 + 2 * width] + key[-2:])
+        if opener is None or self.machine.stray:
+            return NONE
+        handle = opener.open(key, now, order, head)
+        if handle >= 0:
+            burst.opened[row] = True
+        elif handle <= REFUSED:
+            burst.verdict[row], burst.lookup[row] = REFUSED - handle, LOOKUP["miss"]
+        return handle
 
     def _rows(self, burst: Burst, rows: I64) -> Any:
         """What the loop reads of each row, as Python numbers."""
@@ -138,10 +178,11 @@ class Balancer:
             burst.time_ns[rows].tolist(),
             burst.simple[rows].tolist(),
             self.columns.keys(burst, rows),
-            burst.worker[rows].tolist(),
+            self.columns.askers(burst, rows).tolist(),
             *(column[rows].tolist() for column in read),
             ends.tolist(),
             burst.answer[rows].tolist(),
+            overlay(burst.buffer, 12)[burst.at[rows]].tolist(),
             strict=True,
         )
 
@@ -167,6 +208,7 @@ class Balancer:
             self.stories.append(self.path.story)
         if machine.stack.neighbours_version != neighbours:
             self.links.refresh_all()
+            self.openers.rebuild()
 
     def _judge(self, burst: Burst, row: int) -> Verdict:
         packet = self.path.story.packet = self.columns.packet(burst, row)
@@ -208,6 +250,7 @@ class Balancer:
             self.machine.now = at
             self.events.apply()
             self.links.refresh_all()
+            self.openers.rebuild()
         if now >= self.machine.timers.nearest:
             self._timers(burst, now)
 

@@ -11,6 +11,7 @@ is known but not quiet; `settle` does the bookkeeping of all rows that took eith
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,16 +27,17 @@ if TYPE_CHECKING:
     from lbreplay.vs.machine import Machine
     from lbreplay.vs.view import View
 
+Reverse = Callable[[Burst, I64], Any]  # the workers that rows would go to with their ends exchanged
 MASK32 = 0xFFFFFFFF
 NONE = -1
-LOOKED_UP = 1  # code of column `lookup` for a hit IN; OUT is one more
+LOOKED_UP, MISSED = 1, 3  # codes of column `lookup` for a hit IN (OUT is one more) and for a miss
 
 
 class Columns:
     """Finds and steps the connections of ordinary rows."""
 
-    def __init__(self, machine: Machine, links: Links, view: View) -> None:
-        self.machine, self.links, self.view = machine, links, view
+    def __init__(self, machine: Machine, links: Links, view: View, reverse: Reverse) -> None:
+        self.machine, self.links, self.view, self._reverse = machine, links, view, reverse
         self.table, self.cache = machine.table, machine.cache
         self._next = _tables(machine)
         self._serial = 0
@@ -52,6 +54,7 @@ class Columns:
         burst.fdata = np.zeros(burst.size, np.uint32)
         burst.delta = np.zeros(burst.size, np.uint32)
         burst.full = np.zeros(burst.size, np.uint8)
+        burst.opened = np.zeros(burst.size, np.bool_)
         burst.answer = np.zeros(burst.size, np.bool_)
         burst.simple &= burst.worker >= 0
         burst.simple &= burst.l3_length <= self.links.shortest_mtu
@@ -119,7 +122,7 @@ class Columns:
         kind = (burst.proto[rows] == UDP).astype(np.intp)
         same = self._next[kind, sides, flags, state] == state
         plain_flags = flags & (SYN | RST) == 0
-        news = (sides == OUT) & (column["fresh"][slots] != 0)
+        news = (sides == OUT) & (column["met"][slots] == 0)
         return np.asarray(same & plain_flags & ~news & (column["mac"][handles] >= 0))
 
     def _lasting(self, slots: I32, end: int) -> Bool:
@@ -209,17 +212,29 @@ class Columns:
             made[at] = reverse_key(key) if burst.answer[row] else key
         return made
 
+    def askers(self, burst: Burst, rows: I64) -> Any:
+        """The worker that has each row's connection, if any has: of an answer, the one its client's packets go to."""
+        workers = burst.worker[rows]
+        turned = np.flatnonzero(burst.answer[rows] & (burst.handle[rows] < 0))
+        if len(turned):
+            workers[turned] = self._reverse(burst, rows[turned])
+        return workers
+
     def meet(self, burst: Burst, row: int, slot: int) -> None:
         """The first packet of the real server's side: its MACs are those the client's packets leave with."""
-        conn = self.table.conns[slot]
-        assert conn is not None, "the loop found it"
         frame = burst.frame(row)
         macs = (frame[6:12], frame[0:6])
+        conn = self.table.made[slot]
         if burst.answer[row]:
-            port, hop = self.view.macs(conn, frame[6:12])
+            real = self.machine.dests[self.table.dest[slot]].address
+            port, hop = self.view.macs(real, frame[6:12])
             macs = hop, port
+        if conn is None:
+            self.links.meet(slot, macs)
+            return
         conn.in_seen = conn.in_seen or macs
-        conn.in_macs = conn.in_macs or macs
+        if self.links.may_be_fast(conn):
+            conn.in_macs = conn.in_macs or macs
         self.links.refresh(conn)
 
     # --- afterwards --------------------------------------------------------------------------------------------
@@ -233,7 +248,7 @@ class Columns:
         slots, sides = handles >> 1, handles & 1
         fast = self.links.fast[burst.mac[rows]]
         burst.verdict[rows] = np.where(fast, np.uint8(Verdict.FORWARDED_FAST), np.uint8(Verdict.FORWARDED_SLOW))
-        burst.lookup[rows] = LOOKED_UP + sides
+        burst.lookup[rows] = np.where(burst.opened[rows], MISSED, LOOKED_UP + sides)
         burst.owner[rows] = column["rank"][slots]
         burst.delta[rows], burst.full[rows] = column["delta"][slots], column["full"][slots]
         burst.leaving[rows] = True

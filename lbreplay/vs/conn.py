@@ -11,6 +11,7 @@ believes it only after comparing its own tuple with the connection's, and asks t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from lbreplay.wire.packet import flow_key
 
 if TYPE_CHECKING:
     from lbreplay.vs.forwarding import Mode
+    from lbreplay.vs.opener import Opener
     from lbreplay.vs.server import Dest, VirtualServer
 
 IN, OUT = 0, 1
@@ -43,7 +45,6 @@ class Conn:
         "dest",
         "fdata",
         "flags",
-        "fraction_ns",
         "has_isn",
         "in_key",
         "in_macs",
@@ -78,7 +79,6 @@ class Conn:
         self.flags = flags | INACTIVE
         self.client = self.virtual = self.local = self.real = NOBODY
         self.in_key = self.out_key = b""
-        self.fraction_ns = 0  # the part of its timeouts below a second (D 2.5)
         self.isn = self.delta = self.fdata = self.sp_delta = 0
         self.has_isn = False
         self.in_macs: Macs | None = None  # with which IN packets leave on the fast path: learned from OUT packets
@@ -122,7 +122,9 @@ class ConnTable:
 
     by slot      state u1, timeout i8 (ns), last_use i8 (ns), armed i8 (order of last use), rank i2, dest i4, number i8,
                  delta u4, fdata u4 (sequence delta, first data byte: D 5.4), full u1 (FULL_*),
-                 fresh u1 (the real server's side was not heard of yet), rs_seq rs_ack u4 (D 5.5 a),
+                 met u1 (the real server's side was heard of), rs_seq rs_ack u4 (D 5.5 a),
+                 fraction i8 (ns of its timeouts below a second, D 2.5),
+                 client i4 (entry of vs/links that the client's frames told; connections without a Conn),
                  home i4, home_hash u4 (where the NIC sends its answers: entry of vs/links; client view)
     by handle    mac i4 (entry of the link table the side's packets leave with; -1: plain path)
     """
@@ -138,9 +140,11 @@ class ConnTable:
         ("delta", 1, np.uint32),
         ("fdata", 1, np.uint32),
         ("full", 1, np.uint8),
-        ("fresh", 1, np.uint8),
+        ("met", 1, np.uint8),
+        ("fraction", 1, np.int64),
         ("rs_seq", 1, np.uint32),
         ("rs_ack", 1, np.uint32),
+        ("client", 1, np.int32),
         ("home", 1, np.int32),
         ("home_hash", 1, np.uint32),
         ("mac", 2, np.int32),
@@ -156,22 +160,28 @@ class ConnTable:
     delta: Any
     fdata: Any
     full: Any
-    fresh: Any
+    met: Any
+    fraction: Any
     rs_seq: Any
     rs_ack: Any
+    client: Any
     home: Any
     home_hash: Any
     mac: Any
 
     def __init__(self) -> None:
-        self.conns: list[Conn | None] = []
+        self.conns = Conns(self)
+        self.made: list[Conn | None] = []
+        self.openers: list[Opener | None] = []  # by slot: who opened it, where nobody asked for a Conn yet
+        self.in_keys: list[bytes] = []
+        self.out_keys: list[bytes] = []
+        self.alive = bytearray()
         self.columns: dict[str, Any] = {}  # the arrays; the attributes are memoryviews of them
         self._free: list[int] = []
         self._freed: list[int] = []
         self.live = 0
         self.created = 0
         self.capacity = 0
-        self.version = 0  # changes when the arrays do
         self._grow(1024)
 
     def _grow(self, capacity: int) -> None:
@@ -182,40 +192,75 @@ class ConnTable:
             self.columns[name] = column
             setattr(self, name, memoryview(column))
         self.capacity = capacity
-        self.version += 1
 
-    def add(self, conn: Conn) -> int:
-        """Give *conn* a slot and a number; its columns are fresh."""
+    def take(self, opener: Opener | None, in_key: bytes, out_key: bytes, dest: int, rank: int) -> int:
+        """A slot and a number for a new connection; its other columns are 0."""
         self.created += 1
-        conn.number = self.created
+        self.live += 1
         if self._free:
             slot = self._free.pop()
-            self.conns[slot] = conn
+            self.alive[slot] = 1
+            self.openers[slot], self.in_keys[slot], self.out_keys[slot] = opener, in_key, out_key
         else:
-            slot = len(self.conns)
+            slot = len(self.alive)
             if slot == self.capacity:
                 self._grow(2 * slot)
-            self.conns.append(conn)
-        self.live += 1
-        conn.slot = slot
-        self.state[slot] = self.rs_seq[slot] = self.rs_ack[slot] = 0
-        self.rank[slot] = conn.rank
-        self.dest[slot] = conn.dest.id
-        self.number[slot] = conn.number
-        self.fresh[slot] = 1
+            self.alive.append(1)
+            self.openers.append(opener)
+            self.made.append(None)
+            self.in_keys.append(in_key)
+            self.out_keys.append(out_key)
+        self.dest[slot], self.rank[slot], self.number[slot] = dest, rank, self.created
+        return slot
+
+    def add(self, conn: Conn) -> int:
+        """Give *conn* a slot and a number."""
+        slot = self.take(None, conn.in_key, conn.out_key, conn.dest.id, conn.rank)
+        conn.slot, conn.number = slot, self.created
+        self.made[slot] = conn
         self.mac[2 * slot] = self.mac[2 * slot + 1] = -1
         return slot
 
     def free(self, conn: Conn) -> None:
-        """Take *conn* out of its slot. Its columns stay as they are until the burst is over: rows refer to them."""
-        self.conns[conn.slot] = None
-        self._freed.append(conn.slot)
+        """Take *conn* out of its slot."""
+        self.free_slot(conn.slot)
+
+    def free_slot(self, slot: int) -> None:
+        """Empty a slot. Its columns stay as they are until the burst is over: rows refer to them."""
+        self.alive[slot] = 0
+        self.made[slot] = self.openers[slot] = None
+        self._freed.append(slot)
         self.live -= 1
 
     def recycle(self) -> None:
-        """The burst is over: freed slots may be used again."""
+        """The burst is over: freed slots may be used again, with fresh columns."""
+        if not self._freed:
+            return
+        freed = np.array(self._freed)
+        for name, width, _ in self.COLUMNS:
+            for side in range(width):
+                self.columns[name][freed * width + side] = 0
         self._free.extend(self._freed)
         self._freed.clear()
+
+
+class Conns:
+    """The connections by slot, as the plain path wants them; None where a slot is free."""
+
+    def __init__(self, table: ConnTable) -> None:
+        self._table = table
+
+    def __getitem__(self, slot: int) -> Conn | None:
+        table = self._table
+        conn = table.made[slot]
+        if conn is None and table.alive[slot]:
+            opener = table.openers[slot]
+            assert opener is not None, "a live slot has a Conn or an opener"
+            conn = table.made[slot] = opener.revive(slot)
+        return conn
+
+    def __iter__(self) -> Iterator[Conn | None]:
+        return (self[slot] for slot in range(len(self._table.alive)))
 
 
 class RouteCache:
@@ -239,12 +284,12 @@ class RouteCache:
         self._resize(2048)
 
     def _resize(self, handles: int) -> None:
-        """Room for *handles*, and a cache with some four places for each."""
+        """Room for *handles*, and a cache with some two to four places for each."""
         self.word0, self.word1 = _grown(self.word0, handles, self.DEAD), _grown(self.word1, handles, self.DEAD)
         self.ends = _grown(self.ends, handles)
         if len(self.wide):
             self.wide, self.ends6 = _grown(self.wide, handles), _grown(self.ends6, handles)
-        bits = max(16, (4 * handles).bit_length())
+        bits = max(16, (2 * handles).bit_length())
         self._shift = np.uint64(64 - bits)
         self._cache: I32 = np.zeros(1 << bits, np.int32)
         live = np.flatnonzero(self.word1 != self.DEAD)

@@ -29,10 +29,15 @@ class Expiry:
     def fire(self, slot: int) -> None:
         """The timer of *slot* went off: the connection ends, unless something keeps it."""
         machine = self.machine
+        opener = machine.table.openers[slot]
+        if opener is not None and machine.table.made[slot] is None and machine.table.state[slot] != opener.established:
+            opener.lcore.jitter()  # drawn for every expiry
+            opener.end(slot)
+            return
         conn = machine.table.conns[slot]
         assert conn is not None, "timers of free slots do not fire"
         lcore = machine.lcores[max(conn.rank, 0)]
-        conn.fraction_ns = lcore.jitter()
+        machine.table.fraction[slot] = lcore.jitter()
         machine.set_timeout(conn, self._rearmed(conn))
         if conn.flags & SYNPROXY and conn.proxy.resend(conn):
             lcore.counters["SYNPROXY_RS_ERROR"] += 1

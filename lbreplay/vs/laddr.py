@@ -7,16 +7,17 @@ live once towards each bucket. Free ports are first in, first out; a bucket is a
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from random import Random
 
 from lbreplay.model import Endpoint, PortClass, SaPool
 from lbreplay.vs.hashes import jhash, native_port, native_words
 
+MOST_PEERS = 65536  # whose bucket is remembered; SNAT has as many as there are remote hosts
 MAX_TRIALS = 16  # local addresses tried for one connection
-DOUBLE_STEP = 5  # per cent of the steps of an rr or wrr service that skip an address
+DOUBLE_STEP = 0.05  # of the steps of an rr or wrr service that skip an address
 
 
 def owned_ports(pool: SaPool, owner: PortClass) -> range:
@@ -35,14 +36,48 @@ def sub_pool(peer: Endpoint | None, hash_size: int) -> int:
 
 
 class _Bucket:
-    """Free and used ports of one sub-pool. `fresh`: iterators over what was never used, by peer where it matters."""
+    """Free ports of one sub-pool: a range not used yet, then the released, longest free first."""
 
     __slots__ = ("fresh", "released", "used")
 
-    def __init__(self) -> None:
-        self.fresh: dict[Endpoint | None, Iterator[int]] = {}
-        self.released: OrderedDict[int, None] = OrderedDict()
-        self.used: set[int] = set()
+    def __init__(self, ports: Iterable[int]) -> None:
+        self.fresh = iter(ports)
+        self.released: deque[int] = deque()
+        self.used = 0
+
+    def take(self, peer: Endpoint | None) -> int | None:
+        port = next(self.fresh, None)
+        if port is None and self.released:
+            port = self.released.popleft()
+        if port is not None:
+            self.used += 1
+        return port
+
+    def give(self, port: int) -> None:
+        self.used -= 1
+        self.released.append(port)
+
+
+class _FittingBucket(_Bucket):
+    """The same where not every port suits every peer; `fits` tells."""
+
+    __slots__ = ("_fits", "_free")
+
+    def __init__(self, ports: Iterable[int], fits: Callable[[int, Endpoint | None], bool]) -> None:
+        super().__init__(())
+        self._free = dict.fromkeys(ports)
+        self._fits = fits
+
+    def take(self, peer: Endpoint | None) -> int | None:
+        port = next((port for port in self._free if self._fits(port, peer)), None)
+        if port is not None:
+            del self._free[port]
+            self.used += 1
+        return port
+
+    def give(self, port: int) -> None:
+        self.used -= 1
+        self._free[port] = None
 
 
 class SockAddrPool:
@@ -62,12 +97,13 @@ class SockAddrPool:
         self.miss = 0
         self._ports = ports
         self._fits = fits
-        self._buckets = [_Bucket() for _ in range(hash_size)]
+        self._buckets: list[_Bucket | None] = [None] * hash_size
+        self._by_peer: dict[Endpoint | None, _Bucket] = {}
 
     @property
     def used(self) -> int:
         """Ports in use, over all buckets."""
-        return sum(len(bucket.used) for bucket in self._buckets)
+        return sum(bucket.used for bucket in self._buckets if bucket is not None)
 
     @property
     def free(self) -> int:
@@ -76,43 +112,27 @@ class SockAddrPool:
 
     def fetch(self, peer: Endpoint | None) -> int | None:
         """Take the port that is free for longest towards *peer*; None and a miss where there is none."""
-        bucket = self._buckets[sub_pool(peer, len(self._buckets))]
-        port = next(self._fresh(bucket, peer), None)
-        if port is None:
-            port = self._oldest(bucket, peer)
+        bucket = self._by_peer.get(peer) or self._bucket(peer)
+        port = bucket.take(peer)
         if port is None:
             self.miss += 1
-        else:
-            bucket.used.add(port)
         return port
 
     def release(self, port: int, peer: Endpoint | None) -> None:
-        """Put *port* at the end of the free ones; one that is not in use stays what it is."""
-        bucket = self._buckets[sub_pool(peer, len(self._buckets))]
-        if port in bucket.used:
-            bucket.used.remove(port)
-            bucket.released[port] = None
+        """Put *port*, taken towards *peer*, at the end of the free ones."""
+        (self._by_peer.get(peer) or self._bucket(peer)).give(port)
 
-    def _fresh(self, bucket: _Bucket, peer: Endpoint | None) -> Iterator[int]:
-        key = peer if self._fits else None
-        ports = bucket.fresh.get(key)
-        if ports is None:
-            ports = bucket.fresh[key] = self._fitting(bucket, peer) if self._fits else iter(self._ports)
-        return ports
-
-    def _fitting(self, bucket: _Bucket, peer: Endpoint | None) -> Iterator[int]:
-        fits = self._fits
-        assert fits is not None, "only pools with a test pick their ports"
-        for port in self._ports:
-            if port not in bucket.used and port not in bucket.released and fits(port, peer):
-                yield port
-
-    def _oldest(self, bucket: _Bucket, peer: Endpoint | None) -> int | None:
-        fits = self._fits
-        port = next((port for port in bucket.released if fits is None or fits(port, peer)), None)
-        if port is not None:
-            del bucket.released[port]
-        return port
+    def _bucket(self, peer: Endpoint | None) -> _Bucket:
+        """The bucket of *peer*, made when it is first asked for."""
+        at = sub_pool(peer, len(self._buckets))
+        bucket = self._buckets[at]
+        if bucket is None:
+            fits = self._fits
+            bucket = self._buckets[at] = _Bucket(self._ports) if fits is None else _FittingBucket(self._ports, fits)
+        if len(self._by_peer) > MOST_PEERS:
+            self._by_peer.clear()
+        self._by_peer[peer] = bucket
+        return bucket
 
 
 class LaddrCursor:
@@ -148,6 +168,6 @@ class LaddrCursor:
         self.conns[laddr] -= 1
 
     def _next(self) -> bytes:
-        step = 2 if self._chance is not None and self._chance.randrange(100) < DOUBLE_STEP else 1
+        step = 2 if self._chance is not None and self._chance.random() < DOUBLE_STEP else 1
         self._at = (self._at + step) % len(self.laddrs)
         return self.laddrs[self._at]

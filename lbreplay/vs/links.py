@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lbreplay.burst import BY_FLOW_DIRECTOR
 from lbreplay.vs.conn import (
     EXPIRE_QUIESCENT,
     FULL_TCP,
@@ -28,6 +29,7 @@ from lbreplay.vs.conn import (
 from lbreplay.wire.packet import TCP, UDP
 
 if TYPE_CHECKING:
+    from lbreplay.nic.steer import Steered
     from lbreplay.vs.machine import Machine
     from lbreplay.vs.view import View
     from lbreplay.vs.xmit import Transmitter
@@ -43,16 +45,19 @@ class Links:
     def __init__(self, machine: Machine, xmit: Transmitter, view: View) -> None:
         self.machine, self.xmit, self.view = machine, xmit, view
         setup = machine.setup
-        self._client_view = setup.view == "client"
+        self.watches_answers = setup.view == "client"
         self._ttl, self._mtu = setup.conn.xmit_ttl, setup.device.mtu
         self._limited = {s.name for s in setup.services if 0 < s.limit_proportion < 100 or s.proxy_protocol != "off"}
-        self._overlapping = setup.conn.table == "shared" and setup.flow_director.strategy == "off"
+        self.overlapping = setup.conn.table == "shared" and setup.flow_director.strategy == "off"
         self._ids: dict[tuple[bytes, bytes, bool], int] = {}
         self.heads = np.zeros((64, 12), np.uint8)
         self.fast = np.zeros(64, np.bool_)
         self._slow: dict[tuple[bytes, Macs | None, Macs | None], int] = {}
         self.homes = np.zeros((64, 5), np.int64)  # queue, rank, by, reta, rule of answers, client view
         self._home_ids: dict[tuple[int, ...], int] = {}
+        director = setup.flow_director
+        self._by_low_bits = director.strategy == "port-low" and director.dst_port_mask is None and director.byte_order == "network"
+        self._pool_home: dict[tuple[bytes, int, int], Steered] = {}
         self.shortest_mtu = min([setup.device.mtu, *(r.mtu for r in setup.routes if r.mtu)])
 
     def refresh(self, conn: Conn) -> None:
@@ -60,7 +65,7 @@ class Links:
         table, slot = self.machine.table, conn.slot
         table.delta[slot], table.fdata[slot] = conn.delta, conn.fdata
         table.full[slot] = self._kind(conn)
-        table.fresh[slot] = conn.in_seen is None or (conn.in_macs is None and self.xmit.may_be_fast(conn, self._family(conn)))
+        table.met[slot] = conn.in_seen is not None and (conn.in_macs is not None or not self.may_be_fast(conn))
         usable = self._usable(conn)
         table.mac[2 * slot] = self._side(conn, IN) if usable else PLAIN
         table.mac[2 * slot + 1] = self._side(conn, OUT) if usable and self._comes_home(conn) else PLAIN
@@ -68,15 +73,16 @@ class Links:
     def refresh_all(self) -> None:
         """The same for every live connection: an event or a neighbour changed what they depend on."""
         self._slow.clear()
+        self._pool_home.clear()
         for conn in self.machine.table.conns:
             if conn is not None and not conn.flags & TEMPLATE:
                 self.refresh(conn)
 
-    def _family(self, conn: Conn) -> int:
-        return 4 if len(conn.client.address) == 4 else 6
+    def may_be_fast(self, conn: Conn) -> bool:
+        return self.xmit.may_be_fast(conn, 4 if len(conn.client.address) == 4 else 6)
 
     def _kind(self, conn: Conn) -> int:
-        if not conn.mode.full or self._overlapping:
+        if not conn.mode.full or self.overlapping:
             return OTHER
         return FULL_TCP if conn.proto == TCP else FULL_UDP
 
@@ -100,12 +106,44 @@ class Links:
 
     def _comes_home(self, conn: Conn) -> bool:
         """Client view: whether the NIC gives the answers to the worker that has the connection."""
-        if not self._client_view:
-            return True
-        home, slot = self.view.home(conn), conn.slot
+        return not self.watches_answers or self._homed(conn.slot, conn.rank, self.view.home(conn))
+
+    def _homed(self, slot: int, rank: int, home: Steered) -> bool:
         self.machine.table.home[slot] = self._home_id((home.queue, home.rank, home.by, home.reta, home.rule))
         self.machine.table.home_hash[slot] = home.hash
-        return bool(home.rank == conn.rank)
+        return home.rank == rank
+
+    # --- connections without a Conn ----------------------------------------------------------------------------
+
+    def way(self, real: bytes, head: bytes) -> int:
+        """What goes to *real* leaves with before it was heard of; *head* is the client's frame's."""
+        return self._slow_id(real, None, (head[6:12], head[0:6]))
+
+    def answering(self, head: bytes) -> int:
+        """What goes back to where frames with the MACs of *head* came from leaves with."""
+        return self._id(head[6:12], head[0:6], True)
+
+    def comes_home(self, slot: int, rank: int, out_key: bytes, laddr: bytes) -> bool:
+        """`_comes_home` by the key of the answers. All ports of a pool share one rule when the rules are by low bits."""
+        place = laddr, rank, out_key[0]
+        home = self._pool_home.get(place)
+        if home is None:
+            width = (len(out_key) - 5) // 2
+            ports = int.from_bytes(out_key[-4:-2]), int.from_bytes(out_key[-2:])
+            home = self.view.steer(out_key[0], out_key[1 : 1 + width], ports[0], laddr, ports[1])
+            if self._by_low_bits and home.by == BY_FLOW_DIRECTOR:
+                self._pool_home[place] = home
+        return self._homed(slot, rank, home)
+
+    def meet(self, slot: int, macs: Macs) -> None:
+        """The real server's side was heard of: what goes there leaves with *macs* from now on."""
+        self.machine.table.mac[2 * slot] = self._id(*macs, True)
+        self.machine.table.met[slot] = 1
+
+    def macs_of(self, entry: int) -> Macs:
+        """The MACs (destination, source) of an entry."""
+        head = self.heads[entry].tobytes()
+        return head[:6], head[6:]
 
     def _home_id(self, home: tuple[int, ...]) -> int:
         found = self._home_ids.get(home)
@@ -117,7 +155,7 @@ class Links:
         return found
 
     def _side(self, conn: Conn, side: int) -> int:
-        if self.xmit.may_be_fast(conn, self._family(conn)):
+        if self.may_be_fast(conn):
             if conn.out_macs is None:
                 return PLAIN  # the next packet of the client's side is still to be learned from
             learned = conn.in_macs if side == IN else conn.out_macs
@@ -126,13 +164,18 @@ class Links:
         return PLAIN if self._ttl else self._slow_side(conn, side)
 
     def _slow_side(self, conn: Conn, side: int) -> int:
-        to, seen = (conn.real, conn.in_seen) if side == IN else (conn.client, conn.out_seen)
-        key = to.address, seen, conn.out_seen if side == IN else conn.in_seen
+        if side == IN:
+            return self._slow_id(conn.real.address, conn.in_seen, conn.out_seen)
+        return self._slow_id(conn.client.address, conn.out_seen, conn.in_seen)
+
+    def _slow_id(self, to: bytes, seen: Macs | None, received: Macs | None) -> int:
+        """By route and neighbour towards *to*; *seen* are its side's MACs, *received* those of the other side's frames."""
+        key = to, seen, received
         found = self._slow.get(key)
         if found is None:
             if len(self._slow) > MOST_ROUTES:
                 self._slow.clear()
-            found = self._slow[key] = self._route(to.address, seen, key[2])
+            found = self._slow[key] = self._route(to, seen, received)
         return found
 
     def _route(self, to: bytes, seen: Macs | None, received: Macs | None) -> int:

@@ -71,7 +71,7 @@ class Lcore:
 
     def jitter(self) -> int:
         """A fraction of a second, in ns (D 2.5); 0 where the setting takes it out."""
-        return self.servers.chance.randrange(1_000_000) * 1000 if self._jittered else 0
+        return int(self.servers.chance.random() * 1_000_000) * 1000 if self._jittered else 0
 
 
 def _pool(setup: Setup, ownership: Ownership, address: bytes, rank: int) -> SockAddrPool:
@@ -106,6 +106,7 @@ class Machine:
         self.templates: dict[bytes, Conn] = {}
         self.checks: Checks | None = None  # the passive check of real servers, where a service asks for it
         self.watch: Watch | None = None
+        self.stray = False  # a connection may live on another worker than its client's ordinary packets go to
         self.first_ns = 0  # time of the first frame
         self.now = 0
         self.order = 0  # next place in the order of arming
@@ -115,10 +116,10 @@ class Machine:
         self._timeouts: dict[tuple[int, str], tuple[int, ...]] = {}
 
     def due_of(self, slot: int) -> tuple[int, int, int] | None:
-        conn = self.table.conns[slot]
-        if conn is None:
+        table = self.table
+        if not table.alive[slot]:
             return None
-        return self.table.last_use[slot] + self.table.timeout[slot], conn.rank, self.table.armed[slot]
+        return table.last_use[slot] + table.timeout[slot], table.rank[slot], table.armed[slot]
 
     def send(self, frame: bytes, length: int, worker: int, own: bool) -> None:
         """Put a frame on its way out, at the clock's time, before what the present row sends itself."""
@@ -169,7 +170,7 @@ class Machine:
 
     def set_timeout(self, conn: Conn, seconds_ns: int) -> None:
         """Change the whole seconds of a timeout; the fraction drawn at creation stays (D 2.5)."""
-        self.table.timeout[conn.slot] = seconds_ns + conn.fraction_ns
+        self.table.timeout[conn.slot] = seconds_ns + self.table.fraction[conn.slot]
 
     def touch(self, conn: Conn) -> None:
         """Put a connection back after use: its timer starts anew (D 1.5)."""

@@ -84,18 +84,19 @@ class Scheduling:
         if refused is not None:
             dest.inactconns -= 1
             return refused
-        self._register(lcore, conn)
+        self._register(lcore, conn, packet)
         return conn
 
-    def _register(self, lcore: Lcore, conn: Conn) -> None:
+    def _register(self, lcore: Lcore, conn: Conn, packet: Packet) -> None:
         """Into the tables, with the timeout of a connection that has no state yet."""
         machine = self.machine
         machine.table.add(conn)
+        machine.stray |= packet.extended and len(machine.lcores) > 1
         machine.dests[conn.dest.id] = conn.dest
         if conn.proto == UDP and conn.mode.full and self.setup.udp.uoa_max_trail and self._uoa(conn):
             conn.uoa_left = self.setup.udp.uoa_max_trail
             conn.flags |= NOFASTXMIT
-        conn.fraction_ns = lcore.jitter()
+        machine.table.fraction[conn.slot] = lcore.jitter()
         machine.set_timeout(conn, self.setup.conn.init_timeout * NANOSECOND)
         if not conn.flags & ONE_PACKET:
             machine.hash(conn)
@@ -133,7 +134,7 @@ class Scheduling:
             return Verdict.TEMPLATE_CONN_FAILED
         dest.persistconns += 1
         self.machine.table.add(template)
-        template.fraction_ns = lcore.jitter()
+        self.machine.table.fraction[template.slot] = lcore.jitter()
         self.machine.templates[key] = template
         assert service.persistent is not None
         self.machine.set_timeout(template, service.persistent.timeout * NANOSECOND)

@@ -44,6 +44,7 @@ class Dest:
         "address",
         "available",
         "conns",
+        "endpoint",
         "id",
         "inactconns",
         "inbytes",
@@ -62,6 +63,7 @@ class Dest:
     def __init__(self, number: int, real: RealServer, workers: int) -> None:
         self.id = number
         self.real = real
+        self.endpoint = real.endpoint
         self.address, self.port = real.endpoint
         self.weight = real.weight
         self.max_conn = real.max_conn // workers

@@ -72,11 +72,11 @@ class View:
             conn.reply = self.steer(conn.proto, conn.real.address, conn.real.port, conn.local.address, conn.local.port)
         return conn.reply
 
-    def macs(self, conn: Conn, source: bytes) -> tuple[bytes, bytes]:
-        """(port's, next hop's) MACs of a frame from the real server; *source* is the captured answer's own MAC."""
+    def macs(self, real: bytes, source: bytes) -> tuple[bytes, bytes]:
+        """(port's, next hop's) MACs of a frame from *real*; *source* is the captured answer's own MAC."""
         port = self.machine.setup.device.mac or source
-        route = self.machine.stack.route(conn.real.address)
-        hop = (route.via if route is not None else None) or conn.real.address
+        route = self.machine.stack.route(real)
+        hop = (route.via if route is not None else None) or real
         return port, self.machine.stack.macs(hop)[0]
 
     def _as_sent(self, conn: Conn, packet: Packet) -> Packet:
@@ -100,7 +100,7 @@ class View:
         if packet.complete:
             checksum.l4(l3, at, packet.proto)
         checksum.ip_header(l3)
-        port, hop = self.macs(conn, packet.src_mac)
+        port, hop = self.macs(conn.real.address, packet.src_mac)
         ethertype = ETH_IPV4 if l3[0] >> 4 == 4 else ETH_IPV6
         frame = craft.ethernet(port, hop, ethertype, l3)
         length = len(frame) + packet.l3_length - len(packet.l3)

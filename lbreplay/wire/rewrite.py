@@ -75,21 +75,53 @@ def _set_size(burst: Burst, rows: I64, size: I64) -> None:
 
 
 def _edit_options(burst: Burst, rows: I64, side: I64) -> None:
-    """What full NAT does to options in place: row by row where one is found (SYN, SYN|ACK, SACK)."""
+    """What full NAT does to options in place: timestamp of a SYN, MSS of a SYN|ACK, edges of SACK (D 5.4, 5.5)."""
     optioned = burst.header[rows] > 20
-    syn = burst.flags[rows] & (SYN | RST)
-    wanted = optioned & np.where(side == OUT, True, (syn == SYN) & (burst.flags[rows] & ACK == 0))
-    memory = burst.buffer.data
-    for row, out in zip(rows[wanted].tolist(), side[wanted].tolist(), strict=True):
-        at = int(burst.at[row] + burst.l4[row])
-        tcp = memory[at : at + int(burst.header[row])]
-        if not out:
-            options.blank_timestamp(tcp)
-            continue
-        if burst.flags[row] & (SYN | ACK) == SYN | ACK:
-            options.lower_mss(tcp, MSS_LOWERED[int(burst.family[row])])
-        if not burst.answer[row]:
-            options.shift_sack(tcp, -int(burst.delta[row]))
+    rows, out = rows[optioned], side[optioned] == OUT
+    if not len(rows):
+        return
+    kind, buffer = burst.flags[rows] & (SYN | ACK | RST), burst.buffer
+    at = _find_option(burst, rows[~out & (kind == SYN)], options.TIMESTAMP, 10)
+    overlay(buffer, 10)[at] = np.void(bytes((options.NOP,)) * 10)
+    answers = rows[out & (kind & (SYN | ACK) == SYN | ACK)]
+    for family, by in MSS_LOWERED.items():
+        at = _find_option(burst, answers[burst.family[answers] == family], options.MSS, 4)
+        mss = (buffer[at + 2].astype(np.uint16) << 8 | buffer[at + 3]) - np.uint16(by)
+        buffer[at + 2], buffer[at + 3] = (mss >> 8).astype(np.uint8), (mss & 0xFF).astype(np.uint8)
+    _shift_sack(burst, rows[out & ~burst.answer[rows]])
+
+
+def _find_option(burst: Burst, rows: I64, kind: int, length: int) -> I64:
+    """Where in the buffer the first option of *kind* and *length* (0: any) begins, of the rows that have one.
+
+    All rows walk their options side by side, one option a step; a walk ends where `options.walk` does.
+    """
+    buffer, found = burst.buffer, []
+    at = burst.at[rows] + burst.l4[rows] + 20
+    end = at + burst.header[rows] - 20
+    while len(at):
+        here = buffer[at]
+        long = here != options.NOP
+        size = np.where(long, buffer[at + 1], 1).astype(np.int64)
+        sound = (here != options.EOL) & (~long | ((at + 1 < end) & (size >= 2) & (at + size <= end)))
+        hit = sound & (here == kind) & ((size == length) | (length == 0))
+        found.append(at[hit])
+        at, end = (at + size)[sound & ~hit], end[sound & ~hit]
+        at, end = at[at < end], end[at < end]
+    return np.concatenate(found) if found else at
+
+
+def _shift_sack(burst: Burst, rows: I64) -> None:
+    """Edges of the first SACK option move with the acknowledgement; behind the aligned timestamp none is looked for."""
+    tcp = burst.at[rows] + burst.l4[rows]
+    start = overlay(burst.buffer, 4)[tcp + 20].view(np.uint8).reshape(-1, 4)
+    aligned = (burst.header[rows] == 32) & (start == np.frombuffer(options.ALIGNED_TIMESTAMP, np.uint8)).all(1)
+    rows = rows[~aligned]
+    for place in _find_option(burst, rows, options.SACK, 0).tolist():  # rare
+        row = rows[np.searchsorted(burst.at[rows], place) - 1]
+        edges = burst.buffer[place + 2 : place + int(burst.buffer[place + 1])]
+        edges = edges[: len(edges) // 4 * 4].view(">u4")
+        edges -= burst.delta[row]
 
 
 def _insert_toa(burst: Burst, rows: I64, leaving: Leaving) -> None:
