@@ -15,6 +15,7 @@ def document() -> dict[str, Any]:
             {"name": "web", "real": [{"address": "10.0.0.2:80"}, {"address": "[2001:DB8::1]:80"}]},
             {"name": "web.b", "real": [{"address": "10.0.0.2:80"}]},
             {"vip": "10.0.0.100:53", "protocol": "udp", "real": []},
+            {"mode": "snat", "match": "proto=tcp,oif=dpdk0"},
         ]
     }
 
@@ -29,6 +30,7 @@ def document() -> dict[str, Any]:
         ("service.web.b.real.10.0.0.2:80.weight=0", "service[1].real[0].weight"),
         ("service.udp 10.0.0.100:53.scheduler=rr", "service[2].scheduler"),
         ("service.10.0.0.100:53.scheduler=rr", "service[2].scheduler"),
+        ("service.snat proto=tcp,oif=dpdk0.scheduler=rr", "service[3].scheduler"),
         ("service[1].real[0].weight=3", "service[1].real[0].weight"),
     ],
 )
@@ -44,7 +46,7 @@ def test_assign_finds_the_entry(text: str, path: str) -> None:
         ("devise.rss=ip", "devise: unknown key, did you mean device?"),
         ("device.mtu.x=1", 'device.mtu: no keys below it, got "x"'),
         ("service.wob.scheduler=rr", "service.wob.scheduler: no such entry, did you mean web?"),
-        ("service[7].scheduler=rr", "service: 0 to 2 expected in brackets, got 7"),
+        ("service[7].scheduler=rr", "service: 0 to 3 expected in brackets, got 7"),
         ("service.web=1", "service[0]: a key of this entry expected behind it"),
         ("neighbor.10.0.0.1.mac=x", "neighbor: no list of entries to name one of"),
     ],

@@ -137,6 +137,7 @@ def test_the_kernel_s_profile() -> None:
         None,
         text="""
 profile = "ipvs"
+edition = "6.1"
 [ipvs]
 drop_packet = 3
 timeout = { tcp = 10 }
@@ -150,7 +151,7 @@ protocol = "tcp"
 ports = [80, 443, 8080]
 """,
     )
-    assert (len(setup.workers), setup.edition, setup.ipvs["drop_packet"]) == (1, "2.6", 3)
+    assert (len(setup.workers), setup.edition, setup.ipvs["drop_packet"]) == (1, "6.1", 3)
     assert (setup.services[0].fwmark, setup.services[0].mode, setup.services[0].family) == (7, "dr", 6)
     assert setup.services[0].reals[0].mode == "tunnel"
     assert (setup.marks[0].ports, setup.marks[0].protocol) == ((80, 443, 8080), 6)

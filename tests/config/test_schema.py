@@ -14,7 +14,9 @@ from lbreplay.config.kinds import Either, Key, Many, Table
 from lbreplay.config.load import load
 
 ROOT = Path(__file__).parents[2]
-SAMPLES = sorted([*ROOT.glob("samples/**/*.toml"), *ROOT.glob("tests/golden/**/lb.toml")])
+SAMPLES = sorted(
+    {*ROOT.glob("samples/*.toml"), *ROOT.glob("samples/**/lb.toml"), *ROOT.glob("tests/golden/**/lb.toml")}
+)
 
 
 def keys(table: Table, path: str = "") -> dict[str, Key]:

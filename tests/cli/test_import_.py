@@ -1,0 +1,73 @@
+"""`lbreplay import` on the command line, and the files it takes in every command that takes -c."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from lbreplay.cli import status
+
+CASE = Path(__file__).parents[1] / "golden" / "dpvs" / "weights_edited"
+FILES = [
+    "--dpvs-conf",
+    str(CASE / "dpvs.conf"),
+    "--script",
+    str(CASE / "setup.sh"),
+    "--events",
+    str(CASE / "events.txt"),
+]
+
+
+def test_it_prints_toml(capsys: pytest.CaptureFixture[str]) -> None:
+    """TOML on standard output, what is not modelled as a note on standard error."""
+    assert status(["import", *FILES]) == 0
+    printed = capsys.readouterr()
+    document = tomllib.loads(printed.out)
+    assert (document["workers"], len(document["service"]), len(document["event"])) == (1, 1, 4)
+    assert "lines are not modelled" in printed.err
+
+
+def test_output_and_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """-o writes a file, -q says nothing."""
+    assert status(["import", *FILES, "-q", "-o", str(tmp_path / "lb.toml")]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert status(["doctor", "-c", str(tmp_path / "lb.toml")]) == 0
+
+
+def test_run_takes_the_files(tmp_path: Path) -> None:
+    """run replays under imported files as under their configuration."""
+    out = [tmp_path / "a.pcap", tmp_path / "b.pcap"]
+    common = ["run", str(CASE / "in.pcap"), "--view", "rx", "-q"]
+    sets = [
+        word
+        for key in ("conn.timer_jitter=false", "conn.laddr_step=false", "device.rx_ip_checksum_offload=false",
+                    'device.mac="02:70:63:61:70:00"')
+        for word in ("--set", key)
+    ]  # fmt: skip
+    assert status([*common, *FILES, *sets, "-o", str(out[0])]) == 0
+    assert status([*common, "-c", str(CASE / "lb.toml"), "-o", str(out[1])]) == 0
+    assert out[0].read_bytes() == out[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["import"], "--dpvs-conf, --script, --ipvsadm-save or --keepalived FILE is needed"),
+        (["import", "--dpvs-conf", "nothing.conf"], "nothing.conf: No such file"),
+        (["doctor", *FILES, "-c", "x.toml"], "-c FILE, or files to import, not both"),
+    ],
+)
+def test_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wrong usage and unreadable files: one line, exit 2."""
+    assert status(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What DPVS would put right by itself is a warning, or with --strict refused."""
+    conf = tmp_path / "dpvs.conf"
+    conf.write_text("netif_defs {\n device dpdk0 {\n mtu 99999\n }\n}\n")
+    assert status(["import", "--dpvs-conf", str(conf)]) == 0
+    assert "warning: " in capsys.readouterr().err
+    assert status(["import", "--strict", "--dpvs-conf", str(conf)]) == 2
+    assert "mtu: 1 to 9000 expected, got 99999; DPVS takes 1500" in capsys.readouterr().err
