@@ -53,6 +53,10 @@ class Stack:
         """Output route: a local address first (`.local`), then the longest prefix; None: unreachable."""
         return self._output.routes.output(dst)
 
+    def input_route(self, packet: Packet) -> RouteEntry | None:
+        """Route of a received packet: a local address of its own device first (S 4.3)."""
+        return self._output.routes.input(packet.dst, packet.vlan)
+
     def receive(self, packet: Packet) -> Outcome | None:
         """L2 input; None: an IP packet that goes on to `check`. Sets `packet.l2class`."""
         return self._kernel(link.receive(self._output, packet))

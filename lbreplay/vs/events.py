@@ -1,39 +1,59 @@
-"""Changes in the middle of a replay (interface 2, `[[event]]`): what an operator's commands do to all workers (D 3)."""
+"""Changes in the middle of a replay: what an operator's commands do to all workers (interface 2, `[[event]]`; D 3), and
+what the passive check of real servers has put off (`destcheck.py`).
+
+At equal time an operator's events come in the order of the configuration, before what was put off.
+"""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING
 
-from lbreplay.model import Event, RealServer
+from lbreplay.model import AccessList, Event, RealServer
+from lbreplay.vs.destcheck import DestChecks
 from lbreplay.vs.timers import NEVER
 
 if TYPE_CHECKING:
     from lbreplay.vs.machine import Machine
-    from lbreplay.vs.server import VirtualServer
+    from lbreplay.vs.server import Dest, VirtualServer
 
 
 class Events:
-    """The events of a run, in order of their time."""
+    """The events of a run, in order of their time. `next_ns`: when the next one is due; before `start` none is."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._left = sorted(machine.setup.events, key=lambda event: event.at_ns)
-        self._first_ns = 0
-        self.next_ns = NEVER  # when the next one is due; before `start` none is
+        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._serial = count()
+        self.next_ns = NEVER
+        if any(service.dest_check for service in machine.setup.services):
+            machine.checks = DestChecks(machine, self.at)
 
     def start(self, first_ns: int) -> None:
         """Times count from the first frame."""
-        self._first_ns = first_ns
+        for event in self._machine.setup.events:
+            self.at(first_ns + event.at_ns, partial(self._carry_out, event))
+
+    def at(self, when_ns: int, action: Callable[[], None]) -> None:
+        """Do *action* at *when_ns*."""
+        heapq.heappush(self._due, (when_ns, next(self._serial), action))
+        self._arm()
+
+    def apply(self) -> None:
+        """Carry out the next event."""
+        _, _, action = heapq.heappop(self._due)
+        action()
         self._arm()
 
     def _arm(self) -> None:
-        self.next_ns = self._first_ns + self._left[0].at_ns if self._left else NEVER
+        self.next_ns = self._due[0][0] if self._due else NEVER
+        self._machine.timers.look_at(self.next_ns)
 
-    def apply(self) -> None:
-        """Carry out the next event on every worker."""
-        event = self._left.pop(0)
-        self._arm()
+    def _carry_out(self, event: Event) -> None:
+        """An operator's change, on every worker."""
         for lcore in self._machine.lcores:
             server = lcore.servers.by_name.get(event.path[1])
             if server is not None:
@@ -52,18 +72,17 @@ class Events:
 
 
 def _set(machine: Machine, server: VirtualServer, event: Event) -> None:
-    value: Any = event.value
+    key, value = event.path[-1], event.value
     if event.path[2] == "real":
         dest = _dest(server, event.path[3])
-        if dest is not None and event.path[4] == "weight":
-            server.edit(dest, value)
-        elif dest is not None:
-            dest.max_conn = value // len(machine.lcores)
-            if not dest.full:
-                dest.overload = False
-    elif event.path[2] == "blacklist":
+        if dest is not None:
+            assert isinstance(value, int), "the configuration checked it"
+            server.edit(dest, **{key: value} if key in ("weight", "max_conn") else {})
+        return
+    assert isinstance(value, AccessList), "the configuration made it one"
+    if key == "blacklist":
         machine.access.replace(server.service, blacklist=value)
-    elif event.path[2] == "whitelist":
+    else:
         machine.access.replace(server.service, whitelist=value)
 
 
@@ -79,7 +98,7 @@ def _remove(machine: Machine, server: VirtualServer, event: Event) -> None:
             server.remove(dest)
 
 
-def _dest(server: VirtualServer, name: str) -> Any:
+def _dest(server: VirtualServer, name: str) -> Dest | None:
     return next((dest for dest in server.dests if str(dest.real) == name), None)
 
 

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lbreplay.model import NANOSECOND
 from lbreplay.vs.conn import IN, INACTIVE, ONE_PACKET, OUT, SYNPROXY, TEMPLATE, Conn
-from lbreplay.vs.machine import NO_TABLE
 from lbreplay.wire import craft
-from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, TCP, UDP, Packet
+from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, TCP, Packet
 
 if TYPE_CHECKING:
     from lbreplay.vs.machine import Machine
+    from lbreplay.vs.server import Dest
     from lbreplay.vs.xmit import Transmitter
-
-TEMPLATE_REARM = 2 * NANOSECOND  # of a TCP template that still has connections: its state is NONE (D 2.7)
 
 
 class Expiry:
@@ -38,7 +35,7 @@ class Expiry:
         assert conn is not None, "timers of free slots do not fire"
         lcore = machine.lcores[max(conn.rank, 0)]
         machine.table.fraction[slot] = lcore.jitter()
-        machine.set_timeout(conn, self._rearmed(conn))
+        machine.set_timeout(conn, machine.state_timeout(conn))
         if conn.flags & SYNPROXY and conn.proxy.resend(conn):
             lcore.counters["SYNPROXY_RS_ERROR"] += 1
             machine.touch(conn)
@@ -47,12 +44,6 @@ class Expiry:
         else:
             self.end(conn)
 
-    def _rearmed(self, conn: Conn) -> int:
-        if conn.flags & TEMPLATE:
-            own = conn.server.service.conn_timeout * NANOSECOND
-            return own if conn.proto == UDP and own else TEMPLATE_REARM
-        return NO_TABLE if conn.proto in (ICMP, ICMPV6) else self.machine.state_timeout(conn)
-
     def end(self, conn: Conn) -> None:
         """Out of the tables, RSTs if it was established, and everything it took given back."""
         machine = self.machine
@@ -60,6 +51,7 @@ class Expiry:
             if machine.templates.get(conn.in_key) is conn:
                 del machine.templates[conn.in_key]
             conn.dest.persistconns -= 1
+            _admit(conn.dest)
             machine.table.free(conn)
             return
         if not conn.flags & ONE_PACKET:
@@ -81,8 +73,7 @@ class Expiry:
             dest.inactconns -= 1
         else:
             dest.actconns -= 1
-        if not dest.full:
-            dest.overload = False
+        _admit(dest)
         conn.mode.release(self.machine, conn)
 
     def _tell_both(self, conn: Conn) -> None:
@@ -92,15 +83,19 @@ class Expiry:
         told = mode.answers and (mode.name != "snat" or machine.setup.behaviour.snat_expiry_rst)
         if state != "established" or not told:
             return
-        seq = ack = 0
-        if mode.full:
-            seq, ack = machine.table.rs_seq[conn.slot], machine.table.rs_ack[conn.slot]
+        seq, ack = machine.table.rs_seq[conn.slot], machine.table.rs_ack[conn.slot]  # 0 where nobody saved them
         cause, machine.cause = machine.cause, 0
-        to_real = craft.expiry_rst(conn.client, conn.virtual, (ack - conn.delta) if mode.full else 0, 0)
+        to_real = craft.expiry_rst(conn.client, conn.virtual, ack - conn.delta, 0)
         self.xmit.forward(conn, IN, made_packet(to_real, conn), own=True)
         to_client = craft.expiry_rst(conn.real, conn.local, seq, 0)
         self.xmit.forward(conn, OUT, made_packet(to_client, conn), own=True)
         machine.cause = cause
+
+
+def _admit(dest: Dest) -> None:
+    """A place is free: the real server may be chosen again (D 2.8)."""
+    if not dest.full:
+        dest.overload = False
 
 
 def made_packet(l3: bytes, conn: Conn) -> Packet:

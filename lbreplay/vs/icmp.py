@@ -1,8 +1,8 @@
 """ICMP and ICMPv6: errors about connections, and the flows of echo and the like (D 9).
 
-An error is found by the packet it quotes, with its ends exchanged. It goes on in the connection's direction, by the slow
-path; the connection's state and timer do not notice. Steering sees only the outer addresses, so an error often meets a
-worker that does not have the connection; it is then "unrelated", and goes on like any other ICMP packet.
+An error is found by the packet it quotes, with its ends exchanged. It goes on in the connection's direction, by the
+slow path; the connection's state and timer do not notice. Steering sees only the outer addresses, so an error often
+meets a worker that does not have the connection; it is then "unrelated", and goes on like any other ICMP packet.
 """
 
 from __future__ import annotations
@@ -12,30 +12,27 @@ from typing import TYPE_CHECKING
 from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import IN, Conn
 from lbreplay.wire import checksum, icmp
-from lbreplay.wire.packet import ICMP, Packet
+from lbreplay.wire.packet import Packet
 
 if TYPE_CHECKING:
     from lbreplay.vs.machine import Lcore, Machine
     from lbreplay.vs.path import Story
     from lbreplay.vs.xmit import Transmitter
 
-REQUEST_OF = {ICMP: {0: 8, 14: 13, 16: 15, 18: 17}, 58: {129: 128}}  # a reply is looked up as its request (D 9.2)
-REQUESTS = {ICMP: (8, 13, 15, 17), 58: (128,)}
-MASK32 = 0xFFFFFFFF
 TOO_BIG = 2
+LOST = {  # what transmit says -> the verdict of an error about a connection (D 17, V26)
+    Verdict.NO_ROUTE: Verdict.ICMP_RELATED_NO_ROUTE,
+    Verdict.FRAG_NEEDED: Verdict.ICMP_RELATED_TOO_BIG,
+    Verdict.TOO_BIG: Verdict.ICMP_RELATED_TOO_BIG,
+    Verdict.V6_OUTPUT_TOO_BIG: Verdict.ICMP_RELATED_TOO_BIG,
+}
 
 
 def flow_ports(packet: Packet) -> None:
     """The dummy ports of an ICMP flow (D 9.2): its identifier on the asking side, type and code on the other."""
-    l4 = packet.l3[packet.l4_at : packet.l4_at + 8]
-    if len(l4) < 8:
-        return
-    kind, code, ident = l4[0], l4[1], int.from_bytes(l4[4:6])
-    request = REQUEST_OF[packet.proto].get(kind)
-    if request is None:
-        packet.sport, packet.dport = ident, kind << 8 | code
-    else:
-        packet.sport, packet.dport = request << 8 | code, ident
+    ports = icmp.flow_ports(packet.proto, packet.l3[packet.l4_at :])
+    if ports is not None:
+        packet.sport, packet.dport = ports
 
 
 class Related:
@@ -58,7 +55,7 @@ class Related:
         assert conn is not None, "what is found is live"
         story.conn, story.side, story.lookup = conn, handle & 1, "out" if handle & 1 else "in"
         story.before = story.after = self.machine.table.state[conn.slot]
-        if not checksum.verify_l4(packet.l3, packet.l4_at, packet.proto):
+        if packet.complete and not checksum.verify_l4(packet.l3, packet.l4_at, packet.proto):
             return Verdict.ICMP_RELATED_BAD_CHECKSUM
         if conn.server.over_limit():
             self.machine.touch(conn)
@@ -71,15 +68,15 @@ class Related:
         return None
 
     def _refused(self, quoted: icmp.Quoted) -> bool:
+        """The lists judge the quoted packet as it stands, so they hardly ever hit (D 4.1)."""
         access = self.machine.access
-        return bool(access) and access.refusal(quoted.proto, quoted.dst, quoted.src, quoted.sport) is not None
+        return bool(access) and access.refusal(quoted.proto, quoted.src, quoted.dst, quoted.dport) is not None
 
     def _send(self, conn: Conn, side: int, packet: Packet, quoted: icmp.Quoted) -> Verdict:
         if not conn.mode.rewrites:
             if side != IN:
                 return Verdict.ICMP_RELATED_NO_OUT_XMIT
-            self.xmit.forward(conn, IN, packet)
-            return Verdict.ICMP_RELATED_FORWARDED
+            return LOST.get(self.xmit.forward(conn, IN, packet), Verdict.ICMP_RELATED_FORWARDED)
         to = conn.real if side == IN else conn.client
         if len(to.address) != len(packet.src):
             return Verdict.ICMP_RELATED_NO_ROUTE  # NAT64: no translator fits (D 9.1)
@@ -90,8 +87,7 @@ class Related:
             self.xmit.error(packet, TOO_BIG, 0, route.mtu)
             return Verdict.ICMP_RELATED_TOO_BIG
         l3 = icmp.translate_related(packet.l3, packet.l4_at, quoted, _rewrite(conn, side))
-        self.xmit.output(conn, side, l3, packet, route, own=False)
-        return Verdict.ICMP_RELATED_FORWARDED
+        return LOST.get(self.xmit.output(conn, side, l3, packet, route, own=False), Verdict.ICMP_RELATED_FORWARDED)
 
 
 def _rewrite(conn: Conn, side: int) -> icmp.Rewrite:
@@ -116,5 +112,3 @@ def _rewrite(conn: Conn, side: int) -> icmp.Rewrite:
         quoted_dport=conn.virtual.port,
         seq_delta=-conn.delta if full else 0,
     )
-
-

@@ -47,7 +47,11 @@ class Links:
         setup = machine.setup
         self.watches_answers = setup.view == "client"
         self._ttl, self._mtu = setup.conn.xmit_ttl, setup.device.mtu
-        self._limited = {s.name for s in setup.services if 0 < s.limit_proportion < 100 or s.proxy_protocol != "off"}
+        self._limited = {
+            s.name
+            for s in setup.services
+            if 0 < s.limit_proportion < 100 or s.proxy_protocol != "off" or s.dest_check is not None
+        }
         self.overlapping = setup.conn.table == "shared" and setup.flow_director.strategy == "off"
         self._ids: dict[tuple[bytes, bytes, bool], int] = {}
         self.heads = np.zeros((64, 12), np.uint8)
@@ -160,7 +164,7 @@ class Links:
                 return PLAIN  # the next packet of the client's side is still to be learned from
             learned = conn.in_macs if side == IN else conn.out_macs
             if learned is not None:
-                return self._id(*learned, True)
+                return self._id(*learned, True) if len(learned[1]) == 6 else PLAIN  # a tag behind it: a VLAN device
         return PLAIN if self._ttl else self._slow_side(conn, side)
 
     def _slow_side(self, conn: Conn, side: int) -> int:

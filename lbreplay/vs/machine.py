@@ -21,7 +21,6 @@ from lbreplay.vs.laddr import SockAddrPool
 from lbreplay.vs.protocols import Protocol, protocols
 from lbreplay.vs.server import Dest, Servers
 from lbreplay.vs.timers import Timers
-
 from lbreplay.wire.packet import TCP
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ class Checks(typing.Protocol):
     def moved(self, conn: Conn, old: str, new: str) -> None: ...
 
     def expired(self, conn: Conn, state: str) -> None: ...
+
 
 TIMER_TICK = 1_000_000  # a timeout of 0 fires at the next tick of the 1000 Hz wheel (D 2.5)
 NO_TABLE = 60 * NANOSECOND  # timeout of a protocol without a table (D 2.5)
@@ -62,7 +62,8 @@ class Lcore:
 
     def __init__(self, setup: Setup, rank: int, find: dict[bytes, int], ownership: Ownership) -> None:
         self.rank = rank
-        self.find = find
+        self.find = find  # key of an arriving packet -> handle
+        self.older: dict[bytes, list[int]] = {}  # handles behind those, where connections have equal tuples
         self.servers = Servers(setup, rank, len(setup.forwarding_workers))
         self._jittered = setup.conn.timer_jitter
         self.pools = {address: _pool(setup, ownership, address, rank) for address in setup.local_addresses}
@@ -102,7 +103,11 @@ class Machine:
         ranks = range(len(setup.forwarding_workers))
         self.lcores = [Lcore(setup, rank, {} if shared is None else shared, ownership) for rank in ranks]
         self.dests: dict[int, Dest] = {}  # by id: every one that ever had a connection
+        if shared is not None:
+            for lcore in self.lcores:
+                lcore.older = self.lcores[0].older
         self.redirect: dict[bytes, int] = {}  # key -> rank of the owner
+        self._redirect_older: dict[bytes, list[int]] = {}
         self.templates: dict[bytes, Conn] = {}
         self.checks: Checks | None = None  # the passive check of real servers, where a service asks for it
         self.watch: Watch | None = None
@@ -189,27 +194,27 @@ class Machine:
 
     def hash(self, conn: Conn) -> None:
         """Enter both sides of a connection; with equal tuples the newest is found (D 2.1)."""
-        find = self.lcores[conn.rank].find
-        find[conn.in_key], find[conn.out_key] = 2 * conn.slot, 2 * conn.slot + 1
+        lcore = self.lcores[conn.rank]
+        for side, key in enumerate((conn.in_key, conn.out_key)):
+            _push(lcore.find, lcore.older, key, 2 * conn.slot + side)
         self.cache.enter(conn.slot, conn.in_key, conn.out_key)
         if self.watch is not None:
             self.watch.opened(conn)
-        key = self.redirect_key(conn)
-        if key is not None:
-            self.redirect[key] = conn.rank
+        shared = self.redirect_key(conn)
+        if shared is not None:
+            _push(self.redirect, self._redirect_older, shared, conn.rank)
 
     def unhash(self, conn: Conn) -> None:
-        """Take both sides out, unless newer connections stand there."""
+        """Take both sides out; an older connection that stood behind is found again."""
         self.cache.forget(conn.slot)
         if self.watch is not None:
             self.watch.closed(conn)
-        find = self.lcores[conn.rank].find
+        lcore = self.lcores[conn.rank]
         for side, key in enumerate((conn.in_key, conn.out_key)):
-            if find.get(key) == 2 * conn.slot + side:
-                del find[key]
+            _pull(lcore.find, lcore.older, key, 2 * conn.slot + side)
         shared = self.redirect_key(conn)
-        if shared is not None and self.redirect.get(shared) == conn.rank:
-            del self.redirect[shared]
+        if shared is not None:
+            _pull(self.redirect, self._redirect_older, shared, conn.rank)
 
     def redirect_key(self, conn: Conn) -> bytes | None:
         """Under which key other workers find the owner (D 4.4); None where they don't."""
@@ -220,3 +225,23 @@ class Machine:
     def timeouts_changed(self) -> None:
         self._timeouts.clear()
 
+
+def _push(table: dict[bytes, int], older: dict[bytes, list[int]], key: bytes, value: int) -> None:
+    """Enter *value*; with equal keys the newest is found (D 2.1)."""
+    beneath = table.get(key)
+    if beneath is not None:
+        older.setdefault(key, []).append(beneath)
+    table[key] = value
+
+
+def _pull(table: dict[bytes, int], older: dict[bytes, list[int]], key: bytes, value: int) -> None:
+    """Take *value* out, wherever it stands among those of its key."""
+    beneath = older.get(key, [])
+    if table.get(key) != value:
+        older[key] = beneath = [other for other in beneath if other != value]
+    elif beneath:
+        table[key] = beneath.pop()
+    else:
+        del table[key]
+    if not beneath:
+        older.pop(key, None)

@@ -23,7 +23,7 @@ from lbreplay.vs.machine import ICMP_TIMEOUT, Machine
 from lbreplay.vs.protocols.sctp import event as chunk_event
 from lbreplay.vs.schedule import Scheduling, flow_of
 from lbreplay.vs.synproxy import SynProxies
-from lbreplay.vs.xmit import Transmitter
+from lbreplay.vs.xmit import Transmitter, seen
 from lbreplay.wire.packet import ACK, FIN, ICMP, ICMPV6, RST, SCTP, SYN, TCP, UDP, Packet
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lbreplay.vs.server import VirtualServer
 
 NEEDED = {TCP: 20, UDP: 8, SCTP: 16, ICMP: 8, ICMPV6: 8}  # bytes of L4 header a look-up reads (D 4.1)
+SCTP_HEADER = 12  # before the chunks
 PURE = SYN | ACK | FIN | RST  # the flags that tell a first packet (D 5.1)
 
 
@@ -128,55 +129,59 @@ class Path:
             flow_ports(packet)
         elif packet.proto not in NEEDED:
             return self.accept("proto_unsupported")
-        if packet.l4_there < NEEDED[packet.proto] and packet.proto != SCTP:
-            return _missing(packet, NEEDED[packet.proto], Verdict.L4_HEADER_SHORT)
+        if packet.l4_there < NEEDED[packet.proto]:
+            return self._unread(lcore, packet)
         if self.machine.access and packet.proto not in (ICMP, ICMPV6):
             refused = self.machine.access.refusal(packet.proto, packet.src, packet.dst, packet.dport)
             if refused is not None:
                 return refused
         return self._look_up(lcore, packet)
 
+    def _unread(self, lcore: Lcore, packet: Packet) -> Verdict | None:
+        """No look-up reads a header that is not whole (D 4.1). Without its chunk header SCTP opens a connection each
+        time all the same."""
+        verdict = _missing(packet, NEEDED[packet.proto], Verdict.L4_HEADER_SHORT)
+        if verdict is Verdict.TRUNCATED:
+            return verdict
+        self.story.lookup = "miss"
+        whole = packet.proto == SCTP and packet.l4_there >= SCTP_HEADER
+        return self._first(lcore, packet) if whole else verdict
+
     def _look_up(self, lcore: Lcore, packet: Packet) -> Verdict | None:
         story = self.story
-        found = packet.l4_there >= NEEDED[packet.proto]  # without its chunk header SCTP finds nothing (D 4.1)
-        handle = lcore.find.get(packet.key) if found else None
+        handle = lcore.find.get(packet.key)
         if handle is None:
             story.lookup = story.lookup or "miss"
-            if self._elsewhere(lcore, packet):
-                return self._redirected(packet)
-            return self._first(lcore, packet)
+            owner = self._owner(lcore, packet)
+            return self._first(lcore, packet) if owner is None else self._redirected(packet, owner)
         conn = self.machine.table.conns[handle >> 1]
         assert conn is not None, "what is found is live"
         side = handle & 1
         if not (story.lookup == "miss" and story.owner >= 0):
             story.lookup = "out" if side == OUT else "in"
-        return self.known(conn, side, packet)
+        verdict = self._quiescent(conn, side, packet)
+        return self.known(conn, side, packet) if verdict is None else verdict
 
-    def _elsewhere(self, lcore: Lcore, packet: Packet) -> bool:
-        """Whether another worker has the connection; noted for the statistics."""
-        if packet.proto not in (TCP, UDP, SCTP) or len(self.machine.lcores) == 1:
-            return False
+    def _owner(self, lcore: Lcore, packet: Packet) -> int | None:
+        """The worker to hand a missed packet to (D 4.4); that another one has its connection counts as wrong worker."""
+        if len(self.machine.lcores) == 1:
+            return None
         key = packet.key
-        owner = next((x.rank for x in self.machine.lcores if key in x.find), -1)
-        if owner < 0 or owner == lcore.rank:
-            return False
-        self.story.wrong_worker = True
-        return self.machine.redirect.get(key) == owner
+        if packet.proto in (TCP, UDP, SCTP) and any(key in other.find for other in self.machine.lcores):
+            self.story.wrong_worker = True
+        owner = self.machine.redirect.get(key)
+        return None if owner == lcore.rank else owner
 
-    def _redirected(self, packet: Packet) -> Verdict:
-        """Handed to the owner's ring, which takes it through the whole receive path again (D 4.4)."""
-        story = self.story
-        story.reasons.append("redirected")
-        story.owner = packet.worker = self.machine.redirect[packet.key]
+    def _redirected(self, packet: Packet, owner: int) -> Verdict:
+        """Handed to the owner's ring, which takes it through the whole receive path again."""
+        self.story.reasons.append("redirected")
+        self.story.owner = packet.worker = owner
         return self._hooks(packet)
 
     def _first(self, lcore: Lcore, packet: Packet) -> Verdict | None:
         """A packet without a connection: its protocol says whether it may open one (D 5.1, 7.1, 8, 9.2)."""
         if packet.proto == TCP:
             return self._first_tcp(lcore, packet)
-        short = 12 if packet.proto == SCTP else 8
-        if packet.l4_there < short:
-            return _missing(packet, short, Verdict.L4_HEADER_SHORT)
         server = self._service(lcore, packet)
         if server is None:
             return self.accept("no_service")
@@ -200,9 +205,14 @@ class Path:
         server = lcore.servers.find(packet.proto, packet.dst, dport)
         if server is not None or not lcore.servers.matching:
             return server
-        route = self.stack.route(packet.dst)
-        oif = None if route is None or route.local else self.setup.device.name
-        return lcore.servers.match(flow_of(packet), self.setup.device.name, oif)
+        route = self.stack.input_route(packet)
+        oif = None if route is None or route.local else self._device(route.vlan)
+        return lcore.servers.match(flow_of(packet), self._device(packet.vlan), oif)
+
+    def _device(self, vlan: int | None) -> str:
+        """Name of the port, or of a VLAN device on it as `dpip vlan add` gives it (S 6.5)."""
+        name = self.setup.device.name
+        return name if vlan is None else f"{name}.{vlan}"
 
     def _opened(self, lcore: Lcore, server: VirtualServer, packet: Packet) -> Verdict | None:
         conn = self.scheduling.open(lcore, server, packet)
@@ -216,13 +226,11 @@ class Path:
         return verdict
 
     def known(self, conn: Conn, side: int, packet: Packet) -> Verdict | None:
-        """A packet of a connection: steps 8 to 12 of D 1.5."""
+        """A packet of a connection: steps 9 to 12 of D 1.5."""
         story, machine = self.story, self.machine
         story.conn, story.side = conn, side
         story.before = machine.table.state[conn.slot]
-        verdict = self._quiescent(conn, packet)
-        if verdict is not None:
-            return verdict
+        verdict: Verdict | None = None
         if conn.flags & SYNPROXY:
             verdict = self.synproxies.third_step(conn, side, packet, story)
         if verdict is None:
@@ -234,8 +242,9 @@ class Path:
         self.settled(conn)
         return verdict
 
-    def _quiescent(self, conn: Conn, packet: Packet) -> Verdict | None:
-        """Step 8: the real server is gone or has weight 0, and the connection is to end with it (D 1.5, D 15)."""
+    def _quiescent(self, conn: Conn, side: int, packet: Packet) -> Verdict | None:
+        """Step 8, of connections that were there: the real server is gone or has weight 0, and the connection is to
+        end with it (D 1.5, D 15). What a template opens to a weightless server gets its first packet through."""
         if packet.proto in (ICMP, ICMPV6):
             return None
         if self.setup.behaviour.quiescent == "conn":
@@ -245,7 +254,9 @@ class Path:
         if not leaves:
             return None
         self.machine.kill(conn)
-        self.story.after = self.story.before
+        story = self.story
+        story.conn, story.side = conn, side
+        story.before = story.after = self.machine.table.state[conn.slot]
         return Verdict.QUIESCENT
 
     def _step(self, conn: Conn, side: int, packet: Packet) -> None:
@@ -256,7 +267,12 @@ class Path:
             machine.set_timeout(conn, ICMP_TIMEOUT)
             return
         columns = protocol.sides(conn.mode.name)[side]
-        event = chunk_event(packet.l3[packet.l4_at :]) if packet.proto == SCTP else protocol.event[packet.flags]
+        if packet.proto == SCTP:
+            if packet.l4_there < NEEDED[SCTP]:
+                return  # no chunk, no event (D 4.1)
+            event = chunk_event(packet.l3[packet.l4_at + SCTP_HEADER :])
+        else:
+            event = protocol.event[packet.flags]
         old = machine.table.state[conn.slot]
         new = protocol.step(columns, event, old)
         if new != old or packet.proto != TCP:
@@ -282,16 +298,7 @@ def _nothing(conn: Conn) -> None:
     """Nobody wants to know."""
 
 
-def seen(conn: Conn, side: int, packet: Packet) -> None:
-    """The MACs a side's frames came with, where nobody configured its neighbour (interface 2)."""
-    if side == IN:
-        conn.out_seen = conn.out_seen or (packet.src_mac, packet.dst_mac)
-    else:
-        conn.in_seen = conn.in_seen or (packet.src_mac, packet.dst_mac)
-
-
 def _missing(packet: Packet, needed: int, short: Verdict) -> Verdict:
     """The L4 header is not whole: the capture cut it, or the packet never had it."""
     cut = packet.l3_length - packet.l4_at >= needed
     return Verdict.TRUNCATED if cut else short
-

@@ -5,6 +5,7 @@ What fails here drops the packet. Cursors of schedulers and local addresses that
 
 from __future__ import annotations
 
+from struct import unpack_from
 from typing import TYPE_CHECKING
 
 from lbreplay.model import NANOSECOND, Endpoint, Service
@@ -29,35 +30,35 @@ class Scheduling:
     def open(self, lcore: Lcore, server: VirtualServer, packet: Packet, flags: int = 0) -> Conn | Verdict:
         """The connection that *packet* opens to a real server of *server*, or why there is none."""
         service = server.service
-        flags |= self._flags(service, packet)
-        template: Conn | None = None
-        port = 0
         if service.persistent:
-            found = self._template(lcore, server, packet)
-            if isinstance(found, Verdict):
-                return found
-            template, dest = found, found.dest
-            port = packet.dport if service.vip and packet.dport != service.vip.port else dest.port
-        else:
-            picked = self._pick(server, packet)
-            if picked is None:
-                return Verdict.NO_DEST
-            dest = picked
-        conn = self._create(lcore, template.server if template else server, dest, packet, flags, port)
-        if isinstance(conn, Verdict):
-            return conn
-        if template is not None:
+            return self._by_template(lcore, server, packet, flags | self._flags(service, packet))
+        flow = flow_of(packet)
+        if service.quic and (named := quic_dest(server, flow.payload)) is not None:
+            conn = self._create(lcore, server, named, packet, flags)  # a wrong flag: it never quiesces (D 19)
+            if not isinstance(conn, Verdict):
+                return conn
+        dest = server.scheduler.pick(flow)
+        if dest is None:
+            return Verdict.NO_DEST
+        return self._create(lcore, server, dest, packet, flags | self._flags(service, packet))
+
+    def _by_template(self, lcore: Lcore, server: VirtualServer, packet: Packet, flags: int) -> Conn | Verdict:
+        """A connection to the real server that the client's template names (D 2.7)."""
+        template = self._template(lcore, server, packet)
+        if isinstance(template, Verdict):
+            return template
+        vip = server.service.vip
+        port = packet.dport if vip and packet.dport != vip.port else template.dest.port
+        conn = self._create(lcore, template.server, template.dest, packet, flags, port)
+        if not isinstance(conn, Verdict):
             conn.control = template
             template.controlled += 1
-        dest.conns += 1
         return conn
 
-    def _pick(self, server: VirtualServer, packet: Packet) -> Dest | None:
-        flow = flow_of(packet)
-        named = quic_dest(server, flow.payload) if server.service.quic else None
-        return named or server.scheduler.pick(flow)
-
     def _flags(self, service: Service, packet: Packet) -> int:
+        """Flags of a service's connections; SNAT's have none."""
+        if service.mode == "snat":
+            return 0
         flags = EXPIRE_QUIESCENT if service.expire_quiescent else 0
         if service.persistent and self.setup.behaviour.quiescent == "conn":
             flags |= EXPIRE_QUIESCENT  # of every persistent service: a quirk (D 2.7)
@@ -69,23 +70,39 @@ class Scheduling:
         self, lcore: Lcore, server: VirtualServer, dest: Dest, packet: Packet, flags: int, port: int = 0
     ) -> Conn | Verdict:
         """Steps 1 to 7 of D 2.4, undone in reverse where one fails."""
-        machine = self.machine
-        if machine.table.live >= self.setup.conn.pool_size:
-            return Verdict.CONN_POOL_EMPTY
         mode = MODES[dest.real.mode or server.service.mode]
         conn = Conn(packet.proto, lcore.rank, server, dest, mode, flags)
         conn.client, conn.virtual = Endpoint(packet.src, packet.sport), Endpoint(packet.dst, packet.dport)
         conn.real = Endpoint(dest.address, port or dest.port)
-        if dest.full:
-            dest.overload = True
-            return Verdict.DEST_MAX_CONN
-        dest.inactconns += 1
-        refused = mode.bind(machine, lcore, conn, packet)
+        refused = self._bind(lcore, conn, packet)
         if refused is not None:
-            dest.inactconns -= 1
             return refused
         self._register(lcore, conn, packet)
+        dest.conns += 1
         return conn
+
+    def _bind(self, lcore: Lcore, conn: Conn, packet: Packet) -> Verdict | None:
+        """A real server, then a local end; SNAT takes its port first, and gives it back where the rest fails."""
+        mode, machine = conn.mode, self.machine
+        if not mode.binds_first:
+            refused = self._bind_dest(conn)
+            if refused is None and (refused := mode.bind(machine, lcore, conn, packet)) is not None:
+                conn.dest.inactconns -= 1
+            return refused
+        refused = mode.bind(machine, lcore, conn, packet)
+        if refused is None and (refused := self._bind_dest(conn)) is not None:
+            mode.release(machine, conn)
+        return refused
+
+    def _bind_dest(self, conn: Conn) -> Verdict | None:
+        """A place in the pool, and one of those that the real server has."""
+        if self.machine.table.live >= self.setup.conn.pool_size:
+            return Verdict.CONN_POOL_EMPTY
+        if conn.dest.full:
+            conn.dest.overload = True
+            return Verdict.DEST_MAX_CONN
+        conn.dest.inactconns += 1
+        return None
 
     def _register(self, lcore: Lcore, conn: Conn, packet: Packet) -> None:
         """Into the tables, with the timeout of a connection that has no state yet."""
@@ -93,9 +110,10 @@ class Scheduling:
         machine.table.add(conn)
         machine.stray |= packet.extended and len(machine.lcores) > 1
         machine.dests[conn.dest.id] = conn.dest
-        if conn.proto == UDP and conn.mode.full and self.setup.udp.uoa_max_trail and self._uoa(conn):
-            conn.uoa_left = self.setup.udp.uoa_max_trail
+        if conn.proto == UDP and conn.mode.full and self.setup.udp.uoa_max_trail:
             conn.flags |= NOFASTXMIT
+            if not conn.server.service.proxy_protocol.startswith("v2"):  # else that header tells, and the flag stays
+                conn.uoa_left = self.setup.udp.uoa_max_trail
         machine.table.fraction[conn.slot] = lcore.jitter()
         machine.set_timeout(conn, self.setup.conn.init_timeout * NANOSECOND)
         if not conn.flags & ONE_PACKET:
@@ -104,10 +122,6 @@ class Scheduling:
         lcore.created += 1
         lcore.active += 1
         lcore.peak = max(lcore.peak, lcore.active)
-
-    def _uoa(self, conn: Conn) -> bool:
-        """Proxy protocol v2 takes the place of the client address in datagrams (D 5.8)."""
-        return not conn.server.service.proxy_protocol.startswith("v2")
 
     # --- persistence -----------------------------------------------------------------------------------------
 
@@ -157,6 +171,7 @@ class Scheduling:
 
 
 def flow_of(packet: Packet) -> Flow:
-    """The packet as schedulers and match services see it."""
+    """The packet as schedulers and match services see it: ports are the first four bytes, of ICMP too."""
     payload = packet.l3[packet.l4_at + 8 :] if packet.proto == UDP else b""
-    return Flow(packet.src, packet.sport, packet.dst, packet.dport, packet.proto, payload)
+    sport, dport = unpack_from(">HH", packet.l3, packet.l4_at)
+    return Flow(packet.src, sport, packet.dst, dport, packet.proto, payload)

@@ -8,6 +8,7 @@ traffic runs; what was asked for (`model`) never does.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from random import Random
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from lbreplay.vs.hashes import fold
 from lbreplay.vs.laddr import LaddrCursor
 from lbreplay.vs.schedulers import SCHEDULERS
 
+CID_SHORTEST, CID_LONGEST = 7, 20  # bytes of a QUIC connection id (D 10.4)
 STEPPING = ("rr", "wrr")  # schedulers whose services take double steps over their local addresses (D 11.1)
 
 
@@ -120,9 +122,14 @@ class VirtualServer:
         self.scheduler.changed(dest)
         return dest
 
-    def edit(self, dest: Dest, weight: int) -> None:
-        """Change the weight; connections stay where they are."""
-        dest.weight = weight
+    def edit(self, dest: Dest, weight: int | None = None, max_conn: int | None = None) -> None:
+        """An operator's edit; connections stay where they are. It ends an inhibition (D 10.5), and OVERLOAD where the
+        limit as given is above this worker's share of the old one, or none (D 2.8)."""
+        limit = dest.real.max_conn if max_conn is None else max_conn
+        if not 0 < limit <= dest.max_conn:
+            dest.overload = False
+        dest.real = replace(dest.real, weight=dest.real.weight if weight is None else weight, max_conn=limit)
+        dest.weight, dest.max_conn, dest.inhibited = dest.real.weight, limit // self._workers, False
         self.scheduler.changed(dest)
 
     def remove(self, dest: Dest) -> None:
@@ -220,7 +227,7 @@ def quic_dest(server: VirtualServer, payload: bytes) -> Dest | None:
     None where the id names nobody or is none of ours: ordinary scheduling follows.
     """
     cid = _destination_cid(payload)
-    if cid is None or len(cid) < 2:
+    if cid is None:
         return None
     length, with_port = (cid[1] >> 5) + 1, bool(cid[1] & 0x10)
     shifted = cid[1 : 2 + length + 2 * with_port]  # behind the first nibble; the last nibble is not used
@@ -235,12 +242,13 @@ def quic_dest(server: VirtualServer, payload: bytes) -> Dest | None:
 
 
 def _destination_cid(payload: bytes) -> bytes | None:
-    """The id of a QUIC packet; of a short header all that follows, because the id gives its own length."""
-    if len(payload) < 7 or not payload[0] & 0x40:
+    """The id of a QUIC packet, at least seven bytes; a short header does not say how long it is, the id itself does."""
+    if len(payload) < 8 or not payload[0] & 0x40:
         return None
-    if not payload[0] & 0x80:
-        return payload[1:]
-    version, length = int.from_bytes(payload[1:5]), payload[5]
-    if version > 1 or not 7 <= length <= 20 or len(payload) < 6 + length:
+    if payload[0] & 0x80:
+        version, at, length = int.from_bytes(payload[1:5]), 6, payload[5]
+    else:
+        version, at, length = 1, 1, CID_SHORTEST + (payload[2] >> 5 & 3) + (2 if payload[2] & 0x10 else 0)
+    if version > 1 or not CID_SHORTEST <= length <= CID_LONGEST or len(payload) < at + length:
         return None
-    return payload[6 : 6 + length]
+    return payload[at : at + length]

@@ -1,8 +1,8 @@
 """SYN-proxy: the client is answered first, the real server asked only when the client proved real (D 6).
 
-    first step    a SYN is turned into SYN|ACK with a cookie; nothing is remembered
-    second step   an ACK with a valid cookie opens the connection: it is held, and a SYN goes to the real server
-    third step    packets wait until the real server answers; then sequence numbers are shifted between both sides
+first step    a SYN is turned into SYN|ACK with a cookie; nothing is remembered
+second step   an ACK with a valid cookie opens the connection: it is held, and a SYN goes to the real server
+third step    packets wait until the real server answers; then sequence numbers are shifted between both sides
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from lbreplay.model import NANOSECOND, Service
 from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import IN, OUT, SYNPROXY, Conn
 from lbreplay.vs.expiry import made_packet
+from lbreplay.vs.xmit import Transmitter, seen
 from lbreplay.wire import craft, synproxy
+from lbreplay.wire.length import total_length
 from lbreplay.wire.packet import ACK, FIN, RST, SYN, TCP, Packet
 
 if TYPE_CHECKING:
     from lbreplay.vs.machine import Lcore, Machine
     from lbreplay.vs.path import Story
     from lbreplay.vs.schedule import Scheduling
-    from lbreplay.vs.xmit import Transmitter
 
 MASK32 = 0xFFFFFFFF
 MINUTE = 60 * NANOSECOND
 IPV6_HEAD_START = 3 * NANOSECOND  # the clock of recordings with IPv6 ran this long before the first frame
-REUSE_COUNTER = {"close": "CLOSE", "time_wait": "TIMEWAIT", "fin_wait": "FINWAIT", "close_wait": "CLOSEWAIT", "last_ack": "LASTACK"}
 
 
 class Proxied:
@@ -41,6 +41,12 @@ class Proxied:
         self.scale_real = 0
         self._last = (-1, -1)
         self._repeats = 0
+
+    def again(self) -> Proxied:
+        """For a new handshake on the same connection: only what the real server said last is kept."""
+        fresh = Proxied(self._proxies)
+        fresh._last = self._last
+        return fresh
 
     def resend(self, conn: Conn) -> bool:
         """Send the kept SYN once more; False where there is none, or no try is left."""
@@ -101,8 +107,6 @@ class SynProxies:
             return Verdict.SYNPROXY_NO_DEST
         if self.machine.access and self.machine.access.refusal(TCP, packet.src, packet.dst, packet.dport) is not None:
             return Verdict.SYNPROXY_ACL
-        if packet.l3_at != 14:
-            return Verdict.SYNPROXY_L2_UNSUPPORTED
         lcore.counters["SYNPROXY_SYN_CNT"] += 1
         stamp = self.machine.now // 1_000_000 & MASK32
         answer = synproxy.synack(packet, self.settings, self.minute, now=stamp, zero_window=self._zero_window)
@@ -111,8 +115,8 @@ class SynProxies:
 
     def _turn(self, packet: Packet, l3: bytes) -> None:
         """Send *l3* back where *packet* came from, as its answer in place."""
-        frame = craft.ethernet(packet.src_mac, packet.dst_mac, packet.ethertype, l3, packet.tag)
-        self.machine.send(frame, len(frame), packet.worker, False)
+        frame = craft.ethernet(packet.src_mac, packet.dst_mac, packet.ethertype, l3, packet.vlan)
+        self.machine.send(frame, len(frame) + total_length(l3) - len(l3), packet.worker, False)
 
     # --- second step -------------------------------------------------------------------------------------------
 
@@ -148,6 +152,7 @@ class SynProxies:
     def _begin(self, conn: Conn, packet: Packet, offer: synproxy.Offer) -> None:
         """Hold the ACK, ask the real server."""
         proxied: Proxied = conn.proxy
+        seen(conn, IN, packet)
         proxied.isn = (packet.ack - 1) & MASK32
         proxied.held = [packet]
         proxied.retries = self.settings.rs_syn_max_retry
@@ -170,7 +175,8 @@ class SynProxies:
         self.machine.changed(conn, old, protocol.states.index(state), protocol)
 
     def _state(self, conn: Conn) -> str:
-        return self.machine.protocols[TCP].states[self.machine.table.state[conn.slot]]
+        state: int = self.machine.table.state[conn.slot]
+        return self.machine.protocols[TCP].states[state]
 
     # --- third step --------------------------------------------------------------------------------------------
 
@@ -209,6 +215,7 @@ class SynProxies:
         proxied.scale_real = scale if scale <= synproxy.MAX_WSCALE else 0
         proxied.syn = None
         self._enter(conn, "established")
+        seen(conn, OUT, packet)
         if conn.mode.name in ("fnat", "nat"):
             self.xmit.translator.remember_end(conn, packet)
         conn.count(OUT, packet.l3_length)
@@ -234,9 +241,13 @@ class SynProxies:
         if offer is None:
             counters["SYNPROXY_BAD_ACK"] += 1
             return None
-        for name in ("SYNPROXY_OK_ACK", "SYNPROXY_CONN_REUSED", f"SYNPROXY_CONN_REUSED_{REUSE_COUNTER[state]}"):
+        for name in (
+            "SYNPROXY_OK_ACK",
+            "SYNPROXY_CONN_REUSED",
+            f"SYNPROXY_CONN_REUSED_{state.replace('_', '').upper()}",
+        ):
             counters[name] += 1
-        conn.proxy = Proxied(self)
+        conn.proxy = conn.proxy.again()
         self._begin(conn, packet, offer)
         return Verdict.SYNPROXY_REUSED
 

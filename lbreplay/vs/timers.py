@@ -27,8 +27,14 @@ class Timers:
         self._order: list[int] = []  # heap of the buckets' numbers
         self._soon: list[tuple[Due, int]] = []  # heap of what is in the open bucket
         self._open = -1
-        self._bucket_of = array('q')  # by slot: the bucket it waits in, or NEVER
+        self._bucket_of = array("q")  # by slot: the bucket it waits in, or NEVER
         self.nearest = NEVER  # nothing is due before this time
+        self._other = NEVER  # what somebody else waits for: `look_at`
+
+    def look_at(self, when: int) -> None:
+        """Somebody else waits for *when* (NEVER: no longer): `nearest` does not lie behind it."""
+        self._other = when
+        self.nearest = min(self.nearest, when)
 
     def arm(self, slot: int, deadline: int) -> None:
         """Make sure that *slot* is looked at by *deadline*."""
@@ -66,9 +72,8 @@ class Timers:
             if not self._order or self._order[0] << BUCKET_BITS > now:
                 break
             self._open_next()
-        self.nearest = min(
-            self._soon[0][0][0] if self._soon else NEVER, self._order[0] << BUCKET_BITS if self._order else NEVER
-        )
+        soon = self._soon[0][0][0] if self._soon else NEVER
+        self.nearest = min(soon, self._order[0] << BUCKET_BITS if self._order else NEVER, self._other)
         return None
 
     def _open_next(self) -> None:

@@ -41,24 +41,22 @@ class Translator:
         l4_at += len(new) - len(packet.l3)
         if len(new) < l4_at + NEEDED.get(packet.proto, 0):
             return Verdict.L4_HANDLER_ERROR
+        if not _sound(packet):
+            return Verdict.L4_HANDLER_ERROR
         made = [(new, l4_at)]
         if packet.proto == TCP and conn.mode.full:
-            if (packet.l3[packet.l4_at + 12] >> 4) * 4 > packet.l3_length - packet.l4_at:
-                return Verdict.L4_HANDLER_ERROR
             if side == IN:
                 made = self._full_tcp_in(conn, packet, new, l4_at, mtu)
             else:
                 made = self._full_tcp_out(conn, packet, new, l4_at)
         elif packet.proto == UDP and conn.mode.full and side == IN:
             made = self._proxied_udp(conn, packet, new, l4_at, mtu)
-        elif packet.proto == SCTP and not checksum.verify_sctp(packet.l3, packet.l4_at):
-            return Verdict.L4_HANDLER_ERROR
         return [self._finished(packet, new, at) for new, at in made]
 
     def _full_tcp_in(self, conn: Conn, packet: Packet, l3: bytearray, at: int, mtu: int) -> list[tuple[bytearray, int]]:
         """Client to real server (D 5.4): timestamp out of the SYN, the client's address in, sequence numbers moved."""
-        syn = packet.flags & SYN
-        if syn and not packet.flags & (ACK | RST):
+        syn = packet.flags & (SYN | ACK) == SYN
+        if syn:
             with memoryview(l3)[at:] as tcp:
                 options.blank_timestamp(tcp)
             self._first_sequence(conn, packet.seq)
@@ -66,7 +64,7 @@ class Translator:
         made = [l3]
         if first and conn.server.service.proxy_protocol != "off" and packet.complete:
             made = self._proxied_tcp(conn, packet, l3, at, mtu)
-        elif self._tcp.toa and (first or (syn and self._behaviour.toa_in_syn and not packet.flags & (ACK | RST))):
+        elif self._tcp.toa and (first or (syn and self._behaviour.toa_in_syn)):
             made = [options.insert_toa(l3, at, conn.client, mtu, prune=self._behaviour.toa_prune)[0]]
         for new in made:
             _add32(new, at + 4, conn.delta)
@@ -78,10 +76,10 @@ class Translator:
 
     def _first_sequence(self, conn: Conn, seq: int) -> None:
         """The first SYN decides by how much sequence numbers move; later ones keep it (D 5.5)."""
-        if conn.has_isn or not self._tcp.seq_adjust:
+        if conn.has_isn:
             return
         conn.has_isn = True
-        conn.delta = self._tcp.isn_offset
+        conn.delta = self._tcp.isn_offset if self._tcp.seq_adjust else 0
         conn.isn = (seq + conn.delta) & MASK32
 
     def _proxied_tcp(self, conn: Conn, packet: Packet, l3: bytearray, at: int, mtu: int) -> list[bytearray]:
@@ -145,10 +143,16 @@ class Translator:
             l3[at + 6 : at + 8] = b"\0\0"  # behind a client-address header there is none (D 7.3)
         elif packet.complete and packet.proto != ICMP:
             checksum.l4(l3, at, packet.proto)
-        elif packet.proto in (TCP, UDP):
+        elif packet.proto in (TCP, UDP, ICMPV6):
             checksum.update_l4(l3, at, packet.proto, *_changed(packet, l3, at))
         return bytes(l3)
 
+
+def _sound(packet: Packet) -> bool:
+    """Whether the L4 handlers take it: a TCP header that ends inside the packet, an SCTP checksum that is right."""
+    if packet.proto == TCP:
+        return (packet.l3[packet.l4_at + 12] >> 4) * 4 <= packet.l3_length - packet.l4_at
+    return packet.proto != SCTP or not packet.complete or checksum.verify_sctp(packet.l3, packet.l4_at)
 
 
 def _add32(packet: bytearray, at: int, by: int) -> None:

@@ -1,9 +1,9 @@
 """Where the capture was taken, and what that makes of frames that the balancer did not receive (interface 3).
 
-    client   what the virtual address answers is the real server's answer, seen from the client: it is put back into the
-             real server's view, goes to the worker the NIC's rules send it to, and is translated like any other frame
-    lb       what comes from the virtual address or a local address is the balancer's own
-    rx       everything was received
+client   what the virtual address answers is the real server's answer, seen from the client: it is put back into the
+         real server's view, goes to the worker the NIC's rules send it to, and is translated like any other frame
+lb       what comes from the virtual address or a local address is the balancer's own
+rx       everything was received
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ class View:
         self.machine, self.steer = machine, steer
         self.name = setup.view
         self.virtual = {(s.protocol, *s.vip): s for s in setup.services if s.vip is not None}
-        self._local = set(setup.local_addresses)
+
+    def _is_local(self, address: bytes) -> bool:
+        """Whether *address* is the balancer's own: of the port, a virtual or a local one (interface 2)."""
+        route = self.machine.stack.route(address)
+        return route is not None and route.local
 
     def is_answer(self, packet: Packet) -> bool:
         return (packet.proto, packet.src, packet.sport) in self.virtual
@@ -42,7 +46,7 @@ class View:
             return packet
         answer = self.is_answer(packet)
         if self.name == "lb":
-            return Verdict.OWN_TRANSMIT if answer or packet.src in self._local else packet
+            return Verdict.OWN_TRANSMIT if answer or self._is_local(packet.src) else packet
         return self._turned(packet) if answer else packet
 
     def find(self, packet: Packet) -> Conn | None:
@@ -97,8 +101,7 @@ class View:
             _shift(l3, at + 8, conn.delta)
             with memoryview(l3)[at:] as tcp:
                 options.shift_sack(tcp, conn.delta)
-        if packet.complete:
-            checksum.l4(l3, at, packet.proto)
+        checksum.settle(l3, at, packet.proto, packet.l3, packet.l4_at)
         checksum.ip_header(l3)
         port, hop = self.macs(conn.real.address, packet.src_mac)
         ethertype = ETH_IPV4 if l3[0] >> 4 == 4 else ETH_IPV6

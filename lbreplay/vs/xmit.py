@@ -8,13 +8,14 @@ Anything that fails is lost: the packet is freed, and its verdict says why.
 
 from __future__ import annotations
 
+from struct import pack
 from typing import TYPE_CHECKING
 
 from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import IN, NOFASTXMIT, Conn
 from lbreplay.vs.translate import Translator
 from lbreplay.wire import craft, tunnel, uoa
-from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, IPIP, IPV6_IN_IP, UDP, Packet
+from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, ETH_VLAN, IPIP, IPV6_IN_IP, UDP, Packet
 
 if TYPE_CHECKING:
     from lbreplay.stack.route import RouteEntry
@@ -39,14 +40,14 @@ class Transmitter:
         if not conn.mode.rewrites:
             return self._direct(conn, packet, own)
         if self.may_be_fast(conn, packet.family):
-            if packet.l3_at == 14 and not own:
+            if not own:
                 learn(conn, side, packet)
             macs = conn.in_macs if side == IN else conn.out_macs
             if macs is not None:
                 made = self.translator.translate(conn, side, packet, self.setup.device.mtu)
                 if not isinstance(made, Verdict):
                     for l3 in made:
-                        self._frame(craft.ethernet(*macs, _ethertype(l3), l3), conn, packet, own)
+                        self._frame(craft.ethernet(*macs, _ethertype(l3), l3), packet, own)
                     return Verdict.FORWARDED_FAST
         return self._slow(conn, side, packet, own)
 
@@ -133,15 +134,15 @@ class Transmitter:
             return Verdict.V6_OUTPUT_TOO_BIG
         pieces = craft.fragments(l3, route.mtu) if len(l3) + cut > route.mtu and not cut else [l3]
         dst = conn.real.address if side == IN else conn.client.address
-        seen = conn.in_seen if side == IN else conn.out_seen
+        hop, mac = seen_macs(conn, side, own)
         for piece in pieces:
-            frame = self.stack.framed(route, dst, piece, packet, fallback=seen and seen[0], own=seen and seen[1])
-            self._frame(frame, conn, packet, own)
+            frame = self.stack.framed(route, dst, piece, packet, fallback=hop, own=mac)
+            self._frame(frame, packet, own)
         return Verdict.FORWARDED_SLOW if len(pieces) == 1 else Verdict.FORWARDED_FRAGMENTED
 
-    def _frame(self, frame: bytes, conn: Conn, packet: Packet, own: bool) -> None:
+    def _frame(self, frame: bytes, packet: Packet, own: bool) -> None:
         cut = 0 if own else packet.l3_length - len(packet.l3)
-        self.machine.send(frame, len(frame) + cut, conn.rank, own)
+        self.machine.send(frame, len(frame) + cut, packet.worker, own)
 
     def error(self, packet: Packet, kind: int, code: int, mtu: int) -> None:
         for frame in self.stack.error(packet, kind, code, mtu):
@@ -162,9 +163,8 @@ class Transmitter:
         l3 = packet.l3
         if outer:
             l3 = self._encapsulated(packet, real, route)
-        seen = conn.in_seen
-        fallback, hop = seen and seen[0], None if outer else real
-        own_mac = seen and seen[1]
+        fallback, own_mac = seen_macs(conn, IN, own)
+        hop = None if outer else real
         verdict = Verdict.FORWARDED_SLOW
         cut = packet.l3_length - len(packet.l3)
         pieces = [l3]
@@ -172,7 +172,7 @@ class Transmitter:
             pieces, verdict = craft.fragments(l3, route.mtu), Verdict.FORWARDED_FRAGMENTED
         for piece in pieces:
             frame = self.stack.framed(route, real, piece, packet, hop, fallback, own_mac)
-            self._frame(frame, conn, packet, own)
+            self._frame(frame, packet, own)
         return verdict
 
     def _too_long_outer(self, conn: Conn, packet: Packet, mtu: int, outer: int) -> Verdict | None:
@@ -198,11 +198,34 @@ class Transmitter:
 
 
 def learn(conn: Conn, side: int, packet: Packet) -> None:
-    """Remember the MACs of the side that *packet* came from, once per connection (D 12.3)."""
+    """Remember the MACs and the device of the side that *packet* came from, once per connection (D 12.3).
+
+    The device is a VLAN's where a tag was taken off: its own MAC then has the tag behind it, as a frame has.
+    """
+    if side == IN and conn.out_macs is None:
+        conn.out_macs = packet.src_mac, packet.dst_mac + _tag(packet)
+    elif side != IN and conn.in_macs is None:
+        conn.in_macs = packet.src_mac, packet.dst_mac + _tag(packet)
+
+
+def seen(conn: Conn, side: int, packet: Packet) -> None:
+    """The MACs a side's frames came with, where nobody configured its neighbour (interface 2)."""
     if side == IN:
-        conn.out_macs = conn.out_macs or (packet.src_mac, packet.dst_mac)
+        conn.out_seen = conn.out_seen or (packet.src_mac, packet.dst_mac)
     else:
-        conn.in_macs = conn.in_macs or (packet.src_mac, packet.dst_mac)
+        conn.in_seen = conn.in_seen or (packet.src_mac, packet.dst_mac)
+
+
+def seen_macs(conn: Conn, side: int, own: bool) -> tuple[bytes | None, bytes | None]:
+    """(next hop's, own) MAC towards where packets of *side* go, as that side's frames had them; what the balancer makes
+    itself is sent from the MAC that the other side's frames came to, where this one's were never seen."""
+    there, here = (conn.in_seen, conn.out_seen) if side == IN else (conn.out_seen, conn.in_seen)
+    from_mac = there or (here if own else None)
+    return there and there[0], from_mac and from_mac[1]
+
+
+def _tag(packet: Packet) -> bytes:
+    return b"" if packet.vlan is None else pack(">HH", ETH_VLAN, packet.vlan)
 
 
 def _ethertype(l3: bytes) -> int:
@@ -211,4 +234,3 @@ def _ethertype(l3: bytes) -> int:
 
 def _swap32(value: int) -> int:
     return int.from_bytes(value.to_bytes(4), "little")
-

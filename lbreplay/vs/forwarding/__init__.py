@@ -28,6 +28,7 @@ class Mode(NamedTuple):
     rewrites        whether addresses and ports change at all
     answers         whether answers pass the balancer
     redirected_side key of the redirect entry: "out", "in" or "" (D 4.4)
+    binds_first     takes its local end before the connection exists, so a refusal moves a port to the pool's end
     """
 
     name: str
@@ -38,6 +39,7 @@ class Mode(NamedTuple):
     rewrites: bool = True
     answers: bool = True
     redirected_side: str = "out"
+    binds_first: bool = False
 
 
 def _modes() -> dict[str, Mode]:
@@ -46,9 +48,11 @@ def _modes() -> dict[str, Mode]:
     return {
         "fnat": Mode("fnat", fnat.bind, fnat.release, fast=(4, 6), full=True),
         "nat": Mode("nat", nat.bind, nat.release, fast=(4,)),
-        "snat": Mode("snat", snat.bind, snat.release, fast=(), redirected_side="in"),
-        "dr": Mode("dr", direct.bind, direct.release, fast=(), rewrites=False, answers=False, redirected_side=""),
-        "tunnel": Mode("tunnel", direct.bind, direct.release, fast=(), rewrites=False, answers=False, redirected_side=""),
+        "snat": Mode("snat", snat.bind, snat.release, fast=(), redirected_side="in", binds_first=True),
+        **{
+            name: Mode(name, direct.bind, direct.release, (), rewrites=False, answers=False, redirected_side="")
+            for name in ("dr", "tunnel")
+        },
     }
 
 

@@ -1,7 +1,7 @@
 """UDP: one event, a datagram (D 7.2). A connection is ONEWAY until the other side answers, then NORMAL for good.
 
 The other side is the real server, and for SNAT the Internet, so SNAT reads the mirrored rows. Up to v1.9.4 there is no
-ONEWAY (ALWAYS_NORMAL). A service's conn_timeout replaces every state's.
+ONEWAY (ALWAYS_NORMAL). A service's conn_timeout replaces every state's, then that of NORMAL only.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ snat_out  datagram  NM  NM  .
 """
 
 
-def _protocol(table: str) -> Protocol:
+def _protocol(table: str, lasting: frozenset[str]) -> Protocol:
     return Protocol(
         name="udp",
         number=17,
@@ -39,9 +39,9 @@ def _protocol(table: str) -> Protocol:
         next=read(table, STATES, SETS, EVENTS),
         event=bytes(256),
         modes={"snat": (2, 3)},
-        lasting=frozenset(STATES.values()),
+        lasting=lasting,
     )
 
 
-UDP = _protocol(TABLE)
-ALWAYS_NORMAL = _protocol(NORMAL_TABLE)
+UDP = _protocol(TABLE, frozenset(STATES.values()))
+ALWAYS_NORMAL = _protocol(NORMAL_TABLE, frozenset({"normal"}))
