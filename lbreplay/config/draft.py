@@ -8,6 +8,7 @@ from 198.18.0.0/15, the network for benchmarks (RFC 2544), IPv6 services from 20
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator
 
 from lbreplay.burst import Burst
@@ -30,12 +31,17 @@ def draft(bursts: Iterable[Burst], *, reals: int = 2, laddrs: int = 1, workers: 
     balancer = survey.balancer()
     found = [seen for seen in survey.services() if not balancer.behind(seen)]
     addresses = _Addresses(survey)
-    lines = [*_opening(survey, found, bool(balancer.tied)), f"workers = {workers}"]
+    lines: list[str] = []
     for seen in found[:SHOWN]:
         lines += ["", *_head(seen)]
         known = balancer.tied.get((seen.protocol, seen.endpoint))
         lines += _seen_behind(known) if known else _made_up(seen, addresses, reals, laddrs)
-    return "\n".join(lines) + "\n"
+    head = [*_opening(survey, found, bool(balancer.tied)), f"workers = {workers}"]
+    if any(tied.keeps_client for tied in balancer.tied.values()):
+        head += ["", "[conn]", "redirect = true  # the answers of NAT arrive on any worker"]
+    if any(re.match(r'laddr = .*"\S*:', line) for line in lines):
+        head += ["", "[device]", 'driver = "mlx5"  # ixgbe cannot hold rules for IPv6 local addresses']
+    return "\n".join([*head, *lines]) + "\n"
 
 
 def _opening(survey: Survey, found: list[Seen], tied: bool) -> Iterator[str]:

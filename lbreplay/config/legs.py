@@ -77,6 +77,8 @@ class Trail(NamedTuple):
     sport: U16
     dport: U16
     seq: U64  # of TCP; NAT keeps it, full NAT does not
+    came_to: U64  # destination MAC
+    came_from: U64  # source MAC
     free: Bool  # not yet part of a pair
 
     def after(self, other: Trail) -> Trail:
@@ -181,7 +183,18 @@ def _trail(burst: Burst, rows: Rows, fitting: Bool) -> Trail:
     rest: Any = (rows.src_key, rows.dst_key, rows.src, rows.dst, rows.sport, rows.dport)
     free = np.ones(len(number), np.bool_)
     seq = overlay(burst.buffer, 4)[rows.l4[fitting] + 4].view(">u4").astype(np.uint64) * (rows.sort[1] == TCP)
-    whole = [rows.mark[fitting], size, burst.time_ns[number], *(column[fitting] for column in rest), seq, free]
+    macs = overlay(burst.buffer, 16)[burst.at[number]].view(np.uint8).reshape(-1, 16)
+    came = (np.ascontiguousarray(macs[:, n : n + 8]).view(">u8").ravel().astype(np.uint64) for n in (0, 6))
+    to_from = [mac >> np.uint64(16) for mac in came]
+    whole = [
+        rows.mark[fitting],
+        size,
+        burst.time_ns[number],
+        *(column[fitting] for column in rest),
+        seq,
+        *to_from,
+        free,
+    ]
     return Trail._make(whole)
 
 
@@ -192,7 +205,9 @@ def _first_leg(trail: Trail, place: int, slack: tuple[int, ...]) -> int | None:
     fits = trail.free[low:place] & (trail.mark[low:place] == trail.mark[place])
     fits &= trail.time[low:place] >= trail.time[place] - MAX_DELAY
     fits &= (trail.dst[low:place] != trail.dst[place]).any(1) & (trail.src_key[low:place] != trail.dst_key[place])
-    fits &= (trail.src_key[low:place] != trail.src_key[place]) | (trail.seq[low:place] == trail.seq[place])
+    same_mac = trail.came_to[low:place] == trail.came_from[place]  # sent by whom the first one was sent to
+    nat = (trail.seq[low:place] == trail.seq[place]) & same_mac
+    fits &= (trail.src_key[low:place] != trail.src_key[place]) | nat
     for n in reversed(np.flatnonzero(fits).tolist()):
         if grown[n] in slack:
             return low + int(n)

@@ -9,7 +9,7 @@ from lbreplay.cli import status
 GOLDEN = Path(__file__).parents[1] / "golden" / "dpvs"
 
 
-@pytest.mark.parametrize("case", ["tcp_life", "v6_udp", "snat", "nat64", "malformed", "icmp_echo"])
+@pytest.mark.parametrize("case", ["tcp_life", "v6_tcp", "v6_udp", "snat", "nat64", "malformed", "icmp_echo"])
 def test_the_draft_passes_doctor_and_replays(case: str, tmp_path: Path) -> None:
     """Whatever is in the capture, doctor finds no error in its draft and run takes it."""
     capture, config = str(next((GOLDEN / case).glob("in.pcap*"))), str(tmp_path / "lb.toml")

@@ -1,9 +1,11 @@
 """Both legs of a balancer's connections in one capture: real servers and local addresses are recognised."""
 
 import gzip
+import importlib.util
 import struct
 from ipaddress import ip_address
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -11,9 +13,21 @@ from lbreplay.config.draft import draft
 from lbreplay.config.legs import Tied
 from lbreplay.config.load import load
 from lbreplay.config.survey import Survey
+from lbreplay.lab.doctor import judge, verdict
 from lbreplay.model import Endpoint, Setup
 from lbreplay.wire.capture import open_capture
 
+
+def _neighbour(name: str) -> ModuleType:
+    """A test module of this folder (tests are no package)."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_survey = _neighbour("test_survey")
 GOLDEN = Path(__file__).parents[1] / "golden" / "dpvs"
 
 
@@ -84,6 +98,21 @@ def test_bursts_do_not_matter(tmp_path: Path) -> None:
     """The same capture gives the same draft at every burst size."""
     path = both_legs("workers_4", tmp_path)
     assert drafted(path) == drafted(path, 7) == drafted(path, 1)
+
+
+def test_what_was_seen_passes_doctor(tmp_path: Path) -> None:
+    """NAT over several workers and IPv6 local addresses are drafted so that a machine could run them."""
+    for case in ("nat", "v6_tcp", "nat64"):
+        findings = judge(load(None, text=drafted(both_legs(case, tmp_path))))
+        assert verdict(findings, False) == 0, findings
+
+
+def test_a_scan_is_no_nat() -> None:
+    """SYNs of one source port to many hosts look like NAT but for the MAC addresses."""
+    scan = [_survey.frame("172.16.0.1 1", f"10.0.0.{n} 80") for n in range(1, 50)]
+    for n, frame in enumerate(scan):
+        scan[n] = bytes([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9]) + frame[12:]
+    assert Survey([_survey.burst(scan)]).balancer().tied == {}
 
 
 def test_one_leg_alone_is_made_up() -> None:
