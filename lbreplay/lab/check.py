@@ -150,7 +150,7 @@ class Unique:
 
     def __init__(self, run: Replay) -> None:
         self._machine = run.balancer.machine
-        self._machine.watch = self
+        self._machine.watch, self._machine.listened = self, True
         self._live: Counter[bytes] = Counter()
         self._frames = Frames()
 
@@ -186,6 +186,7 @@ class Missed:
 
     def __init__(self, run: Replay) -> None:
         self._machine, self._frames, self._last = run.balancer.machine, Frames(), 0
+        self._machine.listened = True
         for lcore in self._machine.lcores:
             for server in lcore.servers.by_name.values():
                 server.laddrs.heard = self._tried

@@ -257,7 +257,8 @@ def _notes(run: Replay, shot: Shot, conn: Conn) -> Iterator[str]:
     if not setup.tcp.toa:
         yield "no client address in it: tcp.toa is off"
     elif packet.tcp_header_length + size > 60:
-        yield f"no client address in it: the TCP header has {packet.tcp_header_length} bytes, {size} more do not fit into 60"
+        header = packet.tcp_header_length
+        yield f"no client address in it: the TCP header has {header} bytes, {size} more do not fit into 60"
     elif packet.l3_length + size > setup.device.mtu:
         yield f"no client address in it: {packet.l3_length} bytes, {size} more do not fit into the MTU"
 
@@ -337,7 +338,7 @@ def dissected(frame: bytes) -> dict[Key, str]:
     from scapy.packet import NoPayload, Raw
 
     fields: dict[Key, str] = {}
-    layer, seen = Ether(frame), {}  # type: ignore[var-annotated]
+    layer, seen = (Ether if len(frame) >= 14 else Raw)(frame), {}  # type: ignore[var-annotated]
     while not isinstance(layer, NoPayload):
         name = layer.name
         seen[name] = seen.get(name, 0) + 1

@@ -7,6 +7,7 @@ a replay steers, balances and counts, and writes nothing.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -20,6 +21,9 @@ from lbreplay.lab.shared import Shared, judging, share
 from lbreplay.model import Setup
 from lbreplay.replay import Replay
 from lbreplay.wire.parse import parse
+
+PATIENCE = 5  # seconds that a cluster has to answer
+RANGE = re.compile(r"(\d+)(?:\.\.(\d+)(?:\.\.(\d+))?)?")
 
 Overrides = tuple[str, ...]
 STRATEGIES = ("port-low", "port-high", "laddr", "rss-port", "off")
@@ -50,12 +54,9 @@ def numbers(text: str, name: str) -> list[str]:
     """`1..16`, `1..16..2` and `2,4,8` mixed. ConfigError."""
     found: list[str] = []
     for part in text.split(","):
-        try:
-            low, _, rest = part.strip().partition("..")
-            high, _, step = rest.partition("..")
-            values = range(int(low), int(high or low) + 1, int(step or 1))
-        except ValueError:
-            values = range(0)
+        spelled = RANGE.fullmatch(part.strip())
+        low, high, step = (int(n) if n else 0 for n in spelled.groups()) if spelled else (1, -1, 1)
+        values = range(low, (high or low) + 1, step or 1)
         if not len(values):
             raise ConfigError(f"{name}: 1..16 or 2,4,8 expected, got {part.strip()!r}")
         found += map(str, values)
@@ -131,7 +132,7 @@ def _cluster(address: str) -> Iterator[Any]:
     except ImportError:
         raise ConfigError("--dask: the extra is not installed: pip install 'lbreplay[dask]'") from None
     try:
-        client = Client(address, timeout=5)
+        client = Client(address, timeout=PATIENCE)
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"--dask {address}: no scheduler answers there ({type(error).__name__})") from None
     with client:

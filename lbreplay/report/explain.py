@@ -200,8 +200,8 @@ def _sent(root: Tree, sent: Document, brief: bool) -> None:
 def _field(field: Document, width: int, compared: bool) -> Text:
     name = f"{field['field']:{width}}"
     if not field["changed"]:
-        return Text(f"  {name}  {field['after']}", style="dim" if compared else "")
-    before, after = ("(none)" if value is None else value for value in (field["before"], field["after"]))
+        return Text(f"  {name}  {field['after'] or '-'}", style="dim" if compared else "")
+    before, after = ("(none)" if value is None else value or "-" for value in (field["before"], field["after"]))
     return Text(f"{MARK} {name}  {before} -> {after}", style=CHANGED)
 
 

@@ -160,7 +160,7 @@ class Balancer:
         """A first packet: the handle of its connection, or why the columns open none (opener.NOT_HERE, REFUSED)."""
         width = (len(key) - 5) // 2
         opener = self.openers.by_place[worker].get(key[:1] + key[1 + width : 1 + 2 * width] + key[-2:])
-        if opener is None or self.machine.stray:
+        if opener is None or self.machine.stray or self.machine.listened:
             return NONE
         handle = opener.open(key, now, order, head)
         if handle >= 0:

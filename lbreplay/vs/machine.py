@@ -111,6 +111,7 @@ class Machine:
         self.templates: dict[bytes, Conn] = {}
         self.checks: Checks | None = None  # the passive check of real servers, where a service asks for it
         self.watch: Watch | None = None
+        self.listened = False  # somebody hears of every connection: each is opened by the plain path
         self.stray = False  # a connection may live on another worker than its client's ordinary packets go to
         self.first_ns = 0  # time of the first frame
         self.now = 0

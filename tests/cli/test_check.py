@@ -1,0 +1,58 @@
+"""`lbreplay check` on the command line."""
+
+import json
+
+import pytest
+from lab.made_capture import TEXT, capture
+
+from lbreplay.cli import status
+
+MISTAKE = ("--set", "flow_director.dst_port_mask=0")
+
+
+@pytest.fixture
+def given(tmp_path):
+    """The arguments of a capture and its configuration."""
+    (tmp_path / "lb.toml").write_text(TEXT)
+    return [capture(tmp_path), "-c", str(tmp_path / "lb.toml")]
+
+
+def test_sound(given, capsys):
+    """Exit 0 and a line a property."""
+    assert status(["check", *given, "--max-imbalance", "4"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "96 frames: nothing broken"
+
+
+def test_broken(given, capsys):
+    """Exit 1, and a command that can be run as it stands."""
+    assert status(["check", *given, *MISTAKE, "--assert", "home"]) == 1
+    command = capsys.readouterr().out.splitlines()[2].partition("lbreplay ")[2]
+    assert "--set flow_director.dst_port_mask=0" in command
+    assert status(command.split()) == 0
+    assert "was not asked, but has conn" in capsys.readouterr().out
+
+
+def test_names(given, capsys):
+    """Some of the properties, in one option or several."""
+    assert status(["check", *given, "--assert", "home,checksums", "--assert", "conservation", "--format", "json"]) == 0
+    assert [p["name"] for p in json.loads(capsys.readouterr().out)["properties"]] == [
+        "home",
+        "checksums",
+        "conservation",
+    ]
+
+
+def test_list(capsys):
+    """The properties with their sentences, without any capture."""
+    assert status(["check", "--list"]) == 0
+    assert "home            Every answer comes home" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments, line", [(["--assert", "homes"], "nearest is 'home'"), (["--max-imbalance", "0.5"], "--max-imbalance")]
+)
+def test_refused(given, capsys, arguments, line):
+    """One line, exit 2."""
+    assert status(["check", *given, *arguments]) == 2
+    error = capsys.readouterr().err
+    assert line in error and error.count("\n") == 1

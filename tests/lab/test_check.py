@@ -1,0 +1,149 @@
+"""Properties of a replay."""
+
+import craft
+import pytest
+from lab.made_capture import VIP, capture, client, frames, setup
+
+from lbreplay.errors import CaptureError, ConfigError
+from lbreplay.lab.check import PROPERTIES, check, chosen, sound
+from lbreplay.replay import replay
+
+
+def judged(tmp_path, *sets, names=(), limit=None, made=None, **more):
+    found = check(setup(*sets, **more), capture(tmp_path, made), names, limit)
+    return {j.name: j for j in found.judgements}
+
+
+def test_everything_holds(tmp_path):
+    """A sound setup breaks nothing."""
+    assert {name: j.holds for name, j in judged(tmp_path, limit=4.0).items()} == dict.fromkeys(PROPERTIES, True)
+
+
+def test_home(tmp_path):
+    """The first answer that strays, with its line, and how many more."""
+    found = judged(tmp_path, "flow_director.dst_port_mask=0")["home"]
+    wrong = sum(
+        w["wrong_worker"] for w in replay(setup("flow_director.dst_port_mask=0"), capture(tmp_path), None).workers
+    )
+    assert found.holds is False and found.failure is not None
+    assert found.failure.others == wrong - 1
+    assert (
+        found.line.startswith(f"#{found.failure.first} worker 0 (flow director") and "has the connection" in found.line
+    )
+
+
+def test_redirected_answers_come_home(tmp_path):
+    """Handed over is home."""
+    found = judged(tmp_path, "flow_director.enabled=false", "conn.redirect=true")
+    assert found["home"].holds and found["no-kernel"].holds
+
+
+def test_unique_ports(tmp_path):
+    """Where nobody owns a port, two workers bind the same one towards the same real server."""
+    found = judged(tmp_path, "flow_director.strategy=off")["unique-ports"]
+    assert found.holds is False and found.failure is not None
+    assert "new conn" in found.line
+    assert found.failure.first > 4, "the first connection of a run cannot clash"
+
+
+def test_ports_that_were_given_back_are_free(tmp_path):
+    """A connection that ended shares its port with nobody."""
+    records = craft.records([craft.syn(client(1), VIP)])
+    records += [
+        (craft.START + 100 * 10**9, 60, craft.tick()),
+        (craft.START + 101 * 10**9, 74, craft.syn(client(2), VIP)),
+    ]
+    found = judged(tmp_path, "workers=1", "sa_pool.low=65535", made=records)
+    assert found["unique-ports"].holds and found["no-port-missed"].holds
+
+
+def test_missed_ports(tmp_path):
+    """A port that is not there is missed, also where another local address has one."""
+    sets = ("workers=1", "sa_pool.low=65535", "service.web.laddr=['192.168.100.200', '192.168.100.201']")
+    found = judged(tmp_path, *sets)["no-port-missed"]
+    assert found.holds is False and found.failure is not None
+    assert found.failure.first % 4 == 1, "only the first frame of a connection asks for a port"
+    assert "ports missed in all" in found.failure.detail
+
+
+@pytest.mark.parametrize("limit, holds", [(1.0, False), (4.0, True)])
+def test_balance(tmp_path, limit, holds):
+    """The frame with which the busiest worker passed the limit is to blame."""
+    found = judged(tmp_path, names=["balance"], limit=limit)["balance"]
+    assert found.holds is holds
+    if not holds:
+        received = [w["ipackets"] for w in replay(setup(), capture(tmp_path), None).workers]
+        assert found.failure is not None
+        assert found.failure.others == max(received) - int(sum(received) / 4) - 1
+        assert f"worker {received.index(max(received))} received {max(received)} frames" in found.failure.detail
+
+
+def test_balance_of_a_few_connections(tmp_path):
+    """Too few connections say nothing, unless somebody asks."""
+    assert judged(tmp_path, made=frames(1))["balance"].holds is None
+    assert judged(tmp_path, made=frames(1), names=["balance"])["balance"].holds is False
+
+
+def test_no_kernel(tmp_path):
+    """Packets of a service at the kernel are broken promises; anybody else's are not."""
+    stranger = [craft.tcp("9.9.9.9:9", "10.0.0.100:81", "A"), craft.tick()]
+    assert judged(tmp_path, made=frames(2) + stranger)["no-kernel"].holds
+    sets = ("flow_director.dst_port_mask=0",)
+    assert judged(tmp_path, *sets)["no-kernel"].holds is False
+
+
+def test_checksums(tmp_path):
+    """Wrong ones that come in leave right; what is only passed on may stay wrong."""
+    wrong = craft.tcp(client(1), VIP, "PA", 1001, 8, b"GET /", tcp_sum=1)
+    assert judged(tmp_path, made=[*frames(1), wrong])["checksums"].holds
+    transit = craft.tcp("9.9.9.9:9", "8.8.8.8:8", "A", tcp_sum=1)
+    assert judged(tmp_path, "ipv4.forwarding=true", made=[transit])["checksums"].holds
+
+
+def test_sound():
+    """A flipped bit anywhere under a checksum is seen."""
+    good = craft.tcp(client(1), VIP, "PA", payload=b"hello")
+    assert sound(good, len(good))
+    for at in (20, 30, 40, len(good) - 1):
+        bad = bytearray(good)
+        bad[at] ^= 0x10
+        assert not sound(bytes(bad), len(bad)), at
+    assert sound(good[:-2], len(good)), "a cut frame cannot be judged"
+    assert sound(craft.tick(), 60)
+
+
+def test_names(tmp_path):
+    """An unknown property is refused with the nearest; some can be asked for alone."""
+    assert list(judged(tmp_path, names=["home", "conservation"])) == ["home", "conservation"]
+    with pytest.raises(ConfigError, match=r"--assert: .* expected, got 'homes'; nearest is 'home'"):
+        chosen(["homes"])
+
+
+def test_a_kernel_has_no_local_ports():
+    """The ipvs profile is judged by what it has."""
+    assert "unique-ports" not in chosen([], "ipvs") and "home" in chosen([], "ipvs")
+    with pytest.raises(ConfigError, match="the ipvs profile has no local ports"):
+        chosen(["no-port-missed"], "ipvs")
+
+
+def test_empty_capture(tmp_path):
+    """Nothing to judge is an error."""
+    with pytest.raises(CaptureError, match="no packet in it"):
+        judged(tmp_path, made=[])
+
+
+def test_document(tmp_path):
+    """Each property with its sentence, and what broke it."""
+    document = check(setup("flow_director.dst_port_mask=0"), capture(tmp_path), ["home", "conservation"]).document()
+    broken, held = document["properties"]
+    assert document["failed"] == 1 and document["frames"] == 96
+    assert broken["holds"] is False and broken["frame"] > 1 and broken["others"] > 0
+    assert held == {
+        "name": "conservation",
+        "sentence": "Every frame has one end, and the numbers add up.",
+        "holds": True,
+        "frame": None,
+        "others": 0,
+        "detail": "",
+        "line": "",
+    }

@@ -1,0 +1,116 @@
+"""The same capture under many settings."""
+
+import functools
+
+import pytest
+from lab.made_capture import capture, setup
+
+from lbreplay.errors import CaptureError, ConfigError
+from lbreplay.lab.sweep import axis, badness, numbers, row, settings, strategies, sweep
+from lbreplay.replay import replay
+
+
+def made(axes):
+    return settings(axes, lambda sets: setup(*sets))
+
+
+def swept(tmp_path, *axes, **more):
+    return sweep(capture(tmp_path), made(axes), jobs=more.pop("jobs", 2), **more)
+
+
+@pytest.mark.parametrize(
+    "text, found", [("1..4", "1 2 3 4"), ("2,4,8", "2 4 8"), ("1..3,8", "1 2 3 8"), ("1..9..4", "1 5 9"), ("7", "7")]
+)
+def test_numbers(text, found):
+    """Ranges, steps and lists."""
+    assert numbers(text, "--workers") == found.split()
+
+
+@pytest.mark.parametrize("text", ["", "a", "4..1", "1..", "-1", "1,,2"])
+def test_numbers_refused(text):
+    """What is no number is refused with an example."""
+    with pytest.raises(ConfigError, match=r"--workers: 1\.\.16 or 2,4,8 expected"):
+        numbers(text, "--workers")
+
+
+def test_strategies():
+    """Each name makes its setup; redirect is no rules but redirect."""
+    axes = strategies(["port-low", "redirect", "rss-port+redirect"])
+    plain, redirect, both = (one.setup for one in made([axes]))
+    assert (plain.flow_director.strategy, plain.conn.redirect) == ("port-low", False)
+    assert (redirect.flow_director.enabled, redirect.conn.redirect) == (False, True)
+    assert (both.flow_director.strategy, both.conn.redirect) == ("rss-port", True)
+    for wrong in ("port", "port-low+x", "redirect+redirect"):
+        with pytest.raises(ConfigError, match=r"--strategy: port-low, .*redirect expected"):
+            strategies([wrong])
+
+
+def test_the_product():
+    """Every combination, named by its values."""
+    found = made([axis("workers", "workers", ["1", "2"]), axis("rss", "device.rss", ["ip", "tcp"])])
+    assert [tuple(one.values.values()) for one in found] == [("1", "ip"), ("1", "tcp"), ("2", "ip"), ("2", "tcp")]
+    with pytest.raises(ConfigError, match="workers"):
+        made([axis("workers", "workers", ["many"])])
+
+
+def test_a_row_is_what_a_replay_counts(tmp_path):
+    """Parsed once, steered as often as there are settings: the same numbers as replays one by one."""
+    axes = [axis("workers", "workers", ["1", "3", "4"]), strategies(["port-low", "off", "redirect"])]
+    rows = {tuple(one["setting"].values()): one for one in swept(tmp_path, *axes)["rows"]}
+    for one in made(axes):
+        expected = row(replay(one.setup, capture(tmp_path), None).document())
+        assert {k: v for k, v in rows[tuple(one.values.values())].items() if k != "setting"} == expected
+
+
+def test_a_setting_that_parses_otherwise(tmp_path):
+    """Where the port has another MAC address, the shared columns do not serve."""
+    rows = swept(tmp_path, axis("mac", "device.mac", ['"02:70:63:61:70:00"', '"02:00:00:00:00:77"']))["rows"]
+    transmitted = {one["setting"]["mac"]: one["transmitted"] for one in rows}
+    assert transmitted['"02:70:63:61:70:00"'] > 0 == transmitted['"02:00:00:00:00:77"']
+
+
+def test_best_first(tmp_path):
+    """Strayed answers weigh more than missed ports, those more than the busiest worker's load."""
+    rows = swept(tmp_path, strategies(["off", "redirect", "port-low"]))["rows"]
+    assert [one["setting"]["strategy"] for one in rows] == ["port-low", "redirect", "off"]
+    keys = [badness(one) for one in rows]
+    assert keys == sorted(keys)
+
+
+def test_numbers_of_a_row():
+    """Imbalance is the greatest over the mean; a handed-over frame works two workers."""
+    worker = {"wrong_worker": 0, "sa_pool": {"miss": 1}, "conns": {"created": 2}}
+    workers = [
+        {**worker, "worker": 0, "ipackets": 30, "redirected": {"in": 0, "out": 5}},
+        {**worker, "worker": 1, "ipackets": 10, "redirected": {"in": 25, "out": 0}},
+        {**worker, "worker": None, "ipackets": 99, "redirected": {"in": 0, "out": 0}},
+    ]
+    found = row({"workers": workers, "totals": dict.fromkeys(("transmitted", "to_kernel", "dropped"), 0)})
+    assert (found["imbalance"], found["busiest"], found["redirected"], found["port_missed"]) == (1.5, 35, 5, 2)
+    assert found["by_worker"] == [30, 10]
+
+
+def test_empty_capture(tmp_path):
+    """Nothing to sweep over is an error."""
+    with pytest.raises(CaptureError, match="no packet in it"):
+        sweep(capture(tmp_path, []), made([axis("workers", "workers", ["1"])]), jobs=1)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster(tmp_path):
+    """A cluster gives what the pool of processes gives."""
+    distributed = pytest.importorskip("distributed")
+    axes = [axis("workers", "workers", ["2", "4"]), strategies(["port-low", "redirect"])]
+    quiet = functools.partial(distributed.LocalCluster, dashboard_address=None, silence_logs=50)
+    with quiet(n_workers=1, threads_per_worker=2, processes=False, protocol="tcp") as cluster:
+        found = swept(tmp_path, *axes, dask=cluster.scheduler_address)
+    assert found == swept(tmp_path, *axes)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_dead_cluster(tmp_path, monkeypatch):
+    """Nobody there: one line with the address."""
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("lbreplay.lab.sweep.PATIENCE", 0.2)
+    with pytest.raises(ConfigError, match=r"--dask tcp://127.0.0.1:9: no scheduler answers there"):
+        swept(tmp_path, axis("workers", "workers", ["2"]), dask="tcp://127.0.0.1:9")

@@ -1,0 +1,73 @@
+"""Judgements for people and programs."""
+
+import csv
+import io
+import json
+
+from lbreplay.report.check import as_csv, as_json, show
+from lbreplay.report.tables import console
+
+HELD = {
+    "name": "conservation",
+    "sentence": "All adds up.",
+    "holds": True,
+    "frame": None,
+    "others": 0,
+    "detail": "",
+    "line": "",
+}
+BROKEN = {
+    "name": "home",
+    "sentence": "Every answer comes home.",
+    "holds": False,
+    "frame": 3,
+    "others": 1,
+    "detail": "two of them",
+    "line": "#3 worker 1 (default queue) local_to_kernel",
+}
+UNKNOWN = {**HELD, "name": "balance", "holds": None}
+
+
+def found(*properties):
+    failed = sum(p["holds"] is False for p in properties)
+    return {
+        "schema": 1,
+        "capture": "a.pcap",
+        "again": "a.pcap -c b.toml",
+        "frames": 1234,
+        "failed": failed,
+        "properties": list(properties),
+    }
+
+
+def printed(*properties):
+    out = io.StringIO()
+    show(found(*properties), console(out, "never"))
+    return out.getvalue().splitlines()
+
+
+def test_broken():
+    """The first frame, its story, how many more, and the command that tells everything."""
+    assert printed(HELD, BROKEN) == [
+        "conservation  All adds up.  holds",
+        "home          Every answer comes home.  BROKEN",
+        "    two of them",
+        "    #3 worker 1 (default queue) local_to_kernel",
+        "    1 other frame too; lbreplay explain a.pcap -c b.toml -n 3",
+        "1,234 frames: 1 of 2 properties broken",
+    ]
+
+
+def test_held():
+    """Nothing broken, and what could not be judged is not broken."""
+    assert printed(HELD, UNKNOWN)[1:] == [
+        "balance       All adds up.  too few connections to judge",
+        "1,234 frames: nothing broken",
+    ]
+
+
+def test_for_programs():
+    """JSON has everything, CSV a line a property."""
+    assert json.loads(as_json(found(HELD, BROKEN)))["properties"][1]["frame"] == 3
+    rows = list(csv.DictReader(io.StringIO(as_csv(found(HELD, BROKEN)))))
+    assert [row["holds"] for row in rows] == ["True", "False"]
