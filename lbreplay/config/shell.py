@@ -152,14 +152,16 @@ class _Lexer:
 
     def _word(self) -> Word:
         parts: list[Part] = []
-        while (c := self.text[self.at]) not in " \t\n;&|()<>":
-            if c == "'":
+        while self.at < len(self.text) and (c := self.text[self.at]) not in " \t\n;&|()<>":
+            if self.text.startswith("\\\n", self.at):
+                self._newline(2)
+            elif c == "'":
                 parts.append(Part(self._until("'").replace("$", HOLE), True))
             elif c == '"':
                 parts.append(Part(self._double(), True))
             elif c == "\\":
                 self.at += 2
-                parts.append(Part(self.text[self.at - 1].replace("$", HOLE).replace("\n", ""), True))
+                parts.append(Part(self.text[self.at - 1].replace("$", HOLE), True))
             else:
                 parts.append(Part(self._bare(), False))
         return tuple(parts)

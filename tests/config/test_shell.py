@@ -23,6 +23,7 @@ def run(text: str) -> list[str]:
         ("a b  c", ["a b c"]),
         ("a; b && c || d\n\ne &", ["a", "b", "c", "d", "e"]),
         ("a b \\\n  c", ["a b c"]),
+        ("ab\\\nc d\\", ["abc d"]),
         ("a # b\n#c\nd#e", ["a", "d#e"]),
         ("X=1 Y=2\na $X ${Y}z ${Z:-3} $Z.", ["a 1 2z 3 ."]),
         ("export X=1; a $X", ["a 1"]),
