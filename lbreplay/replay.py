@@ -1,39 +1,47 @@
 """The journey of a packet, from the capture to the capture.
 
-    parse    bytes -> columns
-    steer    columns -> queue and worker
-    balance  connection, translation, verdict          (or, in the ipvs profile, the kernel's director)
-    write    what leaves
-    count    from the columns, once
+parse    bytes -> columns
+steer    columns -> queue and worker
+balance  connection, translation, verdict          (or, in the ipvs profile, the kernel's director)
+write    what leaves
+count    from the columns, once
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from lbreplay.annotate import Annotator
 from lbreplay.burst import KIND_SCTP, KIND_TCP, KIND_UDP, Burst
-from lbreplay.ipvs.director import Director
 from lbreplay.model import Setup
 from lbreplay.nic.steer import Nic, Steered
 from lbreplay.stats import Counters, Result
-from lbreplay.trace import Trace
 from lbreplay.vs.balancer import Balancer
 from lbreplay.vs.view import Steer
 from lbreplay.wire.capture import CaptureInfo, Sink, is_pcapng, open_capture, open_sink
 from lbreplay.wire.parse import parse
 from lbreplay.wire.rewrite import rewrite
 
+if TYPE_CHECKING:
+    from lbreplay.annotate import Annotator
+    from lbreplay.trace import Trace
+
 KIND = {6: KIND_TCP, 17: KIND_UDP, 132: KIND_SCTP}
 Progress = Callable[[int, int], None]
-ENGINES: dict[str, Callable[[Setup, Nic, Steer], Any]] = {
-    "dpvs": lambda setup, nic, home: Balancer(
-        setup, nic.strategy, home, lambda burst, rows: nic.steer_reversed(burst, rows).worker
-    ),
-    "ipvs": lambda setup, nic, home: Director(setup),
-}
+
+
+def _balancer(setup: Setup, nic: Nic, home: Steer) -> Any:
+    return Balancer(setup, nic.strategy, home, lambda burst, rows: nic.steer_reversed(burst, rows).worker)
+
+
+def _director(setup: Setup, nic: Nic, home: Steer) -> Any:
+    from lbreplay.ipvs.director import Director  # a tenth of the time to start, of no use to DPVS
+
+    return Director(setup)
+
+
+ENGINES: dict[str, Callable[[Setup, Nic, Steer], Any]] = {"dpvs": _balancer, "ipvs": _director}
 
 
 def replay(
@@ -49,13 +57,25 @@ def replay(
     """Send every frame of *in_path* through the balancer; write what leaves to *out_path*; return what was counted."""
     with ExitStack() as stack:
         source = stack.enter_context(open_capture(in_path))
-        notes = Annotator() if out_path and is_pcapng(out_path) else None
+        notes = _annotator() if out_path and is_pcapng(out_path) else None
         sink = stack.enter_context(open_sink(out_path, source.info, notes)) if out_path else None
-        tell = stack.enter_context(Trace(trace, setup)) if trace else None
+        tell = stack.enter_context(_trace(trace, setup)) if trace else None
         run = Replay(setup, source, sink, tell)
         if notes is not None:
             notes.attach(run.nic, run.balancer)
         return run.run(progress)
+
+
+def _annotator() -> Annotator:
+    from lbreplay.annotate import Annotator
+
+    return Annotator()
+
+
+def _trace(path: str, setup: Setup) -> Trace:
+    from lbreplay.trace import Trace
+
+    return Trace(path, setup)
 
 
 class Source(Protocol):

@@ -100,17 +100,21 @@ def _write_stats(path: str, result: Result) -> None:
 
 def _show(result: Result, output_format: str, color: str, to_stderr: bool) -> None:
     """Print *result* on standard output, or on standard error where that carries the capture."""
-    from lbreplay.report import document, ipvsadm, tables
-
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)
     file = sys.stderr if to_stderr else sys.stdout
-    if output_format == "json":
-        file.write(document.as_json(result))
-    elif output_format == "csv":
-        file.write(document.as_csv(result))
-    elif output_format == "ipvsadm":
-        assert result.listing is not None, "the director lists"
-        file.write(ipvsadm.as_text(result.listing()))
-    else:
+    if output_format == "table":
+        from lbreplay.report import tables
+
         tables.show(result, tables.console(file, color))
+    else:
+        file.write(_as_text(result, output_format))
+
+
+def _as_text(result: Result, output_format: str) -> str:
+    from lbreplay.report import document, ipvsadm
+
+    if output_format == "ipvsadm":
+        assert result.listing is not None, "the director lists"
+        return ipvsadm.as_text(result.listing())
+    return document.as_json(result) if output_format == "json" else document.as_csv(result)
