@@ -17,11 +17,11 @@ from lbreplay.burst import I64, Burst
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
 from lbreplay.vs.columns import NONE, Columns, Reverse, stream_ends
-from lbreplay.vs.conn import FULL_TCP, OUT
+from lbreplay.vs.conn import FULL_TCP, IN, OUT
 from lbreplay.vs.events import Events
 from lbreplay.vs.links import Links
 from lbreplay.vs.machine import ORDERS, Machine, Ownership
-from lbreplay.vs.opener import REFUSED, Openers
+from lbreplay.vs.opener import NOT_HERE, REFUSED, Openers
 from lbreplay.vs.path import PURE, Path, Story
 from lbreplay.vs.view import Steer, View
 from lbreplay.wire.fields import overlay
@@ -29,8 +29,12 @@ from lbreplay.wire.packet import ACK, RST, SYN, TCP, UDP
 from lbreplay.wire.rewrite import Leaving
 
 LOOKUP = {"": 0, "in": 1, "out": 2, "miss": 3}  # codes of column `lookup`
-SYNACK = SYN | ACK
 MASK32 = 0xFFFFFFFF
+
+# What a row may do beyond stepping its connection: bits for the ordered loop.
+FIRST = 1  # open one: a pure SYN, a datagram
+TELLING = 2  # say where the real server's stream stands: TCP that is no RST (D 5.5 a)
+SYNACK = 4  # and where it begins
 
 
 class Balancer:
@@ -48,6 +52,7 @@ class Balancer:
         self.events = Events(self.machine)
         self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
         self._worker_of_queue = {q: i for i, w in enumerate(setup.workers) for q in w.queues}
+        self._next_in, self._next_out = _steps(self.machine, IN), _steps(self.machine, OUT)
         self._started = False
 
     def balance(self, burst: Burst) -> None:
@@ -100,16 +105,17 @@ class Balancer:
         self.columns.settle(burst, start, stop)
 
     def _ordered(self, burst: Burst, rows: I64) -> None:
-        """THE ordered loop: each row steps its connection, opens one, or takes the plain path."""
-        machine, table, columns = self.machine, self.machine.table, self.columns
-        timers, protocols, finds = machine.timers, machine.protocols, [lcore.find for lcore in machine.lcores]
-        alive, made, openers, dests = table.alive, table.made, table.openers, machine.dests
-        state, timeout, last_use, armed = table.state, table.timeout, table.last_use, table.armed
-        met, mac_of, full, fdata = table.met, table.mac, table.full, table.fdata
-        nexts = {TCP: _steps(machine, TCP), UDP: _steps(machine, UDP)}
+        """THE ordered loop: each row steps its connection, opens one, or takes the plain path.
+
+        Locals are hoisted; a plain row or a new connection may have grown the table, so they are taken anew then.
+        """
+        machine, table, timers = self.machine, self.machine.table, self.machine.timers
+        finds, alive, made, openers = [x.find for x in machine.lcores], table.alive, table.made, table.openers
+        state, timeout, last_use, armed, met, mac_of, full, fdata, rs_ack, rs_seq = table.hot()
         handles, macs, fdatas = burst.handle[rows].tolist(), [0] * len(rows), [0] * len(rows)
         order = burst.first * ORDERS + ORDERS // 2
-        for at, (row, now, simple, key, worker, proto, flags, seq, ack, end, answer, head) in enumerate(self._rows(burst, rows)):
+        columns = self._columns(burst, rows)
+        for at, (row, now, simple, key, worker, answer, step, kind, ack, end, head) in enumerate(columns):
             if now >= timers.nearest:
                 self._clock(burst, row, now)
             handle = handles[at]
@@ -117,43 +123,45 @@ class Balancer:
                 handle = finds[worker].get(key, NONE)
                 if answer:
                     handle = handle | 1 if handle >= 0 else self._find_answer(key)
-                elif handle < 0 and (proto == UDP or flags & PURE == SYN):
+                elif handle < 0 and kind & FIRST:
                     handle = self._open(burst, row, key, worker, now, order + row * ORDERS, head)
-                    if handle >= 0:
-                        if table is not None and state is not table.state:
-                            state, timeout, last_use, armed = table.state, table.timeout, table.last_use, table.armed
-                            met, mac_of, full, fdata = table.met, table.mac, table.full, table.fdata
-                        handles[at], macs[at] = handle, mac_of[handle]
+                    if handle != NOT_HERE:
+                        state, timeout, last_use, armed, met, mac_of, full, fdata, rs_ack, rs_seq = table.hot()
+                        handles[at] = handle if handle >= 0 else NONE
+                        macs[at] = mac_of[handle] if handle >= 0 else 0
                         continue
-                    if handle <= REFUSED:
-                        handles[at] = NONE
-                        continue
-            slot, side = handle >> 1, handle & 1
-            if simple and handle >= 0 and side == OUT and not met[slot] and mac_of[handle] >= 0:
-                columns.meet(burst, row, slot)
             if not simple or handle < 0 or (mac := mac_of[handle]) < 0:
                 self._plain(burst, row)
-                state, timeout, last_use, armed = table.state, table.timeout, table.last_use, table.armed
-                met, mac_of, full, fdata = table.met, table.mac, table.full, table.fdata
+                state, timeout, last_use, armed, met, mac_of, full, fdata, rs_ack, rs_seq = table.hot()
                 handles[at] = NONE
                 continue
-            old = state[slot]
-            new = nexts[proto][side][flags][old]
+            slot = handle >> 1
+            old, conn = state[slot], made[slot]
             last_use[slot], armed[slot] = now, order + row * ORDERS
-            conn = made[slot]
+            if handle & 1:
+                new = self._next_out[step][old]
+                if not met[slot]:
+                    self.columns.meet(slot, head, answer)
+                if kind & TELLING and full[slot] == FULL_TCP:
+                    if answer:
+                        ack = (ack + table.delta[slot]) & MASK32
+                    last = rs_ack[slot]
+                    if not last or not (ack - last) & 0x80000000:
+                        rs_ack[slot], rs_seq[slot] = ack, end
+                    if kind & SYNACK:
+                        fdata[slot] = end
+                        if conn is not None:
+                            conn.fdata = end
+            else:
+                new = self._next_in[step][old]
+                fdatas[at] = fdata[slot]
             if new != old:
-                if conn is None:
-                    openers[slot].change(slot, dests[table.dest[slot]], old, new)
-                else:
-                    machine.changed(conn, old, new, protocols[proto])
-                timers.arm(slot, now + timeout[slot])
-            if side == OUT and full[slot] == FULL_TCP and not flags & RST:
-                columns.remember_end(slot, (ack + table.delta[slot]) & MASK32 if answer else ack, end)
-                if flags & SYNACK == SYNACK:
-                    fdata[slot] = (seq + 1) & MASK32
-                    if conn is not None:
-                        conn.fdata = fdata[slot]
-            handles[at], macs[at], fdatas[at] = handle, mac, fdata[slot]
+                if conn is not None:
+                    machine.changed(conn, old, new, machine.protocols[conn.proto])
+                    timers.arm(slot, now + timeout[slot])
+                elif openers[slot].change(slot, old, new):
+                    timers.arm(slot, now + timeout[slot])
+            handles[at], macs[at] = handle, mac
         burst.handle[rows], burst.mac[rows], burst.fdata[rows] = handles, macs, fdatas
 
     def _open(self, burst: Burst, row: int, key: bytes, worker: int, now: int, order: int, head: bytes) -> int:
@@ -161,7 +169,7 @@ class Balancer:
         width = (len(key) - 5) // 2
         opener = self.openers.by_place[worker].get(key[:1] + key[1 + width : 1 + 2 * width] + key[-2:])
         if opener is None or self.machine.stray or self.machine.listened:
-            return NONE
+            return NOT_HERE
         handle = opener.open(key, now, order, head)
         if handle >= 0:
             burst.opened[row] = True
@@ -169,19 +177,23 @@ class Balancer:
             burst.verdict[row], burst.lookup[row] = REFUSED - handle, LOOKUP["miss"]
         return handle
 
-    def _rows(self, burst: Burst, rows: I64) -> Any:
+    def _columns(self, burst: Burst, rows: I64) -> Any:
         """What the loop reads of each row, as Python numbers."""
-        ends = np.where(burst.flags[rows] & SYNACK == SYNACK, burst.seq[rows] + np.uint32(1), stream_ends(burst, rows))
-        read = (burst.proto, burst.flags, burst.seq, burst.ack)
+        flags, udp = burst.flags[rows], burst.proto[rows] == UDP
+        synack = ~udp & (flags & (SYN | ACK) == SYN | ACK)
+        kind = (udp | (flags & PURE == SYN)) * FIRST + (~udp & (flags & RST == 0)) * TELLING + synack * SYNACK
+        ends = np.where(synack, burst.seq[rows] + np.uint32(1), stream_ends(burst, rows))
         return zip(
             rows.tolist(),
             burst.time_ns[rows].tolist(),
             burst.simple[rows].tolist(),
             self.columns.keys(burst, rows),
             self.columns.askers(burst, rows).tolist(),
-            *(column[rows].tolist() for column in read),
-            ends.tolist(),
             burst.answer[rows].tolist(),
+            (flags + udp * np.uint16(256)).tolist(),
+            kind.tolist(),
+            burst.ack[rows].tolist(),
+            ends.tolist(),
             overlay(burst.buffer, 12)[burst.at[rows]].tolist(),
             strict=True,
         )
@@ -207,6 +219,7 @@ class Balancer:
         if self.stories is not None:
             self.stories.append(self.path.story)
         if machine.stack.neighbours_version != neighbours:
+            self.columns.forget_hops()
             self.links.refresh_all()
             self.openers.rebuild()
 
@@ -259,6 +272,8 @@ class Balancer:
         machine, table = self.machine, self.machine.table
         row = -1
         while (slot := machine.timers.pop(now)) is not None:
+            if self.path.expiry.ends_silently(slot):
+                continue
             machine.now = table.last_use[slot] + table.timeout[slot]
             before, row = row, int(np.searchsorted(burst.time_ns, machine.now))
             machine.row, machine.cause = row, 0
@@ -274,6 +289,7 @@ class Balancer:
             ends4=cache.ends,
             ends6=cache.ends6,
             fast=self.links.fast,
+            mirrored=self.links.mirrored,
             toa=setup.tcp.toa,
             toa_in_syn=setup.behaviour.toa_in_syn,
             prune=setup.behaviour.toa_prune,
@@ -331,12 +347,14 @@ class Balancer:
         }
 
 
-def _steps(machine: Machine, number: int) -> tuple[list[bytes], list[bytes]]:
-    """By side and flags: the new state by old state, for the modes whose packets the columns carry."""
-    protocol = machine.protocols[number]
-    width = len(protocol.events)
-    sides = protocol.sides("fnat")
-    return tuple([protocol.next[side * width + protocol.event[flags]] for flags in range(256)] for side in sides)  # type: ignore[return-value]
+def _steps(machine: Machine, side: int) -> list[bytes]:
+    """New states by old state: by flags of TCP, then UDP's; for the modes whose packets the columns carry."""
+    rows = []
+    for number in (TCP, UDP):
+        protocol = machine.protocols[number]
+        first = protocol.sides("fnat")[side] * len(protocol.events)
+        rows += [protocol.next[first + protocol.event[flags]] for flags in range(256)]
+    return rows
 
 
 COUNTED = ("conns", "inpkts", "inbytes", "outpkts", "outbytes")

@@ -18,7 +18,7 @@ import numpy as np
 
 from lbreplay.burst import I32, I64, Bool, Burst
 from lbreplay.verdict import Verdict
-from lbreplay.vs.conn import FULL_TCP, IN, OTHER, OUT, reversed_flows
+from lbreplay.vs.conn import FULL_TCP, IN, OTHER, OUT, Macs, reversed_flows
 from lbreplay.vs.machine import ORDERS
 from lbreplay.wire.packet import RST, SYN, TCP, UDP, Packet, reverse_key
 
@@ -41,9 +41,12 @@ class Columns:
         self.table, self.cache = machine.table, machine.cache
         self._next = _tables(machine)
         self._serial = 0
+        self._hops: dict[tuple[bytes, bytes], Macs] = {}
         self._mark = np.zeros(0, np.int64)  # by slot: the last burst in which a row of it was not quiet
         self._shared = machine.setup.conn.table == "shared"
         self._virtual = _sorted_services(view)
+        local = [address for address in machine.stack.local_addresses() if len(address) == 4]
+        self._local4 = np.frombuffer(b"".join(local), np.uint32)
 
     # --- who is whose ------------------------------------------------------------------------------------------
 
@@ -58,8 +61,10 @@ class Columns:
         burst.answer = np.zeros(burst.size, np.bool_)
         burst.simple &= burst.worker >= 0
         burst.simple &= burst.l3_length <= self.links.shortest_mtu
-        if self.view.name != "rx":
+        if self.view.name == "client":
             burst.answer = self._answers(burst)
+        elif self.view.name == "lb":
+            burst.simple &= ~self._own(burst)
         burst.simple &= burst.ours | burst.answer
 
     def _answers(self, burst: Burst) -> Bool:
@@ -71,6 +76,12 @@ class Columns:
             place6 = int(burst.proto[row]), flow[:16].tobytes(), int(flow[32]) << 8 | int(flow[33])
             found[row] = place6 in self.view.virtual
         return np.asarray(found)
+
+    def _own(self, burst: Burst) -> Bool:
+        """Rows that come from an address of the balancer: what it sent."""
+        own = np.isin(burst.flow4.view(np.uint32)[:, 0], self._local4) & (burst.family == 4)
+        own[burst.rows6] = [self.view.is_local(flow[:16].tobytes()) for flow in burst.flow6]
+        return np.asarray(own)
 
     def find(self, burst: Burst, rows: I64) -> I32:
         """A handle for each of *rows*, or -1 where only the dicts know."""
@@ -138,15 +149,25 @@ class Columns:
         if len(self._mark) < self.table.capacity:
             self._mark = np.zeros(self.table.capacity, np.int64)
         self._mark[slots[(handles >= 0) & ~quiet]] = self._serial
-        for slot in self._touched(burst, rows[handles < 0], start, stop):
+        self._look_up(burst, rows[handles < 0])
+        for slot in self._touched(burst, start, stop):
             self._mark[slot] = self._serial
-        return self._mark[slots] != self._serial
+        return np.asarray(self._mark[slots] != self._serial)
 
-    def _touched(self, burst: Burst, unknown: I64, start: int, stop: int) -> list[int]:
-        """Slots that rows without a cached connection may use: odd ones, and those only the dicts know."""
+    def _look_up(self, burst: Burst, unknown: I64) -> None:
+        """Ordinary rows that the cache does not know: where a worker's dict does, their connections are not quiet."""
         finds = [lcore.find for lcore in self.machine.lcores]
-        slots = []
-        keys = self.keys(burst, unknown)
+        redirect = self.machine.redirect
+        for key, worker in zip(self.keys(burst, unknown), self.askers(burst, unknown).tolist(), strict=True):
+            handle = finds[worker].get(key)
+            if handle is None and redirect and (owner := redirect.get(key)) is not None:
+                handle = finds[owner].get(key)
+            if handle is not None:
+                self._mark[handle >> 1] = self._serial
+
+    def _touched(self, burst: Burst, start: int, stop: int) -> list[int]:
+        """Slots that odd rows may use."""
+        finds, slots, keys = [lcore.find for lcore in self.machine.lcores], [], list[bytes]()
         for row in np.flatnonzero(~burst.simple[start:stop] & (burst.family[start:stop] != 0)).tolist():
             key = self.packet(burst, start + row).key
             keys += [key, reverse_key(key)] if len(key) in (13, 37) else []
@@ -220,15 +241,13 @@ class Columns:
             workers[turned] = self._reverse(burst, rows[turned])
         return workers
 
-    def meet(self, burst: Burst, row: int, slot: int) -> None:
+    def meet(self, slot: int, head: bytes, answer: bool) -> None:
         """The first packet of the real server's side: its MACs are those the client's packets leave with."""
-        frame = burst.frame(row)
-        macs = (frame[6:12], frame[0:6])
-        conn = self.table.made[slot]
-        if burst.answer[row]:
+        macs = (head[6:12], head[0:6])
+        if answer:
             real = self.machine.dests[self.table.dest[slot]].address
-            port, hop = self.view.macs(real, frame[6:12])
-            macs = hop, port
+            macs = self._hops.get((real, head[6:12])) or self._hop(real, head[6:12])
+        conn = self.table.made[slot]
         if conn is None:
             self.links.meet(slot, macs)
             return
@@ -236,6 +255,16 @@ class Columns:
         if self.links.may_be_fast(conn):
             conn.in_macs = conn.in_macs or macs
         self.links.refresh(conn)
+
+    def _hop(self, real: bytes, source: bytes) -> Macs:
+        """MACs towards *real*, as its frames would tell them; *source* is the answer's own."""
+        port, hop = self.view.macs(real, source)
+        made = self._hops[real, source] = hop, port
+        return made
+
+    def forget_hops(self) -> None:
+        """A neighbour's MAC changed."""
+        self._hops.clear()
 
     # --- afterwards --------------------------------------------------------------------------------------------
 

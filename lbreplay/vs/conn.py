@@ -192,6 +192,11 @@ class ConnTable:
             self.columns[name] = column
             setattr(self, name, memoryview(column))
         self.capacity = capacity
+        self._hot = (self.state, self.timeout, self.last_use, self.armed, self.met, self.mac, self.full, self.fdata, self.rs_ack, self.rs_seq)
+
+    def hot(self) -> tuple[Any, ...]:
+        """The columns that the ordered loop reads of every row; they change when the table grows."""
+        return self._hot
 
     def take(self, opener: Opener | None, in_key: bytes, out_key: bytes, dest: int, rank: int) -> int:
         """A slot and a number for a new connection; its other columns are 0."""

@@ -23,14 +23,19 @@ class Expiry:
     def __init__(self, machine: Machine, xmit: Transmitter) -> None:
         self.machine, self.xmit = machine, xmit
 
+    def ends_silently(self, slot: int) -> bool:
+        """The timer of *slot* went off: end a connection that has no Conn and tells nobody; False: it is for `fire`."""
+        table = self.machine.table
+        opener = table.openers[slot]
+        if opener is None or table.made[slot] is not None or table.state[slot] == opener.established:
+            return False
+        opener.lcore.jitter()  # drawn for every expiry
+        opener.end(slot)
+        return True
+
     def fire(self, slot: int) -> None:
         """The timer of *slot* went off: the connection ends, unless something keeps it."""
         machine = self.machine
-        opener = machine.table.openers[slot]
-        if opener is not None and machine.table.made[slot] is None and machine.table.state[slot] != opener.established:
-            opener.lcore.jitter()  # drawn for every expiry
-            opener.end(slot)
-            return
         conn = machine.table.conns[slot]
         assert conn is not None, "timers of free slots do not fire"
         lcore = machine.lcores[max(conn.rank, 0)]

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from lbreplay.vs.path import Story
     from lbreplay.vs.xmit import Transmitter
 
-TOO_BIG = 2
 LOST = {  # what transmit says -> the verdict of an error about a connection (D 17, V26)
     Verdict.NO_ROUTE: Verdict.ICMP_RELATED_NO_ROUTE,
     Verdict.FRAG_NEEDED: Verdict.ICMP_RELATED_TOO_BIG,
@@ -84,7 +83,7 @@ class Related:
         if route is None or route.local:
             return Verdict.ICMP_RELATED_NO_ROUTE
         if packet.family == 6 and packet.l3_length > route.mtu:
-            self.xmit.error(packet, TOO_BIG, 0, route.mtu)
+            self.xmit.too_big(packet, route.mtu)
             return Verdict.ICMP_RELATED_TOO_BIG
         l3 = icmp.translate_related(packet.l3, packet.l4_at, quoted, _rewrite(conn, side))
         return LOST.get(self.xmit.output(conn, side, l3, packet, route, own=False), Verdict.ICMP_RELATED_FORWARDED)

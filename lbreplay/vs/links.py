@@ -35,12 +35,14 @@ if TYPE_CHECKING:
     from lbreplay.vs.xmit import Transmitter
 
 PLAIN = -1  # this side's packets take the plain path
+MIRRORED = bytes(6)  # stands for the MAC that a row came to
 MOST_ROUTES = 65536  # remembered; then anew
 NEVER_COLUMNS = SYNPROXY | ONE_PACKET | TEMPLATE | NOFASTXMIT
 
 
 class Links:
-    """The table of MACs that rows leave with: `heads` is u1[n, 12], `fast` whether that is the fast path."""
+    """The table of MACs that rows leave with: `heads` is u1[n, 12], `fast` whether that is the fast path, `mirrored`
+    whether the source is the MAC that the row itself came to (interface 2, where the port has none of its own)."""
 
     def __init__(self, machine: Machine, xmit: Transmitter, view: View) -> None:
         self.machine, self.xmit, self.view = machine, xmit, view
@@ -56,7 +58,8 @@ class Links:
         self._ids: dict[tuple[bytes, bytes, bool], int] = {}
         self.heads = np.zeros((64, 12), np.uint8)
         self.fast = np.zeros(64, np.bool_)
-        self._slow: dict[tuple[bytes, Macs | None, Macs | None], int] = {}
+        self.mirrored = np.zeros(64, np.bool_)
+        self._slow: dict[tuple[bytes, bytes | None], int] = {}
         self.homes = np.zeros((64, 5), np.int64)  # queue, rank, by, reta, rule of answers, client view
         self._home_ids: dict[tuple[int, ...], int] = {}
         director = setup.flow_director
@@ -119,9 +122,9 @@ class Links:
 
     # --- connections without a Conn ----------------------------------------------------------------------------
 
-    def way(self, real: bytes, head: bytes) -> int:
-        """What goes to *real* leaves with before it was heard of; *head* is the client's frame's."""
-        return self._slow_id(real, None, (head[6:12], head[0:6]))
+    def way(self, real: bytes) -> int:
+        """What goes to *real* leaves with before it was heard of."""
+        return self._slow_id(real, None)
 
     def answering(self, head: bytes) -> int:
         """What goes back to where frames with the MACs of *head* came from leaves with."""
@@ -168,27 +171,25 @@ class Links:
         return PLAIN if self._ttl else self._slow_side(conn, side)
 
     def _slow_side(self, conn: Conn, side: int) -> int:
-        if side == IN:
-            return self._slow_id(conn.real.address, conn.in_seen, conn.out_seen)
-        return self._slow_id(conn.client.address, conn.out_seen, conn.in_seen)
+        to, there = (conn.real, conn.in_seen) if side == IN else (conn.client, conn.out_seen)
+        return self._slow_id(to.address, there and there[0])
 
-    def _slow_id(self, to: bytes, seen: Macs | None, received: Macs | None) -> int:
-        """By route and neighbour towards *to*; *seen* are its side's MACs, *received* those of the other side's frames."""
-        key = to, seen, received
+    def _slow_id(self, to: bytes, seen: bytes | None) -> int:
+        """By route and neighbour towards *to*; *seen* is the MAC its side's frames came from."""
+        key = to, seen
         found = self._slow.get(key)
         if found is None:
             if len(self._slow) > MOST_ROUTES:
                 self._slow.clear()
-            found = self._slow[key] = self._route(to, seen, received)
+            found = self._slow[key] = self._route(to, seen)
         return found
 
-    def _route(self, to: bytes, seen: Macs | None, received: Macs | None) -> int:
+    def _route(self, to: bytes, seen: bytes | None) -> int:
         stack = self.machine.stack
         route = stack.route(to)
-        if route is None or route.local or route.vlan is not None or received is None or route.mtu != self._mtu:
+        if route is None or route.local or route.vlan is not None or route.mtu != self._mtu:
             return PLAIN
-        own = self.machine.setup.device.mac or (seen and seen[1]) or received[1]
-        return self._id(stack.macs(route.via or to, fallback=seen and seen[0])[0], own, False)
+        return self._id(stack.macs(route.via or to, fallback=seen)[0], self.machine.setup.device.mac or MIRRORED, False)
 
     def _id(self, dst: bytes, src: bytes, fast: bool) -> int:
         key = dst, src, fast
@@ -198,6 +199,7 @@ class Links:
             if found == len(self.heads):
                 self.heads = np.concatenate([self.heads, np.zeros_like(self.heads)])
                 self.fast = np.concatenate([self.fast, np.zeros_like(self.fast)])
+                self.mirrored = np.concatenate([self.mirrored, np.zeros_like(self.mirrored)])
             self.heads[found] = np.frombuffer(dst + src, np.uint8)
-            self.fast[found] = fast
+            self.fast[found], self.mirrored[found] = fast, src == MIRRORED
         return found

@@ -74,7 +74,8 @@ class Opener:
         handle = 2 * slot
         table.mac[handle] = slow[dest.id]
         table.client[slot] = back = self.links.answering(head)
-        table.mac[handle + 1] = back if self._home(slot, out_key, laddr) else PLAIN
+        at_home = not self.links.watches_answers or self.links.comes_home(slot, lcore.rank, out_key, laddr)
+        table.mac[handle + 1] = back if at_home else PLAIN
         lcore.find[key], lcore.find[out_key] = handle, handle + 1
         if self._redirect:
             machine.redirect[out_key] = lcore.rank
@@ -97,27 +98,27 @@ class Opener:
 
     def _ways(self, head: bytes) -> dict[int, int] | None:
         """By real server, what the first packet leaves with when frames come with the MACs of *head*."""
-        ways = {dest.id: self.links.way(dest.address, head) for dest in self.server.dests}
+        ways = {dest.id: self.links.way(dest.address) for dest in self.server.dests}
         made = None if PLAIN in ways.values() else ways
         if len(self._slow) > 4096:
             self._slow.clear()
         self._slow[head] = made
         return made
 
-    def _home(self, slot: int, out_key: bytes, laddr: bytes) -> bool:
-        return not self.links.watches_answers or self.links.comes_home(slot, self.lcore.rank, out_key, laddr)
-
-    def change(self, slot: int, dest: Dest, old: int, new: int) -> None:
-        """A new state: its timeout, and the counts of active and inactive connections (D 5.2)."""
-        table = self.machine.table
+    def change(self, slot: int, old: int, new: int) -> bool:
+        """A new state: its timeout, and the counts of active and inactive connections (D 5.2). True: a shorter timeout."""
+        table, timeouts = self.machine.table, self.timeouts
         table.state[slot] = new
-        table.timeout[slot] = self.timeouts[new] + table.fraction[slot]
+        table.timeout[slot] = timeouts[new] + table.fraction[slot]
         if new == self.established:
+            dest = self.machine.dests[table.dest[slot]]
             dest.actconns += 1
             dest.inactconns -= 1
         elif old == self.established:
+            dest = self.machine.dests[table.dest[slot]]
             dest.actconns -= 1
             dest.inactconns += 1
+        return timeouts[new] < timeouts[old]
 
     def end(self, slot: int) -> None:
         """The connection expires in silence: everything it took is given back (D 2.5)."""

@@ -32,7 +32,7 @@ class View:
         self.name = setup.view
         self.virtual = {(s.protocol, *s.vip): s for s in setup.services if s.vip is not None}
 
-    def _is_local(self, address: bytes) -> bool:
+    def is_local(self, address: bytes) -> bool:
         """Whether *address* is the balancer's own: of the port, a virtual or a local one (interface 2)."""
         route = self.machine.stack.route(address)
         return route is not None and route.local
@@ -46,7 +46,7 @@ class View:
             return packet
         answer = self.is_answer(packet)
         if self.name == "lb":
-            return Verdict.OWN_TRANSMIT if answer or self._is_local(packet.src) else packet
+            return Verdict.OWN_TRANSMIT if answer or self.is_local(packet.src) else packet
         return self._turned(packet) if answer else packet
 
     def find(self, packet: Packet) -> Conn | None:

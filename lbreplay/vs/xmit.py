@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lbreplay.vs.machine import Machine
 
 UNREACHABLE, FRAG_NEEDED, TIME_EXCEEDED = 3, 4, 11  # ICMP types and a code
-TOO_BIG, TIME_EXCEEDED_V6 = 2, 3  # ICMPv6 types
+TIME_EXCEEDED_V6 = 3  # of ICMPv6
 UOA_IDENT = (b"uoa", b"", UDP)  # one identification counter for all stand-alone datagrams
 OUTER = {(4, 4): 20, (6, 6): 40, (6, 4): 20}  # bytes of tunnel header, by inner and outer family
 
@@ -84,8 +84,7 @@ class Transmitter:
         if length <= mtu:
             return None
         if packet.family == 6:
-            swapped = self.setup.behaviour.too_big_mtu == "swapped" and not (conn.mode.full and side == IN)
-            self.error(packet, TOO_BIG, 0, _swap32(mtu) if swapped else mtu)
+            self.too_big(packet, mtu, straight=conn.mode.full and side == IN)
             return Verdict.TOO_BIG
         if not packet.dont_fragment:
             return None
@@ -134,7 +133,7 @@ class Transmitter:
             return Verdict.V6_OUTPUT_TOO_BIG
         pieces = craft.fragments(l3, route.mtu) if len(l3) + cut > route.mtu and not cut else [l3]
         dst = conn.real.address if side == IN else conn.client.address
-        hop, mac = seen_macs(conn, side, own)
+        hop, mac = seen_macs(conn, side)
         for piece in pieces:
             frame = self.stack.framed(route, dst, piece, packet, fallback=hop, own=mac)
             self._frame(frame, packet, own)
@@ -146,6 +145,10 @@ class Transmitter:
 
     def error(self, packet: Packet, kind: int, code: int, mtu: int) -> None:
         for frame in self.stack.error(packet, kind, code, mtu):
+            self.machine.send(frame, len(frame), packet.worker, True)
+
+    def too_big(self, packet: Packet, mtu: int, *, straight: bool = False) -> None:
+        for frame in self.stack.too_big(packet, mtu, straight=straight):
             self.machine.send(frame, len(frame), packet.worker, True)
 
     # --- direct routing and tunnels --------------------------------------------------------------------------
@@ -163,7 +166,7 @@ class Transmitter:
         l3 = packet.l3
         if outer:
             l3 = self._encapsulated(packet, real, route)
-        fallback, own_mac = seen_macs(conn, IN, own)
+        fallback, own_mac = seen_macs(conn, IN)
         hop = None if outer else real
         verdict = Verdict.FORWARDED_SLOW
         cut = packet.l3_length - len(packet.l3)
@@ -179,8 +182,7 @@ class Transmitter:
         if packet.l3_length + outer <= mtu:
             return None
         if packet.family == 6:
-            swapped = self.setup.behaviour.too_big_mtu == "swapped"
-            self.error(packet, TOO_BIG, 0, _swap32(mtu - outer) if swapped else mtu - outer)
+            self.too_big(packet, mtu - outer)
             return Verdict.TOO_BIG
         if not packet.dont_fragment:
             return None
@@ -216,12 +218,12 @@ def seen(conn: Conn, side: int, packet: Packet) -> None:
         conn.in_seen = conn.in_seen or (packet.src_mac, packet.dst_mac)
 
 
-def seen_macs(conn: Conn, side: int, own: bool) -> tuple[bytes | None, bytes | None]:
-    """(next hop's, own) MAC towards where packets of *side* go, as that side's frames had them; what the balancer makes
-    itself is sent from the MAC that the other side's frames came to, where this one's were never seen."""
+def seen_macs(conn: Conn, side: int) -> tuple[bytes | None, bytes | None]:
+    """(next hop's, own) MAC towards where packets of *side* go, as frames had them: the own one, of what the balancer
+    makes itself, is that which frames of *side* came to, or the other side's where there were none."""
     there, here = (conn.in_seen, conn.out_seen) if side == IN else (conn.out_seen, conn.in_seen)
-    from_mac = there or (here if own else None)
-    return there and there[0], from_mac and from_mac[1]
+    came_to = here or there
+    return there and there[0], came_to and came_to[1]
 
 
 def _tag(packet: Packet) -> bytes:
@@ -230,7 +232,3 @@ def _tag(packet: Packet) -> bytes:
 
 def _ethertype(l3: bytes) -> int:
     return ETH_IPV4 if l3[0] >> 4 == 4 else ETH_IPV6
-
-
-def _swap32(value: int) -> int:
-    return int.from_bytes(value.to_bytes(4), "little")

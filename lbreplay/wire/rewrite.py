@@ -32,6 +32,7 @@ class Leaving(NamedTuple):
     ends4: U8  # u1[m, 12], by `handle`
     ends6: U8  # u1[m, 36], by `handle`
     fast: Bool  # by `mac`: no route, so no MTU of one
+    mirrored: Bool  # by `mac`: the source is the MAC that the row came to
     toa: bool
     toa_in_syn: bool
     prune: bool
@@ -212,8 +213,14 @@ def _insert_oddly(burst: Burst, row: int, leaving: Leaving) -> None:
 
 def _put_ends(burst: Burst, rows: I64, leaving: Leaving) -> None:
     """MACs, and the other side's ends reversed."""
-    at = burst.at[rows]
-    overlay(burst.buffer, 12)[at] = leaving.heads.view("V12").ravel()[burst.mac[rows]]
+    at, entries = burst.at[rows], burst.mac[rows]
+    heads = leaving.heads.view("V12").ravel()[entries]
+    mirrored = np.flatnonzero(leaving.mirrored[entries])
+    if len(mirrored):
+        came_to = at[mirrored] + np.where(burst.answer[rows[mirrored]], 6, 0)
+        sources = overlay(burst.buffer, 6)[came_to].view(np.uint8).reshape(-1, 6)
+        heads.view(np.uint8).reshape(-1, 12)[mirrored, 6:] = sources
+    overlay(burst.buffer, 12)[at] = heads
     v4 = burst.family[rows] == 4
     if v4.all():
         overlay(burst.buffer, 12)[at + 26] = leaving.ends4.view("V12").ravel()[burst.handle[rows]]
@@ -285,6 +292,13 @@ def _ranges(buffer: U8, start: I64, length: I64) -> Any:
     Words are read where the machine has them, at even offsets and in its own order: a range that begins at an odd
     offset, and the order of the machine, only swap the bytes of the folded sum (RFC 1071, 2 B).
     """
+    order = np.argsort(start, kind="stable")  # rows that moved stand behind all others
+    total = np.empty(len(start), np.int64)
+    total[order] = _sorted_ranges(buffer, start[order], length[order])
+    return total
+
+
+def _sorted_ranges(buffer: U8, start: I64, length: I64) -> Any:
     end = start + length
     words = buffer[: len(buffer) & ~1].view("<u2")
     bounds = np.empty(2 * len(start), np.int64)
