@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 import craft
@@ -20,6 +22,7 @@ from lbreplay.ipvs.conn import Conn
 from lbreplay.ipvs.director import Director
 from lbreplay.ipvs.parts import Story
 from lbreplay.ipvs.states import name
+from lbreplay.model import Endpoint, Event, RealServer
 from lbreplay.verdict import Verdict
 from lbreplay.wire.packet import Packet
 
@@ -37,8 +40,16 @@ address = ["10.0.0.1/24", "10.1.0.1/16", "10.0.0.100/32", "2001:db8::1/64"]
 [[route]]
 to = "0.0.0.0/0"
 via = "10.0.0.254"
+[[route]]
+to = "::/0"
+via = "2001:db8::254"
 {tables}
 """
+
+
+def endpoint(text: str) -> Endpoint:
+    address, port = craft.split(text)
+    return Endpoint(ip_address(address).packed, port)
 
 
 def real(address: str, **keys: Any) -> str:
@@ -126,26 +137,25 @@ class Kernel:
         self.answer(self.send(craft.syn(client, vip)), "SA")
         return self.send(craft.tcp(client, vip, "A", 1001, 5001))
 
-    def event(self, text: str, value: str = "") -> None:
-        """What an `[[event]]` says, now."""
-        from lbreplay.config.load import load as again
+    def set(self, address: str, of: str = "web", **keys: int) -> None:
+        """`ipvsadm -e`, now."""
+        self._events(Event(0, "set", ("service", of, "real", address, key), value) for key, value in keys.items())
 
-        key, _, path = text.partition(" ")
-        lines = f'[[event]]\nat = 0\n{key} = "{path}"\n{value}'
-        services = "\n".join(self._services())
-        setup = again("lb.toml", (), text=WORLD.format(edition="6.1.192", ipvs="", tables=f"{services}\n{lines}"))
-        self.director.events._left = list(setup.events)
+    def sysctl(self, name: str, value: int) -> None:
+        self._events([Event(0, "set", ("ipvs", name), value)])
+
+    def remove(self, address: str = "", of: str = "web") -> None:
+        """`ipvsadm -d` of a real server, or `-D` of the service."""
+        self._events([Event(0, "remove", ("service", of, "real", address) if address else ("service", of))])
+
+    def add(self, address: str, of: str = "web") -> None:
+        """`ipvsadm -a`."""
+        self._events([Event(0, "add", ("service", of, "real"), RealServer(endpoint(address)))])
+
+    def _events(self, events: Iterable[Event]) -> None:
+        self.director.events._left = list(events)
         self.director.events.start(self.now)
         self.director.advance(self.now)
-
-    def _services(self) -> list[str]:
-        found = []
-        for s in self.setup.services:
-            reals = [real(str(r)) for r in s.reals]
-            where = {"vip": str(s.vip)} if s.vip else {"vip": None, "fwmark": s.fwmark}
-            keys = {"protocol": {6: "tcp", 17: "udp", 132: "sctp"}.get(s.protocol, "tcp")} if s.vip else {}
-            found.append(service(*reals, name=s.name, **where, **keys))
-        return found
 
     def state(self, conn: Conn) -> tuple[str, int]:
         """(state, seconds left) as a listing shows them."""

@@ -63,7 +63,8 @@ class Defence:
 
     def _thin(self, chain: Iterable[Conn]) -> None:
         for conn in list(chain):
-            if conn.keys and self._takes(conn):
+            ending = not conn.keys or conn.due <= self._clock.now
+            if not ending and self._takes(conn):
                 self.dropped_entries += 1
                 self._conns.delete(conn)
 

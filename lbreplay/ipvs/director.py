@@ -20,11 +20,9 @@ from lbreplay.ipvs.view import View
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
 from lbreplay.wire.packet import Packet
-from lbreplay.wire.rewrite import Leaving
 
 LOOKUP = {"": 0, "in": 1, "out": 2, "miss": 3}  # codes of column `lookup`
 COUNTED = ("conns", "inpkts", "inbytes", "outpkts", "outbytes")
-NOTHING = Leaving(*(np.zeros((0, 0), np.uint8),) * 3, np.zeros(0, np.bool_), False, False, False, 0)
 LIVE = ("actconns", "inactconns", "persistconns")
 
 
@@ -125,9 +123,8 @@ class Director:
             "sync": {what: self.parts.sync.counters[what] for what in ("conns", "templates", "deferred")},
         }
 
-    def leaving(self) -> Leaving:
-        """Nothing leaves in place."""
-        return NOTHING
+    def leaving(self) -> None:
+        """What the rewriter needs for rows that leave in place: none does."""
 
     def connection(self, story: Story) -> dict[str, Any]:
         """What the trace tells of a packet's connection."""

@@ -20,7 +20,8 @@ from lbreplay.wire.packet import ICMP, ICMPV6
 
 ERRORS_V4 = (3, 4, 5, 11, 12)  # ICMP types that are errors: nobody reports an error about one
 LEARNED = 600 * NANOSECOND  # how long a path MTU is believed
-V6 = {(3, 1): (1, 3), (3, 3): (1, 4), (3, 4): (2, 0), (11, 0): (3, 0)}  # the same errors in ICMPv6; 3/4 tells the MTU
+# the same errors in ICMPv6
+V6 = {(3, 0): (1, 0), (3, 1): (1, 3), (3, 3): (1, 4), (3, 4): (2, 0), (11, 0): (3, 0)}
 
 
 class Net:

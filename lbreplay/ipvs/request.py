@@ -124,6 +124,7 @@ class Requests:
         deserted = self._sysctls["expire_nodest_conn"] and weightless
         if not deserted and (not self._reusable(conn) or (conn.n_control and old)):
             return None, conn
+        self._parts.tracking.forget(conn)
         if not conn.n_control:
             self._conns.expire_now(conn)
         return (Verdict.CONNTRACK_OLD if old else None), None
@@ -146,7 +147,9 @@ class Requests:
         if self._edition.nodest == "drop":
             self._note(conn)
             return Verdict.DEST_UNAVAILABLE, conn
-        return (Verdict.CONNTRACK_OLD if self._parts.tracking.holds_old(conn) else None), None
+        old = self._parts.tracking.holds_old(conn)
+        self._parts.tracking.forget(conn)
+        return (Verdict.CONNTRACK_OLD if old else None), None
 
     def _note(self, conn: Conn) -> None:
         story = self._parts.story

@@ -29,7 +29,7 @@ def test_hooks_without_services(edition: str, verdict: str) -> None:
     """A segment of a connection after the last service is gone: the old hooks are still there."""
     k = Kernel(edition=edition)
     k.send(craft.syn(CLIENT, VIP))
-    k.event("remove service.web")
+    k.remove()
     assert k.send(craft.tcp(CLIENT, VIP)).verdict == verdict
 
 
@@ -84,7 +84,7 @@ def test_expire_nodest_conn(edition: str, ack: str, syn: str) -> None:
     """2.6 drops the packet and the connection dies after it; 6.1 flushed the connection with the real server."""
     k = Kernel(edition=edition, ipvs="expire_nodest_conn = 1")
     k.send(craft.syn(CLIENT, VIP))
-    k.event(f"remove service.web.real.{C}")
+    k.remove(C)
     assert len(k.parts.conns) == (1 if edition == OLD else 0)
     assert k.send(craft.tcp(CLIENT, VIP)).verdict == ack
     seen = k.send(craft.syn(CLIENT, VIP))
@@ -96,7 +96,7 @@ def test_weightless_real_server_and_syn(edition: str, real_server: str) -> None:
     """With expire_nodest_conn 6.1 schedules a SYN anew when the real server has weight 0."""
     k = Kernel(edition=edition, ipvs="expire_nodest_conn = 1")
     k.send(craft.syn(CLIENT, VIP))
-    k.event(f"set service.web.real.{C}.weight=0")
+    k.set(C, weight=0)
     assert k.send(craft.syn(CLIENT, VIP)).real == (real_server if edition == OLD else B)
 
 
@@ -230,7 +230,7 @@ def test_rr_after_an_edit(edition: str, after: str) -> None:
     """2.6 begins at the head after every change, 6.1 goes on."""
     k = Kernel(edition=edition)
     chosen = [k.send(craft.syn(f"198.51.100.1:{port}", VIP)).real for port in (1, 2)]
-    k.event(f"set service.web.real.{A}.weight=2")
+    k.set(A, weight=2)
     assert [*chosen, k.send(craft.syn("198.51.100.1:3", VIP)).real] == [C, B, after]
 
 

@@ -1,0 +1,99 @@
+"""Services and real servers: look-up, order, thresholds, the trash (L 1, L 5.2, L 6.5)."""
+
+from __future__ import annotations
+
+import craft
+import pytest
+from kernel import CLIENT, VIP, A, B, C, Kernel, real, service
+
+from lbreplay.ipvs.service import TRASH
+
+TCP, UDP = 6, 17
+HOST = bytes((10, 0, 0, 100))
+ALL = service(A, name="all", vip="10.0.0.100:0", persistent={"timeout": 60})
+FTP = service("10.1.0.11:21", name="ftp", vip="10.0.0.100:21")
+MARKED = service("10.1.0.11:0", name="marked", vip=None, fwmark=7)
+
+
+@pytest.mark.parametrize(
+    ("mark", "proto", "port", "name"),
+    [
+        (0, TCP, 80, "web"),
+        (7, UDP, 9, "marked"),
+        (8, TCP, 80, "web"),
+        (0, TCP, 20, "ftp"),
+        (0, TCP, 1024, "ftp"),
+        (0, TCP, 1023, "all"),
+        (0, UDP, 1024, None),
+    ],
+)
+def test_look_up(mark: int, proto: int, port: int, name: str | None) -> None:
+    """By mark, exactly, as FTP data, for all ports, in this order."""
+    k = Kernel(service(), ALL, FTP, MARKED)
+    found = k.parts.services.find(mark, proto, HOST, port)
+    assert (found.service.name if found else None) == name
+
+
+def test_newest_first_and_edits_keep_the_place() -> None:
+    """Added A, B, C: the list is C, B, A; deleted and added again, A is the head."""
+    k = Kernel()
+    order = [str(d.real) for d in k.parts.services.by_name["web"].dests]
+    k.set(B, weight=9)
+    k.remove(A)
+    k.add(A)
+    assert order == [C, B, A]
+    assert [str(d.real) for d in k.parts.services.by_name["web"].dests] == [A, C, B]
+
+
+@pytest.mark.parametrize(("pause", "conns"), [(1, 1), (TRASH / 1e9 + 1000, 0)])
+def test_trash(pause: float, conns: int) -> None:
+    """Back within 120 s (or while connections refer to it) a real server has its counters, later it is a new one."""
+    k = Kernel(service(A))
+    k.send(craft.syn(CLIENT, VIP))
+    k.remove(A)
+    k.wait(pause)
+    k.add(A)
+    assert k.dest(A).conns == conns
+
+
+def opened(k: Kernel, number: int) -> list[str]:
+    return [k.send(craft.syn(f"198.51.100.1:{port}", VIP)).verdict for port in range(1, number + 1)]
+
+
+def test_upper_threshold() -> None:
+    """-x 4: the fourth connection is the last; freed below three quarters."""
+    k = Kernel(service(real(A, max_conn=4)))
+    assert opened(k, 5) == ["nat_forwarded"] * 4 + ["no_dest_unreachable"]
+    conns = list(k.parts.conns)
+    k.parts.conns.delete(conns[0])
+    assert k.dest(A).overload
+    k.parts.conns.delete(conns[1])
+    assert not k.dest(A).overload
+
+
+def test_lower_threshold() -> None:
+    """-y 2: freed below two."""
+    k = Kernel(service(real(A, max_conn=4, min_conn=2)))
+    opened(k, 4)
+    conns = list(k.parts.conns)
+    for left, overloaded in ((3, True), (2, True), (1, False)):
+        k.parts.conns.delete(conns.pop())
+        assert (len(conns), k.dest(A).overload) == (left, overloaded)
+
+
+@pytest.mark.parametrize(("edition", "overloaded"), [("6.1.192", True), ("6.1", False)])
+def test_a_threshold_set_while_connections_exist(edition: str, overloaded: bool) -> None:
+    """The newest kernel judges at once; before, only the next connection does."""
+    k = Kernel(service(A), edition=edition)
+    opened(k, 4)
+    k.set(A, max_conn=3)
+    assert k.dest(A).overload is overloaded
+    k.set(A, max_conn=0)
+    assert not k.dest(A).overload
+
+
+def test_last_weight() -> None:
+    """mh keeps the places of a real server whose weight became 0."""
+    k = Kernel(service(real(A, weight=5)))
+    k.set(A, weight=0)
+    assert (k.dest(A).weight, k.dest(A).filling_weight) == (0, 5)
