@@ -1,7 +1,7 @@
 # Everything runs in .venv, which the first target that needs it makes: Python 3.11 or newer and make are enough.
 
 PYTHON ?= $(firstword $(shell for p in python3.14 python3.13 python3.12 python3.11 python3 python; do \
-	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p; done))
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p; done; true))
 BIN := .venv/bin
 READY := .venv/.ready
 OUT := out
