@@ -241,16 +241,18 @@ class Oracle(Modes, SynProxy):
                 server.dests.remove(dest)
             else:
                 self.edit(dest, event.path[4], event.value)
-                server.spread(dest)
+            server.spread(dest)
         server.reset()
 
     def edit(self, dest: Dest, what: str, value: int) -> None:
+        """A limit raised or zeroed clears OVERLOAD: the whole limit is compared with the worker's share (D 2.8)."""
         if what == "weight":
             dest.weight = value
         elif what == "max_conn":
-            dest.limit = value // len(self.workers)
-            if not dest.limit or dest.act + dest.inact < dest.limit:
-                dest.overload = False
+            dest.given = value
+        if not dest.given or dest.given > dest.limit:
+            dest.overload = False
+        dest.limit = dest.given // len(self.workers)
 
     def handle(self, frame: Frame) -> None:
         if not self.viewed(frame):
@@ -442,7 +444,6 @@ class Oracle(Modes, SynProxy):
             conn, direction = self.find_or_schedule(p, worker)
         else:
             raise Accept("proto_unsupported")
-        self.check_quiescent(conn, p.frame)
         old = conn.state
         try:
             self.synproxy_step(conn, direction, p)
@@ -464,10 +465,12 @@ class Oracle(Modes, SynProxy):
         self.need(p.frame, p.l4_length, len(p.body), size, "l4_header_short")
         sport, dport = p.ports
         key = (p.proto, p.src, sport, p.dst, dport)
+        if p.proto == SCTP and p.l4_length < 16:  # not looked up, so it opens a connection every time (D 4.1)
+            self.looked_up(p, worker, None)
+            return self.schedule(p, worker)
         if verdict := self.access_verdict(key, worker):
             raise End(verdict)
-        short = p.proto == SCTP and p.l4_length < 16  # not looked up, so it opens a connection every time
-        hit = None if short else worker.find(key)
+        hit = worker.find(key)
         self.looked_up(p, worker, hit)
         if hit is None and any(w.find(key) for w in self.workers):
             worker.count["wrong_worker"] += 1
@@ -475,6 +478,8 @@ class Oracle(Modes, SynProxy):
         if hit is None and owner is not worker:
             p.frame.owner = owner.rank
             raise End("redirected")
+        if hit:
+            self.check_quiescent(hit[0], p.frame)
         return hit or self.schedule(p, worker)
 
     def looked_up(self, p: Packet, worker: Worker, hit: tuple[Conn, int] | None) -> None:
@@ -503,9 +508,8 @@ class Oracle(Modes, SynProxy):
         return bool(near) and (own is None or src not in own.whitelist.addresses)
 
     def check_quiescent(self, conn: Conn, frame: Frame) -> None:
-        """D 1.5 step 8: the real server is gone or has weight 0, so the connection ends at the next tick."""
-        if conn.proto not in (TCP, UDP, SCTP):
-            return
+        """D 1.5 step 8, of a connection that was found: its real server is gone or has weight 0, so it ends at the
+        next tick."""
         if self.setup.behaviour.quiescent == "service":
             ends = conn.server.service.expire_quiescent and conn.dest.weight == 0
         else:
@@ -667,7 +671,9 @@ class Oracle(Modes, SynProxy):
             new = self.tcp_state(conn.state, direction, p.flags, conn.server.service.mode in ("dr", "tunnel"))
             if new != conn.state:
                 self.enter(conn, new)
-        elif conn.proto == SCTP and len(p.body) >= 16:
+        elif conn.proto == SCTP:
+            if len(p.body) < 16:
+                return  # no chunk, no event
             new = sctp_state(conn.state, direction, sctp_event(bytes(p.body)))
             if new != conn.state:
                 self.enter(conn, new)

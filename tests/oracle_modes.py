@@ -235,7 +235,7 @@ class Modes:
         if proto in (ICMP, ICMPV6):
             own = icmp_tuple(proto, src, dst, l4)
             key = own and (proto, *own[3:], *own[1:3])
-        elif self.access_verdict(key, worker):
+        elif self.access_verdict((proto, *key[3:], *key[1:3]), worker):  # the lists see it as it is quoted
             return
         hit = worker.find(key)
         if hit is None:

@@ -94,7 +94,7 @@ class Packet:
         self.extended = self.family == 6 and at != 40
         self.fragment_header = self.family == 6 and has_fragment(l3)
         self.opp = b""
-        self.untouched = False  # L4 leaves as it came
+        self.untouched = False  # it leaves as it came
         self.before = self.sum()
 
     src = property(lambda self: bytes(self.head[12:16] if self.family == 4 else self.head[8:24]))
@@ -124,6 +124,8 @@ class Packet:
 
     def l3(self) -> bytes:
         """The packet with right lengths and checksums (a cut one: updated, RFC 1624)."""
+        if self.untouched:
+            return bytes(self.head + self.body)
         total = len(self.head) + len(self.opp) + self.l4_length
         if self.family == 4:
             self.head[2:4] = total.to_bytes(2)
@@ -138,8 +140,6 @@ class Packet:
         self.head[10:12] = checksum(self.head).to_bytes(2)
 
     def fix_l4(self) -> None:
-        if self.untouched:
-            return
         if self.proto == SCTP and not self.missing and len(self.body) >= 12:
             self.body[8:12] = bytes(4)
             self.body[8:12] = crc32c(bytes(self.body))

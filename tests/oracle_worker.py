@@ -14,7 +14,7 @@ class Dest:
     def __init__(self, real, workers: int) -> None:
         self.real = real
         self.name, self.address, self.port = str(real), real.endpoint.address, real.endpoint.port
-        self.weight, self.limit = real.weight, real.max_conn // workers
+        self.weight, self.given, self.limit = real.weight, real.max_conn, real.max_conn // workers
         self.available, self.overload = True, False
         self.act = self.inact = self.persist = self.replicas = 0
         self.count: Counter[str] = Counter()

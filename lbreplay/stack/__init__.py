@@ -29,10 +29,10 @@ class Stack:
         self._forwarding = {4: setup.ipv4_forwarding, 6: setup.ipv6_forwarding}
         self._mirrored = setup.device.forward2kni
         output = self._output
-        self.is_local = output.routes.is_local
+        self.is_local, self.local_addresses = output.routes.is_local, output.routes.local_addresses
         self.ident, self.macs, self.select = output.ident, output.macs, output.select
         self.frame, self.send, self.answer, self.error = output.frame, output.send, output.answer, output.error
-        self.learn = output.neighbors.learn
+        self.too_big, self.learn = output.too_big, output.neighbors.learn
         self.framed, self.select = output.framed, output.select
 
     @property

@@ -22,7 +22,7 @@ COUNTED = {  # verdict of an input check -> labels of S 4.8
     Verdict.L3_TRUNCATED: ("InTruncatedPkts",),
 }
 TIME_EXCEEDED, UNREACHABLE, FRAG_NEEDED = 11, 3, 4
-UNREACHABLE_V6, TOO_BIG_V6, TIME_EXCEEDED_V6, BEYOND_SCOPE = 1, 2, 3, 2
+UNREACHABLE_V6, TIME_EXCEEDED_V6, BEYOND_SCOPE = 1, 3, 2
 
 
 def check(output: Output, packet: Packet) -> Outcome | None:
@@ -124,7 +124,7 @@ def _refuse_v6(output: Output, packet: Packet, route: RouteEntry, enabled: bool)
         return Outcome(Verdict.FORWARD_DISABLED, frames, own=True)
     if packet.l3_length > route.mtu:
         output.counters.update(("InTooBigErrors", "FragFails"))
-        return Outcome(Verdict.FORWARD_TOO_BIG, output.error(packet, TOO_BIG_V6, 0, route.mtu), own=True)
+        return Outcome(Verdict.FORWARD_TOO_BIG, output.too_big(packet, route.mtu), own=True)
     return None
 
 

@@ -44,6 +44,7 @@ class Output:
         self.routes = Routes(setup)
         self.neighbors = Neighbors(setup.neighbors)
         self.counters: Counter[str] = Counter()
+        self._swapped = setup.behaviour.too_big_mtu == "swapped"
         self._idents: Counter[tuple[bytes, bytes, int]] = Counter()
         self._vlan_macs: dict[int | None, bytes | None] = {vlan.id: vlan.mac for vlan in self.device.vlan}
 
@@ -55,18 +56,19 @@ class Output:
 
     def own_mac(self, vlan: int | None, packet: Packet | None, own: bytes | None = None,
                 address: bytes = bytes(4)) -> bytes:  # fmt: skip
-        """Source MAC of what is sent: the device's, *own*, the one *packet* came to, or made of *address*."""
-        if mac := self._vlan_macs.get(vlan) or self.device.mac or own:
+        """Source MAC of what is sent: the device's, the one *packet* came to, *own*, or made of *address*."""
+        if mac := self._vlan_macs.get(vlan) or self.device.mac:
             return mac
-        if packet is not None and not packet.dst_mac[0] & 1:
+        if packet is not None and not packet.dst_mac[0] & 1 and any(packet.dst_mac):
             return packet.dst_mac
-        return derived(address)
+        return own or derived(address)
 
     def macs(self, next_hop: bytes, packet: Packet | None = None, fallback: bytes | None = None,
              own: bytes | None = None, vlan: int | None = None) -> tuple[bytes, bytes]:  # fmt: skip
         """(destination, source) MAC towards *next_hop* (interface 2).
 
-        fallback: the MAC that side's frames came from; own: the MAC they were sent to, where there is no *packet*.
+        fallback: the MAC that side's frames came from; own: the MAC the connection's frames came to, where no received
+        *packet* says.
         """
         return self.neighbors.mac(next_hop, fallback), self.own_mac(vlan, packet, own)
 
@@ -126,6 +128,11 @@ class Output:
             return ()
         l3 = self._error_v4(packet, kind, code, mtu) if packet.family == 4 else self._error_v6(packet, kind, code, mtu)
         return self.answer(packet, l3) if l3 else ()
+
+    def too_big(self, packet: Packet, mtu: int, *, straight: bool = False) -> tuple[bytes, ...]:
+        """ICMPv6 2/0 about *packet*; up to v1.9.0 with the bytes of the MTU swapped, unless *straight* (D 15)."""
+        swapped = self._swapped and not straight
+        return self.error(packet, icmp.TOO_BIG_V6, 0, int.from_bytes(mtu.to_bytes(4), "little") if swapped else mtu)
 
     def _error_v4(self, packet: Packet, kind: int, code: int, mtu: int) -> bytes:
         source = next((network.address for network in self.device.address if len(network.address) == 4), None)
