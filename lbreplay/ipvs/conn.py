@@ -193,7 +193,7 @@ class Connections:
         """The timer ran out: the connection ends, or stays for its children's sake."""
         if conn.n_control:
             conn.timeout = LATER
-            if self._edition.response_in:  # 2.6 takes it out of its chain and puts it back at the head
+            if self._edition.deferred_moves:
                 self.unhash(conn)
                 self.hash(conn)
             self.on_deferred(conn)

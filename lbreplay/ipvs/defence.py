@@ -69,7 +69,7 @@ class Defence:
                 self._conns.delete(conn)
 
     def _takes(self, conn: Conn) -> bool:
-        modern = self._edition.assured
+        modern = self._edition.drop_entry == "6.1"
         if conn.is_template:
             return modern and not conn.n_control and self._takes_template(conn)
         if modern and conn.n_control:

@@ -37,6 +37,7 @@ class Edition:
     # look-up and table
     out_by: str = "virtual"  # replies of DR and TUN are found by the virtual address; "real": by the real one
     response_in: bool = False  # a miss of ip_vs_in tries the replies' look-up
+    deferred_moves: bool = False  # an entry whose end is put off goes to the head of its chain
     hash: str = "lookup3"  # Jenkins's function of the table's buckets
     locks: int = 32
     # scheduling
@@ -51,6 +52,9 @@ class Edition:
     none_ack: str = "ES"  # the next state of the four cells NONE + ACK from the client
     sctp: str = "6.1"  # timeouts; "2.6": ESTABLISHED 900, CLOSED 10, all else 60
     assured: bool = True  # templates become ASSURED, which spares them
+    drop_entry: str = "6.1"  # whom it spares; "2.6": templates only
+    one_packet_number: str = "template"  # where packets of one-packet services are counted; "conn"
+    servers_open: bool = True  # a real server's datagram may open a connection (persistence engines)
     parent_dies: str = "childless"  # with an entry that is dropped, its parent: if childless and not ASSURED; "always"
     thresholds: str = "crossing"  # OVERLOAD is judged when the total crosses; "every": at each bind and unbind
     trash: str = "kept"  # deleted real servers wait 120 s; "referenced": only while connections refer to them
@@ -63,6 +67,7 @@ class Edition:
     full_checksum: bool = False  # NAT with a helper sums the whole packet, changed or not
     sctp_port_only: bool = True  # the CRC is computed anew only where the port changes
     # ICMP
+    errors_v6: frozenset[int] = frozenset(range(128))  # types of ICMPv6 that are looked at
     quoted_fragment: str = "transport"  # errors quoting later fragments are let go: of "transport" or only of "ipsec"
     icmp_checksum: str = "translated"  # tested where the error is translated; "all": on every hit
     # helpers and the rest
@@ -95,6 +100,7 @@ EDITIONS = {
         sysctls="2.6",
         out_by="real",
         response_in=True,
+        deferred_moves=True,
         hash="lookup2",
         locks=16,
         rst_passes=False,
@@ -107,6 +113,9 @@ EDITIONS = {
         none_ack="CL",
         sctp="2.6",
         assured=False,
+        drop_entry="2.6",
+        one_packet_number="conn",
+        servers_open=False,
         parent_dies="always",
         thresholds="every",
         trash="referenced",
@@ -117,6 +126,7 @@ EDITIONS = {
         checks_method=False,
         full_checksum=True,
         sctp_port_only=False,
+        errors_v6=frozenset({1, 2, 3}),
         quoted_fragment="ipsec",
         icmp_checksum="all",
         ftp_extended=False,

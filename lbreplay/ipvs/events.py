@@ -52,14 +52,14 @@ class Events:
             assert isinstance(event.value, RealServer), "the configuration made it one"
             services.add_real(service, event.value)
         elif len(event.path) == 2:
-            self._emptied(list(service.dests))
             services.remove(service)
+            self._flush()
             self._parts.net.rebuild([left.service for left in services.by_name.values()])
         elif (dest := _dest(service, event.path[3])) is None:
             return
         elif event.action == "remove":
             services.remove_real(service, dest)
-            self._emptied([dest])
+            self._flush()
         else:
             self._edit(service, dest, event)
 
@@ -71,14 +71,18 @@ class Events:
             numbers[EDITED[following.path[4]]] = _number(following.value)
         service.edit(dest, **numbers)
 
-    def _emptied(self, dests: list[Dest]) -> None:
-        """6.1 with expire_nodest_conn ends the connections of deleted real servers at once (L 6.6)."""
+    def _flush(self) -> None:
+        """6.1 with expire_nodest_conn ends what deleted real servers had at once, childless parents too (L 6.6)."""
         parts = self._parts
         if not parts.sysctls["expire_nodest_conn"] or parts.edition.nodest != "reschedule":
             return
-        for conn in [conn for conn in parts.conns if conn.dest in dests and not conn.n_control]:
-            if conn.keys:
+        for conn in list(parts.conns):
+            deserted = conn.dest is not None and not conn.dest.available
+            if conn.keys and deserted and not conn.n_control:
+                parent = conn.control
                 parts.conns.delete(conn)
+                if parent is not None and parent.keys and not parent.n_control:
+                    parts.conns.delete(parent)
 
 
 def _same(one: Event, other: Event) -> bool:

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from lbreplay.ipvs.schedule import Scheduling
     from lbreplay.ipvs.xmit import Transmitters
 
-TYPES = {4: (3, 4, 11), 6: range(128)}
-TYPES_26 = {4: (3, 4, 11), 6: (1, 2, 3)}
+TYPES_V4 = frozenset({3, 4, 11})
 PORTED = (TCP, UDP, SCTP)
 HANDLED = (*PORTED, AH, ESP)
 IKE = 500
@@ -66,8 +65,8 @@ class Errors:
         packet = skb.packet
         if packet.l4_there < HEADER:
             return Verdict.ICMP_MALFORMED if packet.complete else Verdict.TRUNCATED
-        types = TYPES if self._edition.tunnel_errors else TYPES_26
-        return None if packet.l3[packet.l4_at] in types[packet.family] else UNRELATED
+        types = TYPES_V4 if packet.family == 4 else self._edition.errors_v6
+        return None if packet.l3[packet.l4_at] in types else UNRELATED
 
     def _quoted(self, skb: Skb, at: int) -> Quoted | None:
         """The quoted packet at *at*; None where too little of it is there or nobody handles it."""
@@ -117,7 +116,8 @@ class Errors:
         if not isinstance(made, Conn):
             return made
         self._parts.story.new = True
-        verdict = self._towards_real(made, skb, quoted)
+        bad = self._bad_checksum(made, skb)
+        verdict = Verdict.ICMP_RELATED_BAD_CHECKSUM if bad else self._towards_real(made, skb, quoted)
         self._conns.put(made)
         return verdict
 

@@ -41,7 +41,7 @@ class Replies:
         if packet.proto not in (*PORTED, AH, ESP):
             return None
         conn = self._find(skb)
-        if conn is None and packet.proto == UDP and not local and self._edition.assured:
+        if conn is None and packet.proto == UDP and not local and self._edition.servers_open:
             conn = self._opened_by_server(skb)
         if conn is not None:
             return self.respond(conn, skb)

@@ -108,7 +108,7 @@ class Requests:
     def _counted(self, conn: Conn) -> None:
         """The packet's number, by which a backup would be told of the connection (L 15)."""
         parts = self._parts
-        if conn.flags & ONE_PACKET and self._edition.assured:
+        if conn.flags & ONE_PACKET and self._edition.one_packet_number == "template":
             if conn.control is not None:
                 conn.control.in_pkts += 1
             return

@@ -58,6 +58,14 @@ def test_service_and_its_connections() -> None:
     assert list(k.parts.services.by_name) == ["other"]
 
 
+def test_flush_of_a_deleted_real_server() -> None:
+    """expire_nodest_conn: its connections end at once, and templates with them, ASSURED or not."""
+    k = Kernel(service(A, persistent={"timeout": 60}), ipvs="expire_nodest_conn = 1")
+    k.handshake()
+    k.remove(A)
+    assert len(k.parts.conns) == 0
+
+
 def test_unknown_by_now() -> None:
     """An event for a real server that is gone changes nothing."""
     k = Kernel(service(A, B))
