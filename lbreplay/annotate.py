@@ -8,22 +8,38 @@ and the direction. `explain` and `check` use the same line for one frame.
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 from lbreplay.burst import BY_FLOW_DIRECTOR, BY_RSS, Burst, Made
 from lbreplay.nic.steer import Nic
 from lbreplay.verdict import NAMES
 from lbreplay.vs.balancer import Balancer
-from lbreplay.vs.path import Story
 from lbreplay.wire.capture import Note
 
 DIRECTIONS = ("in -> real server", "out -> client")  # by side
 
 
+class Told(NamedTuple):
+    """What a comment says of a row beyond its columns. `port`: what the NIC's rules compared."""
+
+    conn: int | None = None
+    side: int = 0
+    new: bool = False
+    owner: int = -1  # that it was handed to
+    port: int = 0
+    hash: int | None = None  # where the column does not have it
+
+
 class Annotator:
     """Annotates the frames that a replay writes; `attach` it to the engine before the first burst."""
 
-    def attach(self, nic: Nic, balancer: Balancer) -> None:
-        self._nic = nic
-        balancer.stories = self._stories = [] if balancer.stories is None else balancer.stories
+    def attach(self, nic: Nic, balancer: Any) -> None:
+        """Look on at *balancer*, the engine of either profile, which keeps the stories of odd rows from now on."""
+        self._nic, self._balancer = nic, balancer
+        if isinstance(balancer, Balancer):
+            balancer.plain_stories = {}
+        elif balancer.stories is None:
+            balancer.stories = []
 
     def __call__(self, burst: Burst, what: int | Made) -> Note:
         """The note of row *what* of *burst*, or of a frame that was made."""
@@ -37,42 +53,72 @@ class Annotator:
         return Note(max(what.worker, 0), comment=f"worker {what.worker} because of #{what.cause}")
 
     def _row(self, burst: Burst, row: int, sender: int) -> Note:
+        said = self._told(burst, row)
         return Note(
             worker=max(sender, 0),
             queue=int(burst.queue[row]),
-            hash=int(burst.hash[row]),
+            hash=int(burst.hash[row]) if said.hash is None else said.hash,
             verdict=NAMES[burst.verdict[row]],
-            comment=comment(burst, row, self._stories[row], self._nic),
+            comment=comment(burst, row, said, self._nic),
         )
 
+    def _told(self, burst: Burst, row: int) -> Told:
+        """From the story of a row, where it has one, else from what the columns know."""
+        if not isinstance(self._balancer, Balancer):
+            return told(self._balancer.stories[row])
+        assert self._balancer.plain_stories is not None, "attached"
+        story = self._balancer.plain_stories.get(row)
+        return told(story) if story is not None else self._columns(burst, row)
 
-def comment(burst: Burst, row: int, story: Story, nic: Nic) -> str:
+    def _columns(self, burst: Burst, row: int) -> Told:
+        """A row that took the columns."""
+        handle, wide = int(burst.handle[row]), burst.family[row] == 6
+        said = Told(int(burst.conn[row]), handle & 1, bool(burst.opened[row]))
+        if not burst.answer[row]:
+            flow = burst.flow6[burst.rows6.searchsorted(row)] if wide else burst.flow4[row]
+            return said._replace(port=int.from_bytes(flow[-2:].tobytes()))
+        leaving = self._balancer.leaving()
+        ends = (leaving.ends6 if wide else leaving.ends4)[handle & ~1].tobytes()
+        return said._replace(port=int.from_bytes(ends[-4:-2]), hash=self._hash(int(burst.kind[row]), ends))
+
+    def _hash(self, kind: int, ends: bytes) -> int:
+        """Of an answer to a packet that left as *ends*: source, destination, both ports."""
+        width, ports = (len(ends) - 4) // 2, (int.from_bytes(ends[-2:]), int.from_bytes(ends[-4:-2]))
+        return self._nic.rss.hash_flow(kind, ends[width : 2 * width], ports[0], ends[:width], ports[1]) or 0
+
+
+def told(story: Any) -> Told:
+    """Of the story of a row, of either profile."""
+    conn, packet = story.conn, story.packet
+    port = 0 if packet is None else packet.dport
+    return Told(conn.number if conn is not None else None, story.side, story.new, story.owner, port)
+
+
+def comment(burst: Burst, row: int, said: Told, nic: Nic) -> str:
     """The story of *row* in a line."""
-    words = [f"#{burst.first + row}", received_by(burst, row, story, nic)]
-    if story.owner >= 0:
-        words.append(f"handed to worker {story.owner}")
-    conn = story.conn
-    if conn is None:
+    words = [f"#{burst.first + row}", received_by(burst, row, said, nic)]
+    if said.owner >= 0:
+        words.append(f"handed to worker {said.owner}")
+    if said.conn is None:
         return " ".join((*words, NAMES[burst.verdict[row]]))
-    words += [f"{'new ' if story.new else ''}conn {conn.number}", DIRECTIONS[story.side]]
+    words += [f"{'new ' if said.new else ''}conn {said.conn}", DIRECTIONS[said.side]]
     return " ".join(words)
 
 
-def received_by(burst: Burst, row: int, story: Story, nic: Nic) -> str:
+def received_by(burst: Burst, row: int, said: Told, nic: Nic) -> str:
     """`worker 2 (flow director, port 1026 & 3 = 2)`; a frame that nobody received: `not received`."""
     if burst.worker_index[row] < 0:
         return "not received"
     rank = int(burst.worker[row])
     who = f"worker {rank}" if rank >= 0 else "kernel worker"
-    return f"{who} ({steered_by(burst, row, story, nic)})"
+    return f"{who} ({steered_by(burst, row, said, nic)})"
 
 
-def steered_by(burst: Burst, row: int, story: Story, nic: Nic) -> str:
+def steered_by(burst: Burst, row: int, said: Told, nic: Nic) -> str:
     """Why the NIC chose the queue of *row*."""
     if burst.by[row] == BY_FLOW_DIRECTOR:
-        rule, packet = nic.rules[burst.rule[row]], story.packet
-        assert packet is not None, "a story that was told has its packet"
-        return f"flow director, port {packet.dport} & {rule.mask} = {rule.value}"
+        rule = nic.rules[burst.rule[row]]
+        return f"flow director, port {said.port} & {rule.mask} = {rule.value}"
     if burst.by[row] == BY_RSS:
         return f"RSS {int(burst.hash[row]):#010x}, table entry {int(burst.reta[row])}"
     return "default queue"

@@ -99,6 +99,7 @@ class Burst:
     answer: Bool  # of a virtual address, taken for its real server's (client and lb view)
     handle: I32  # connection and side of rows that took the columns, -1: plain path
     opened: Bool  # rows that took the columns and opened their connection
+    conn: I64  # numbers of their connections, where somebody annotates
     mac: I32  # what they leave with: entry of vs/links
     fdata: U32  # acknowledgement that asks for the client's address (D 5.4)
     delta: U32  # what sequence numbers move by

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import craft
+import lab.made_capture
 import pytest
 
 from lbreplay.config.load import load
@@ -75,6 +76,35 @@ def test_queue_hash_and_verdict(written):
     verdict, comment = rows[0]
     assert bytes.fromhex(verdict.replace(":", "").replace(" ", "")) == b"forwarded_slow"
     assert "(RSS 0x" in comment
+
+
+@pytest.mark.parametrize("view", ["client", "rx"])
+def test_columns_tell_what_stories_tell(tmp_path, view):
+    """Rows that took the columns have the comments that the plain path would give them."""
+    source = craft.write(tmp_path / "in.pcap", lab.made_capture.frames(40))
+    setup = load("lb.toml", text=lab.made_capture.TEXT, view=view)
+    replay(setup, str(source), str(tmp_path / "columns.pcapng"))
+    replay(setup, str(source), str(tmp_path / "stories.pcapng"), trace=str(tmp_path / "trace"))
+    assert (tmp_path / "columns.pcapng").read_bytes() == (tmp_path / "stories.pcapng").read_bytes()
+
+
+def test_both_families_by_columns(tmp_path):
+    """The local port that a rule compared is told of answers over IPv6 too."""
+    text = TEXT.replace("10.0.0.100:80", "[2001:db8::1]:80").replace("192.168.100.200", "2001:db8::200")
+    text = text.replace("192.168.100.2:8080", "[2001:db8::2]:8080")
+    frames = []
+    for host in range(1, 30):
+        client = f"[2001:db8:1::{host:x}]:3000"
+        frames += [craft.syn(client, "[2001:db8::1]:80"), craft.tcp("[2001:db8::1]:80", client, "SA", 7, 1001)]
+        frames += [
+            craft.tcp(client, "[2001:db8::1]:80", "A", 1001, 8),
+            craft.tcp("[2001:db8::1]:80", client, "A", 8, 1001),
+        ]
+    source = craft.write(tmp_path / "in.pcap", frames)
+    replay(load("lb.toml", text=text), str(source), str(tmp_path / "columns.pcapng"))
+    replay(load("lb.toml", text=text), str(source), str(tmp_path / "stories.pcapng"), trace=str(tmp_path / "trace"))
+    told = (tmp_path / "columns.pcapng").read_bytes()
+    assert told == (tmp_path / "stories.pcapng").read_bytes() and b"flow director, port 1026 & 3 = 2" in told
 
 
 def test_what_the_balancer_sends_by_itself(written):

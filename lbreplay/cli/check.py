@@ -66,6 +66,8 @@ def check(
     if not quiet:
         again = options.as_typed(capture, config, assignments, view, seed)
         _show({**found.document(), "capture": capture, "again": again}, found.warnings, output_format, color)
+    if found.damage is not None:
+        raise found.damage
     ctx.exit(1 if found.failed else 0)
 
 

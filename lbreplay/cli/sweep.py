@@ -68,7 +68,9 @@ def sweep(
         load = options.loader(path, config, assignments, view, seed, burst)
         found = lab.sweep(path, lab.settings(axes, load), jobs=jobs, dask=dask)
     if not quiet:
-        _show({**found, "capture": capture}, output_format, color)
+        _show({**found.document, "capture": capture}, found.warnings, output_format, color)
+    if found.damage is not None:
+        raise found.damage
 
 
 def _axes(
@@ -98,11 +100,11 @@ def _axes(
     return axes
 
 
-def _show(found: dict[str, object], output_format: str, color: str) -> None:
+def _show(found: dict[str, object], warnings: list[str], output_format: str, color: str) -> None:
     from lbreplay.report import sweep as report
     from lbreplay.report import tables
 
-    for warning in found.pop("warnings"):  # type: ignore[attr-defined]
+    for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     if output_format == "table":
         report.show(found, tables.console(sys.stdout, color))

@@ -317,6 +317,7 @@ class Checked:
     frames: int
     judgements: list[Judgement] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    damage: CaptureError | None = None  # why reading stopped before the end
 
     @property
     def failed(self) -> int:
@@ -366,10 +367,11 @@ def check(
                 judge.see(burst)
             if progress is not None:
                 progress(burst.first + burst.size - 1, int(burst.length.sum()))
-        result = run.result()
+        result, damage = run.result(), source.damage
     if not result.totals["frames"]:
-        raise CaptureError(f"{path}: no packet in it")
-    found = Checked(path, result.totals["frames"], warnings=result.warnings)
+        raise damage or CaptureError(f"{path}: no packet in it")
+    warnings = [warning for warning in result.warnings if warning != str(damage)]
+    found = Checked(path, result.totals["frames"], warnings=warnings, damage=damage)
     too_small = not given and limit is None and not _enough(result)
     for name, judge in judges.items():
         sentence = PROPERTIES[name].sentence.format(limit=most)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lbreplay.annotate import comment
+from lbreplay.annotate import told as told_of
 from lbreplay.burst import KIND_OTHER
 from lbreplay.lab.fields import Frame, brief
 from lbreplay.lab.probe import Left, Probe, Shot, looked_up
@@ -48,7 +49,7 @@ def lines(setup: Setup, path: str, frames: list[int]) -> dict[int, str]:
 
 def line(probe: Probe, shot: Shot) -> str:
     """`#17 worker 2 (flow director, ...) conn 5 out -> client: forwarded_fast`."""
-    text = comment(shot.burst, 0, shot.story, probe.run.nic)
+    text = comment(shot.burst, 0, told_of(shot.story), probe.run.nic)
     verdict = NAMES[shot.burst.verdict[0]]
     text = text if text.endswith(verdict) else f"{text}: {verdict}"
     if shot.story.wrong_worker and shot.story.owner < 0 and shot.before is not None:

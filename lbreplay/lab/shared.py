@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from lbreplay.burst import Burst
+from lbreplay.errors import CaptureError
 from lbreplay.model import Device
 from lbreplay.wire.capture import CaptureInfo, open_capture
 from lbreplay.wire.parse import parse
@@ -23,6 +24,7 @@ from lbreplay.wire.parse import parse
 GIVEN = ("buffer", "at", "caplen", "length", "time_ns")  # what a Burst is made of
 FRESH = ("verdict", "leaving")  # made anew with every Burst
 TABLE = "shared.json"
+COUNTED = ("frames", "bytes", "first_ns", "last_ns", "warnings")
 
 Arrays = Mapping[str, Any]
 
@@ -37,10 +39,13 @@ def share(path: str, device: Device, burst_size: int, folder: Path) -> Shared:
             parse(burst, *judging(device))
             sizes.append(_append(burst, folder, files, shapes))
         about = {
-            "info": asdict(source.info), "frames": source.frames, "bytes": source.bytes, "first_ns": source.first_ns,
-            "last_ns": source.last_ns, "warnings": source.warnings, "judging": _spelled(device),
-            "shapes": shapes, "sizes": sizes,
-        }  # fmt: skip
+            "info": asdict(source.info),
+            **{name: getattr(source, name) for name in COUNTED},
+            "damage": None if source.damage is None else str(source.damage),
+            "judging": _spelled(device),
+            "shapes": shapes,
+            "sizes": sizes,
+        }
     for file in files.values():
         file.close()
     (folder / TABLE).write_text(json.dumps(about))
@@ -64,8 +69,6 @@ def _append(burst: Burst, folder: Path, files: dict[str, BinaryIO], shapes: dict
 class Shared:
     """A parsed capture as a replay reads it: see `wire.capture.Capture`. `about` is what `share` wrote down."""
 
-    damage = None
-
     def __init__(self, about: Mapping[str, Any], arrays: Arrays) -> None:
         self.about, self.arrays = about, arrays
         self.info = CaptureInfo(**about["info"])
@@ -84,6 +87,12 @@ class Shared:
     def in_memory(self) -> Shared:
         """The same, to be sent elsewhere."""
         return Shared(self.about, {name: np.array(column) for name, column in self.arrays.items()})
+
+    @property
+    def damage(self) -> CaptureError | None:
+        """See `wire.capture.Capture`."""
+        text = self.about["damage"]
+        return None if text is None else CaptureError(text)
 
     def suits(self, device: Device) -> bool:
         """Whether the columns say of *device*'s frames what parsing for it would."""

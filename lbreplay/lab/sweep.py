@@ -47,6 +47,14 @@ class Setting(NamedTuple):
     setup: Setup
 
 
+class Swept(NamedTuple):
+    """What a sweep found. `damage`: why reading stopped before the end of the capture."""
+
+    document: dict[str, Any]
+    warnings: list[str]
+    damage: CaptureError | None
+
+
 # --- axes ----------------------------------------------------------------------------------------------------
 
 
@@ -95,8 +103,8 @@ def settings(axes: Sequence[Axis], load: Callable[[Overrides], Setup]) -> list[S
 # --- replays -------------------------------------------------------------------------------------------------
 
 
-def sweep(path: str, wanted: Sequence[Setting], *, jobs: int, dask: str | None = None) -> dict[str, Any]:
-    """Replay *path* under each of *wanted*: a document with a row a setting, best first.
+def sweep(path: str, wanted: Sequence[Setting], *, jobs: int, dask: str | None = None) -> Swept:
+    """Replay *path* under each of *wanted*: a row a setting, best first.
 
     *jobs* processes, or the cluster whose scheduler is at *dask*. Raises CaptureError, ConfigError.
     """
@@ -104,13 +112,14 @@ def sweep(path: str, wanted: Sequence[Setting], *, jobs: int, dask: str | None =
         setup = wanted[0].setup
         shared = share(path, setup.device, setup.burst_size, Path(folder))
         if not shared.frames:
-            raise CaptureError(f"{path}: no packet in it")
+            raise shared.damage or CaptureError(f"{path}: no packet in it")
         with _executor(shared, Path(folder), min(jobs, len(wanted)), dask) as (executor, source):
             futures = [executor.submit(measure, setting.setup, source) for setting in wanted]
             rows = [{"setting": s.values, **future.result()} for s, future in zip(wanted, futures, strict=True)]
     rows.sort(key=badness)
-    warnings = shared.warnings
-    return {"schema": 1, "capture": path, "frames": shared.frames, "rows": rows, "warnings": warnings}
+    warnings = [warning for warning in shared.warnings if warning != str(shared.damage)]
+    told = {"schema": 1, "capture": path, "frames": shared.frames, "rows": rows}
+    return Swept(told, warnings, shared.damage)
 
 
 @contextmanager

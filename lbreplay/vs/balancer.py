@@ -51,6 +51,7 @@ class Balancer:
         self.openers = Openers(self.machine, self.links)
         self.events = Events(self.machine)
         self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
+        self.plain_stories: dict[int, Story] | None = None  # of those on the plain path, by row, where somebody annotates
         self._worker_of_queue = {q: i for i, w in enumerate(setup.workers) for q in w.queues}
         self._next_in, self._next_out = _steps(self.machine, IN), _steps(self.machine, OUT)
         self._started = False
@@ -72,6 +73,8 @@ class Balancer:
             start = stop
         burst.worker_index = np.where(burst.worker_index < 0, burst.worker_index, self._indices(burst))
         self.machine.cache.flush()
+        if self.plain_stories is not None:
+            burst.conn = self.machine.table.columns["number"][burst.handle >> 1]
         self.machine.table.recycle()
 
     def _begin(self, burst: Burst) -> None:
@@ -84,6 +87,8 @@ class Balancer:
         self.machine.out = burst.made
         if self.stories is not None:
             self.stories.clear()
+        if self.plain_stories is not None:
+            self.plain_stories.clear()
 
     def _indices(self, burst: Burst) -> Any:
         """Index into `setup.workers` of the worker that polls each row's queue."""
@@ -218,6 +223,8 @@ class Balancer:
         burst.verdict[row] = self._judge(burst, row)
         if self.stories is not None:
             self.stories.append(self.path.story)
+        if self.plain_stories is not None:
+            self.plain_stories[row] = self.path.story
         if machine.stack.neighbours_version != neighbours:
             self.columns.forget_hops()
             self.links.refresh_all()

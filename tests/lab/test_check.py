@@ -1,5 +1,7 @@
 """Properties of a replay."""
 
+from pathlib import Path
+
 import craft
 import pytest
 from lab.made_capture import VIP, capture, client, frames, setup
@@ -124,6 +126,14 @@ def test_a_kernel_has_no_local_ports():
     assert "unique-ports" not in chosen([], "ipvs") and "home" in chosen([], "ipvs")
     with pytest.raises(ConfigError, match="the ipvs profile has no local ports"):
         chosen(["no-port-missed"], "ipvs")
+
+
+def test_a_damaged_capture(tmp_path):
+    """What was good before the damage is judged; the damage is told once."""
+    path = Path(capture(tmp_path))
+    path.write_bytes(path.read_bytes() + b"\xff" * 40)
+    found = check(setup(), str(path), ["home"])
+    assert found.frames == 96 and "offset" in str(found.damage) and found.warnings == []
 
 
 def test_empty_capture(tmp_path):

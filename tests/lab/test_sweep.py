@@ -1,6 +1,7 @@
 """The same capture under many settings."""
 
 import functools
+from pathlib import Path
 
 import pytest
 from lab.made_capture import capture, setup
@@ -15,7 +16,7 @@ def made(axes):
 
 
 def swept(tmp_path, *axes, **more):
-    return sweep(capture(tmp_path), made(axes), jobs=more.pop("jobs", 2), **more)
+    return sweep(capture(tmp_path), made(axes), jobs=more.pop("jobs", 2), **more).document
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,14 @@ def test_numbers_of_a_row():
     found = row({"workers": workers, "totals": dict.fromkeys(("transmitted", "to_kernel", "dropped"), 0)})
     assert (found["imbalance"], found["busiest"], found["redirected"], found["port_missed"]) == (1.5, 35, 5, 2)
     assert found["by_worker"] == [30, 10]
+
+
+def test_a_damaged_capture(tmp_path):
+    """What was good before the damage is swept; the damage is told."""
+    path = Path(capture(tmp_path))
+    path.write_bytes(path.read_bytes() + b"\xff" * 40)
+    found = sweep(str(path), made([axis("workers", "workers", ["1"])]), jobs=1)
+    assert found.document["frames"] == 96 and "offset" in str(found.damage) and found.warnings == []
 
 
 def test_empty_capture(tmp_path):
