@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from lbreplay.burst import BY_FLOW_DIRECTOR, BY_RSS, Burst, Made
+from lbreplay.burst import BY_FLOW_DIRECTOR, BY_RSS, Burst, Made, Received
 from lbreplay.nic.steer import Nic
 from lbreplay.verdict import NAMES
 from lbreplay.vs.balancer import Balancer
@@ -46,6 +46,8 @@ class Annotator:
         if isinstance(what, int):
             return self._row(burst, what, int(burst.owner[what]))
         row = what.cause - burst.first
+        if isinstance(what, Received):
+            return self._row(burst, row, what.worker)._replace(comment=f"#{what.cause} as received")
         if not what.cause:
             return Note(max(what.worker, 0), comment=f"worker {what.worker} by itself")
         if not what.own:

@@ -61,6 +61,10 @@ class Made(NamedTuple):
     own: bool
 
 
+class Received(Made):
+    """A received frame as it came, written besides what leaves (`also.py`). It is nothing that anybody sends."""
+
+
 class Burst:
     """Rows of consecutive frames; `first` is the number of row 0 in the capture, counted from 1.
 
@@ -100,6 +104,7 @@ class Burst:
     handle: I32  # connection and side of rows that took the columns, -1: plain path
     opened: Bool  # rows that took the columns and opened their connection
     conn: I64  # numbers of their connections, where somebody annotates
+    step: U16  # what moves its connection's state: TCP flags, 256 for UDP
     mac: I32  # what they leave with: entry of vs/links
     fdata: U32  # acknowledgement that asks for the client's address (D 5.4)
     delta: U32  # what sequence numbers move by

@@ -14,6 +14,10 @@ class LbreplayError(Exception):
     exit_code = 2
 
 
+class PipeClosed(Exception):
+    """Whoever read the output has gone: no error, the run ends quietly."""
+
+
 class ConfigError(LbreplayError):
     """A refused setting. The text reads `FILE: KEY.PATH: what is right, got WHAT`."""
 

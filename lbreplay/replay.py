@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lbreplay.also import Also
 from lbreplay.burst import KIND_SCTP, KIND_TCP, KIND_UDP, Burst
+from lbreplay.errors import CaptureError
 from lbreplay.model import Setup
 from lbreplay.nic.steer import Nic, Steered
 from lbreplay.stats import Counters, Result
 from lbreplay.vs.balancer import Balancer
 from lbreplay.vs.view import Steer
 from lbreplay.wire.capture import CaptureInfo, Sink, is_pcapng, open_capture, open_sink
+from lbreplay.wire.offload import Offload
 from lbreplay.wire.parse import parse
 from lbreplay.wire.rewrite import rewrite
 
@@ -54,16 +57,24 @@ def replay(
     drops: str | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Send every frame of *in_path* through the balancer; write what leaves to *out_path*; return what was counted."""
+    """Send every frame of *in_path* through the balancer; write what leaves to *out_path*; return what was counted.
+
+    *also* "received" puts the received frames among what leaves, "dropped" writes dropped ones to *drops*. Raises
+    CaptureError, also where nothing could be read; *out_path* is then as it was.
+    """
     with ExitStack() as stack:
         source = stack.enter_context(open_capture(in_path))
-        notes = _annotator() if out_path and is_pcapng(out_path) else None
+        notes = _annotator() if any(path and is_pcapng(path) for path in (out_path, drops)) else None
         sink = stack.enter_context(open_sink(out_path, source.info, notes)) if out_path else None
+        dropped = stack.enter_context(open_sink(drops, source.info, notes)) if drops and "dropped" in also else None
         tell = stack.enter_context(_trace(trace, setup)) if trace else None
-        run = Replay(setup, source, sink, tell)
+        run = Replay(setup, source, sink, tell, Also("received" in also, dropped) if also else None)
         if notes is not None:
             notes.attach(run.nic, run.balancer)
-        return run.run(progress)
+        result = run.run(progress)
+        if not source.frames:
+            raise source.damage or CaptureError(f"{in_path}: no packet in it")
+        return result
 
 
 def _annotator() -> Annotator:
@@ -88,17 +99,23 @@ class Source(Protocol):
     last_ns: int
     warnings: list[str]
 
+    @property
+    def damage(self) -> CaptureError | None: ...
+
     def bursts(self, size: int) -> Iterator[Burst]: ...
 
 
 class Replay:
     """One run: the stages with their state."""
 
-    def __init__(self, setup: Setup, source: Source, sink: Sink | None, trace: Trace | None) -> None:
-        self.setup, self.source, self.sink, self.trace = setup, source, sink, trace
+    def __init__(
+        self, setup: Setup, source: Source, sink: Sink | None, trace: Trace | None, also: Also | None = None
+    ) -> None:
+        self.setup, self.source, self.sink, self.trace, self.also = setup, source, sink, trace, also
         self.rewriting = True  # without it the bytes, and lengths, of what leaves stay as they came
         self.nic = Nic(setup)
         self.balancer = ENGINES[setup.profile](setup, self.nic, self._home)
+        self.offload = Offload(setup.device.mtu)
         self.counters = Counters(setup)
         if trace is not None:
             self.balancer.stories = []
@@ -112,25 +129,33 @@ class Replay:
 
     def result(self) -> Result:
         """What was counted so far."""
-        return self.counters.result(self.balancer.gauges() | {"warnings": self.source.warnings}, self._capture())
+        gauges = self.balancer.gauges()
+        warnings = [*self.source.warnings, *self.offload.warnings(), *gauges.get("warnings", ())]
+        result = self.counters.result(gauges | {"warnings": warnings}, self._capture())
+        result.damage = self.source.damage
+        return result
 
     def journey(self, burst: Burst) -> None:
         """One burst, all the way."""
         device = self.setup.device
         parse(burst, device.mac, not device.rx_ip_checksum_offload)
+        self.offload.look(burst)
         self.travel(burst)
 
     def travel(self, burst: Burst) -> None:
         """The rest of the way of a burst that is parsed."""
+        if self.also is not None:
+            self.also.keep(burst)
         self.nic.steer(burst)
         self.balancer.balance(burst)
         if self.rewriting:
             rewrite(burst, self.balancer.leaving())
+        leaving = burst if self.also is None else self.also.leaving(burst)
         if self.sink is not None:
-            self.sink.write(burst)
+            self.sink.write(leaving)
         self.counters.add(burst)
         if self.trace is not None:
-            self.trace.write(burst, self.balancer, self.nic)
+            self.trace.write(leaving, self.balancer, self.nic)
 
     def _home(self, proto: int, src: bytes, sport: int, dst: bytes, dport: int) -> Steered:
         """Where the NIC sends a packet of this tuple."""

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from lbreplay import __version__
 from lbreplay.burst import Made
+from lbreplay.errors import CaptureError
 from lbreplay.model import Setup, Worker
 from lbreplay.verdict import NAMES, Fate, Verdict
 
@@ -179,6 +180,7 @@ class Result:
     workers: list[Table]
     services: list[Table]
     warnings: list[str] = field(default_factory=list)
+    damage: CaptureError | None = None  # why the capture was not read to its end
     kernel: Table = field(default_factory=dict)  # profile ipvs: figures of its own
     listing: Callable[[], Table] | None = None  # profile ipvs: what ipvsadm would list
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from lbreplay.burst import Burst
+from lbreplay.burst import Burst, Received
 from lbreplay.errors import CaptureError
 from lbreplay.model import Setup
 from lbreplay.nic.steer import Nic
@@ -25,7 +25,7 @@ class Trace:
         self._setup = setup
         self._written = 0  # frames in the output before the present burst
         try:
-            self._file = open(path, "w", encoding="utf-8")
+            self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115
         except OSError as error:
             raise CaptureError(f"{path}: cannot write: {error.strerror}") from error
 
@@ -49,22 +49,27 @@ class Trace:
         """Output numbers and times by the row that caused them; by -1 - row for what nothing caused."""
         found: dict[int, list[tuple[int, int]]] = {}
         for row, cause, time_ns in self._order(burst):
-            self._written += 1
             key = cause - burst.first if cause else -1 - row
             found.setdefault(key, []).append((self._written, time_ns))
         return found
 
     def _order(self, burst: Burst) -> Iterator[tuple[int, int, int]]:
+        """Row, cause and time of what was sent, in order; the number of the last frame written stays up to date."""
         made = iter(burst.made)
         waiting = next(made, None)
         for row in range(burst.size):
             while waiting is not None and waiting.row == row:
-                yield row, waiting.cause, waiting.time_ns
+                self._written += 1
+                if not isinstance(waiting, Received):
+                    yield row, waiting.cause, waiting.time_ns
                 waiting = next(made, None)
             if burst.leaving[row]:
+                self._written += 1
                 yield row, burst.first + row, int(burst.time_ns[row])
 
-    def _frame(self, burst: Burst, row: int, story: Story, out: list[int], balancer: Balancer, nic: Nic) -> dict[str, Any]:
+    def _frame(
+        self, burst: Burst, row: int, story: Story, out: list[int], balancer: Balancer, nic: Nic
+    ) -> dict[str, Any]:
         verdict = int(burst.verdict[row])
         entry = ENTRIES[verdict]
         index = int(burst.worker_index[row])

@@ -22,6 +22,7 @@ class Columns:
     verdict: Any
     worker_index: Any
     length: Any
+    sent: Any
     by: Any
     lookup: Any
     wrong_worker: Any
@@ -39,7 +40,7 @@ def setup(workers: int = 2, kni: bool = False) -> Setup:
 
 def columns(rows: list[dict[str, Any]], made: list[Made] | None = None) -> Columns:
     """Columns of rows as dicts; what a row leaves out: forwarded fast by worker 0, by RSS, a hit from the client."""
-    plain = {"verdict": Verdict.FORWARDED_FAST, "worker_index": 0, "length": 100, "by": 1, "lookup": 1}
+    plain = {"verdict": Verdict.FORWARDED_FAST, "worker_index": 0, "length": 100, "sent": 100, "by": 1, "lookup": 1}
     plain |= {"wrong_worker": False, "redirected": -1, "owner": 0, "leaving": False}
     kinds = {"verdict": np.uint8, "by": np.uint8, "lookup": np.uint8, "wrong_worker": np.bool_, "leaving": np.bool_}
     full = [plain | row for row in rows]

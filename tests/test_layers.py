@@ -19,8 +19,9 @@ BELOW = {
     "lab": {"config", "report", "replay", "annotate", "ipvs", "stack", "vs", "nic", "wire"},
     "report": set(),
     "config": {"wire"},
-    "replay": {"annotate", "trace", "ipvs", "stack", "vs", "nic", "wire"},
+    "replay": {"also", "annotate", "trace", "ipvs", "stack", "vs", "nic", "wire"},
     "ipvs": {"stack", "vs", "wire"},
+    "also": set(),
     "annotate": {"vs", "nic", "wire"},
     "trace": {"vs", "nic"},
     "vs": {"stack", "wire"},
@@ -46,9 +47,13 @@ def room(module: Path) -> str:
 
 
 def imports(module: Path) -> list[tuple[int, str]]:
-    """(line, dotted name) of everything a module imports, inside functions too."""
+    """(line, dotted name) of everything a module imports, inside functions too; not what only a type checker reads."""
     found = []
-    for node in ast.walk(ast.parse(module.read_text())):
+    tree = ast.parse(module.read_text())
+    unread = {inner for node in ast.walk(tree) if _for_types(node) for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if node in unread:
+            continue
         if isinstance(node, ast.Import):
             found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -57,6 +62,10 @@ def imports(module: Path) -> list[tuple[int, str]]:
             names = [f"{base}.{alias.name}" for alias in node.names] if base == "lbreplay" else [base]
             found += [(node.lineno, name) for name in names]
     return found
+
+
+def _for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def upward(module: Path) -> list[str]:

@@ -18,7 +18,7 @@ from typing import NoReturn
 import click
 
 from lbreplay import __version__
-from lbreplay.errors import LbreplayError
+from lbreplay.errors import LbreplayError, PipeClosed
 
 REPORT_TO = "https://github.com/lbreplay/lbreplay/issues"
 
@@ -109,7 +109,7 @@ def status(arguments: Sequence[str] | None = None) -> int:
         return _usage(error)
     except click.ClickException as error:
         return _say(error.format_message(), error.exit_code)
-    except BrokenPipeError:
+    except (BrokenPipeError, PipeClosed):
         return _hang_up()
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted", 130)
@@ -155,7 +155,7 @@ def _hang_up() -> int:
     """Whoever read our output has enough: leave without a word, and without Python's when it flushes at exit."""
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 1)
-    return 130
+    return 0
 
 
 def _terminate_like_interrupt() -> None:

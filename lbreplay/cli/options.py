@@ -17,9 +17,10 @@ import os
 import shlex
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
@@ -82,6 +83,7 @@ def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
 
 
 IMPORTED = "lbreplay.imported"
+PATIENCE = 3.0  # seconds of standard input before a word about it
 
 
 def _import(*names: str, multiple: bool = False, help: str) -> Callable[[F], F]:
@@ -195,6 +197,17 @@ def readable_twice(capture: str, needed: bool = True) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="lbreplay-") as folder:
         path = os.path.join(folder, "stdin")
         with open(path, "wb") as kept:
-            while chunk := sys.stdin.buffer.read(1 << 20):
-                kept.write(chunk)
+            _keep_standard_input(kept)
         yield path
+
+
+def _keep_standard_input(kept: BinaryIO) -> None:
+    """Copy it to its end; say so when that takes long, for then it may be a live capture."""
+    start, told = time.monotonic(), False
+    while chunk := sys.stdin.buffer.read1(1 << 20):
+        kept.write(chunk)
+        if not told and time.monotonic() - start > PATIENCE:
+            told = True
+            click.echo(
+                "no configuration given: one is drafted when standard input has ended; -c FILE streams", err=True
+            )

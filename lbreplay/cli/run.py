@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from lbreplay.cli import options
-from lbreplay.errors import CaptureError
 
 if TYPE_CHECKING:
     from lbreplay.stats import Result
@@ -83,12 +82,12 @@ def run(
             raise click.UsageError('--format ipvsadm: only under profile = "ipvs"')
         with Progress(enabled=progress and not quiet) as bar:
             result = replay(setup, path, output, trace=trace, also=set(also), drops=drops, progress=through(path, bar))
-    if not result.totals["frames"]:
-        raise CaptureError(f"{capture}: no packet in it")
     if stats is not None:
         _write_stats(stats, result)
     if not quiet:
         _show(result, output_format, color, to_stderr=output == "-")
+    if result.damage is not None:
+        raise result.damage
 
 
 def _write_stats(path: str, result: Result) -> None:
@@ -101,6 +100,8 @@ def _write_stats(path: str, result: Result) -> None:
 def _show(result: Result, output_format: str, color: str, to_stderr: bool) -> None:
     """Print *result* on standard output, or on standard error where that carries the capture."""
     for warning in result.warnings:
+        if warning == str(result.damage):
+            continue  # it is the last line, and the exit status
         click.echo(f"warning: {warning}", err=True)
     file = sys.stderr if to_stderr else sys.stdout
     if output_format == "table":

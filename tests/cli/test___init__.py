@@ -73,13 +73,15 @@ def test_wrong_usage_is_one_line_that_names_the_command(capsys: pytest.CaptureFi
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_reader_that_hangs_up_is_no_error() -> None:
-    code = "from lbreplay.cli import main; main(['run', '--help-verdicts'])"
+@pytest.mark.parametrize("words", [["run", "--help-verdicts"], ["run", "samples/web.pcap", "-q", "-o", "-"]])
+def test_a_reader_that_hangs_up_is_no_error(words: list[str]) -> None:
+    """Whether it read text or a capture."""
+    code = f"from lbreplay.cli import main; main({words})"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait() == 130
+        assert process.wait() == 0
 
 
 def test_a_termination_is_an_interruption() -> None:

@@ -13,6 +13,7 @@ import pytest
 from made_result import result, setup
 
 from lbreplay.cli import options, status
+from lbreplay.errors import CaptureError
 from lbreplay.stats import Result
 
 
@@ -84,12 +85,27 @@ def test_standard_input_is_kept_while_a_configuration_is_drafted(
     assert called["content"] == b"from a pipe" and not Path(called["in_path"]).exists()
 
 
-def test_a_capture_without_a_packet_is_no_success(
-    called: dict[str, Any], capture: str, capsys: pytest.CaptureFixture[str]
+def test_a_damaged_capture_is_shown_and_no_success(
+    called: dict[str, Any], capture: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    called["result"].totals["frames"] = 0
-    assert status(["run", capture]) == 2
-    assert capsys.readouterr().err == f"{capture}: no packet in it\n"
+    """What was good before the damage is in the table and the statistics; the damage is said once, and last."""
+    called["result"].damage = CaptureError("in.pcap: offset 24: a record expected")
+    called["result"].warnings.append("in.pcap: offset 24: a record expected")
+    assert status(["run", capture, "--stats", str(tmp_path / "stats.json")]) == 2
+    shown = capsys.readouterr()
+    assert "6 frames" in shown.out and (tmp_path / "stats.json").exists()
+    assert shown.err == "warning: --view lb may be meant\nin.pcap: offset 24: a record expected\n"
+
+
+def test_a_live_capture_without_a_configuration_is_told_what_it_waits_for(
+    called: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, when standard input takes long."""
+    pieces = [b"slow", b"", b"er", b"still"]
+    monkeypatch.setattr(options, "PATIENCE", -1)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=SimpleNamespace(read1=lambda _: pieces.pop())))
+    assert status(["run", "-", "-q"]) == 0
+    assert called["content"] == b"stiller" and capsys.readouterr().err.count("-c FILE streams") == 1
 
 
 @pytest.mark.parametrize("given", [["--also", "dropped"], ["--drops", "x.pcap"]])

@@ -8,12 +8,11 @@ from types import TracebackType
 import numpy as np
 
 from lbreplay.burst import Burst
-from lbreplay.errors import CaptureError
+from lbreplay.errors import CaptureError, PipeClosed
 from lbreplay.wire.capture.compressed import open_source
 from lbreplay.wire.capture.frames import NO_TIME, CaptureInfo, Frames, Reader
 from lbreplay.wire.capture.layout import lay_out
 from lbreplay.wire.capture.link import KNOWN, LINKS
-from lbreplay.wire.capture.output import PipeClosed
 from lbreplay.wire.capture.pcap import MAGICS, PcapReader
 from lbreplay.wire.capture.pcapng import MAGIC as SECTION_MAGIC
 from lbreplay.wire.capture.pcapng import PcapngReader

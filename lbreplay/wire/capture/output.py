@@ -9,13 +9,9 @@ import os
 import stat
 from typing import NoReturn
 
-from lbreplay.errors import CaptureError
+from lbreplay.errors import CaptureError, PipeClosed
 from lbreplay.wire.capture.compressed import packer
 from lbreplay.wire.capture.frames import CaptureInfo
-
-
-class PipeClosed(Exception):
-    """Whoever read the output has gone: no error, the run ends quietly."""
 
 
 class Output:
