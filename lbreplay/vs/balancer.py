@@ -326,6 +326,7 @@ class Balancer:
         return {
             "workers": [_worker(lcore) for lcore in self.machine.lcores],
             "services": [self._service(name) for name in self.machine.lcores[0].servers.by_name],
+            "warnings": self.machine.warnings,
         }
 
     def _service(self, name: str) -> dict[str, Any]:

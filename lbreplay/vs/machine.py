@@ -25,6 +25,7 @@ from lbreplay.wire.packet import TCP
 
 if TYPE_CHECKING:
     from lbreplay.model import Endpoint
+    from lbreplay.vs.early import EarlyAnswers
 
 
 class Checks(typing.Protocol):
@@ -109,6 +110,8 @@ class Machine:
         self.redirect: dict[bytes, int] = {}  # key -> rank of the owner
         self._redirect_older: dict[bytes, list[int]] = {}
         self.templates: dict[bytes, Conn] = {}
+        self.early: EarlyAnswers | None = None  # client view: answers that came too early for a SYN proxy
+        self.warnings: list[str] = []
         self.checks: Checks | None = None  # the passive check of real servers, where a service asks for it
         self.watch: Watch | None = None
         self.listened = False  # somebody hears of every connection: each is opened by the plain path
@@ -131,6 +134,11 @@ class Machine:
         """Put a frame on its way out, at the clock's time, before what the present row sends itself."""
         self.out.append(Made(self.row, self.now, frame, length, self.cause, worker, own))
 
+    def warn(self, sentence: str) -> None:
+        """Say *sentence* at the end of the run, once."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+
     # --- states and timers -----------------------------------------------------------------------------------
 
     def timeouts(self, conn: Conn) -> tuple[int, ...] | None:
@@ -148,6 +156,12 @@ class Machine:
         """The timeout that the present state asks for, without the fraction (D 2.5)."""
         timeouts = self.timeouts(conn)
         return NO_TABLE if timeouts is None else timeouts[self.table.state[conn.slot]]
+
+    def state_name(self, conn: Conn) -> str:
+        """The present state, as the configuration spells its timeout; "" without a table."""
+        protocol = self.protocols.get(conn.proto)
+        state: int = self.table.state[conn.slot]
+        return protocol.states[state] if protocol is not None else ""
 
     def changed(self, conn: Conn, old: int, new: int, protocol: Protocol) -> None:
         """Move from state *old* to *new*: its timeout, and the counts of active and inactive connections (D 5.2)."""

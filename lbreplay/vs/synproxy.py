@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from lbreplay.vs.machine import Lcore, Machine
     from lbreplay.vs.path import Story
     from lbreplay.vs.schedule import Scheduling
+    from lbreplay.vs.server import VirtualServer
 
 MASK32 = 0xFFFFFFFF
+BELIEVED = (
+    "service {}: the captured numbers are the server's, so a client's first ACK counts as one with a valid cookie"
+)
 MINUTE = 60 * NANOSECOND
 IPV6_HEAD_START = 3 * NANOSECOND  # the clock of recordings with IPv6 ran this long before the first frame
 
@@ -129,7 +133,7 @@ class SynProxies:
         assert server is not None, "the caller found the service"
         offer = synproxy.check_ack(packet, self.minute, self.settings.secrets)
         if offer is None and self._believed and self.proxied(server.service):
-            offer = synproxy.Offer(mss=self.settings.mss)
+            offer = self._believe(server)
         if offer is None:
             return self._bad_ack(lcore, packet)
         lcore.counters["SYNPROXY_OK_ACK"] += 1
@@ -139,8 +143,14 @@ class SynProxies:
         story.conn, story.new, story.before = conn, True, 0
         conn.proxy = Proxied(self)
         self._begin(conn, packet, offer)
+        self._meet_early(conn, packet)
         story.after = self.machine.table.state[conn.slot]
         return Verdict.SYNPROXY_ACK_ACCEPTED
+
+    def _believe(self, server: VirtualServer) -> synproxy.Offer:
+        """Client view: the captured numbers are the server's, so there is no cookie to check (interface 3)."""
+        self.machine.warn(BELIEVED.format(server.service.name))
+        return synproxy.Offer(mss=self.settings.mss, sack=self.settings.sack)
 
     def _bad_ack(self, lcore: Lcore, packet: Packet) -> Verdict:
         lcore.counters["SYNPROXY_BAD_ACK"] += 1
@@ -169,20 +179,24 @@ class SynProxies:
         conn.has_isn = False
         self.xmit.forward(conn, IN, made_packet(syn, conn), own=True)
 
+    def _meet_early(self, conn: Conn, packet: Packet) -> None:
+        """Client view: the real server's answer stands before the client's ACK in the capture; now it comes in."""
+        early = self.machine.early
+        answer = early.take(conn) if early is not None and early.answered(conn, packet.ack) else None
+        if answer is not None:
+            self._answered(conn, answer)
+            self.machine.touch(conn)
+
     def _enter(self, conn: Conn, state: str) -> None:
         protocol = self.machine.protocols[TCP]
         old = self.machine.table.state[conn.slot]
         self.machine.changed(conn, old, protocol.states.index(state), protocol)
 
-    def _state(self, conn: Conn) -> str:
-        state: int = self.machine.table.state[conn.slot]
-        return self.machine.protocols[TCP].states[state]
-
     # --- third step --------------------------------------------------------------------------------------------
 
     def third_step(self, conn: Conn, side: int, packet: Packet, story: Story) -> Verdict | None:
         """A packet of a proxied connection (D 6.3, 6.4); None: it goes on as any other."""
-        state = self._state(conn)
+        state = self.machine.state_name(conn)
         if state == "syn_sent":
             return self._hold(conn, packet) if side == IN else self._answered(conn, packet)
         if side == IN and packet.flags & (SYN | RST | FIN | ACK) == ACK and state in self.settings.conn_reuse:
@@ -238,6 +252,8 @@ class SynProxies:
             return None
         counters = self.machine.lcores[conn.rank].counters
         offer = synproxy.check_ack(packet, self.minute, self.settings.secrets)
+        if offer is None and self.machine.early is not None and self.machine.early.answered(conn, packet.ack):
+            offer = self._believe(conn.server)
         if offer is None:
             counters["SYNPROXY_BAD_ACK"] += 1
             return None
@@ -249,6 +265,7 @@ class SynProxies:
             counters[name] += 1
         conn.proxy = conn.proxy.again()
         self._begin(conn, packet, offer)
+        self._meet_early(conn, packet)
         return Verdict.SYNPROXY_REUSED
 
 

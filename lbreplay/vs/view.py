@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import IN, Conn
+from lbreplay.vs.early import EarlyAnswers
 from lbreplay.wire import checksum, craft, nat64, options
-from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, TCP, Packet, reverse_key
+from lbreplay.wire.packet import ACK, ETH_IPV4, ETH_IPV6, RST, SYN, TCP, Packet, reverse_key
 
 if TYPE_CHECKING:
+    from lbreplay.model import Service
     from lbreplay.vs.machine import Machine
 
 MASK32 = 0xFFFFFFFF
@@ -31,6 +33,10 @@ class View:
         self.machine, self.steer = machine, steer
         self.name = setup.view
         self.virtual = {(s.protocol, *s.vip): s for s in setup.services if s.vip is not None}
+        self._laddrs = frozenset(setup.local_addresses)
+        self._early = EarlyAnswers(self._turned_early)
+        if self.name == "client":
+            machine.early = self._early
 
     def is_local(self, address: bytes) -> bool:
         """Whether *address* is the balancer's own: of the port, a virtual or a local one (interface 2)."""
@@ -47,6 +53,8 @@ class View:
         answer = self.is_answer(packet)
         if self.name == "lb":
             return Verdict.OWN_TRANSMIT if answer or self.is_local(packet.src) else packet
+        if self._laddrs and (packet.src in self._laddrs or packet.dst in self._laddrs):
+            self.machine.warn("frames to or from a local address in a capture of clients: --view lb may be meant")
         return self._turned(packet) if answer else packet
 
     def find(self, packet: Packet) -> Conn | None:
@@ -60,7 +68,11 @@ class View:
 
     def _turned(self, packet: Packet) -> Verdict | Packet:
         """The answer as the real server sent it, on the worker that the NIC gives it to."""
+        service = self.virtual[packet.proto, packet.src, packet.sport]
         conn = self.find(packet)
+        if self._too_early(service, conn, packet):
+            self._early.keep(reverse_key(packet.key), packet)
+            return Verdict.REPLY_WITHOUT_CONN
         if conn is None:
             return Verdict.REPLY_WITHOUT_CONN
         if not conn.mode.answers:
@@ -68,6 +80,20 @@ class View:
         turned = self._as_sent(conn, packet)
         home = self.home(conn)
         turned.worker = home.rank
+        return turned
+
+    def _too_early(self, service: Service, conn: Conn | None, packet: Packet) -> bool:
+        """Whether this is the SYN|ACK of a handshake that the SYN proxy has not let through yet."""
+        proxied = service.synproxy or (self.machine.setup.behaviour.mh_port_is_synproxy and service.mh_port)
+        if not proxied or packet.flags & (SYN | ACK | RST) != SYN | ACK:
+            return False
+        return conn is None or self.machine.state_name(conn) in self.machine.setup.tcp.synproxy.conn_reuse
+
+    def _turned_early(self, conn: Conn, kept: Packet) -> Packet | None:
+        if self.home(conn).rank != conn.rank and not self.machine.setup.conn.redirect:
+            return None
+        turned = self._as_sent(conn, kept)
+        turned.worker = conn.rank
         return turned
 
     def home(self, conn: Conn) -> Any:
