@@ -7,7 +7,9 @@ a replay steers, balances and counts, and writes nothing.
 
 from __future__ import annotations
 
+import multiprocessing
 import re
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -126,11 +128,27 @@ def sweep(path: str, wanted: Sequence[Setting], *, jobs: int, dask: str | None =
 def _executor(shared: Shared, folder: Path, jobs: int, dask: str | None) -> Iterator[tuple[Executor, Any]]:
     """An executor, and the capture as its processes find it."""
     if dask is None:
-        with ProcessPoolExecutor(jobs) as pool:
+        with _pool(jobs) as pool:
             yield pool, folder
         return
     with _cluster(dask) as client:
         yield client.get_executor(), client.scatter(shared.in_memory(), broadcast=True)
+
+
+@contextmanager
+def _pool(jobs: int) -> Iterator[Executor]:
+    """Processes of our own, not forked, which would copy the threads of numpy. An interruption ends them at once."""
+    others = set(multiprocessing.active_children())
+    fresh = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, fresh, signal.signal, (signal.SIGINT, signal.SIG_DFL))
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in set(multiprocessing.active_children()) - others:
+            child.terminate()
+        raise
+    pool.shutdown()
 
 
 @contextmanager
