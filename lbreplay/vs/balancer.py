@@ -16,8 +16,7 @@ import numpy as np
 from lbreplay.burst import I64, Burst
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
-from lbreplay.vs.columns import NONE, Columns, Reverse, stream_ends
-from lbreplay.vs.conn import FULL_TCP, IN, OUT
+from lbreplay.vs.columns import NONE, Columns, Reverse
 from lbreplay.vs.events import Events
 from lbreplay.vs.links import Links
 from lbreplay.vs.machine import ORDERS, Machine, Ownership
@@ -25,16 +24,10 @@ from lbreplay.vs.opener import NOT_HERE, REFUSED, Openers
 from lbreplay.vs.path import PURE, Path, Story
 from lbreplay.vs.view import Steer, View
 from lbreplay.wire.fields import overlay
-from lbreplay.wire.packet import ACK, RST, SYN, TCP, UDP
+from lbreplay.wire.packet import SYN, UDP
 from lbreplay.wire.rewrite import Leaving
 
 LOOKUP = {"": 0, "in": 1, "out": 2, "miss": 3}  # codes of column `lookup`
-MASK32 = 0xFFFFFFFF
-
-# What a row may do beyond stepping its connection: bits for the ordered loop.
-FIRST = 1  # open one: a pure SYN, a datagram
-TELLING = 2  # say where the real server's stream stands: TCP that is no RST (D 5.5 a)
-SYNACK = 4  # and where it begins
 
 
 class Balancer:
@@ -53,7 +46,6 @@ class Balancer:
         self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
         self.plain_stories: dict[int, Story] | None = None  # of those on the plain path, by row, where somebody annotates
         self._worker_of_queue = {q: i for i, w in enumerate(setup.workers) for q in w.queues}
-        self._next_in, self._next_out = _steps(self.machine, IN), _steps(self.machine, OUT)
         self._started = False
 
     def balance(self, burst: Burst) -> None:
@@ -102,6 +94,7 @@ class Balancer:
         if self.stories is None:
             rows = self.columns.claim(burst, start, stop)
             self._ordered(burst, rows)
+            self.columns.flush(burst, stop)
         else:
             for row in range(start, stop):
                 self._clock(burst, row, int(burst.time_ns[row]))
@@ -110,17 +103,12 @@ class Balancer:
         self.columns.settle(burst, start, stop)
 
     def _ordered(self, burst: Burst, rows: I64) -> None:
-        """THE ordered loop: each row steps its connection, opens one, or takes the plain path.
-
-        Locals are hoisted; a plain row or a new connection may have grown the table, so they are taken anew then.
-        """
-        machine, table, timers = self.machine, self.machine.table, self.machine.timers
-        finds, alive, made, openers = [x.find for x in machine.lcores], table.alive, table.made, table.openers
-        state, timeout, last_use, armed, met, mac_of, full, fdata, rs_ack, rs_seq = table.hot()
-        handles, macs, fdatas = burst.handle[rows].tolist(), [0] * len(rows), [0] * len(rows)
+        """THE ordered loop: each row opens a connection, joins those that wait, steps its own, or takes the plain path."""
+        machine, table, columns, timers = self.machine, self.machine.table, self.columns, self.machine.timers
+        finds, alive = [lcore.find for lcore in machine.lcores], table.alive
+        handles = burst.handle[rows].tolist()
         order = burst.first * ORDERS + ORDERS // 2
-        columns = self._columns(burst, rows)
-        for at, (row, now, simple, key, worker, answer, step, kind, ack, end, head) in enumerate(columns):
+        for at, (row, now, simple, first, key, worker, answer, head) in enumerate(self._read(burst, rows)):
             if now >= timers.nearest:
                 self._clock(burst, row, now)
             handle = handles[at]
@@ -128,46 +116,21 @@ class Balancer:
                 handle = finds[worker].get(key, NONE)
                 if answer:
                     handle = handle | 1 if handle >= 0 else self._find_answer(key)
-                elif handle < 0 and kind & FIRST:
+                elif handle < 0 and first:
                     handle = self._open(burst, row, key, worker, now, order + row * ORDERS, head)
                     if handle != NOT_HERE:
-                        state, timeout, last_use, armed, met, mac_of, full, fdata, rs_ack, rs_seq = table.hot()
-                        handles[at] = handle if handle >= 0 else NONE
-                        macs[at] = mac_of[handle] if handle >= 0 else 0
                         continue
-            if not simple or handle < 0 or (mac := mac_of[handle]) < 0:
-                self._plain(burst, row)
-                state, timeout, last_use, armed, met, mac_of, full, fdata, rs_ack, rs_seq = table.hot()
-                handles[at] = NONE
-                continue
-            slot = handle >> 1
-            old, conn = state[slot], made[slot]
-            last_use[slot], armed[slot] = now, order + row * ORDERS
-            if handle & 1:
-                new = self._next_out[step][old]
-                if not met[slot]:
-                    self.columns.meet(slot, head, answer)
-                if kind & TELLING and full[slot] == FULL_TCP:
-                    if answer:
-                        ack = (ack + table.delta[slot]) & MASK32
-                    last = rs_ack[slot]
-                    if not last or not (ack - last) & 0x80000000:
-                        rs_ack[slot], rs_seq[slot] = ack, end
-                    if kind & SYNACK:
-                        fdata[slot] = end
-                        if conn is not None:
-                            conn.fdata = end
+            if simple and handle >= 0 and table.mac[handle] >= 0:
+                if columns.may_wait(handle >> 1):
+                    columns.defer(row, handle)
+                    continue
+                if columns.waits(handle >> 1):
+                    columns.flush(burst, row)
+                burst.handle[row] = handle
+                burst.mac[row], burst.fdata[row] = columns.step(burst, row, handle, head)
             else:
-                new = self._next_in[step][old]
-                fdatas[at] = fdata[slot]
-            if new != old:
-                if conn is not None:
-                    machine.changed(conn, old, new, machine.protocols[conn.proto])
-                    timers.arm(slot, now + timeout[slot])
-                elif openers[slot].change(slot, old, new):
-                    timers.arm(slot, now + timeout[slot])
-            handles[at], macs[at] = handle, mac
-        burst.handle[rows], burst.mac[rows], burst.fdata[rows] = handles, macs, fdatas
+                burst.handle[row] = NONE
+                self._plain(burst, row)
 
     def _open(self, burst: Burst, row: int, key: bytes, worker: int, now: int, order: int, head: bytes) -> int:
         """A first packet: the handle of its connection, or why the columns open none (opener.NOT_HERE, REFUSED)."""
@@ -178,27 +141,22 @@ class Balancer:
         handle = opener.open(key, now, order, head)
         if handle >= 0:
             burst.opened[row] = True
+            burst.handle[row], burst.mac[row] = handle, self.machine.table.mac[handle]
         elif handle <= REFUSED:
             burst.verdict[row], burst.lookup[row] = REFUSED - handle, LOOKUP["miss"]
         return handle
 
-    def _columns(self, burst: Burst, rows: I64) -> Any:
+    def _read(self, burst: Burst, rows: I64) -> Any:
         """What the loop reads of each row, as Python numbers."""
-        flags, udp = burst.flags[rows], burst.proto[rows] == UDP
-        synack = ~udp & (flags & (SYN | ACK) == SYN | ACK)
-        kind = (udp | (flags & PURE == SYN)) * FIRST + (~udp & (flags & RST == 0)) * TELLING + synack * SYNACK
-        ends = np.where(synack, burst.seq[rows] + np.uint32(1), stream_ends(burst, rows))
+        first = (burst.proto[rows] == UDP) | (burst.flags[rows] & PURE == SYN)
         return zip(
             rows.tolist(),
             burst.time_ns[rows].tolist(),
             burst.simple[rows].tolist(),
+            first.tolist(),
             self.columns.keys(burst, rows),
             self.columns.askers(burst, rows).tolist(),
             burst.answer[rows].tolist(),
-            (flags + udp * np.uint16(256)).tolist(),
-            kind.tolist(),
-            burst.ack[rows].tolist(),
-            ends.tolist(),
             overlay(burst.buffer, 12)[burst.at[rows]].tolist(),
             strict=True,
         )
@@ -232,6 +190,8 @@ class Balancer:
 
     def _judge(self, burst: Burst, row: int) -> Verdict:
         packet = self.path.story.packet = self.columns.packet(burst, row)
+        if self.columns.concerns(packet):
+            self.columns.flush(burst, row)
         if packet.worker < 0:
             return Verdict.KERNEL_ROUTE
         seen = self.view.judge(packet)
@@ -253,9 +213,10 @@ class Balancer:
 
     def _received_elsewhere(self, burst: Burst, row: int) -> None:
         """An answer comes in where the NIC steers it."""
-        conn = self.view.find(self.columns.packet(burst, row))
+        packet = self.columns.packet(burst, row)
+        conn = self.view.find(packet)
         assert conn is not None, "it was turned by its connection"
-        home = self.view.home(conn)
+        home = self.view.home(conn, packet)
         burst.queue[row], burst.worker[row], burst.by[row] = home.queue, home.rank, home.by
         burst.hash[row], burst.reta[row], burst.rule[row] = home.hash, home.reta, home.rule
         burst.owner[row] = home.rank
@@ -353,16 +314,6 @@ class Balancer:
             "free": sum(pool.free for pool in pools),
             "miss": sum(pool.miss for pool in pools),
         }
-
-
-def _steps(machine: Machine, side: int) -> list[bytes]:
-    """New states by old state: by flags of TCP, then UDP's; for the modes whose packets the columns carry."""
-    rows = []
-    for number in (TCP, UDP):
-        protocol = machine.protocols[number]
-        first = protocol.sides("fnat")[side] * len(protocol.events)
-        rows += [protocol.next[first + protocol.event[flags]] for flags in range(256)]
-    return rows
 
 
 COUNTED = ("conns", "inpkts", "inbytes", "outpkts", "outbytes")

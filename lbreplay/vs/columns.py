@@ -1,12 +1,14 @@
 """The column path: ordinary packets of known connections, many at a time.
 
-A row is *quiet* when nothing it does can be noticed by another row of its burst: its connection's state stays what it
-is, its timer cannot go off before the burst ends, the other side is known already, and no row of the same connection
-does any of this. What quiet rows do to their connection (last use, where the real server's stream stands) is the same
-whatever stands between them, so it is done for all of them at once, before the ordered loop takes the others.
+Most rows need no order. A row only steps its own connection, so rows of different connections may be taken together,
+and rows of one connection in turn, in *waves*: the first row of each, then the second of each, and so on. What has to
+stay in order is what connections share: schedulers, local ports, the timers that give them back, the counts that wlc
+reads. So the ordered loop keeps the rows that open connections and those that need the plain path, and everything
+else waits here in `pending` until somebody has to see it: the end of the segment, or an odd packet of a connection
+that has rows waiting (`flush`).
 
-`claim` finds the connection of every ordinary row and takes the quiet ones; `step` is what the loop does with one that
-is known but not quiet; `settle` does the bookkeeping of all rows that took either way.
+A row may wait when its connection cannot expire before the segment ends, whatever waits with it. Rows that change the
+state of a connection whose service counts active connections (`watched`: wlc, or a passive check) may not.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ import numpy as np
 
 from lbreplay.burst import I32, I64, Bool, Burst
 from lbreplay.verdict import Verdict
-from lbreplay.vs.conn import FULL_TCP, IN, OTHER, OUT, Macs, reversed_flows
+from lbreplay.vs.conn import FULL_TCP, IN, INACTIVE, OTHER, OUT, Macs, reversed_flows
 from lbreplay.vs.machine import ORDERS
-from lbreplay.wire.packet import RST, SYN, TCP, UDP, Packet, reverse_key
+from lbreplay.wire.fields import overlay
+from lbreplay.wire.packet import ACK, ICMP, ICMPV6, RST, SYN, TCP, UDP, Packet, reverse_key
 
 if TYPE_CHECKING:
     from lbreplay.vs.links import Links
@@ -28,9 +31,9 @@ if TYPE_CHECKING:
     from lbreplay.vs.view import View
 
 Reverse = Callable[[Burst, I64], Any]  # the workers that rows would go to with their ends exchanged
-MASK32 = 0xFFFFFFFF
 NONE = -1
 LOOKED_UP, MISSED = 1, 3  # codes of column `lookup` for a hit IN (OUT is one more) and for a miss
+UDP_STEP = 256  # steps are TCP flags, or this
 
 
 class Columns:
@@ -40,18 +43,21 @@ class Columns:
         self.machine, self.links, self.view, self._reverse = machine, links, view, reverse
         self.table, self.cache = machine.table, machine.cache
         self._next = _tables(machine)
-        self._serial = 0
-        self._hops: dict[tuple[bytes, bytes], Macs] = {}
-        self._mark = np.zeros(0, np.int64)  # by slot: the last burst in which a row of it was not quiet
+        self._established = machine.protocols[TCP].states.index("established")
         self._shared = machine.setup.conn.table == "shared"
         self._virtual = _sorted_services(view)
-        local = [address for address in machine.stack.local_addresses() if len(address) == 4]
-        self._local4 = np.frombuffer(b"".join(local), np.uint32)
+        self._virtual6 = [(proto, address, port) for proto, address, port in view.virtual if len(address) == 16]
+        self._hops: dict[tuple[bytes, bytes], Macs] = {}
+        self._serial = 0
+        self._rows: I64 = np.zeros(0, np.int64)  # rows that wait, ascending
+        self._handles: I32 = np.zeros(0, np.int32)
+        self._deferred: list[tuple[int, int]] = []  # (row, handle) that joined them since
+        self.end_ns = -1  # connections that outlive this may wait; -1: none may
 
     # --- who is whose ------------------------------------------------------------------------------------------
 
     def start(self, burst: Burst) -> None:
-        """Columns of a burst: which rows are answers of a virtual address, and which connection each row has."""
+        """Columns of a burst: which rows are answers of a virtual address, which are ordinary."""
         burst.handle = np.full(burst.size, NONE, np.int32)
         burst.mac = np.zeros(burst.size, np.int32)
         burst.fdata = np.zeros(burst.size, np.uint32)
@@ -64,33 +70,29 @@ class Columns:
         if self.view.name == "client":
             burst.answer = self._answers(burst)
         elif self.view.name == "lb":
-            burst.simple &= ~self._own(burst)
+            burst.simple &= ~self.view.own(burst)
         burst.simple &= burst.ours | burst.answer
+        burst.step = np.where(burst.proto == UDP, np.uint16(UDP_STEP), burst.flags)
 
     def _answers(self, burst: Burst) -> Bool:
         """Rows that come from the address and port of a service."""
         words = burst.flow4.view(np.uint32)
         place = words[:, 0].astype(np.uint64) | _half(words[:, 2]) << np.uint64(32) | _proto(burst.proto)
         found = np.isin(place, self._virtual) & (burst.family == 4)
-        for row, flow in zip(burst.rows6.tolist(), burst.flow6, strict=True):
-            place6 = int(burst.proto[row]), flow[:16].tobytes(), int(flow[32]) << 8 | int(flow[33])
-            found[row] = place6 in self.view.virtual
+        for proto, address, port in self._virtual6:
+            place6 = np.frombuffer(address + port.to_bytes(2), np.uint8)
+            same = (burst.flow6[:, [*range(16), 32, 33]] == place6).all(1) & (burst.proto[burst.rows6] == proto)
+            found[burst.rows6[same]] = True
         return np.asarray(found)
-
-    def _own(self, burst: Burst) -> Bool:
-        """Rows that come from an address of the balancer: what it sent."""
-        own = np.isin(burst.flow4.view(np.uint32)[:, 0], self._local4) & (burst.family == 4)
-        own[burst.rows6] = [self.view.is_local(flow[:16].tobytes()) for flow in burst.flow6]
-        return np.asarray(own)
 
     def find(self, burst: Burst, rows: I64) -> I32:
         """A handle for each of *rows*, or -1 where only the dicts know."""
-        flow4, proto = burst.flow4[rows], burst.proto[rows]
-        place = np.searchsorted(rows, burst.rows6)
-        place = np.minimum(place, len(rows) - 1)
-        kept = rows[place] == burst.rows6 if len(burst.rows6) else np.zeros(0, np.bool_)
-        rows6, flow6 = place[kept], burst.flow6[kept]
-        answer = burst.answer[rows]
+        flow4, proto, answer = burst.flow4[rows], burst.proto[rows], burst.answer[rows]
+        rows6, flow6 = np.zeros(0, np.int64), burst.flow6
+        if len(burst.rows6):
+            place = np.minimum(np.searchsorted(rows, burst.rows6), len(rows) - 1)
+            kept = rows[place] == burst.rows6
+            rows6, flow6 = place[kept], burst.flow6[kept]
         if answer.any():
             flow4 = np.where(answer[:, None], reversed_flows(flow4), flow4)
             if len(rows6):
@@ -102,124 +104,243 @@ class Columns:
         handles[turned & (handles >= 0)] |= 1
         return handles
 
-    # --- quiet rows --------------------------------------------------------------------------------------------
+    # --- who may wait ------------------------------------------------------------------------------------------
 
     def claim(self, burst: Burst, start: int, stop: int) -> I64:
-        """Take the quiet rows of [start, stop); the rest, ascending, is the ordered loop's."""
+        """Let the rows of [start, stop) wait that may; the rest, ascending, is the ordered loop's."""
+        self._begin(int(burst.time_ns[start]), int(burst.time_ns[stop - 1]))
         rows = start + np.flatnonzero(burst.simple[start:stop])
         if not len(rows) or not self.table.live:
             return np.arange(start, stop)
         handles = self.find(burst, rows)
-        column = self.table.columns
-        slots = handles >> 1
+        column, slots = self.table.columns, handles >> 1
         owned = (column["rank"][slots] == burst.worker[rows]) | burst.answer[rows] | self._shared
         found = (handles >= 0) & owned & (column["full"][slots] != OTHER)
         handles[~found] = NONE
         burst.handle[rows] = handles
-        quiet = found & self._unchanging(burst, rows, handles) & self._lasting(slots, int(burst.time_ns[stop - 1]))
-        if quiet.any():
-            quiet &= self._alone(burst, rows, handles, slots, quiet, start, stop)
-        taken = rows[quiet]
-        self._use(burst, taken, handles[quiet])
+        waits = found & (column["mac"][handles] >= 0) & (column["last_use"][slots] + column["timeout"][slots] > self.end_ns)
+        waits &= self._unwatched(burst, rows, handles, slots, waits)
+        self._rows, self._handles = rows[waits], handles[waits]
+        column["mark"][slots[waits]] = self._serial
         left = np.ones(stop - start, np.bool_)
-        left[taken - start] = False
+        left[self._rows - start] = False
         return start + np.flatnonzero(left)
 
-    def _unchanging(self, burst: Burst, rows: I64, handles: I32) -> Bool:
-        """Rows that leave their connection's state as it is, and tell nothing new of the other side."""
-        column, slots, sides = self.table.columns, handles >> 1, handles & 1
-        flags = burst.flags[rows]
-        state = column["state"][slots]
-        kind = (burst.proto[rows] == UDP).astype(np.intp)
-        same = self._next[kind, sides, flags, state] == state
-        plain_flags = flags & (SYN | RST) == 0
-        news = (sides == OUT) & (column["met"][slots] == 0)
-        return np.asarray(same & plain_flags & ~news & (column["mac"][handles] >= 0))
-
-    def _lasting(self, slots: I32, end: int) -> Bool:
-        """Connections whose timers cannot go off before *end*, whatever their rows do."""
-        column = self.table.columns
-        return np.asarray(column["last_use"][slots] + column["timeout"][slots] > end)
-
-    def _alone(
-        self, burst: Burst, rows: I64, handles: I32, slots: I32, quiet: Bool, start: int, stop: int
-    ) -> Bool:
-        """Rows whose connection has no row in this burst that is not quiet."""
+    def _begin(self, first: int, last: int) -> None:
+        """A new segment, in which nothing waits yet; in a long one nothing may."""
         self._serial += 1
-        if len(self._mark) < self.table.capacity:
-            self._mark = np.zeros(self.table.capacity, np.int64)
-        self._mark[slots[(handles >= 0) & ~quiet]] = self._serial
-        self._look_up(burst, rows[handles < 0])
-        for slot in self._touched(burst, start, stop):
-            self._mark[slot] = self._serial
-        return np.asarray(self._mark[slots] != self._serial)
+        self.end_ns = last if last - first < self.machine.shortest_timeout else 1 << 62
 
-    def _look_up(self, burst: Burst, unknown: I64) -> None:
-        """Ordinary rows that the cache does not know: where a worker's dict does, their connections are not quiet."""
+    def _unwatched(self, burst: Burst, rows: I64, handles: I32, slots: I32, found: Bool) -> Bool:
+        """Rows of services that nobody counts, and of connections none of whose rows changes its state."""
+        column = self.table.columns
+        watched = found & (column["watched"][slots] != 0)
+        if not watched.any():
+            return np.ones(len(rows), np.bool_)
+        state = column["state"][slots]
+        changing = watched & (self._next[handles & 1, burst.step[rows], state] != state)
+        column["mark"][slots[changing]] = -self._serial
+        return np.asarray(column["mark"][slots] != -self._serial)
+
+    def may_wait(self, slot: int) -> bool:
+        """Whether a row of a connection that the cache did not know may join those that wait."""
+        table = self.table
+        return not table.watched[slot] and table.last_use[slot] + table.timeout[slot] > self.end_ns
+
+    def defer(self, row: int, handle: int) -> None:
+        """Let a row of the ordered loop wait too."""
+        self._deferred.append((row, handle))
+        self.table.mark[handle >> 1] = self._serial
+
+    def waits(self, slot: int) -> bool:
+        """Whether rows of a connection wait."""
+        return bool(self.table.mark[slot] == self._serial)
+
+    def concerns(self, packet: Packet) -> bool:
+        """Whether an odd packet may see a connection that has rows waiting."""
+        if not (len(self._rows) or self._deferred) or not packet.family:
+            return False
+        if packet.proto in (ICMP, ICMPV6):
+            return True
+        key = packet.key
+        keys = (key, reverse_key(key)) if len(key) in (13, 37) else ()
         finds = [lcore.find for lcore in self.machine.lcores]
-        redirect = self.machine.redirect
-        for key, worker in zip(self.keys(burst, unknown), self.askers(burst, unknown).tolist(), strict=True):
-            handle = finds[worker].get(key)
-            if handle is None and redirect and (owner := redirect.get(key)) is not None:
-                handle = finds[owner].get(key)
-            if handle is not None:
-                self._mark[handle >> 1] = self._serial
+        return any(self.waits(find[key] >> 1) for key in keys for find in finds if key in find)
 
-    def _touched(self, burst: Burst, start: int, stop: int) -> list[int]:
-        """Slots that odd rows may use."""
-        finds, slots, keys = [lcore.find for lcore in self.machine.lcores], [], list[bytes]()
-        for row in np.flatnonzero(~burst.simple[start:stop] & (burst.family[start:stop] != 0)).tolist():
-            key = self.packet(burst, start + row).key
-            keys += [key, reverse_key(key)] if len(key) in (13, 37) else []
-        for key in keys:
-            slots += [handle >> 1 for find in finds if (handle := find.get(key)) is not None]
-        return slots
+    # --- waves -------------------------------------------------------------------------------------------------
 
-    def _use(self, burst: Burst, rows: I64, handles: I32) -> None:
-        """What quiet rows do to their connections: the last one of each counts."""
-        if not len(rows):
-            return
-        column, slots = self.table.columns, handles >> 1
-        burst.mac[rows] = column["mac"][handles]
-        burst.fdata[rows] = column["fdata"][slots]
-        order = np.argsort(slots, kind="stable")
-        sorted_slots = slots[order]
-        last = order[np.flatnonzero(np.append(sorted_slots[1:] != sorted_slots[:-1], True))]
-        column["last_use"][slots[last]] = burst.time_ns[rows[last]]
-        column["armed"][slots[last]] = (burst.first + rows[last]) * ORDERS + ORDERS // 2
-        out = order[(handles[order] & 1 == OUT) & (column["full"][sorted_slots] == FULL_TCP)]
-        if len(out):
-            self._remember_ends(burst, rows[out], slots[out])
+    def flush(self, burst: Burst, row: int) -> None:
+        """Take all waiting rows before *row*."""
+        if self._deferred:
+            rows, handles = np.array(self._deferred).T
+            self._deferred.clear()
+            self._rows = np.concatenate([self._rows, rows])
+            self._handles = np.concatenate([self._handles, handles.astype(np.int32)])
+            order = np.argsort(self._rows)
+            self._rows, self._handles = self._rows[order], self._handles[order]
+        cut = int(np.searchsorted(self._rows, row))
+        rows, handles = self._rows[:cut], self._handles[:cut]
+        self._rows, self._handles = self._rows[cut:], self._handles[cut:]
+        if cut:
+            burst.handle[rows] = handles
+            self._take(burst, rows, handles)
 
-    def _remember_ends(self, burst: Burst, rows: I64, slots: I32) -> None:
-        """Where the real servers' streams stand (D 5.5 a): rows by connection, in order within each.
+    def _take(self, burst: Burst, rows: I64, handles: I32) -> None:
+        """Rows, ascending, as if one by one."""
+        wave = Wave(rows, handles)
+        shortened = self._step(burst, wave)
+        column = self.table.columns
+        last_rows = wave.rows[wave.last]
+        column["last_use"][wave.slots[wave.last]] = burst.time_ns[last_rows]
+        column["armed"][wave.slots[wave.last]] = (burst.first + last_rows) * ORDERS + ORDERS // 2
+        for slot in shortened:
+            self.machine.timers.arm(slot, self.table.last_use[slot] + self.table.timeout[slot])
+        burst.mac[wave.rows] = self._macs(burst, wave)
+        burst.fdata[wave.rows] = self._remember(burst, wave)
+
+    def _step(self, burst: Burst, wave: Wave) -> list[int]:
+        """States: the first row of each connection that changes at all, then the second, and so on.
+
+        Returns the slots whose timers may have to go off earlier now.
+        """
+        states, slots = self.table.columns["state"], wave.slots
+        sides, steps = wave.handles & 1, burst.step[wave.rows]
+        changing = self._next[sides, steps, states[slots]] != states[slots]
+        if not changing.any():
+            return []
+        groups = np.add.reduceat(changing, wave.begin, dtype=np.int64) > 0
+        at, last = wave.begin[groups], wave.last[groups]
+        touched, before = slots[at], states[slots[at]]
+        while len(at):
+            slot = slots[at]
+            states[slot] = self._next[sides[at], steps[at], states[slot]]
+            more = at < last
+            at, last = at[more] + 1, last[more]
+        changed = states[touched] != before
+        return self._changed(touched[changed], before[changed])
+
+    def _changed(self, slots: I32, before: Any) -> list[int]:
+        """What follows from new states: timeouts, and the counts of active connections (D 5.2)."""
+        column, limits = self.table.columns, self.machine.limits
+        now, limit = column["state"][slots], column["limit"][slots]
+        column["timeout"][slots] = limits[limit, now] + column["fraction"][slots]
+        became = (now == self._established).astype(np.int64) - (before == self._established)
+        became[column["full"][slots] != FULL_TCP] = 0
+        moved = np.flatnonzero(became)
+        dests = column["dest"][slots[moved]]
+        for dest in np.unique(dests).tolist():
+            by = int(became[moved][dests == dest].sum())
+            self.machine.dests[dest].actconns += by
+            self.machine.dests[dest].inactconns -= by
+        for slot in slots[moved].tolist():
+            conn = self.table.made[slot]
+            if conn is not None:
+                conn.flags ^= INACTIVE
+        shorter: list[int] = slots[limits[limit, now] < limits[limit, before]].tolist()
+        return shorter
+
+    def _macs(self, burst: Burst, wave: Wave) -> Any:
+        """What rows leave with: it changes once the real server's side was heard of (D 12.3)."""
+        column, slots = self.table.columns, wave.slots
+        macs = column["mac"][wave.handles]
+        news = np.flatnonzero((wave.handles & 1 == OUT) & (column["met"][slots] == 0))
+        if not len(news):
+            return macs
+        heard = news[np.append(True, slots[news][1:] != slots[news][:-1])]
+        heads = overlay(burst.buffer, 12)[burst.at[wave.rows[heard]]].tolist()
+        for slot, head, answer in zip(slots[heard].tolist(), heads, burst.answer[wave.rows[heard]].tolist(), strict=True):
+            self.meet(slot, head, answer)
+        since = np.full(len(wave.begin), len(wave.rows))
+        since[wave.group[heard]] = heard
+        return np.where(np.arange(len(wave.rows)) > since[wave.group], column["mac"][wave.handles], macs)
+
+    def _remember(self, burst: Burst, wave: Wave) -> Any:
+        """Where the real servers' streams begin and stand (D 5.5); for each row, the first data byte as known then."""
+        column, rows, slots = self.table.columns, wave.rows, wave.slots
+        flags = burst.flags[rows]
+        told = (wave.handles & 1 == OUT) & (column["full"][slots] == FULL_TCP) & (flags & RST == 0)
+        fdata = column["fdata"][slots]
+        if not told.any():
+            return fdata
+        synack = told & (flags & (SYN | ACK) == SYN | ACK)
+        ends = np.where(synack, burst.seq[rows] + np.uint32(1), stream_ends(burst, rows))
+        moved = np.where(burst.answer[rows], column["delta"][slots], np.uint32(0))
+        self._remember_ends(slots[told], burst.ack[rows][told] + moved[told], ends[told])
+        place = np.flatnonzero(synack)
+        if len(place):
+            latest = np.maximum.accumulate(np.where(synack, np.arange(len(rows)), -1))
+            known = latest >= wave.begin[wave.group]
+            fdata = np.where(known, ends[latest], fdata)
+            for slot, end in zip(slots[place].tolist(), ends[place].tolist(), strict=True):
+                self._begins(slot, end)
+        return fdata
+
+    def _begins(self, slot: int, end: int) -> None:
+        """A SYN|ACK told the first data byte."""
+        self.table.fdata[slot] = end
+        conn = self.table.made[slot]
+        if conn is not None:
+            conn.fdata = end
+
+    def _remember_ends(self, slots: I32, acks: Any, ends: Any) -> None:
+        """Rows of real servers by connection, in order within each.
 
         An acknowledgement that is not behind the one before it wins, so mostly the last row does; connections
         whose acknowledgements go back are taken row by row.
         """
         column = self.table.columns
-        acks, ends = self.acks(burst, rows, slots), stream_ends(burst, rows)
         first = np.append(True, slots[1:] != slots[:-1])
         before = np.where(first, column["rs_ack"][slots], np.append(np.uint32(0), acks[:-1]))
         back = ((acks - before).view(np.int32) < 0) & (before != 0)
-        odd = np.isin(slots, slots[back])
-        last = np.append(first[1:], True) & ~odd
+        last = np.append(first[1:], True)
+        if back.any():
+            odd = np.isin(slots, slots[back])
+            last &= ~odd
+            for slot, ack, end in zip(slots[odd].tolist(), acks[odd].tolist(), ends[odd].tolist(), strict=True):
+                self._remember_end(slot, ack, end)
         column["rs_ack"][slots[last]], column["rs_seq"][slots[last]] = acks[last], ends[last]
-        for slot, ack, end in zip(slots[odd].tolist(), acks[odd].tolist(), ends[odd].tolist(), strict=True):
-            self.remember_end(slot, ack, end)
 
-    def remember_end(self, slot: int, ack: int, end: int) -> None:
-        """One packet of the real server that is no RST (D 5.5 a)."""
+    def _remember_end(self, slot: int, ack: int, end: int) -> None:
         last = self.table.rs_ack[slot]
         if not last or not (ack - last) & 0x80000000:
             self.table.rs_ack[slot], self.table.rs_seq[slot] = ack, end
 
-    def acks(self, burst: Burst, rows: I64, slots: I32) -> Any:
-        """Acknowledgements as the real server sent them."""
-        moved = np.where(burst.answer[rows], self.table.columns["delta"][slots], 0).astype(np.uint32)
-        return burst.ack[rows] + moved
+    # --- one row, in order -------------------------------------------------------------------------------------
 
-    # --- rows of the ordered loop ------------------------------------------------------------------------------
+    def step(self, burst: Burst, row: int, handle: int, head: bytes) -> tuple[int, int]:
+        """A row that may not wait, as `_take` would have it. Returns what it leaves with: MACs, first data byte."""
+        table, slot, side = self.table, handle >> 1, handle & 1
+        mac, fdata = table.mac[handle], table.fdata[slot]
+        old, conn = table.state[slot], table.made[slot]
+        new = int(self._next[side, burst.step[row], old])
+        table.last_use[slot] = now = int(burst.time_ns[row])
+        table.armed[slot] = (burst.first + row) * ORDERS + ORDERS // 2
+        if new != old:
+            if conn is not None:
+                self.machine.changed(conn, old, new, self.machine.protocols[conn.proto])
+            else:
+                opener = table.openers[slot]
+                assert opener is not None, "a live slot has a Conn or an opener"
+                opener.change(slot, old, new)
+            self.machine.timers.arm(slot, now + table.timeout[slot])
+        if side == OUT:
+            answer = bool(burst.answer[row])
+            if not table.met[slot]:
+                self.meet(slot, head, answer)
+            self._tell(burst, row, slot, answer)
+        return mac, fdata
+
+    def _tell(self, burst: Burst, row: int, slot: int, answer: bool) -> None:
+        flags = int(burst.flags[row])
+        if self.table.full[slot] != FULL_TCP or flags & RST:
+            return
+        ack = (int(burst.ack[row]) + (self.table.delta[slot] if answer else 0)) & 0xFFFFFFFF
+        if flags & (SYN | ACK) == SYN | ACK:
+            end = (int(burst.seq[row]) + 1) & 0xFFFFFFFF
+            self._begins(slot, end)
+        else:
+            end = int(stream_ends(burst, np.array([row]))[0])
+        self._remember_end(slot, ack, end)
 
     def keys(self, burst: Burst, rows: I64) -> list[bytes]:
         """Keys of ordinary rows as the dicts have them; of answers, their clients'."""
@@ -286,12 +407,14 @@ class Columns:
 
     def _bring_home(self, burst: Burst, rows: I64, slots: I32) -> None:
         """Answers are received where the NIC steers them."""
-        turned = burst.answer[rows]
-        if not turned.any():
+        turned = np.flatnonzero(burst.answer[rows])
+        if not len(turned):
             return
-        rows, homes = rows[turned], self.table.columns["home"][slots[turned]]
-        burst.queue[rows], burst.worker[rows], burst.by[rows], burst.reta[rows], burst.rule[rows] = self.links.homes[homes].T
-        burst.hash[rows] = self.table.columns["home_hash"][slots[turned]]
+        rows, slots = rows[turned], slots[turned]
+        homes = self.links.homes[self.table.columns["home"][slots]]
+        for name, values in zip(("queue", "worker", "by", "reta", "rule"), homes.T, strict=True):
+            getattr(burst, name)[rows] = values
+        burst.hash[rows] = self.table.columns["home_hash"][slots]
 
     def _count(self, burst: Burst, rows: I64, places: I64) -> None:
         packets = np.bincount(places)
@@ -305,6 +428,20 @@ class Columns:
         return Packet(burst.frame(row), int(burst.length[row]), now, n, row, int(burst.worker[row]))
 
 
+class Wave:
+    """Rows laid out by connection, in order within each. `begin` and `last` are the ends of each connection's run,
+    `group` the run of each row."""
+
+    def __init__(self, rows: I64, handles: I32) -> None:
+        order = np.argsort(handles >> 1, kind="stable")
+        self.rows, self.handles = rows[order], handles[order]
+        self.slots = self.handles >> 1
+        first = np.append(True, self.slots[1:] != self.slots[:-1])
+        self.begin = np.flatnonzero(first)
+        self.last = np.append(self.begin[1:], len(rows)) - 1
+        self.group = np.cumsum(first) - 1
+
+
 def stream_ends(burst: Burst, rows: I64) -> Any:
     """Sequence number behind each segment, as DPVS counts it: of IPv6 mostly 40 too many (D 5.5 a)."""
     header = (burst.buffer[burst.at[rows] + 14] & 15).astype(np.int32) * 4
@@ -312,16 +449,15 @@ def stream_ends(burst: Burst, rows: I64) -> Any:
 
 
 def _tables(machine: Machine) -> Any:
-    """New state by [TCP or UDP, side, flags, state], for the modes whose answers pass here."""
-    tables = np.zeros((2, 2, 256, 16), np.uint8)
-    for kind, number in enumerate((TCP, UDP)):
-        protocol = machine.protocols[number]
-        for side in (IN, OUT):
-            columns = protocol.sides("fnat")[side]
-            for flags in range(256):
-                event = protocol.event[flags]
-                row = protocol.next[columns * len(protocol.events) + event]
-                tables[kind, side, flags, : len(row)] = np.frombuffer(row, np.uint8)
+    """New state by [side, step, state], for the modes whose answers pass here."""
+    tables = np.zeros((2, UDP_STEP + 1, 16), np.uint8)
+    for side in (IN, OUT):
+        for number, steps in ((TCP, range(256)), (UDP, range(UDP_STEP, UDP_STEP + 1))):
+            protocol = machine.protocols[number]
+            first = protocol.sides("fnat")[side] * len(protocol.events)
+            for step in steps:
+                row = protocol.next[first + protocol.event[step & 0xFF]]
+                tables[side, step, : len(row)] = np.frombuffer(row, np.uint8)
     return tables
 
 

@@ -123,7 +123,8 @@ class ConnTable:
     by slot      state u1, timeout i8 (ns), last_use i8 (ns), armed i8 (order of last use), rank i2, dest i4, number i8,
                  delta u4, fdata u4 (sequence delta, first data byte: D 5.4), full u1 (FULL_*),
                  met u1 (the real server's side was heard of), rs_seq rs_ack u4 (D 5.5 a),
-                 fraction i8 (ns of its timeouts below a second, D 2.5),
+                 watched u1 (its service counts active connections: changes of state stay in order),
+                 limit i2 (row of the machine's table of timeouts), mark i8 (segment in which rows of it waited), fraction i8 (ns of its timeouts below a second, D 2.5),
                  client i4 (entry of vs/links that the client's frames told; connections without a Conn),
                  home i4, home_hash u4 (where the NIC sends its answers: entry of vs/links; client view)
     by handle    mac i4 (entry of the link table the side's packets leave with; -1: plain path)
@@ -141,6 +142,9 @@ class ConnTable:
         ("fdata", 1, np.uint32),
         ("full", 1, np.uint8),
         ("met", 1, np.uint8),
+        ("watched", 1, np.uint8),
+        ("limit", 1, np.int16),
+        ("mark", 1, np.int64),
         ("fraction", 1, np.int64),
         ("rs_seq", 1, np.uint32),
         ("rs_ack", 1, np.uint32),
@@ -161,6 +165,9 @@ class ConnTable:
     fdata: Any
     full: Any
     met: Any
+    watched: Any
+    limit: Any
+    mark: Any
     fraction: Any
     rs_seq: Any
     rs_ack: Any
@@ -192,11 +199,6 @@ class ConnTable:
             self.columns[name] = column
             setattr(self, name, memoryview(column))
         self.capacity = capacity
-        self._hot = (self.state, self.timeout, self.last_use, self.armed, self.met, self.mac, self.full, self.fdata, self.rs_ack, self.rs_seq)
-
-    def hot(self) -> tuple[Any, ...]:
-        """The columns that the ordered loop reads of every row; they change when the table grows."""
-        return self._hot
 
     def take(self, opener: Opener | None, in_key: bytes, out_key: bytes, dest: int, rank: int) -> int:
         """A slot and a number for a new connection; its other columns are 0."""

@@ -29,6 +29,7 @@ from lbreplay.vs.conn import (
 from lbreplay.wire.packet import TCP, UDP
 
 if TYPE_CHECKING:
+    from lbreplay.model import Service
     from lbreplay.nic.steer import Steered
     from lbreplay.vs.machine import Machine
     from lbreplay.vs.view import View
@@ -72,6 +73,7 @@ class Links:
         table, slot = self.machine.table, conn.slot
         table.delta[slot], table.fdata[slot] = conn.delta, conn.fdata
         table.full[slot] = self._kind(conn)
+        table.watched[slot], table.limit[slot] = self.watched(conn.server.service), self.machine.limit_of(conn.server.service)
         table.met[slot] = conn.in_seen is not None and (conn.in_macs is not None or not self.may_be_fast(conn))
         usable = self._usable(conn)
         table.mac[2 * slot] = self._side(conn, IN) if usable else PLAIN
@@ -87,6 +89,10 @@ class Links:
 
     def may_be_fast(self, conn: Conn) -> bool:
         return self.xmit.may_be_fast(conn, 4 if len(conn.client.address) == 4 else 6)
+
+    def watched(self, service: Service) -> bool:
+        """Whether somebody looks at the counts, or the states, of a service's connections as they change."""
+        return service.scheduler == "wlc" or service.dest_check is not None
 
     def _kind(self, conn: Conn) -> int:
         if not conn.mode.full or self.overlapping:
@@ -137,7 +143,7 @@ class Links:
         if home is None:
             width = (len(out_key) - 5) // 2
             ports = int.from_bytes(out_key[-4:-2]), int.from_bytes(out_key[-2:])
-            home = self.view.steer(out_key[0], out_key[1 : 1 + width], ports[0], laddr, ports[1])
+            home = self.view.steer(out_key[0], out_key[1 : 1 + width], ports[0], laddr, ports[1], b"")
             if self._by_low_bits and home.by == BY_FLOW_DIRECTOR:
                 self._pool_home[place] = home
         return self._homed(slot, rank, home)

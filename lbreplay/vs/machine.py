@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lbreplay.burst import Made
-from lbreplay.model import NANOSECOND, Setup
+from lbreplay.model import NANOSECOND, Service, Setup
 from lbreplay.stack import Stack
 from lbreplay.vs.acl import AccessControl
 from lbreplay.vs.conn import INACTIVE, TEMPLATE, Conn, ConnTable, RouteCache
@@ -123,6 +125,9 @@ class Machine:
         self.cause = 0  # frame number that what is sent now belongs to; 0: the balancer's own initiative
         self.out: list[Made] = []
         self._timeouts: dict[tuple[int, str], tuple[int, ...]] = {}
+        self._limits: dict[tuple[int, str], int] = {}
+        self.limits = np.full((len(setup.services) + 1, 16), NO_TABLE)  # timeouts by service and state, in ns
+        self.shortest_timeout = self._fill_limits()
 
     def due_of(self, slot: int) -> tuple[int, int, int] | None:
         table = self.table
@@ -140,6 +145,20 @@ class Machine:
             self.warnings.append(sentence)
 
     # --- states and timers -----------------------------------------------------------------------------------
+
+    def _fill_limits(self) -> int:
+        """Make `limits`; the shortest timeout of all."""
+        for row, service in enumerate(self.setup.services):
+            protocol = self.protocols.get(service.protocol)
+            if protocol is not None:
+                timeouts = protocol.timeout(self.setup, service)
+                self.limits[row, : len(timeouts)] = timeouts
+                self._limits[service.protocol, service.name] = row
+        return int(self.limits.min())
+
+    def limit_of(self, service: Service) -> int:
+        """The row of `limits` that a service's connections have."""
+        return self._limits.get((service.protocol, service.name), len(self.limits) - 1)
 
     def timeouts(self, conn: Conn) -> tuple[int, ...] | None:
         """Timeouts of a connection by state, in ns; None where its protocol has no table."""

@@ -42,6 +42,7 @@ class Opener:
         self.first_state = protocol.next[column][0]  # a SYN, or a datagram, from NONE
         self.kind = FULL_TCP if service.protocol == TCP else FULL_UDP
         self.delta = setup.tcp.isn_offset if service.protocol == TCP and setup.tcp.seq_adjust else 0
+        self._watched, self._limit = links.watched(service), machine.limit_of(service)
         self._sighted = service.scheduler not in BLIND
         self._pool_size = setup.conn.pool_size
         self._redirect = setup.conn.redirect
@@ -71,6 +72,7 @@ class Opener:
         table.timeout[slot] = timeout = self.timeouts[state] + fraction
         table.last_use[slot], table.armed[slot] = now, order
         table.delta[slot], table.full[slot] = self.delta, self.kind
+        table.watched[slot], table.limit[slot] = self._watched, self._limit
         handle = 2 * slot
         table.mac[handle] = slow[dest.id]
         table.client[slot] = back = self.links.answering(head)

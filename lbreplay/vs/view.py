@@ -11,18 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import IN, Conn
 from lbreplay.vs.early import EarlyAnswers
 from lbreplay.wire import checksum, craft, nat64, options
-from lbreplay.wire.packet import ACK, ETH_IPV4, ETH_IPV6, RST, SYN, TCP, Packet, reverse_key
+from lbreplay.wire.packet import ACK, ETH_IPV4, ETH_IPV6, RST, SCTP, SYN, TCP, Packet, reverse_key
 
 if TYPE_CHECKING:
+    from lbreplay.burst import Bool, Burst
     from lbreplay.model import Service
     from lbreplay.vs.machine import Machine
 
 MASK32 = 0xFFFFFFFF
-Steer = Callable[[int, bytes, int, bytes, int], Any]  # protocol and tuple -> nic.Steered
+Steer = Callable[[int, bytes, int, bytes, int, bytes], Any]  # protocol, tuple, tag of SCTP -> nic.Steered
 
 
 class View:
@@ -42,6 +45,14 @@ class View:
         """Whether *address* is the balancer's own: of the port, a virtual or a local one (interface 2)."""
         route = self.machine.stack.route(address)
         return route is not None and route.local
+
+    def own(self, burst: Burst) -> Bool:
+        """Rows that come from an address of the balancer (view `lb`: it sent them itself)."""
+        local = b"".join(address for address in self.machine.stack.local_addresses() if len(address) == 4)
+        sources = np.ascontiguousarray(burst.flow4[:, :4]).view(np.uint32)[:, 0]
+        own = np.isin(sources, np.frombuffer(local, np.uint32)) & (burst.family == 4)
+        own[burst.rows6] = [self.is_local(flow[:16].tobytes()) for flow in burst.flow6]
+        return np.asarray(own)
 
     def is_answer(self, packet: Packet) -> bool:
         return (packet.proto, packet.src, packet.sport) in self.virtual
@@ -78,7 +89,7 @@ class View:
         if not conn.mode.answers:
             return Verdict.DIRECT_REPLY
         turned = self._as_sent(conn, packet)
-        home = self.home(conn)
+        home = self.home(conn, packet)
         turned.worker = home.rank
         return turned
 
@@ -96,10 +107,11 @@ class View:
         turned.worker = conn.rank
         return turned
 
-    def home(self, conn: Conn) -> Any:
-        """Where the NIC steers the answers of a connection (nic.Steered)."""
-        if conn.reply is None:
-            conn.reply = self.steer(conn.proto, conn.real.address, conn.real.port, conn.local.address, conn.local.port)
+    def home(self, conn: Conn, packet: Packet | None = None) -> Any:
+        """Where the NIC steers the answers of a connection (nic.Steered); of SCTP, by the tag of *packet* too."""
+        if conn.reply is None or conn.proto == SCTP:
+            tag = b"" if packet is None else packet.l3[packet.l4_at + 4 : packet.l4_at + 8]
+            conn.reply = self.steer(conn.proto, *conn.real, *conn.local, tag)
         return conn.reply
 
     def macs(self, real: bytes, source: bytes) -> tuple[bytes, bytes]:
