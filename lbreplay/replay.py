@@ -157,10 +157,10 @@ class Replay:
         if self.trace is not None:
             self.trace.write(leaving, self.balancer, self.nic)
 
-    def _home(self, proto: int, src: bytes, sport: int, dst: bytes, dport: int) -> Steered:
-        """Where the NIC sends a packet of this tuple."""
+    def _home(self, proto: int, src: bytes, sport: int, dst: bytes, dport: int, tag: bytes = b"") -> Steered:
+        """Where the NIC sends a packet of this tuple (of SCTP: and verification *tag*)."""
         kind = KIND.get(proto, 1)
-        return self.nic.steer_flow(kind, 4 if len(src) == 4 else 6, src, sport, dst, dport)
+        return self.nic.steer_flow(kind, 4 if len(src) == 4 else 6, src, sport, dst, dport, tag)
 
     def _capture(self) -> dict[str, Any]:
         source, info = self.source, self.source.info

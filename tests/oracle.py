@@ -833,15 +833,22 @@ class Oracle(Modes, SynProxy):
 
     def forward(self, conn: Conn, direction: int, p: Packet) -> None:
         if self.fast(conn, p.family) and conn.macs[1 - direction]:
-            self.translate(conn, direction, p, self.setup.device.mtu)
-            self.emit(p, conn.worker, conn.macs[1 - direction])
-            raise End("forwarded_fast")
+            self.forward_fast(conn, direction, p)
         mode = conn.server.service.mode
         if mode in ("dr", "tunnel"):
             if direction == OUT:
                 raise Accept("no_xmit_function")
             (self.send_direct if mode == "dr" else self.send_tunnel)(conn, p)
         self.forward_slow(conn, direction, p)
+
+    def forward_fast(self, conn: Conn, direction: int, p: Packet) -> None:
+        """Where a step of it fails, the slow path has its turn (D 12.3)."""
+        try:
+            self.translate(conn, direction, p, self.setup.device.mtu)
+        except End:
+            return
+        self.emit(p, conn.worker, conn.macs[1 - direction])
+        raise End("forwarded_fast")
 
     def forward_slow(self, conn: Conn, direction: int, p: Packet) -> None:
         target = conn.real[0] if direction == IN else conn.client[0]
@@ -940,7 +947,8 @@ class Oracle(Modes, SynProxy):
         p.set_ports(source[1], dest[1])
 
     def tcp_in(self, conn: Conn, p: Packet, mtu: int) -> None:
-        if p.flags & (SYN | ACK | RST | FIN) == SYN:
+        syn = p.flags & (SYN | ACK) == SYN
+        if syn:
             for kind, at, size in options_of(p.body[: p.tcp_header]):
                 if (kind, size) == (8, 10):
                     p.body[at : at + 10] = b"\x01" * 10
@@ -949,7 +957,7 @@ class Oracle(Modes, SynProxy):
                 conn.delta = self.setup.tcp.isn_offset if self.setup.tcp.seq_adjust else 0
         old = self.setup.behaviour.toa_in_syn
         due = p.ack == conn.fdata and not p.flags & (SYN | RST)
-        if self.setup.tcp.toa and (due or (old and p.flags & (SYN | ACK | RST) == SYN)):
+        if self.setup.tcp.toa and (due or (old and syn)):
             self.insert_toa(conn, p, mtu)
         p.put32(4, p.seq + (conn.delta or 0))
         if conn.sp_delta:

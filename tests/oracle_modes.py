@@ -27,7 +27,6 @@ from oracle_worker import Conn, Server, Worker
 ERRORS = {ICMP: (3, 4, 11), ICMPV6: (1, 2, 3)}
 L4_SIZE = {TCP: 20, UDP: 8, SCTP: 16, ICMP: 8, ICMPV6: 8}
 REQUEST = {ICMP: {0: 8, 14: 13, 16: 15, 18: 17}, ICMPV6: {129: 128}}  # the request a reply belongs to (D 9.2)
-ASKS = {ICMP: (8, 13, 15, 17), ICMPV6: (128,)}
 
 # D 8: chunk type -> event; "new: old states" per event and direction, * = all others
 CHUNKS = {1: "init", 2: "init_ack", 10: "cookie_echo", 11: "cookie_ack", 7: "shutdown", 8: "shutdown_ack"}
@@ -201,7 +200,7 @@ class Modes:
         conn.client = peer
         conn.real = p.src, p.ports[0]
         if p.proto in (ICMP, ICMPV6):
-            _, _, mine, _, theirs = self.icmp_key(p) or (0, b"", 0, b"", 0)
+            _, _, mine, _, theirs = self.icmp_key(p)
             conn.client, conn.real, conn.virtual = (p.dst, theirs), (p.src, mine), (source, mine)
         else:
             if source not in self.setup.local_addresses:
@@ -215,7 +214,7 @@ class Modes:
 
     # -------------------------------------------------------- ICMP
 
-    def icmp_key(self, p: Packet) -> tuple | None:
+    def icmp_key(self, p: Packet) -> tuple:
         return icmp_tuple(p.proto, p.src, p.dst, p.body)
 
     def related(self, p: Packet, worker: Worker) -> None:
@@ -234,7 +233,7 @@ class Modes:
         key = proto, dst, int.from_bytes(l4[2:4]), src, int.from_bytes(l4[:2])
         if proto in (ICMP, ICMPV6):
             own = icmp_tuple(proto, src, dst, l4)
-            key = own and (proto, *own[3:], *own[1:3])
+            key = (proto, *own[3:], *own[1:3])
         elif self.access_verdict((proto, *key[3:], *key[1:3]), worker):  # the lists see it as it is quoted
             return
         hit = worker.find(key)
@@ -317,8 +316,7 @@ class Modes:
 
     def icmp_flow(self, p: Packet, worker: Worker) -> tuple[Conn, int]:
         """Echo and its like: only match services know them (D 9.2)."""
-        key = self.icmp_key(p)
-        hit = worker.find(key) if key else None
+        hit = worker.find(self.icmp_key(p))
         self.looked_up(p, worker, hit)
         if hit:
             return hit
@@ -331,12 +329,12 @@ class Modes:
         return self.open(p, worker, server, dest), OUT
 
 
-def icmp_tuple(proto: int, src: bytes, dst: bytes, body: bytes) -> tuple | None:
-    """What an ICMP flow is known by (D 9.2), None for replies of unknown type."""
+def icmp_tuple(proto: int, src: bytes, dst: bytes, body: bytes) -> tuple:
+    """What an ICMP flow is known by (D 9.2): what is no reply asks."""
     kind, code, ident = body[0], body[1], int.from_bytes(body[4:6])
     if kind in REQUEST[proto]:
         return (proto, src, REQUEST[proto][kind] << 8 | code, dst, ident)
-    return (proto, src, ident, dst, kind << 8 | code) if kind in ASKS[proto] else None
+    return proto, src, ident, dst, kind << 8 | code
 
 
 def in_range(r, address: bytes, port: int) -> bool:

@@ -1,7 +1,8 @@
 """What the drivers can do, as data: a line a fact, its source beside it.
 
 A class of packets is hashed over the first input whose `rss` name is switched on, else not at all; what is not hashed
-goes to queue 0 (S 1.4). PAIR is the two addresses, TUPLE the addresses and ports. The names are those of dpvs.conf
+goes to queue 0 (S 1.4). PAIR is the two addresses, TUPLE the addresses and ports, TAGGED
+those and the verification tag of SCTP. The names are those of dpvs.conf
 that a replay knows: ip, tcp, udp, sctp. `all` is the first three (S 1.6).
 
 S 1 and S 2 name the DPDK sources behind them; lines marked "by analogy" are not in the dossier.
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 from lbreplay.burst import KIND_FRAGMENT, KIND_OTHER, KIND_SCTP, KIND_TCP, KIND_UDP
 
-PAIR, TUPLE = 1, 2
+PAIR, TUPLE, TAGGED = 1, 2, 3
 ANY_MASK, WHOLE_PORT, NO_RULES = "any", "whole", "none"
 
 INTEL_KEY = bytes.fromhex(  # S 1.2: the Microsoft verification suite's; ixgbe, igb (rss_intel_key)
@@ -43,7 +44,7 @@ HASHED_BY_CLASS: Mapping[int, Inputs] = {  # S 1.4, i40e: one class a packet; it
     KIND_FRAGMENT: (("ip", PAIR),),
     KIND_TCP: (("tcp", TUPLE),),
     KIND_UDP: (("udp", TUPLE),),
-    KIND_SCTP: (("sctp", TUPLE),),  # the verification tag is left out: S 1.1, the software tuple of DPDK
+    KIND_SCTP: (("sctp", TAGGED),),
 }
 
 

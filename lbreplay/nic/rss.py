@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from lbreplay.burst import KIND_NONE, KIND_SCTP, U8, U32
 from lbreplay.model import Setup
-from lbreplay.nic.profiles import PAIR, PROFILES, TUPLE, rss_key
+from lbreplay.nic.profiles import PAIR, PROFILES, TAGGED, rss_key
 
 WIDTH4, WIDTH6 = 12, 36  # bytes of addresses and ports
+TAG = 4  # bytes of an SCTP verification tag
 KINDS = range(KIND_NONE, KIND_SCTP + 1)
 
 
@@ -63,7 +64,8 @@ class Rss:
             next((form for name, form in classes.get(kind, ()) if name in device.rss), 0) for kind in KINDS
         )
         self._hashed = np.array([form != 0 for form in self.inputs])
-        self._ports = np.array([form == TUPLE for form in self.inputs])
+        self._ports = np.array([form > PAIR for form in self.inputs])
+        self.tagged = self.inputs[KIND_SCTP] == TAGGED
         self._reta = np.array(self.reta, np.int16)
 
     def is_hashed(self, kind: U8) -> NDArray[np.bool_]:
@@ -81,8 +83,15 @@ class Rss:
         result *= self._hashed[kind]
         return result
 
+    def hash_tag(self, width: int, tag: bytes) -> int:
+        """What *tag*, behind *width* bytes of addresses and ports, adds to the hash of an SCTP packet."""
+        result = 0
+        for table, byte in zip(byte_tables(self.key, width + TAG)[width:], tag, strict=False):
+            result ^= table[byte]
+        return result
+
     def hash_flow(self, kind: int, src: bytes, sport: int, dst: bytes, dport: int) -> int | None:
-        """The hash of one packet, None where the NIC computes none."""
+        """The hash of one packet, None where the NIC computes none; an SCTP packet's without its tag."""
         form = self.inputs[kind]
         if not form:
             return None

@@ -76,7 +76,19 @@ class Nic:
     def steer(self, burst: Burst) -> None:
         """Fill queue, worker, by, hash, reta and rule of *burst*."""
         steered = self._columns(burst.kind, burst.flow4, burst.rows6, burst.flow6)
+        if self.rss.tagged:
+            self._add_tags(burst, steered)
         burst.queue, burst.worker, burst.by, burst.hash, burst.reta, burst.rule = steered
+
+    def _add_tags(self, burst: Burst, steered: Columns) -> None:
+        """SCTP packets are hashed with their verification tags (S 1.1); no rule is about them."""
+        for row in np.flatnonzero(burst.kind == KIND_SCTP).tolist():
+            frame = burst.frame(row)
+            at = int(burst.l4[row]) + (4 if frame[12:14] == b"\x81\0" else 0)
+            code = int(steered.hash[row]) ^ self.rss.hash_tag(_width(int(burst.family[row])), frame[at + 4 : at + 8])
+            steered.hash[row], steered.reta[row] = code, code & self._last
+            steered.queue[row] = self.rss.reta[code & self._last]
+            steered.worker[row] = self._ranks[steered.queue[row]]
 
     def steer_reversed(self, burst: Burst, rows: I64) -> Columns:
         """Where *rows* would go with source and destination swapped."""
@@ -87,9 +99,12 @@ class Nic:
         flow6 = np.ascontiguousarray(burst.flow6[place[rows[rows6]]][:, SWAPPED[WIDTH6]])
         return self._columns(burst.kind[rows], flow4, rows6, flow6)
 
-    def steer_flow(self, kind: int, family: int, src: bytes, sport: int, dst: bytes, dport: int) -> Steered:
-        """Where one packet goes; *kind* and *family* as in the columns."""
+    def steer_flow(self, kind: int, family: int, src: bytes, sport: int, dst: bytes, dport: int,
+                   tag: bytes = b"") -> Steered:  # fmt: skip
+        """Where one packet goes; *kind* and *family* as in the columns, *tag* of SCTP."""
         code = self.rss.hash_flow(kind, src, sport, dst, dport) if family and kind else None
+        if code is not None and tag and self.rss.tagged:
+            code ^= self.rss.hash_tag(_width(family), tag)
         rule = -1
         if family and kind in (KIND_TCP, KIND_UDP):
             rule = self._matcher.find(dst, TCP if kind == KIND_TCP else UDP, dport)
@@ -130,6 +145,10 @@ class Nic:
         steered.by[rows] = BY_FLOW_DIRECTOR
         steered.reta[rows] = -1
         steered.rule[rows] = rules
+
+
+def _width(family: int) -> int:
+    return WIDTH4 if family == 4 else WIDTH6
 
 
 def ranks(setup: Setup) -> list[int]:

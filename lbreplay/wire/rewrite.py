@@ -81,10 +81,10 @@ def _edit_options(burst: Burst, rows: I64, side: I64) -> None:
     rows, out = rows[optioned], side[optioned] == OUT
     if not len(rows):
         return
-    kind, buffer = burst.flags[rows] & (SYN | ACK | RST), burst.buffer
+    kind, buffer = burst.flags[rows] & (SYN | ACK), burst.buffer
     at = _find_option(burst, rows[~out & (kind == SYN)], options.TIMESTAMP, 10)
     overlay(buffer, 10)[at] = np.void(bytes((options.NOP,)) * 10)
-    answers = rows[out & (kind & (SYN | ACK) == SYN | ACK)]
+    answers = rows[out & (kind == SYN | ACK)]
     for family, by in MSS_LOWERED.items():
         at = _find_option(burst, answers[burst.family[answers] == family], options.MSS, 4)
         mss = (buffer[at + 2].astype(np.uint16) << 8 | buffer[at + 3]) - np.uint16(by)
@@ -130,7 +130,7 @@ def _insert_toa(burst: Burst, rows: I64, leaving: Leaving) -> None:
     flags = burst.flags[rows]
     due = (burst.ack[rows] == burst.fdata[rows]) & (flags & (SYN | RST) == 0)
     if leaving.toa_in_syn:
-        due |= flags & (SYN | ACK | RST) == SYN
+        due |= flags & (SYN | ACK) == SYN
     rows = rows[due]
     if not len(rows):
         return
