@@ -6,6 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 OUT := out
 PYTEST := $(BIN)/python -m pytest
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
 .PHONY: demo test check lint types fmt bench golden recorded samples picture fuzz clean
 
@@ -32,8 +33,9 @@ fmt: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## speed and memory, side by side with other tools
-	@for part in bench/[a-z]*.py; do $(BIN)/python $$part || exit 1; done
+bench: $(READY)  ## speed and memory, side by side with other tools, e.g. BENCH="--quick speed"; BENCH=--record keeps it
+	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || $(PIP) '.[bench]'
+	$(BIN)/python -m bench $(BENCH)
 
 golden: $(READY)  ## rewrite the project's own expectations (never the recorded ones); read the diff
 	$(BIN)/lbreplay test tests/cases --update
@@ -53,5 +55,6 @@ clean:
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (or say: make PYTHON=/path/to/python)" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PIP) '.[dev]'
+	@$(BIN)/python -m compileall -q lbreplay  # as an ordinary installation is
 	@touch $@

@@ -1,63 +1,26 @@
-"""`lbreplay sweep` over 16 settings of a million frames: at most 16 times one replay divided by the cores.
-
-python bench/sweep.py [CAPTURE]      default: samples/web.pcap again and again, up to a million frames
-"""
+"""`lbreplay sweep`: sixteen settings of a capture, beside sixteen replays that write nothing, divided by the cores."""
 
 from __future__ import annotations
 
 import os
-import struct
-import subprocess
-import sys
-import tempfile
-import time
-from pathlib import Path
+from collections.abc import Iterator
+from functools import partial
 
-ROOT = Path(__file__).parent.parent
-LBREPLAY = [sys.executable, "-m", "lbreplay"]
-FRAMES, SETTINGS, SECONDS = 1_000_000, 16, 3
+from bench.measure import CONFIG, LBREPLAY, Figure, capture, paired, seconds
+
+SETTINGS = 16
 
 
-def repeated(path: Path, frames: int) -> bytes:
-    """The capture *path* (classic, little-endian), each round SECONDS later."""
-    raw = path.read_bytes()
-    rounds, at = [], 24
-    records: list[tuple[int, bytes, bytearray]] = []
-    while at < len(raw):
-        seconds, size = struct.unpack_from("<I", raw, at)[0], struct.unpack_from("<I", raw, at + 8)[0]
-        records.append((seconds, raw[at + 4 : at + 16], bytearray(raw[at + 16 : at + 16 + size])))
-        at += 16 + size
-    for number in range(-(-frames // len(records))):
-        for seconds, rest, frame in records:
-            rounds.append(struct.pack("<I", seconds + SECONDS * number) + rest + bytes(frame))
-    return raw[:24] + b"".join(rounds[:frames])
+def figures(quick: bool) -> Iterator[Figure]:
+    path = capture("web", 100_000 if quick else 1_000_000)
+    yield Figure(
+        f"sweep of {SETTINGS} settings", f"{SETTINGS} runs over the cores", partial(_sweep, path), 1, less=True
+    )
 
 
-def seconds(*arguments: str) -> float:
-    """The least of two runs, so that a busy machine counts less."""
-    took = []
-    for _ in range(2):
-        start = time.perf_counter()
-        subprocess.run([*LBREPLAY, *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        took.append(time.perf_counter() - start)
-    return min(took)
-
-
-def main(arguments: list[str]) -> int:
+def _sweep(path: str) -> float:
     cores = len(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as folder:
-        capture = arguments[0] if arguments else f"{folder}/web.pcap"
-        if not arguments:
-            Path(capture).write_bytes(repeated(ROOT / "samples" / "web.pcap", FRAMES))
-        config = f"{folder}/lb.toml"
-        drafted = subprocess.run([*LBREPLAY, "init", capture], check=True, capture_output=True, text=True).stdout
-        Path(config).write_text(drafted)
-        one = seconds("run", capture, "-c", config, "-q")
-        many = seconds("sweep", capture, "-c", config, "--workers", f"1..{SETTINGS}", "-j", str(cores))
-    most = SETTINGS * one / cores
-    print(f"sweep: one replay {one:.2f} s, {SETTINGS} settings {many:.2f} s on {cores} cores (at most {most:.2f} s)")
-    return 0 if many <= most else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    axis = ("--workers", f"1..{SETTINGS}", "-j", str(cores))
+    sweep = partial(seconds, LBREPLAY, "sweep", path, "-c", CONFIG, *axis, "-q")
+    one = partial(seconds, LBREPLAY, "run", path, "-c", CONFIG, "-q")
+    return paired(sweep, lambda: SETTINGS * (one() + one()) / 2 / cores, 1)

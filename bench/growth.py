@@ -1,0 +1,110 @@
+"""What a frame costs as things grow: frames, workers, live connections. A curve must not bend up.
+
+A point is the cost of a frame there over the cost at the cheapest smaller point, start-up set aside; all points of a
+curve are measured in turn, and medians count. The picture is docs/growth.svg.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from statistics import median
+from typing import NamedTuple
+
+from bench.measure import CONFIG, PYTHON, ROOT, Figure, capture, replay, seconds
+
+ROUNDS = 3
+BEND = 1.2  # times the cheapest smaller point: the most that is asked
+PICTURE = ROOT / "docs" / "growth.svg"
+# run in a process of its own: CAPTURE CONFIG FRAME -> seconds that the frames after FRAME took
+CLOCK = """
+import sys, time
+from lbreplay.config.load import load
+from lbreplay.replay import replay
+path, config, first = sys.argv[1:]
+begun = []
+def progress(frames, octets):
+    if frames >= int(first) and not begun:
+        begun.append((frames, time.perf_counter()))
+result = replay(load(config), path, "/dev/null", progress=progress)
+(frame, start), = begun
+print((time.perf_counter() - start) / (result.totals["frames"] - frame))
+"""
+
+
+class Curve(NamedTuple):
+    """How the cost of a frame follows one number."""
+
+    name: str
+    points: Sequence[int]
+    cost: Callable[[int], float]  # of a frame, in seconds
+
+
+def curves(quick: bool, long: bool = False) -> Iterator[Curve]:
+    unit = 100_000 if quick else 1_000_000
+    frames = [unit // 10, unit] + ([10 * unit] if long else [])
+    yield Curve("frames", frames, lambda n: _cost(capture("steady", n), n))
+    workers = capture("web", unit)
+    yield Curve("workers", [1, 4, 16, 64], lambda n: _cost(workers, unit, "--set", f"workers={n}"))
+    live = [1_000, 10_000] if quick else [1_000, 10_000, 100_000, 1_000_000]
+    yield Curve("live connections", live, partial(_live, unit))
+
+
+def figures(quick: bool, long: bool = False, found: dict[str, dict[int, float]] | None = None) -> Iterator[Figure]:
+    """The worst bend of each curve; the points are left in *found*."""
+    for curve in curves(quick, long):
+        most = curve.points[-1]
+        measure = partial(_measure, curve, {} if found is None else found)
+        yield Figure(f"growth with {curve.name}, to {most:,}", "the cheapest before", measure, BEND, less=True)
+
+
+def _cost(path: str, frames: int, *more: str) -> float:
+    begin = seconds(*replay(capture("steady", 100), *more))
+    return (seconds(*replay(path, *more)) - begin) / frames
+
+
+def _live(frames: int, flows: int) -> float:
+    """The cost of a segment of an established connection among *flows*."""
+    path = capture("live", frames, flows=flows)
+    command = [PYTHON, "-c", CLOCK, path, CONFIG, str(3 * flows)]
+    return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+
+
+def _measure(curve: Curve, found: dict[str, dict[int, float]]) -> float:
+    rounds = [[curve.cost(point) for point in curve.points] for _ in range(ROUNDS)]
+    costs = [median(column) for column in zip(*rounds, strict=True)]
+    found[curve.name] = {point: cost / costs[0] for point, cost in zip(curve.points, costs, strict=True)}
+    return bend(costs)
+
+
+def bend(costs: Sequence[float]) -> float:
+    """The most that a cost is above the least one before it."""
+    return max(cost / min(costs[:n]) for n, cost in enumerate(costs) if n)
+
+
+def bends(points: dict[int, float]) -> list[int]:
+    """The points at which a curve bends up by more than is asked."""
+    costs = list(points.values())
+    return [point for n, point in enumerate(points) if n and costs[n] > BEND * min(costs[:n])]
+
+
+def draw(found: dict[str, dict[int, float]]) -> None:
+    """The curves side by side, each over its first point; the band is what is allowed."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "lbreplay"
+    from matplotlib import pyplot as plt
+
+    figure, panes = plt.subplots(1, len(found), figsize=(3.4 * len(found), 2.8), sharey=True, squeeze=False)
+    for pane, (name, points) in zip(panes[0], found.items(), strict=True):
+        least = min(points.values())
+        pane.axhspan(least, BEND * least, color="tab:green", alpha=0.12, linewidth=0)
+        pane.plot(list(points), list(points.values()), "o-", color="tab:blue")
+        pane.set(xscale="log", xlabel=name, ylim=(0, None))
+        pane.grid(alpha=0.3)
+    panes[0][0].set_ylabel("seconds a million frames,\nover the first point's")
+    figure.tight_layout()
+    figure.savefig(PICTURE, metadata={"Date": None})
+    plt.close(figure)
