@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def room(module: Path) -> str:
     return "floor" if name in FLOOR else name
 
 
+@cache
 def imports(module: Path) -> list[tuple[int, str]]:
     """(line, dotted name) of everything a module imports, inside functions too; not what only a type checker reads."""
     found = []

@@ -42,11 +42,13 @@ def test_a_frame_goes_to_its_next_hop(stack: Stack) -> None:
 
 
 def test_our_mac_where_the_port_has_none(make_stack: MakeStack, received: Received) -> None:
-    """What the caller says, else the MAC the packet came to, else one made of the source address."""
+    """The one the packet came to, else what the caller says, else one made of the source address."""
     stack = make_stack({"mac": None})
     packet = received(TO_SERVER, dst=bytes.fromhex("02cccccccccc"))
-    assert macs(stack.frame(SERVER, TO_SERVER, packet, own=OWN))[1] == OWN.hex()
-    assert macs(stack.frame(SERVER, TO_SERVER, packet))[1] == "02cccccccccc"
+    assert macs(stack.frame(SERVER, TO_SERVER, packet, own=OWN))[1] == "02cccccccccc"
+    assert macs(stack.frame(SERVER, TO_SERVER, own=OWN))[1] == OWN.hex()
+    for nobody in (bytes(6), b"\xff" * 6):
+        assert macs(stack.frame(SERVER, TO_SERVER, received(TO_SERVER, dst=nobody), own=OWN))[1] == OWN.hex()
     assert macs(stack.frame(SERVER, TO_SERVER))[1] == "02000a000064"
 
 

@@ -24,16 +24,16 @@ def test_fold_is_host_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "src, dst, seed, expected",
+    "src, dst, secret, expected",
     [
         ("192.168.1.10", "10.0.0.100", 0, 0x7D3D00FE),
         ("192.168.1.10", "10.0.0.100", 0x12345678, 0xF396A3C3),
         ("2001:db8::1", "2001:db8::2", 0, 0x0190B80B),
     ],
 )
-def test_conn_hash(src: str, dst: str, seed: int, expected: int) -> None:
+def test_conn_hash(src: str, dst: str, secret: int, expected: int) -> None:
     """The hash of a connection, three words and nine words long."""
-    assert conn_hash(address(src), 40000, address(dst), 80, seed) == expected
+    assert conn_hash(address(src), 40000, address(dst), 80, secret) == expected
 
 
 @pytest.mark.parametrize("ip, port, expected", [("2001:db8::1", 80, 0xE013677E), ("2001:db8::2", 443, 0xFE548AB4)])

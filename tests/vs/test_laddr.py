@@ -6,7 +6,7 @@ from random import Random
 import pytest
 from made_server import address, endpoint
 
-from lbreplay.model import Endpoint, PortClass, SaPool
+from lbreplay.model import PortClass, SaPool
 from lbreplay.vs.laddr import LaddrCursor, SockAddrPool, owned_ports, sub_pool
 
 LADDR = address("10.0.1.1")
@@ -87,16 +87,6 @@ def test_counters() -> None:
     assert (ports.used, ports.free, ports.miss) == (2, 6, 2)
     ports.release(10, PEER)
     assert (ports.used, ports.free, ports.miss) == (1, 7, 2)
-
-
-@pytest.mark.parametrize("port, peer", [(99, PEER), (10, endpoint("10.0.2.6", 8080)), (11, PEER)])
-def test_release_of_an_unused_port(port: int, peer: Endpoint) -> None:
-    """What is not in use there changes nothing."""
-    ports = pool(range(10, 13), hash_size=4)
-    assert ports.fetch(PEER) == 10
-    ports.release(port, peer)
-    assert ports.used == 1
-    assert [ports.fetch(PEER) for _ in range(3)] == [11, 12, None]
 
 
 def test_only_fitting_ports() -> None:
