@@ -1,0 +1,44 @@
+"""A burst begins with nothing decided, and gives a frame's bytes as they are now."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lbreplay.burst import RECORD, Burst, Made, Received
+from lbreplay.verdict import PENDING
+
+
+def burst() -> Burst:
+    """Two frames, of 3 and 5 bytes, behind their record headers."""
+    buffer = np.frombuffer(bytearray(bytes(RECORD) + b"abc" + bytes(RECORD) + b"vwxyz" + bytes(8)), np.uint8)
+    at, caplen = np.array([RECORD, 2 * RECORD + 3]), np.array([3, 5])
+    return Burst(10, buffer, at, caplen, np.array([3, 500]), np.array([7, 8]))
+
+
+def test_nothing_is_decided_yet() -> None:
+    """No verdict, nothing leaves, and what would leave has the length that came."""
+    fresh = burst()
+    assert fresh.size == 2 and fresh.verdict.tolist() == [PENDING] * 2
+    assert not fresh.leaving.any() and fresh.made == [] and fresh.sent.tolist() == [3, 500]
+
+
+def test_what_leaves_has_a_length_of_its_own() -> None:
+    """Columns of the reader stay as they are."""
+    changed = burst()
+    changed.sent += 8
+    assert changed.length.tolist() == [3, 500]
+
+
+def test_a_frame_is_its_bytes_now() -> None:
+    """As far as the capture has them."""
+    changed = burst()
+    assert [changed.frame(row) for row in (0, 1)] == [b"abc", b"vwxyz"]
+    changed.buffer[changed.at[1]] = ord("V")
+    assert changed.frame(1) == b"Vwxyz"
+
+
+def test_a_received_frame_is_told_from_what_is_sent() -> None:
+    """It takes the place of a made one, and is not equal in kind."""
+    one = Received(0, 7, b"abc", 3, 10, 1, False)
+    assert isinstance(one, Made) and one._replace(row=1).row == 1
+    assert not isinstance(Made(*one), Received)

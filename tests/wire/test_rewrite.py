@@ -1,0 +1,219 @@
+"""Rows rewritten in columns: ends, numbers, options and checksums as scapy would write them, byte for byte."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import captures
+import craft
+import numpy as np
+import pytest
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
+
+from lbreplay.burst import Burst
+from lbreplay.wire.capture import open_capture
+from lbreplay.wire.parse import parse
+from lbreplay.wire.rewrite import FULL_TCP, OUT, Leaving, rewrite
+
+CLIENT, VIP, CLIENT6, VIP6 = "10.1.0.1", "10.0.0.100", "2001:db8:c::1", "2001:db8::100"
+LOCAL, REAL, LOCAL6, REAL6 = "192.168.0.1", "192.168.0.2", "2001:db8:1::1", "2001:db8:1::2"
+TO, OURS = "02:00:00:00:00:aa", "02:00:00:00:00:bb"
+DELTA = 0x10000000
+ENDS = [(LOCAL, 1025, REAL, 8080), (VIP, 80, CLIENT, 3000)]  # by side: client to real server, and back
+ENDS6 = [(LOCAL6, 1025, REAL6, 8080), (VIP6, 80, CLIENT6, 3000)]
+
+
+@dataclass
+class Row:
+    """A frame and what the balancer says of it."""
+
+    frame: bytes
+    side: int = 0
+    fdata: int = 0  # acknowledgement that asks for the client's address
+    answer: bool = False
+    full: bool = True
+
+
+def inward(flags: str = "A", payload: bytes = b"", six: bool = False, **fields: object) -> bytes:
+    ends = (f"[{CLIENT6}]:3000", f"[{VIP6}]:80") if six else (f"{CLIENT}:3000", f"{VIP}:80")
+    return craft.tcp(*ends, flags, 0xFFFFFFF0, 500, payload, **fields)
+
+
+def outward(flags: str = "A", payload: bytes = b"", six: bool = False, **fields: object) -> bytes:
+    ends = (f"[{REAL6}]:8080", f"[{LOCAL6}]:1025") if six else (f"{REAL}:8080", f"{LOCAL}:1025")
+    return craft.tcp(*ends, flags, 700, 5, payload, **fields)
+
+
+def packed(ends: tuple[str, int, str, int], six: bool) -> bytes:
+    layers = (IPv6 if six else IP)(src=ends[0], dst=ends[2]) / UDP(sport=ends[1], dport=ends[3])
+    data = bytes(layers)
+    return data[8:44] if six else data[12:24]
+
+
+def leaving(mtu: int = 1500, toa: bool = True, toa_in_syn: bool = False, prune: bool = True) -> Leaving:
+    heads = np.frombuffer(bytes(Ether(dst=TO, src=OURS))[:12], np.uint8).reshape(1, 12)
+    ends4 = np.frombuffer(b"".join(packed(e, False) for e in ENDS), np.uint8).reshape(2, 12)
+    ends6 = np.frombuffer(b"".join(packed(e, True) for e in ENDS6), np.uint8).reshape(2, 36)
+    no = np.zeros(1, np.bool_)
+    return Leaving(heads, ends4, ends6, no, no, toa, toa_in_syn, prune, mtu)
+
+
+def rewritten(folder: Path, *rows: Row, how: Leaving | None = None) -> list[bytes]:
+    """The frames as they leave, each checked against its record header."""
+    path = captures.write(folder, captures.pcap_head(), *(captures.record(row.frame) for row in rows))
+    with open_capture(str(path)) as capture:
+        (burst,) = capture.bursts(len(rows))
+    parse(burst, None, False)
+    assert burst.simple.all()
+    burst.leaving[:] = True
+    burst.handle = np.array([row.side for row in rows], np.int32)
+    burst.mac = np.zeros(burst.size, np.int32)
+    burst.fdata = np.array([row.fdata for row in rows], np.uint32)
+    burst.answer = np.array([row.answer for row in rows])
+    burst.delta = np.full(burst.size, DELTA, np.uint32)
+    burst.full = np.array([FULL_TCP if row.full else 0 for row in rows], np.uint8)
+    rewrite(burst, how or leaving())
+    return [_checked(burst, row) for row in range(burst.size)]
+
+
+def _checked(burst: Burst, row: int) -> bytes:
+    frame, at = burst.frame(row), int(burst.at[row])
+    lengths = np.frombuffer(burst.buffer[at - 8 : at].tobytes(), "<u4").tolist()
+    assert lengths == [len(frame)] * 2 and burst.sent[row] == len(frame)
+    return frame
+
+
+def expected(row: Row, seq: int, ack: int, options: bytes | None = None) -> bytes:
+    """*row* with its ends, numbers and options replaced by scapy."""
+    packet = Ether(row.frame)
+    six = IPv6 in packet
+    layer, (src, sport, dst, dport) = packet[IPv6 if six else IP], (ENDS6 if six else ENDS)[row.side]
+    packet.src, packet.dst, layer.src, layer.dst = OURS, TO, src, dst
+    tcp = packet[TCP]
+    tcp.sport, tcp.dport, tcp.seq, tcp.ack = sport, dport, seq % 2**32, ack % 2**32
+    if options is not None:
+        head = bytes(tcp)[:20]
+        body = options + bytes(tcp.payload)
+        layer.remove_payload()
+        packet /= TCP(head[:12] + bytes([(20 + len(options)) // 4 << 4]) + head[13:20] + body)
+        layer = packet[IPv6 if six else IP]
+    del packet[TCP].chksum
+    if six:
+        del layer.plen
+    else:
+        del layer.chksum, layer.len
+    return bytes(packet)
+
+
+@pytest.mark.parametrize("six", [False, True])
+@pytest.mark.parametrize("payload", [b"", b"x", b"data!", bytes(1000)])
+def test_a_request_and_its_answer(tmp_path: Path, six: bool, payload: bytes) -> None:
+    """Sequence numbers of requests move, acknowledgements of answers; both wrap."""
+    there, back = Row(inward("PA", payload, six)), Row(outward("PA", payload, six), side=OUT)
+    assert rewritten(tmp_path, there, back) == [
+        expected(there, 0xFFFFFFF0 + DELTA, 500),
+        expected(back, 700, 5 - DELTA),
+    ]
+
+
+def test_an_answer_that_the_client_saw_keeps_its_numbers(tmp_path: Path) -> None:
+    """In the client view they are as they leave already."""
+    row = Row(outward(), side=OUT, answer=True)
+    assert rewritten(tmp_path, row) == [expected(row, 700, 5)]
+
+
+def test_nat_moves_no_number(tmp_path: Path) -> None:
+    """Only ends."""
+    row = Row(inward(), full=False)
+    assert rewritten(tmp_path, row) == [expected(row, 0xFFFFFFF0, 500)]
+
+
+def test_wrong_checksums_leave_right(tmp_path: Path) -> None:
+    """Of IP and TCP, whatever came in."""
+    row = Row(inward(payload=b"abc", tcp_sum=1, chksum=2))
+    assert rewritten(tmp_path, row) == [expected(row, 0xFFFFFFF0 + DELTA, 500)]
+
+
+def test_padding_is_taken_off(tmp_path: Path) -> None:
+    """And the record says so."""
+    row = Row(inward())
+    padded = Row(row.frame + bytes(6))
+    assert rewritten(tmp_path, padded, row) == [expected(row, 0xFFFFFFF0 + DELTA, 500)] * 2
+
+
+@pytest.mark.parametrize("six", [False, True])
+def test_the_clients_address_is_put_into_a_segment(tmp_path: Path, six: bool) -> None:
+    """Behind the base header of those that acknowledge nothing new, between rows that keep their length."""
+    plain, asked = Row(inward(payload=b"first", six=six)), Row(inward(payload=b"second", six=six), fdata=500)
+    client = bytes(IPv6(src=CLIENT6))[8:24] if six else bytes(IP(src=CLIENT))[12:16]
+    option = bytes([254, len(client) + 4]) + (3000).to_bytes(2) + client
+    assert rewritten(tmp_path, plain, asked, plain) == [
+        expected(plain, 0xFFFFFFF0 + DELTA, 500),
+        expected(asked, 0xFFFFFFF0 + DELTA, 500, option),
+        expected(plain, 0xFFFFFFF0 + DELTA, 500),
+    ]
+
+
+def test_no_room_for_the_clients_address(tmp_path: Path) -> None:
+    """Nor where the segment would be longer than the MTU: then it leaves as it is."""
+    row = Row(inward(payload=bytes(1500 - 40 - 7)), fdata=500)
+    assert len(rewritten(tmp_path, row)[0]) == len(row.frame)
+    assert len(rewritten(tmp_path, row, how=leaving(mtu=1501))[0]) == len(row.frame) + 8
+
+
+def test_no_client_address_where_it_is_switched_off(tmp_path: Path) -> None:
+    """Or where the segment is a SYN."""
+    row, syn = Row(inward(payload=b"x"), fdata=500), Row(inward("S", options=craft.SYN_OPTIONS))
+    assert rewritten(tmp_path, row, how=leaving(toa=False)) == [expected(row, 0xFFFFFFF0 + DELTA, 500)]
+    assert len(rewritten(tmp_path, syn)[0]) == len(syn.frame)
+
+
+def test_the_timestamp_of_a_syn_gives_way(tmp_path: Path) -> None:
+    """Ten bytes of NOP."""
+    row = Row(inward("S", options=craft.SYN_OPTIONS))
+    options = bytes(craft.parse(row.frame)[TCP])[20:]
+    at = options.index(b"\x08\x0a")
+    blank = options[:at] + b"\1" * 10 + options[at + 10 :]
+    assert rewritten(tmp_path, row) == [expected(row, 0xFFFFFFF0 + DELTA, 500, blank)]
+
+
+@pytest.mark.parametrize("six, mss", [(False, 1452), (True, 1440)])
+def test_the_mss_of_an_answer_makes_room_for_the_option(tmp_path: Path, six: bool, mss: int) -> None:
+    """By its length in the family."""
+    row = Row(outward("SA", six=six, options=[("MSS", 1460)]), side=OUT)
+    option = b"\2\4" + mss.to_bytes(2)
+    assert rewritten(tmp_path, row) == [expected(row, 700, 5 - DELTA, option)]
+
+
+def test_edges_of_sack_move_with_the_acknowledgement(tmp_path: Path) -> None:
+    """Of the real server's answers."""
+    row = Row(outward(options=[("NOP", None), ("NOP", None), ("SAck", (100, 200))]), side=OUT)
+    moved = b"\1\1\5\x0a" + b"".join(((edge - DELTA) % 2**32).to_bytes(4) for edge in (100, 200))
+    assert rewritten(tmp_path, row) == [expected(row, 700, 5 - DELTA, moved)]
+    shown = Row(row.frame, side=OUT, answer=True)
+    assert rewritten(tmp_path, shown) == [expected(shown, 700, 5)]
+
+
+def test_rows_that_stay_are_not_touched(tmp_path: Path) -> None:
+    """Neither in bytes nor in length."""
+    path = captures.write(tmp_path, captures.pcap_head(), captures.record(inward() + bytes(6)))
+    with open_capture(str(path)) as capture:
+        (burst,) = capture.bursts(1)
+    parse(burst, None, False)
+    rewrite(burst, leaving())
+    assert burst.frame(0) == inward() + bytes(6)
+
+
+def test_a_udp_sum_of_zero_is_sent_as_ffff(tmp_path: Path) -> None:
+    """0 would say that there is none (RFC 768)."""
+    head = craft.udp(f"{CLIENT}:3000", f"{VIP}:80", bytes(2))
+    target = Ether(head)
+    target.src, target.dst, target[IP].src, target[IP].dst = OURS, TO, LOCAL, REAL
+    target[UDP].sport, target[UDP].dport = 1025, 8080
+    del target[UDP].chksum, target[IP].chksum
+    filler = Ether(bytes(target))[UDP].chksum.to_bytes(2)  # what makes the sum 0
+    (left,) = rewritten(tmp_path, Row(craft.udp(f"{CLIENT}:3000", f"{VIP}:80", filler), full=False))
+    assert left[-4:-2] == b"\xff\xff" and left[-2:] == filler and left[26:38] == packed(ENDS[0], False)
