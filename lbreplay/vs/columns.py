@@ -145,7 +145,7 @@ class Columns:
     def may_wait(self, slot: int) -> bool:
         """Whether a row of a connection that the cache did not know may join those that wait."""
         table = self.table
-        return not table.watched[slot] and table.last_use[slot] + table.timeout[slot] > self.end_ns
+        return table.full[slot] != OTHER and not table.watched[slot] and table.last_use[slot] + table.timeout[slot] > self.end_ns
 
     def defer(self, row: int, handle: int) -> None:
         """Let a row of the ordered loop wait too."""
@@ -258,14 +258,15 @@ class Columns:
         """Where the real servers' streams begin and stand (D 5.5); for each row, the first data byte as known then."""
         column, rows, slots = self.table.columns, wave.rows, wave.slots
         flags = burst.flags[rows]
-        told = (wave.handles & 1 == OUT) & (column["full"][slots] == FULL_TCP) & (flags & RST == 0)
+        out = (wave.handles & 1 == OUT) & (column["full"][slots] == FULL_TCP)
         fdata = column["fdata"][slots]
-        if not told.any():
+        if not out.any():
             return fdata
-        synack = told & (flags & (SYN | ACK) == SYN | ACK)
+        told, synack = out & (flags & RST == 0), out & (flags & (SYN | ACK) == SYN | ACK)
         ends = np.where(synack, burst.seq[rows] + np.uint32(1), stream_ends(burst, rows))
         moved = np.where(burst.answer[rows], column["delta"][slots], np.uint32(0))
-        self._remember_ends(slots[told], burst.ack[rows][told] + moved[told], ends[told])
+        if told.any():
+            self._remember_ends(slots[told], burst.ack[rows][told] + moved[told], ends[told])
         place = np.flatnonzero(synack)
         if len(place):
             latest = np.maximum.accumulate(np.where(synack, np.arange(len(rows)), -1))
@@ -332,7 +333,7 @@ class Columns:
 
     def _tell(self, burst: Burst, row: int, slot: int, answer: bool) -> None:
         flags = int(burst.flags[row])
-        if self.table.full[slot] != FULL_TCP or flags & RST:
+        if self.table.full[slot] != FULL_TCP:
             return
         ack = (int(burst.ack[row]) + (self.table.delta[slot] if answer else 0)) & 0xFFFFFFFF
         if flags & (SYN | ACK) == SYN | ACK:
@@ -340,7 +341,8 @@ class Columns:
             self._begins(slot, end)
         else:
             end = int(stream_ends(burst, np.array([row]))[0])
-        self._remember_end(slot, ack, end)
+        if not flags & RST:
+            self._remember_end(slot, ack, end)
 
     def keys(self, burst: Burst, rows: I64) -> list[bytes]:
         """Keys of ordinary rows as the dicts have them; of answers, their clients'."""

@@ -49,6 +49,7 @@ class Links:
         self.machine, self.xmit, self.view = machine, xmit, view
         setup = machine.setup
         self.watches_answers = setup.view == "client"
+        self._numbers = setup.tcp.seq_adjust
         self._ttl, self._mtu = setup.conn.xmit_ttl, setup.device.mtu
         self._limited = {
             s.name
@@ -109,7 +110,13 @@ class Links:
             and conn.server.service.name not in self._limited
             and not self.machine.access
             and not self._ending(conn)
+            and not self._unnumbered(conn)
+            and (conn.mode.name != "snat" or (conn.proto == TCP and conn.out_seen is not None))
         )
+
+    def _unnumbered(self, conn: Conn) -> bool:
+        """Whether its next SYN still decides by how much sequence numbers move: its first one was lost (D 5.5)."""
+        return conn.mode.full and conn.proto == TCP and self._numbers and not conn.has_isn
 
     def _ending(self, conn: Conn) -> bool:
         """Whether its next packet may end it (D 1.5, step 8)."""
