@@ -7,6 +7,7 @@ a replay steers, balances and counts, and writes nothing.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import re
 import signal
@@ -168,6 +169,7 @@ def _cluster(address: str) -> Iterator[Any]:
 
 def measure(setup: Setup, source: Path | Shared) -> dict[str, Any]:
     """One replay, in whatever process: the row of its setting."""
+    gc.collect()  # a replay is a large circle; the one before it in this process is done
     shared = Shared.mapped(source) if isinstance(source, Path) else source
     run = Replay(setup, shared, None, None)
     run.rewriting = False

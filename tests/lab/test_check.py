@@ -48,6 +48,14 @@ def test_unique_ports(tmp_path):
     assert found.failure.first > 4, "the first connection of a run cannot clash"
 
 
+def test_unique_ports_in_a_flood(tmp_path):
+    """Connections that the engine would open many at a time are judged one by one."""
+    made = [craft.syn(client(number), VIP) for number in range(1, 401)]
+    found = judged(tmp_path, "flow_director.strategy=off", made=made)["unique-ports"]
+    assert found.failure is not None and found.failure.others > 100
+    assert judged(tmp_path, made=made)["unique-ports"].holds
+
+
 def test_ports_that_were_given_back_are_free(tmp_path):
     """A connection that ended shares its port with nobody."""
     records = craft.records([craft.syn(client(1), VIP)])
