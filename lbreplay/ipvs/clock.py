@@ -1,11 +1,10 @@
-"""Things with a time: connections, and jobs that come again. In order of (deadline, who was armed first)."""
+"""Things with a time: connections, and the second hand of defences. In order of (deadline, who was armed first)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
-from lbreplay.vs.timers import NEVER, Timers
+from lbreplay.vs.timers import Timers
 
 
 class Timed(Protocol):
@@ -63,16 +62,3 @@ class Clock:
             self.now = max(self.now, thing.due)
             self.disarm(thing)
             thing.fire()
-
-
-class Job:
-    """Something done every *period* ns, first after one."""
-
-    def __init__(self, clock: Clock, period: int, work: Callable[[], None]) -> None:
-        self.slot, self.due, self.armed = -1, NEVER, 0
-        self._clock, self._period, self._work = clock, period, work
-        clock.arm(self, clock.now + period)
-
-    def fire(self) -> None:
-        self._work()
-        self._clock.arm(self, self.due + self._period)

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from random import Random
 from typing import TYPE_CHECKING
 
-from lbreplay.ipvs.clock import Job
 from lbreplay.ipvs.conn import Conn, Connections
 from lbreplay.ipvs.states import NAMES
 from lbreplay.model import NANOSECOND
+from lbreplay.vs.timers import NEVER
 from lbreplay.wire.packet import SCTP, TCP
 
 if TYPE_CHECKING:
@@ -33,14 +33,22 @@ OF_STATE = {  # "drop", "chance" (todrop) or spared
 class Defence:
     def __init__(self, seed: int, edition: Edition, sysctls: Sysctls, clock: Clock, conns: Connections) -> None:
         self._edition, self._sysctls, self._clock, self._conns = edition, sysctls, clock, conns
+        self.slot, self.due, self.armed = -1, NEVER, 0
+        self._started = clock.now
         self._chance = Random(f"{seed}:drop_entry")
         self._until_drop = 0  # of drop_packet: one counter for everybody
         self._rates = [0] * (MOST_PACKETS + 1)
         self.dropped_entries = 0
 
     def start(self) -> None:
-        """The first frame is here: the second hand begins to run."""
-        Job(self._clock, NANOSECOND, self._second)
+        """The first frame is here: seconds count from now."""
+        self._started = self._clock.now
+
+    def wake(self) -> None:
+        """There is something to look at: the second hand runs while drop_entry is on and connections are there."""
+        if self.slot < 0 and self._sysctls.always("drop_entry") and len(self._conns):
+            seconds = (self._clock.now - self._started) // NANOSECOND + 1
+            self._clock.arm(self, self._started + seconds * NANOSECOND)
 
     def drops(self) -> bool:
         """Whether drop_packet takes the new connection at hand: the first, then every `am_droprate`-th."""
@@ -52,7 +60,8 @@ class Defence:
         self._until_drop = self._sysctls["am_droprate"]
         return True
 
-    def _second(self) -> None:
+    def fire(self) -> None:
+        """A second is over."""
         if not self._sysctls.always("drop_entry"):
             return
         buckets: dict[int, list[Conn]] = {}
@@ -60,6 +69,7 @@ class Defence:
             buckets.setdefault(self._conns.bucket(conn), []).append(conn)
         for _ in range(self._conns.size // SHARE):
             self._thin(reversed(buckets.get(self._chance.randrange(self._conns.size), ())))
+        self.wake()
 
     def _thin(self, chain: Iterable[Conn]) -> None:
         for conn in list(chain):

@@ -40,6 +40,7 @@ class Events:
         event = self._left.pop(0)
         if event.path[0] == "ipvs":
             self._parts.sysctls.set(event.path[1], _number(event.value))
+            self._parts.defence.wake()
         else:
             service = self._parts.services.by_name.get(event.path[1])
             if service is not None:

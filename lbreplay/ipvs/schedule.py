@@ -128,6 +128,7 @@ class Scheduling:
         )
         self._parts.helpers.bind(conn)
         self._parts.tracking.joins(conn)
+        self._parts.defence.wake()
         dest.conns += 1
         service.counts.conns += 1
         return conn

@@ -42,6 +42,16 @@ def test_the_same_seed_drops_the_same() -> None:
     assert left[0] == left[1] != []
 
 
+def test_the_second_hand_rests() -> None:
+    """Without connections nothing is looked at, however long that lasts."""
+    k = Kernel(service(A), ipvs="drop_entry = 3\nconn_tab_bits = 8")
+    k.send(craft.syn("198.51.100.1:1000", VIP))
+    k.wait(1_000_000_000)
+    assert (len(k.parts.conns), k.parts.defence.slot) == (0, -1)
+    k.send(craft.syn("198.51.100.1:1000", VIP))
+    assert (k.parts.defence.due - craft.START) % 10**9 == 0
+
+
 def test_todrop() -> None:
     """Idle for a minute, with n packets up to 8: the first of them, then one of n."""
     k = Kernel(service(A), ipvs="timeout = { tcp = 9000 }")

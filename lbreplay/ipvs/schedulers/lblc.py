@@ -74,15 +74,18 @@ class Locality:
         return dest.actconns > dest.weight and any(2 * d.actconns < d.weight for d in self._service.dests)
 
     def _sweep(self, now: int) -> None:
-        """The sweeps that were due since the last look."""
+        """The sweeps that were due since the last look; nothing was used between, so the last of each kind will do."""
         self._next_sweep = self._next_sweep or now + SWEEP
-        while self._next_sweep <= now:
-            self._sweeps += 1
-            if self._sweeps % FULL_SWEEP == 0:
-                self._drop_idle(self._next_sweep, self._service.sysctls[self.expiration] * NANOSECOND)
-            elif len(self._entries) > MANY:
-                self._drop_idle(self._next_sweep, IDLE)
-            self._next_sweep += SWEEP
+        if now < self._next_sweep:
+            return
+        last = self._sweeps + (now - self._next_sweep) // SWEEP + 1
+        at = self._next_sweep + (last - self._sweeps - 1) * SWEEP
+        if last // FULL_SWEEP > self._sweeps // FULL_SWEEP:
+            idle = self._service.sysctls[self.expiration] * NANOSECOND
+            self._drop_idle(at - last % FULL_SWEEP * SWEEP, idle)
+        if len(self._entries) > MANY and last % FULL_SWEEP:
+            self._drop_idle(at, IDLE)
+        self._sweeps, self._next_sweep = last, at + SWEEP
 
     def _drop_idle(self, now: int, idle: int) -> None:
         self._entries = {dst: entry for dst, entry in self._entries.items() if entry.used + idle >= now}
