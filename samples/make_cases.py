@@ -33,6 +33,10 @@ DEVICE = """
 [device]
 driver = "{driver}"
 """
+CONN = """
+[conn]
+timer_jitter = false
+"""
 SERVICE = """
 [[service]]
 name = "web"
@@ -196,7 +200,7 @@ def foreign() -> list[Packet]:
 
 def setting(workers: object = 8, driver: str = "ixgbe", more: str = "", services: str = SERVICE) -> str:
     """A configuration; *more* goes into or behind the device's table."""
-    return WORKERS.format(workers=workers) + DEVICE.format(driver=driver) + more + services
+    return WORKERS.format(workers=workers) + DEVICE.format(driver=driver) + more + CONN + services
 
 
 MISTAKES = [
