@@ -7,7 +7,7 @@ import pytest
 
 from lbreplay.burst import KIND_FRAGMENT, KIND_NONE, KIND_OTHER, KIND_SCTP, KIND_TCP, KIND_UDP
 from lbreplay.model import Device, Setup, Worker
-from lbreplay.nic.profiles import I40E_KEY, INTEL_KEY, MLX5_KEY, PAIR, SYMMETRIC_KEY, TUPLE
+from lbreplay.nic.profiles import I40E_KEY, INTEL_KEY, MLX5_KEY, PAIR, SYMMETRIC_KEY, TAGGED, TUPLE
 from lbreplay.nic.rss import Rss, toeplitz
 
 WORKERS = tuple(Worker(rank, rank + 1, (rank,)) for rank in range(8))
@@ -86,7 +86,7 @@ def test_published_queues(row):
         ("i40e", "ip tcp udp", (0, PAIR, PAIR, TUPLE, TUPLE, 0)),
         ("i40e", "ip", (0, PAIR, PAIR, 0, 0, 0)),
         ("i40e", "tcp", (0, 0, 0, TUPLE, 0, 0)),
-        ("i40e", "sctp", (0, 0, 0, 0, 0, TUPLE)),
+        ("i40e", "sctp", (0, 0, 0, 0, 0, TAGGED)),
         ("mlx5", "ip tcp udp", (0, PAIR, PAIR, TUPLE, TUPLE, PAIR)),
     ],
 )

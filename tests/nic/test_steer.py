@@ -24,6 +24,7 @@ LADDR4 = tuple(ipaddress.ip_address(a).packed for a in ("192.168.100.200", "192.
 LADDR6 = tuple(ipaddress.ip_address(a).packed for a in ("2001:db8::200", "2001:db8:1::200"))
 CLIENT, CLIENT6 = bytes([172, 16, 0, 1]), ipaddress.ip_address("2001:db8:ffff::1").packed
 DPVS = FlowDirector()
+SIZE = 80  # bytes of a frame
 
 
 def setup(workers=4, *, laddrs=LADDR4 + LADDR6, flow_director=DPVS, **device):
@@ -35,15 +36,23 @@ def setup(workers=4, *, laddrs=LADDR4 + LADDR6, flow_director=DPVS, **device):
 
 def burst_of(packets):
     """A burst with the columns parsing fills, of (kind, family, src, sport, dst, dport)."""
-    empty = np.zeros(len(packets), np.int64)
-    burst = Burst(1, np.zeros(0, np.uint8), empty, empty, empty, empty)
+    at, size = np.arange(len(packets)) * SIZE, np.full(len(packets), SIZE)
+    burst = Burst(1, np.zeros(len(packets) * SIZE, np.uint8), at, size, size, at)
     burst.kind = np.array([p[0] for p in packets], np.uint8)
     burst.family = np.array([p[1] for p in packets], np.uint8)
+    burst.l4 = np.where(burst.family == 4, 34, 54)
+    for row, start in enumerate((at + burst.l4 + 4).tolist()):
+        burst.buffer[start : start + 4] = list(tag(row))
     flows = [p[2] + p[4] + p[3].to_bytes(2) + p[5].to_bytes(2) for p in packets]
     burst.flow4 = np.array([list(f if p[1] == 4 else bytes(12)) for f, p in zip(flows, packets, strict=True)], np.uint8)
     burst.rows6 = np.flatnonzero(burst.family == 6)
     burst.flow6 = np.array([list(flows[row]) for row in burst.rows6], np.uint8).reshape(-1, 36)
     return burst
+
+
+def tag(row):
+    """The SCTP verification tag of a row of `burst_of`."""
+    return (row * 0x9E3779B1 % 2**32).to_bytes(4)
 
 
 def packets(count, seed=0):
@@ -87,10 +96,19 @@ def test_columns_agree_with_single_packets(name):
     burst = burst_of(sent)
     nic.steer(burst)
     columns = burst.queue, burst.worker, burst.by, burst.hash, burst.reta, burst.rule
-    assert rows_of(columns) == [tuple(nic.steer_flow(*packet)) for packet in sent]
+    tags = [tag(row) if packet[0] == KIND_SCTP else b"" for row, packet in enumerate(sent)]
+    assert rows_of(columns) == [tuple(nic.steer_flow(*p, t)) for p, t in zip(sent, tags, strict=True)]
     back = [(k, f, d, dp, s, sp) for k, f, s, sp, d, dp in sent]
     rows = np.arange(3, 400, 3)
     assert rows_of(nic.steer_reversed(burst, rows)) == [tuple(nic.steer_flow(*back[row])) for row in rows]
+
+
+def test_the_tag_is_hashed_where_the_nic_does():
+    """Of SCTP, by i40e: two associations with one pair of ends go apart (S 1.1)."""
+    packet = (KIND_SCTP, 4, CLIENT, 7, LADDR4[0], 80)
+    for name, apart in (("i40e", True), ("dpvs", False)):
+        nic = Nic(SETUPS[name])
+        assert (len({nic.steer_flow(*packet, tag(row)).hash for row in range(9)}) > 1) is apart
 
 
 @pytest.mark.parametrize("name", SETUPS)
