@@ -16,6 +16,7 @@ import numpy as np
 from lbreplay.burst import I64, Burst
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
+from lbreplay.vs.bulk import Bulk
 from lbreplay.vs.columns import NONE, Columns, Reverse
 from lbreplay.vs.events import Events
 from lbreplay.vs.links import Links
@@ -42,6 +43,7 @@ class Balancer:
         self.path.settled = self.links.refresh
         self.columns = Columns(self.machine, self.links, self.view, reverse)
         self.openers = Openers(self.machine, self.links)
+        self.bulk = Bulk(self.machine, self.openers, self.columns)
         self.events = Events(self.machine)
         self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
         self.plain_stories: dict[int, Story] | None = None  # of those on the plain path, by row, where somebody annotates
@@ -108,9 +110,18 @@ class Balancer:
         finds, alive = [lcore.find for lcore in machine.lcores], table.alive
         handles = burst.handle[rows].tolist()
         order = burst.first * ORDERS + ORDERS // 2
-        for at, (row, now, simple, first, key, worker, answer, head) in enumerate(self._read(burst, rows)):
+        first, keys = self._first(burst, rows), columns.keys(burst, rows)
+        batches = self.bulk.prepare(burst, rows, first, keys)
+        if batches and sum(len(b.rows) for b in batches) == len(rows) and burst.time_ns[rows[-1]] < timers.nearest:
+            self.bulk.enter_all(batches)
+            return
+        openings = self.bulk.openings(batches)
+        for at, (row, now, simple, first, key, worker, answer, head) in enumerate(self._read(burst, rows, first, keys)):
             if now >= timers.nearest:
                 self._clock(burst, row, now)
+            if row in openings:
+                self.bulk.enter(openings[row])
+                continue
             handle = handles[at]
             if simple and (handle < 0 or not alive[handle >> 1]):
                 handle = finds[worker].get(key, NONE)
@@ -146,15 +157,18 @@ class Balancer:
             burst.verdict[row], burst.lookup[row] = REFUSED - handle, LOOKUP["miss"]
         return handle
 
-    def _read(self, burst: Burst, rows: I64) -> Any:
+    def _first(self, burst: Burst, rows: I64) -> Any:
+        """Rows that may open a connection: pure SYNs, and datagrams."""
+        return (burst.proto[rows] == UDP) | (burst.flags[rows] & PURE == SYN)
+
+    def _read(self, burst: Burst, rows: I64, first: Any, keys: list[bytes]) -> Any:
         """What the loop reads of each row, as Python numbers."""
-        first = (burst.proto[rows] == UDP) | (burst.flags[rows] & PURE == SYN)
         return zip(
             rows.tolist(),
             burst.time_ns[rows].tolist(),
             burst.simple[rows].tolist(),
             first.tolist(),
-            self.columns.keys(burst, rows),
+            keys,
             self.columns.askers(burst, rows).tolist(),
             burst.answer[rows].tolist(),
             overlay(burst.buffer, 12)[burst.at[rows]].tolist(),

@@ -52,7 +52,8 @@ class Columns:
         self._rows: I64 = np.zeros(0, np.int64)  # rows that wait, ascending
         self._handles: I32 = np.zeros(0, np.int32)
         self._deferred: list[tuple[int, int]] = []  # (row, handle) that joined them since
-        self.end_ns = -1  # connections that outlive this may wait; -1: none may
+        self.end_ns = 0  # connections that outlive this may wait
+        self.long = False  # the segment is longer than some timeout, so none may
 
     # --- who is whose ------------------------------------------------------------------------------------------
 
@@ -129,7 +130,8 @@ class Columns:
     def _begin(self, first: int, last: int) -> None:
         """A new segment, in which nothing waits yet; in a long one nothing may."""
         self._serial += 1
-        self.end_ns = last if last - first < self.machine.shortest_timeout else 1 << 62
+        self.long = last - first >= self.machine.shortest_timeout
+        self.end_ns = 1 << 62 if self.long else last
 
     def _unwatched(self, burst: Burst, rows: I64, handles: I32, slots: I32, found: Bool) -> Bool:
         """Rows of services that nobody counts, and of connections none of whose rows changes its state."""
@@ -401,10 +403,10 @@ class Columns:
         fast = self.links.fast[burst.mac[rows]]
         burst.verdict[rows] = np.where(fast, np.uint8(Verdict.FORWARDED_FAST), np.uint8(Verdict.FORWARDED_SLOW))
         burst.lookup[rows] = np.where(burst.opened[rows], MISSED, LOOKED_UP + sides)
-        burst.owner[rows] = column["rank"][slots]
         burst.delta[rows], burst.full[rows] = column["delta"][slots], column["full"][slots]
         burst.leaving[rows] = True
         self._bring_home(burst, rows, slots)
+        burst.owner[rows] = burst.worker[rows]
         self._count(burst, rows, column["dest"][slots].astype(np.int64) * 2 + sides)
 
     def _bring_home(self, burst: Burst, rows: I64, slots: I32) -> None:

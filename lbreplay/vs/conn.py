@@ -220,6 +220,30 @@ class ConnTable:
         self.dest[slot], self.rank[slot], self.number[slot] = dest, rank, self.created
         return slot
 
+    def take_many(self, opener: Opener, in_keys: list[bytes], out_keys: list[bytes]) -> I64:
+        """Slots for new connections, which get their numbers when they are entered."""
+        count = len(in_keys)
+        self.live += count
+        again = min(count, len(self._free))
+        slots = [self._free.pop() for _ in range(again)]
+        for slot, in_key, out_key in zip(slots, in_keys, out_keys, strict=False):
+            self.alive[slot] = 1
+            self.openers[slot], self.in_keys[slot], self.out_keys[slot] = opener, in_key, out_key
+        start, more = len(self.alive), count - again
+        while start + more > self.capacity:
+            self._grow(2 * self.capacity)
+        self.alive.extend(b"\1" * more)
+        self.openers.extend([opener] * more)
+        self.made.extend([None] * more)
+        self.in_keys.extend(in_keys[again:])
+        self.out_keys.extend(out_keys[again:])
+        return np.array([*slots, *range(start, start + more)], np.int64)
+
+    def number_slot(self, slot: int) -> None:
+        """The next number for a connection that is entered now."""
+        self.created += 1
+        self.number[slot] = self.created
+
     def add(self, conn: Conn) -> int:
         """Give *conn* a slot and a number."""
         slot = self.take(None, conn.in_key, conn.out_key, conn.dest.id, conn.rank)
@@ -282,7 +306,9 @@ class RouteCache:
     DEAD = np.uint64(0xFFFFFFFFFFFFFFFF)
 
     def __init__(self) -> None:
-        self._pending: list[tuple[int, bytes, bytes]] = []  # slot, IN key, OUT key
+        self._slots: list[int] = []  # of connections to take in at the next flush
+        self._in_keys: list[bytes] = []
+        self._out_keys: list[bytes] = []
         self._dead: list[int] = []
         self.word0 = self.word1 = np.zeros(0, np.uint64)
         self.ends: U8 = np.zeros((0, 12), np.uint8)  # the IPv4 tuple the side's packets leave with
@@ -305,7 +331,15 @@ class RouteCache:
     def enter(self, slot: int, in_key: bytes, out_key: bytes) -> None:
         """Remember a new connection; it is found from the next `flush` on. NAT64 is not: it never takes the columns."""
         if len(in_key) == len(out_key):
-            self._pending.append((slot, in_key, out_key))
+            self._slots.append(slot)
+            self._in_keys.append(in_key)
+            self._out_keys.append(out_key)
+
+    def enter_many(self, slots: I64, in_keys: list[bytes], out_keys: list[bytes]) -> None:
+        """`enter` for many."""
+        self._slots += slots.tolist()
+        self._in_keys += in_keys
+        self._out_keys += out_keys
 
     def forget(self, slot: int) -> None:
         """Forget a connection at the next `flush`."""
@@ -313,28 +347,29 @@ class RouteCache:
 
     def flush(self) -> None:
         """Take in what was entered since, forget what ended."""
-        if self._pending:
+        if self._slots:
+            slots, in_keys, out_keys = np.array(self._slots), self._in_keys, self._out_keys
+            long = np.array([len(key) for key in in_keys])
             for width in (13, 37):
-                new = [entry for entry in self._pending if len(entry[1]) == width]
-                if new:
-                    self._take(new, width)
-            self._pending.clear()
+                same = np.flatnonzero(long == width)
+                if len(same) == len(slots):
+                    self._take(slots, in_keys, out_keys, width)
+                elif len(same):
+                    self._take(slots[same], [in_keys[i] for i in same], [out_keys[i] for i in same], width)
+            self._slots, self._in_keys, self._out_keys = [], [], []
         if self._dead:
             dead = np.array(self._dead)
             dead = dead[2 * dead < len(self.word1)]
             self.word1[2 * dead] = self.word1[2 * dead + 1] = self.DEAD
             self._dead.clear()
 
-    def _take(self, new: list[tuple[int, bytes, bytes]], width: int) -> None:
-        slots, in_keys, out_keys = zip(*new, strict=True)
-        handles = np.repeat(2 * np.array(slots), 2)
-        handles[1::2] += 1
-        keys = np.frombuffer(b"".join(key for pair in zip(in_keys, out_keys, strict=True) for key in pair), np.uint8)
-        keys = keys.reshape(-1, width)
+    def _take(self, slots: I64, in_keys: list[bytes], out_keys: list[bytes], width: int) -> None:
+        handles = np.concatenate([2 * slots, 2 * slots + 1])
+        keys = np.frombuffer(b"".join(in_keys) + b"".join(out_keys), np.uint8).reshape(-1, width)
         if int(handles.max()) >= len(self.word0):
             self._resize(max(2 * len(self.word0), 2 << int(handles.max()).bit_length()))
         flows = np.ascontiguousarray(keys[:, 1:])
-        leaving = reversed_flows(flows)[np.arange(len(flows)) ^ 1]
+        leaving = np.roll(reversed_flows(flows), len(slots), 0)  # as the reverse of the other side
         if width == 13:
             word0, word1 = words4(flows, keys[:, 0])
             self.ends[handles] = leaving

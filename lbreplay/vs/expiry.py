@@ -29,7 +29,7 @@ class Expiry:
         opener = table.openers[slot]
         if opener is None or table.made[slot] is not None or table.state[slot] == opener.established:
             return False
-        opener.lcore.jitter()  # drawn for every expiry
+        opener.lcore.jitter_again()  # drawn for every expiry
         opener.end(slot)
         return True
 
@@ -39,7 +39,7 @@ class Expiry:
         conn = machine.table.conns[slot]
         assert conn is not None, "timers of free slots do not fire"
         lcore = machine.lcores[max(conn.rank, 0)]
-        machine.table.fraction[slot] = lcore.jitter()
+        machine.table.fraction[slot] = lcore.jitter_again()
         machine.set_timeout(conn, machine.state_timeout(conn))
         if conn.flags & SYNPROXY and conn.proxy.resend(conn):
             lcore.counters["SYNPROXY_RS_ERROR"] += 1

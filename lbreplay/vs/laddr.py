@@ -8,7 +8,7 @@ live once towards each bucket. Free ports are first in, first out; a bucket is a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from random import Random
 
@@ -38,24 +38,39 @@ def sub_pool(peer: Endpoint | None, hash_size: int) -> int:
 class _Bucket:
     """Free ports of one sub-pool: a range not used yet, then the released, longest free first."""
 
-    __slots__ = ("fresh", "released", "used")
+    __slots__ = ("_fresh", "_ports", "_released", "used")
 
-    def __init__(self, ports: Iterable[int]) -> None:
-        self.fresh = iter(ports)
-        self.released: deque[int] = deque()
+    def __init__(self, ports: Sequence[int]) -> None:
+        self._ports, self._fresh = ports, 0
+        self._released: deque[int] = deque()
         self.used = 0
 
+    @property
+    def fresh(self) -> int:
+        """Ports never used yet."""
+        return len(self._ports) - self._fresh
+
     def take(self, peer: Endpoint | None) -> int | None:
-        port = next(self.fresh, None)
-        if port is None and self.released:
-            port = self.released.popleft()
-        if port is not None:
-            self.used += 1
+        if self._fresh < len(self._ports):
+            port = self._ports[self._fresh]
+            self._fresh += 1
+        elif self._released:
+            port = self._released.popleft()
+        else:
+            return None
+        self.used += 1
         return port
+
+    def take_fresh(self, count: int) -> Sequence[int]:
+        """The next *count* ports at once; as many must be fresh."""
+        ports = self._ports[self._fresh : self._fresh + count]
+        self._fresh += count
+        self.used += count
+        return ports
 
     def give(self, port: int) -> None:
         self.used -= 1
-        self.released.append(port)
+        self._released.append(port)
 
 
 class _FittingBucket(_Bucket):
@@ -63,7 +78,7 @@ class _FittingBucket(_Bucket):
 
     __slots__ = ("_fits", "_free")
 
-    def __init__(self, ports: Iterable[int], fits: Callable[[int, Endpoint | None], bool]) -> None:
+    def __init__(self, ports: Sequence[int], fits: Callable[[int, Endpoint | None], bool]) -> None:
         super().__init__(())
         self._free = dict.fromkeys(ports)
         self._fits = fits
@@ -112,17 +127,16 @@ class SockAddrPool:
 
     def fetch(self, peer: Endpoint | None) -> int | None:
         """Take the port that is free for longest towards *peer*; None and a miss where there is none."""
-        bucket = self._by_peer.get(peer) or self._bucket(peer)
-        port = bucket.take(peer)
+        port = (self._by_peer.get(peer) or self.bucket(peer)).take(peer)
         if port is None:
             self.miss += 1
         return port
 
     def release(self, port: int, peer: Endpoint | None) -> None:
         """Put *port*, taken towards *peer*, at the end of the free ones."""
-        (self._by_peer.get(peer) or self._bucket(peer)).give(port)
+        (self._by_peer.get(peer) or self.bucket(peer)).give(port)
 
-    def _bucket(self, peer: Endpoint | None) -> _Bucket:
+    def bucket(self, peer: Endpoint | None) -> _Bucket:
         """The bucket of *peer*, made when it is first asked for."""
         at = sub_pool(peer, len(self._buckets))
         bucket = self._buckets[at]
@@ -166,6 +180,15 @@ class LaddrCursor:
     def release(self, laddr: bytes) -> None:
         """A connection from *laddr* ended. The port is given back to its pool by itself."""
         self.conns[laddr] -= 1
+
+    def next_many(self, count: int) -> list[int]:
+        """Positions of the next *count* addresses, each of which has a port left."""
+        made = []
+        for _ in range(count):
+            step = 2 if self._chance is not None and self._chance.random() < DOUBLE_STEP else 1
+            self._at = (self._at + step) % len(self.laddrs)
+            made.append(self._at)
+        return made
 
     def _next(self) -> bytes:
         step = 2 if self._chance is not None and self._chance.random() < DOUBLE_STEP else 1

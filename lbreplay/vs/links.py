@@ -29,7 +29,7 @@ from lbreplay.vs.conn import (
 from lbreplay.wire.packet import TCP, UDP
 
 if TYPE_CHECKING:
-    from lbreplay.model import Service
+    from lbreplay.model import Endpoint, Service
     from lbreplay.nic.steer import Steered
     from lbreplay.vs.machine import Machine
     from lbreplay.vs.view import View
@@ -111,6 +111,7 @@ class Links:
             and not self.machine.access
             and not self._ending(conn)
             and not self._unnumbered(conn)
+            and not self.overlapping
             and (conn.mode.name != "snat" or (conn.proto == TCP and conn.out_seen is not None))
         )
 
@@ -130,7 +131,7 @@ class Links:
 
     def _homed(self, slot: int, rank: int, home: Steered) -> bool:
         self.machine.table.home[slot] = self._home_id((home.queue, home.rank, home.by, home.reta, home.rule))
-        self.machine.table.home_hash[slot] = home.hash
+        self.machine.table.home_hash[slot] = 0 if home.by == BY_FLOW_DIRECTOR else home.hash
         return home.rank == rank
 
     # --- connections without a Conn ----------------------------------------------------------------------------
@@ -154,6 +155,16 @@ class Links:
             if self._by_low_bits and home.by == BY_FLOW_DIRECTOR:
                 self._pool_home[place] = home
         return self._homed(slot, rank, home)
+
+    def pool_home(self, rank: int, proto: int, laddr: bytes, port: int, peer: Endpoint) -> tuple[int, bool] | None:
+        """Entry of `homes` for all answers to a pool's ports and whether they come home; None where ports differ."""
+        home = self._pool_home.get((laddr, rank, proto))
+        if home is None:
+            home = self.view.steer(proto, peer.address, peer.port, laddr, port)
+            if not self._by_low_bits or home.by != BY_FLOW_DIRECTOR:
+                return None
+            self._pool_home[laddr, rank, proto] = home
+        return self._home_id((home.queue, home.rank, home.by, home.reta, home.rule)), home.rank == rank
 
     def meet(self, slot: int, macs: Macs) -> None:
         """The real server's side was heard of: what goes there leaves with *macs* from now on."""

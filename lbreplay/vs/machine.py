@@ -10,6 +10,7 @@ import typing
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from random import Random
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,13 +70,29 @@ class Lcore:
         self.older: dict[bytes, list[int]] = {}  # handles behind those, where connections have equal tuples
         self.servers = Servers(setup, rank, len(setup.forwarding_workers))
         self._jittered = setup.conn.timer_jitter
+        self._opening, self._ending = Random(f"{setup.seed}:{rank}:open"), Random(f"{setup.seed}:{rank}:end")
         self.pools = {address: _pool(setup, ownership, address, rank) for address in setup.local_addresses}
         self.created = self.expired = self.active = self.peak = 0
         self.counters: Counter[str] = Counter()  # the extended counters that move (D 13.3)
 
+    def opened(self, count: int) -> None:
+        """Count new connections."""
+        self.created += count
+        self.active += count
+        if self.active > self.peak:
+            self.peak = self.active
+
     def jitter(self) -> int:
         """A fraction of a second, in ns (D 2.5); 0 where the setting takes it out."""
-        return int(self.servers.chance.random() * 1_000_000) * 1000 if self._jittered else 0
+        return int(self._opening.random() * 1_000_000) * 1000 if self._jittered else 0
+
+    def jitters(self, count: int) -> list[int]:
+        """The next *count* fractions."""
+        return [self.jitter() for _ in range(count)] if self._jittered else [0] * count
+
+    def jitter_again(self) -> int:
+        """The fraction drawn anew when a timer went off (D 2.5)."""
+        return int(self._ending.random() * 1_000_000) * 1000 if self._jittered else 0
 
 
 def _pool(setup: Setup, ownership: Ownership, address: bytes, rank: int) -> SockAddrPool:

@@ -7,8 +7,11 @@ it does, and every draw of chance, is that of `schedule.py`. Its connections hav
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from lbreplay.burst import I64, U8
 from lbreplay.model import Endpoint
 from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import EXPIRE_QUIESCENT, FULL_TCP, FULL_UDP, INACTIVE, Conn
@@ -85,11 +88,107 @@ class Opener:
         machine.timers.arm(slot, now + timeout)
         dest.conns += 1
         dest.inactconns += 1
-        lcore.created += 1
-        lcore.active += 1
-        if lcore.active > lcore.peak:
-            lcore.peak = lcore.active
+        lcore.opened(1)
         return handle
+
+    # --- many at once (bulk.py) --------------------------------------------------------------------------------
+
+    @property
+    def bulky(self) -> bool:
+        """Whether the n-th of many takes the n-th of everything: round robin over real servers that all may be picked."""
+        plain = self.server.service.scheduler == "rr" and not self._watched and not self._redirect
+        return plain and all(dest.valid and not dest.max_conn for dest in self.server.dests)
+
+    def has_ways(self, heads: set[bytes]) -> bool:
+        """Whether what comes with any of these MACs leaves by columns."""
+        return all((self._slow.get(head) or self._ways(head)) is not None for head in heads)
+
+    def has_ports(self, count: int) -> bool:
+        """Whether *count* more connections find fresh ports whomever they meet, and answers to them go one way."""
+        pools = [self.lcore.pools[address] for address in self.server.laddrs.laddrs]
+        if any(pool.bucket(dest.endpoint).fresh < count for pool in pools for dest in self.server.dests):
+            return False
+        return not self.links.watches_answers or None not in self._pool_homes()
+
+    def _pool_homes(self) -> list[tuple[int, bool] | None]:
+        rank, proto = self.lcore.rank, self.server.service.protocol
+        peer = self.server.dests[0].endpoint
+        ports = self.machine.setup.sa_pool.low + ((rank - self.machine.setup.sa_pool.low) & self.machine.setup.port_mask)
+        return [self.links.pool_home(rank, proto, laddr, ports, peer) for laddr in self.server.laddrs.laddrs]
+
+    def open_many(self, at: I64, order: I64, heads: list[bytes], keys: list[bytes]) -> tuple[I64, list[bytes]]:
+        """Slots and OUT keys of the connections that packets with *keys* open, at times *at*; there is room."""
+        count, server, table = len(keys), self.server, self.machine.table
+        picked, laddrs = np.array(server.scheduler.pick_many(count)), np.array(server.laddrs.next_many(count))  # type: ignore[attr-defined]
+        out_keys = self._out_keys(picked, laddrs)
+        slots = table.take_many(self, keys, out_keys)
+        column = table.columns
+        fractions = np.array(self.lcore.jitters(count), np.int64)
+        timeouts = fractions + self.timeouts[self.first_state]
+        ids = np.array([dest.id for dest in server.dests])
+        for name, value in (
+            ("state", self.first_state), ("fraction", fractions), ("timeout", timeouts), ("last_use", at),
+            ("armed", order), ("delta", self.delta), ("full", self.kind), ("limit", self._limit), ("dest", ids[picked]),
+            ("rank", self.lcore.rank),
+        ):  # fmt: skip
+            column[name][slots] = value
+        self._leave(slots, heads, picked, laddrs)
+        self._count(picked, laddrs)
+        self.machine.cache.enter_many(slots, keys, out_keys)
+        self.machine.timers.arm_many(slots.tolist(), (at + timeouts).tolist())
+        return slots, out_keys
+
+    def _out_keys(self, picked: I64, laddrs: I64) -> list[bytes]:
+        """Keys of the answers."""
+        server, count = self.server, len(picked)
+        keys = np.empty((count, 13), np.uint8)
+        for i, dest in enumerate(server.dests):
+            for j, laddr in enumerate(server.laddrs.laddrs):
+                here = np.flatnonzero((picked == i) & (laddrs == j))
+                prefix = self._prefixes.get((dest.id, laddr)) or self._prefix(dest, laddr)
+                keys[here, :11] = np.frombuffer(prefix, np.uint8)
+        self._ports(keys, picked, laddrs)
+        made: list[bytes] = keys.view("V13").ravel().tolist()
+        return made
+
+    def _ports(self, keys: U8, picked: I64, laddrs: I64) -> None:
+        """Local ports: slices of each bucket, which real servers may share, in the order of the connections."""
+        buckets: dict[int, tuple[Any, list[I64]]] = {}
+        for i, dest in enumerate(self.server.dests):
+            for j, laddr in enumerate(self.server.laddrs.laddrs):
+                bucket = self.lcore.pools[laddr].bucket(dest.endpoint)
+                buckets.setdefault(id(bucket), (bucket, []))[1].append(np.flatnonzero((picked == i) & (laddrs == j)))
+        for bucket, parts in buckets.values():
+            here = np.sort(np.concatenate(parts))
+            ports = np.array(bucket.take_fresh(len(here)), np.uint16)
+            keys[here, 11], keys[here, 12] = ports >> 8, ports & 0xFF
+
+    def _leave(self, slots: I64, heads: list[bytes], picked: I64, laddrs: I64) -> None:
+        """What both sides leave with."""
+        column, links = self.machine.table.columns, self.links
+        known = {head: i for i, head in enumerate(set(heads))}
+        head_at = np.array([known[head] for head in heads])
+        back = np.array([links.answering(head) for head in known])[head_at]
+        column["mac"][2 * slots] = np.array([self._ways_by_place(head) for head in known])[head_at, picked]
+        column["client"][slots] = back
+        if links.watches_answers:
+            homes = [home for home in self._pool_homes() if home is not None]
+            column["home"][slots] = np.array([entry for entry, _ in homes])[laddrs]
+            back = np.where(np.array([at_home for _, at_home in homes])[laddrs], back, PLAIN)
+        column["mac"][2 * slots + 1] = back
+
+    def _ways_by_place(self, head: bytes) -> list[int]:
+        ways = self._slow[head]
+        assert ways is not None, "somebody asked has_ways"
+        return [ways[dest.id] for dest in self.server.dests]
+
+    def _count(self, picked: I64, laddrs: I64) -> None:
+        for dest, count in zip(self.server.dests, np.bincount(picked, minlength=len(self.server.dests)).tolist(), strict=True):
+            dest.conns += count
+            dest.inactconns += count
+        cursor = self.server.laddrs
+        for laddr, count in zip(cursor.laddrs, np.bincount(laddrs, minlength=len(cursor.laddrs)).tolist(), strict=True):
+            cursor.conns[laddr] += count
 
     def _prefix(self, dest: Dest, laddr: bytes) -> bytes:
         """What the OUT keys of this real server and local address begin with."""

@@ -24,6 +24,7 @@ from lbreplay.vs.protocols.sctp import event as chunk_event
 from lbreplay.vs.schedule import Scheduling, flow_of
 from lbreplay.vs.synproxy import SynProxies
 from lbreplay.vs.xmit import Transmitter, seen
+from lbreplay.wire.length import cut_off
 from lbreplay.wire.packet import ACK, FIN, ICMP, ICMPV6, RST, SCTP, SYN, TCP, UDP, Packet
 
 if TYPE_CHECKING:
@@ -90,9 +91,9 @@ class Path:
 
     def _sent(self, outcome: Outcome, packet: Packet) -> Verdict:
         """Send the frames that the stack answers with."""
-        last = len(outcome.frames) - 1
-        for at, frame in enumerate(outcome.frames):
-            missing = outcome.missing if at == last else 0
+        for frame in outcome.frames:
+            l3_at = 18 if frame[12:14] == b"\x81\0" else 14
+            missing = outcome.missing if len(outcome.frames) == 1 else cut_off(frame[l3_at:])
             self.machine.send(frame, len(frame) + missing, packet.worker, outcome.own)
         return outcome.verdict
 

@@ -110,7 +110,8 @@ class VirtualServer:
         self.dests: list[Dest] = []
         self._workers, self._chance, self._ids = workers, chance, ids
         stepping = setup.conn.laddr_step and service.scheduler in STEPPING
-        self.laddrs = LaddrCursor(service.laddr, chance if stepping else None)
+        own = Random(f"{setup.seed}:{rank}:laddr:{service.name}")  # so that draws do not depend on other services'
+        self.laddrs = LaddrCursor(service.laddr, own if stepping else None)
         self.scheduler = SCHEDULERS[service.scheduler](self, rank + 1, workers, setup.behaviour)
         for real in service.reals:
             self.add(real)

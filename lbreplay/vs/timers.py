@@ -57,6 +57,11 @@ class Timers:
             heapq.heappush(self._order, bucket)
             self.nearest = min(self.nearest, bucket << BUCKET_BITS)
 
+    def arm_many(self, slots: list[int], deadlines: list[int]) -> None:
+        """`arm` for many slots, which are new."""
+        for slot, deadline in zip(slots, deadlines, strict=True):
+            self.arm(slot, deadline)
+
     def pop(self, now: int) -> int | None:
         """The next slot due at or before *now*; None where there is none (then `nearest` lies after *now*)."""
         while True:

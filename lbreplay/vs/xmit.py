@@ -15,6 +15,7 @@ from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import IN, NOFASTXMIT, Conn
 from lbreplay.vs.translate import Translator
 from lbreplay.wire import craft, tunnel, uoa
+from lbreplay.wire.length import cut_off
 from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, ETH_VLAN, IPIP, IPV6_IN_IP, UDP, Packet
 
 if TYPE_CHECKING:
@@ -131,16 +132,18 @@ class Transmitter:
         cut = 0 if own else packet.l3_length - len(packet.l3)
         if len(l3) + cut > route.mtu and l3[0] >> 4 == 6:
             return Verdict.V6_OUTPUT_TOO_BIG
-        pieces = craft.fragments(l3, route.mtu) if len(l3) + cut > route.mtu and not cut else [l3]
+        pieces = craft.fragments(l3, route.mtu) if len(l3) + cut > route.mtu else [l3]
         dst = conn.real.address if side == IN else conn.client.address
         hop, mac = seen_macs(conn, side)
         for piece in pieces:
             frame = self.stack.framed(route, dst, piece, packet, fallback=hop, own=mac)
-            self._frame(frame, packet, own)
+            self._frame(frame, packet, own, cut if len(pieces) == 1 else cut_off(piece))
         return Verdict.FORWARDED_SLOW if len(pieces) == 1 else Verdict.FORWARDED_FRAGMENTED
 
-    def _frame(self, frame: bytes, packet: Packet, own: bool) -> None:
-        cut = 0 if own else packet.l3_length - len(packet.l3)
+    def _frame(self, frame: bytes, packet: Packet, own: bool, cut: int | None = None) -> None:
+        """Send *frame*, of which the capture cut *cut* bytes; by default as many as of *packet*, if it is not *own*."""
+        if cut is None:
+            cut = 0 if own else packet.l3_length - len(packet.l3)
         self.machine.send(frame, len(frame) + cut, packet.worker, own)
 
     def error(self, packet: Packet, kind: int, code: int, mtu: int) -> None:
@@ -171,11 +174,11 @@ class Transmitter:
         verdict = Verdict.FORWARDED_SLOW
         cut = packet.l3_length - len(packet.l3)
         pieces = [l3]
-        if outer and len(l3) + cut > route.mtu and not cut and l3[0] >> 4 == 4:
+        if outer and len(l3) + cut > route.mtu and l3[0] >> 4 == 4:
             pieces, verdict = craft.fragments(l3, route.mtu), Verdict.FORWARDED_FRAGMENTED
         for piece in pieces:
             frame = self.stack.framed(route, real, piece, packet, hop, fallback, own_mac)
-            self._frame(frame, packet, own)
+            self._frame(frame, packet, own, cut if len(pieces) == 1 else cut_off(piece))
         return verdict
 
     def _too_long_outer(self, conn: Conn, packet: Packet, mtu: int, outer: int) -> Verdict | None:

@@ -43,3 +43,10 @@ class RoundRobin:
                 self._cursor = at % count
                 return dest
         return None
+
+    def pick_many(self, many: int) -> list[int]:
+        """Positions of the next *many* picks, where every real server may be picked."""
+        count = len(self._dests)
+        made = [at % count for at in range(self._cursor + 1, self._cursor + 1 + many)]
+        self._cursor = made[-1]
+        return made
