@@ -1,7 +1,7 @@
 """What a frame costs as things grow: frames, workers, live connections. A curve must not bend up.
 
-A point is the cost of a frame there over the cost at the cheapest smaller point, start-up set aside; all points of a
-curve are measured in turn, and medians count. The picture is docs/growth.svg.
+A bend is the cost of a frame at a point over that at the cheapest smaller one. Processor time counts, start-up set
+aside; the points of a curve are measured in turn, and medians of rounds are taken. The picture is docs/growth.svg.
 """
 
 from __future__ import annotations
@@ -12,24 +12,28 @@ from functools import partial
 from statistics import median
 from typing import NamedTuple
 
-from bench.measure import CONFIG, PYTHON, ROOT, Figure, capture, replay, seconds
+from bench.measure import CONFIG, PYTHON, ROOT, Figure, capture
 
 ROUNDS = 3
 BEND = 1.2  # times the cheapest smaller point: the most that is asked
 PICTURE = ROOT / "docs" / "growth.svg"
-# run in a process of its own: CAPTURE CONFIG FRAME -> seconds that the frames after FRAME took
+# in a process of its own: CAPTURE CONFIG FRAME SET... -> seconds of processor a frame after FRAME. Reading the first
+# burst and starting up are not in it; processes that a replay starts have ended by then, and are
 CLOCK = """
-import sys, time
+import resource, sys, time
 from lbreplay.config.load import load
 from lbreplay.replay import replay
-path, config, first = sys.argv[1:]
+path, config, first, *sets = sys.argv[1:]
 begun = []
+def used():
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 def progress(frames, octets):
     if frames >= int(first) and not begun:
-        begun.append((frames, time.perf_counter()))
-result = replay(load(config), path, "/dev/null", progress=progress)
+        begun.append((frames, used()))
+result = replay(load(config, sets), path, "/dev/null", progress=progress)
 (frame, start), = begun
-print((time.perf_counter() - start) / (result.totals["frames"] - frame))
+print((used() - start) / (result.totals["frames"] - frame))
 """
 
 
@@ -44,11 +48,12 @@ class Curve(NamedTuple):
 def curves(quick: bool, long: bool = False) -> Iterator[Curve]:
     unit = 100_000 if quick else 1_000_000
     frames = [unit // 10, unit] + ([10 * unit] if long else [])
-    yield Curve("frames", frames, lambda n: _cost(capture("steady", n), n))
-    workers = capture("web", unit)
-    yield Curve("workers", [1, 4, 16, 64], lambda n: _cost(workers, unit, "--set", f"workers={n}"))
+    yield Curve("frames", frames, lambda n: _cost(capture("steady", n)))
+    web = capture("web", unit)
+    yield Curve("workers", [1, 4, 16, 64], lambda n: _cost(web, 0, f"workers={n}"))
     live = [1_000, 10_000] if quick else [1_000, 10_000, 100_000, 1_000_000]
-    yield Curve("live connections", live, partial(_live, unit))
+    # segments of established connections, when all are open
+    yield Curve("live connections", live, lambda n: _cost(capture("live", unit, flows=n), 3 * n))
 
 
 def figures(quick: bool, long: bool = False, found: dict[str, dict[int, float]] | None = None) -> Iterator[Figure]:
@@ -59,15 +64,9 @@ def figures(quick: bool, long: bool = False, found: dict[str, dict[int, float]] 
         yield Figure(f"growth with {curve.name}, to {most:,}", "the cheapest before", measure, BEND, less=True)
 
 
-def _cost(path: str, frames: int, *more: str) -> float:
-    begin = seconds(*replay(capture("steady", 100), *more))
-    return (seconds(*replay(path, *more)) - begin) / frames
-
-
-def _live(frames: int, flows: int) -> float:
-    """The cost of a segment of an established connection among *flows*."""
-    path = capture("live", frames, flows=flows)
-    command = [PYTHON, "-c", CLOCK, path, CONFIG, str(3 * flows)]
+def _cost(path: str, first: int = 0, *sets: str) -> float:
+    """Seconds of processor a frame after the *first* ones."""
+    command = [PYTHON, "-c", CLOCK, path, CONFIG, str(first), *sets]
     return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
 
 

@@ -23,6 +23,14 @@ CONFIG = str(ROOT / "bench" / "lb.toml")
 PYTHON = sys.executable
 LBREPLAY = str(Path(sys.executable).parent / "lbreplay")
 MIB = 1 << 20
+# a process begins with the peak of the one it is forked from: a small one stands between it and the bench
+PEAK = """
+import os, subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(child.pid, 0)
+print(usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 
 
 class Missing(Exception):
@@ -39,35 +47,26 @@ class Figure(NamedTuple):
     less: bool = False  # whether smaller is better
 
 
-class Ran(NamedTuple):
-    """What a process took: seconds on the clock, bytes of memory at its peak."""
-
-    seconds: float
-    peak: int
-
-
-def ran(*command: str) -> Ran:
-    """Run *command* to its end; its output is thrown away. Missing where it cannot be found."""
+def seconds(*command: str) -> float:
+    """Seconds on the clock of one run of *command*; its output is thrown away. Missing where it cannot be found."""
     if shutil.which(command[0]) is None:
         raise Missing(f"{command[0]} is not installed")
     start = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=_environment(), cwd=ROOT)
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - start
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, command)
-    return Ran(seconds, usage.ru_maxrss * 1024)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=_environment(), cwd=ROOT)
+    return time.perf_counter() - start
+
+
+def peak(*command: str) -> int:
+    """Bytes of memory that *command* has at its peak."""
+    told = subprocess.run(
+        [PYTHON, "-c", PEAK, *command], check=True, stdout=subprocess.PIPE, text=True, env=_environment(), cwd=ROOT
+    )
+    return int(told.stdout) * 1024
 
 
 def _environment() -> dict[str, str]:
     """Compiled modules are kept, as they are wherever a package is installed."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-
-
-def seconds(*command: str) -> float:
-    """Seconds on the clock of one run of *command*."""
-    return ran(*command).seconds
 
 
 def paired(a: Callable[[], float], b: Callable[[], float], pairs: int = 3) -> float:
@@ -77,14 +76,13 @@ def paired(a: Callable[[], float], b: Callable[[], float], pairs: int = 3) -> fl
 
 def capture(profile: str, frames: int, *, flows: int = 0, within: float = 10) -> str:
     """The path of a capture of *profile*, made if it is not there yet."""
-    from bench import load
-
     DESK.mkdir(parents=True, exist_ok=True)
-    version = zlib.crc32(Path(load.__file__).read_bytes())
+    version = zlib.crc32((ROOT / "bench" / "load.py").read_bytes())
     path = DESK / f"{profile}-{frames}-{flows}-{within:g}-{version:08x}.pcap"
     if not path.exists():
         making = path.with_suffix(".making")
-        load.write(str(making), profile, frames, flows=flows, seconds=within)
+        wish = {"profile": profile, "frames": frames, "flows": flows, "seconds": within}
+        seconds(PYTHON, "-m", "bench.load", str(making), *(f"--{name}={value}" for name, value in wish.items()))
         making.rename(path)
     return str(path)
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from functools import partial
 
-from bench.measure import DESK, MIB, Figure, capture, paired, python, ran, replay, seconds
+from bench.measure import DESK, MIB, Figure, capture, paired, peak, python, replay, seconds
 
 FULL, QUICK = 1_000_000, 100_000
 # profile: what the replay must reach, in frames a second over those of tcprewrite
@@ -48,12 +48,12 @@ def _script(tool: str, frames: int, fewer: int) -> float:
 
 
 def _peak(frames: int) -> float:
-    return ran(*replay(capture("steady", frames))).peak / (300 * MIB)
+    return peak(*replay(capture("steady", frames))) / (300 * MIB)
 
 
 def _connection(frames: int) -> float:
     """A flood within a second: nothing expires before the last frame, so all connections live at the peak."""
     stats = DESK / "stats.json"
-    peak = ran(*replay(capture("syn", frames, within=1), "--stats", str(stats))).peak
+    most = peak(*replay(capture("syn", frames, within=1), "--stats", str(stats)))
     live = sum(worker["conns"]["peak"] for worker in json.loads(stats.read_text())["workers"])
-    return (peak - BASE) / live / MOST
+    return (most - BASE) / live / MOST
