@@ -1,9 +1,9 @@
 """The balancer: every row of a burst, on the lcore that steering chose.
 
 THE ordered loop is here (`_ordered`). Before a row: timers due at or before its time, then events of that time
-(interface 4). Rows whose order cannot matter were taken before it, all at once (`columns.py`); rows that only step a
-known connection are done in it; every other row takes the plain path (`path.py`). With stories kept (a trace), every row
-does, and the bytes are the same.
+(interface 4). Most rows only step a connection of their own; they wait and are taken in waves (`columns.py`). First
+packets open connections, many at once where they may (`bulk.py`), else in the loop (`opener.py`). Every other row
+takes the plain path (`path.py`). With stories kept (a trace), every row does, and the bytes are the same.
 """
 
 from __future__ import annotations

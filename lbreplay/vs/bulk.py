@@ -53,7 +53,7 @@ class Bulk:
     def prepare(self, burst: Burst, rows: I64, first: Any, keys: list[bytes]) -> list[Batch]:
         """Those first packets among the ordered loop's *rows* that may be taken at once, opened but for their keys."""
         at = np.flatnonzero(first & burst.simple[rows] & ~burst.answer[rows] & (burst.handle[rows] < 0))
-        if len(at) < FEW or self.machine.stray or self.columns.long:
+        if len(at) < FEW or self.machine.stray or self.machine.listened or self.columns.long:
             return []
         if (~burst.simple[rows] & (burst.family[rows] != 0)).any():
             return []  # an odd packet may open connections too

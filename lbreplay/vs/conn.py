@@ -193,7 +193,7 @@ class ConnTable:
 
     def _grow(self, capacity: int) -> None:
         for name, width, dtype in self.COLUMNS:
-            column = np.zeros(capacity * width, dtype)
+            column: Any = np.zeros(capacity * width, dtype)
             if self.capacity:
                 column[: self.capacity * width] = self.columns[name]
             self.columns[name] = column

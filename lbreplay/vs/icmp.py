@@ -44,7 +44,7 @@ class Related:
         """The checks of D 9.1 in their order; None: unrelated, the packet goes on as an ICMP flow."""
         quoted = icmp.related(packet.l3, packet.l4_at)
         if quoted == icmp.MALFORMED:
-            return Verdict.ICMP_MALFORMED if packet.complete else Verdict.TRUNCATED
+            return Verdict.ICMP_MALFORMED
         if isinstance(quoted, str):
             return self._unrelated(story)
         handle = lcore.find.get(quoted.reversed_key)

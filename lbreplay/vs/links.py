@@ -160,7 +160,7 @@ class Links:
         """Entry of `homes` for all answers to a pool's ports and whether they come home; None where ports differ."""
         home = self._pool_home.get((laddr, rank, proto))
         if home is None:
-            home = self.view.steer(proto, peer.address, peer.port, laddr, port)
+            home = self.view.steer(proto, peer.address, peer.port, laddr, port, b"")
             if not self._by_low_bits or home.by != BY_FLOW_DIRECTOR:
                 return None
             self._pool_home[laddr, rank, proto] = home

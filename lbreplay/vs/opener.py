@@ -296,7 +296,7 @@ class Openers:
     def _ordinary(self, server: VirtualServer) -> bool:
         """Whether new connections of a service are made of columns alone."""
         setup, service = self.machine.setup, server.service
-        odd = service.persistent or service.synproxy or service.one_packet or service.quic or service.dest_check
+        odd: Any = service.persistent or service.synproxy or service.one_packet or service.quic or service.dest_check
         odd = odd or service.proxy_protocol != "off" or 0 < service.limit_proportion < 100 or self.machine.access
         odd = odd or (setup.behaviour.mh_port_is_synproxy and service.mh_port) or service.hash_target != "source"
         addresses = [*service.laddr, *(dest.address for dest in server.dests)]

@@ -24,13 +24,11 @@ def overlay(buffer: U8, size: int) -> NDArray[Any]:
 
 def be16(head: U8, at: int) -> U16:
     """Big-endian 16-bit field at column *at* of rows of bytes, as native integers."""
-    wide: U16 = head[:, at].astype(np.uint16)
-    field: U16 = (wide << 8) | head[:, at + 1]
-    return field
+    wide: Any = head[:, at].astype(np.uint16)
+    return np.asarray((wide << 8) | head[:, at + 1])
 
 
 def be32(head: U8, at: int) -> U32:
     """Big-endian 32-bit field at column *at* of rows of bytes, as native integers."""
-    high: U32 = be16(head, at).astype(np.uint32)
-    field: U32 = (high << 16) | be16(head, at + 2)
-    return field
+    high: Any = be16(head, at).astype(np.uint32)
+    return np.asarray((high << 16) | be16(head, at + 2))

@@ -17,6 +17,11 @@ def is_cut(l3: Bytes) -> bool:
     return total_length(l3) > len(l3)
 
 
+def cut_off(l3: Bytes) -> int:
+    """How many bytes of the packet the capture does not have."""
+    return max(total_length(l3) - len(l3), 0)
+
+
 def set_length(l3: bytearray, length: int | None = None) -> None:
     """Write *length* (L3 bytes; default: those that are there) into the IP header."""
     length = len(l3) if length is None else length

@@ -57,9 +57,9 @@ def rewrite(burst: Burst, leaving: Leaving) -> None:
 
 
 def _shrink(burst: Burst, rows: I64) -> None:
-    """Take Ethernet padding off."""
+    """Take Ethernet padding off, captured or not."""
     wanted = burst.l3_length[rows] + 14
-    padded = rows[burst.caplen[rows] != wanted]
+    padded = rows[(burst.caplen[rows] != wanted) | (burst.sent[rows] != wanted)]
     if len(padded):
         _set_size(burst, padded, burst.l3_length[padded].astype(np.int64) + 14)
 
@@ -149,7 +149,7 @@ def _grow(burst: Burst, rows: I64, size: int) -> None:
         return
     old_at, old_size = burst.at[rows].copy(), burst.caplen[rows].copy()
     new_at = _room(burst, old_size + size)
-    split = burst.l4[rows] + 20
+    split = burst.l4[rows].astype(np.int64) + 20
     _copy(burst.buffer, old_at - RECORD, new_at - RECORD, split + RECORD)
     _copy(burst.buffer, old_at + split, new_at + split + size, old_size - split)
     l4 = burst.l4[rows]
