@@ -17,7 +17,7 @@ demo: $(READY)  ## the main job on a sample capture, without any configuration
 test: lint types check recorded  ## everything that must hold before a change lands
 
 check: $(READY)
-	$(PYTEST) -q -n 2
+	$(PYTEST) -q -n 2 --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lbreplay.replay import replay
-
 from lbreplay.cli.options import setup
+from lbreplay.replay import replay
 from lbreplay.report.tables import svg
 
 HERE = Path(__file__).parent

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,16 @@ def run(folder: Path, command: str, **more: str) -> subprocess.CompletedProcess[
 def test_the_commands_do_what_they_say(desk: Path) -> None:
     written = {path.name for path in (desk / "out").iterdir()}
     assert {"web.pcap", "mistake.pcap", "stats.json", "cases"} <= written
+
+
+def test_the_picture_is_what_is_printed(desk: Path) -> None:
+    """Line by line; `make picture` draws it again."""
+    printed = [line.split() for line in run(desk, commands()[0]).stdout.splitlines() if line.strip()]
+    drawn: dict[str, list[str]] = {}
+    text = re.compile(r'<text class="terminal-\d+-r[^>]* y="([\d.]+)"[^>]*>([^<]*)</text>')
+    for y, words in text.findall((ROOT / "docs" / "table.svg").read_text(encoding="utf-8")):
+        drawn.setdefault(y, []).extend(unescape(words).split())
+    assert [words for words in drawn.values() if words] == printed
 
 
 def test_the_steering_mistake_has_the_numbers_that_are_told(desk: Path) -> None:

@@ -6,6 +6,7 @@ Columns that are zero everywhere and rarely matter are left out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import IO, Any, NamedTuple
 
@@ -18,6 +19,11 @@ from lbreplay.stats import Result
 from lbreplay.verdict import Fate, Verdict
 
 WIDTH = 100  # where the output is no terminal
+SPACE, CELL = "&#160;", 12.2  # of rich's pictures: a space, and the width of one
+INDENTED = re.compile(
+    r'(?P<head><text [^>]*?)x="(?P<x>[\d.]+)" y="(?P<y>[\d.]+)" textLength="(?P<length>[\d.]+)"(?P<tail>[^>]*>)'
+    r"(?P<before>(?:&#160;)*)(?P<words>[^<]*?)(?P<after>(?:&#160;)*)</text>"
+)
 RULES = Box("    \n    \n ── \n    \n    \n ── \n    \n    \n")  # a line below the head and above the totals
 
 Row = dict[str, Any]
@@ -107,7 +113,14 @@ def svg(result: Result, title: str) -> str:
 
     out = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, highlight=False)
     show(result, out)
-    return out.export_svg(title=title)
+    return INDENTED.sub(_moved, out.export_svg(title=title))
+
+
+def _moved(text: re.Match[str]) -> str:
+    """A piece of text where it begins: some renderers drop the spaces that stand before it."""
+    before, after = (text[side].count(SPACE) * CELL for side in ("before", "after"))
+    x, length = float(text["x"]) + before, float(text["length"]) - before - after
+    return f'{text["head"]}x="{x:.7g}" y="{text["y"]}" textLength="{length:.7g}"{text["tail"]}{text["words"]}</text>'
 
 
 def _table(workers: list[Row], columns: Iterable[Column], share_of: int | None = None) -> Table:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from html import unescape
 
 import pytest
 from made_result import columns, result, setup
@@ -87,7 +89,13 @@ def test_an_empty_result_is_shown_without_dividing_by_zero() -> None:
 
 
 def test_the_picture_is_svg() -> None:
-    assert tables.svg(result(), "lbreplay run").startswith("<svg")
+    """In which no text begins or ends with spaces, that some renderers would drop; what is behind them stays there."""
+    picture = tables.svg(result(), "lbreplay run")
+    assert picture.startswith("<svg") and "wrong&#160;" not in picture and ">&#160;" not in picture
+    texts = re.findall(r'<text class="terminal-\d+-r[^>]*x="([\d.]+)"[^>]*textLength="([\d.]+)"[^>]*>([^<]+)<', picture)
+    assert texts and all(float(length) == pytest.approx(12.2 * len(unescape(words))) for _, length, words in texts)
+    ends = {round(float(x) + float(length)) for x, length, words in texts if words in ("worker", "all")}
+    assert {round(6 * 12.2)} <= ends, "right-aligned"
 
 
 @pytest.mark.parametrize(
