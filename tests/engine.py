@@ -14,7 +14,10 @@ from lbreplay.model import Setup
 
 @dataclass
 class Run:
-    """`sent` are the records that left, `trace` the lines of received frames by number, `own` the lines without one."""
+    """`sent` are the records that left, `trace` the lines of received frames by number, `own` the lines without one.
+
+    A run that is not traced has no lines; ordinary frames take the columns then, and the plain path otherwise.
+    """
 
     sent: list[craft.Record]
     trace: dict[int, dict[str, Any]]
@@ -27,14 +30,14 @@ class Run:
         return {n: (t.get("worker"), t.get("out") or [], t["fate"]) for n, t in self.trace.items()}
 
 
-def run(setup: Setup, records: list[craft.Record], folder: Path, burst: int = 4096) -> Run:
+def run(setup: Setup, records: list[craft.Record], folder: Path, burst: int = 4096, traced: bool = True) -> Run:
     """Replay *records* under *setup*; files go to *folder*."""
     from lbreplay.replay import replay
 
     source = craft.write(folder / "in.pcap", records)
     out, trace = folder / f"out-{burst}.pcap", folder / f"trace-{burst}.ndjson"
-    result = replay(replace(setup, burst_size=burst), str(source), str(out), trace=str(trace))
-    lines = [json.loads(line) for line in trace.read_text().splitlines()]
+    result = replay(replace(setup, burst_size=burst), str(source), str(out), trace=str(trace) if traced else None)
+    lines = [json.loads(line) for line in trace.read_text().splitlines()] if traced else []
     return Run(
         craft.read(out),
         {line["n"]: line for line in lines if line["n"]},

@@ -104,6 +104,9 @@ class Oracle(Modes, SynProxy):
         self.setup = setup
         ranks = setup.forwarding_workers
         self.workers = [Worker(w.rank) for w in ranks]
+        if setup.conn.table == "shared":
+            for w in self.workers:
+                w.table = self.workers[0].table
         self.queue_owner = {q: w.rank for w in ranks for q in w.queues}
         queues = setup.device.reta or tuple(q for w in ranks for q in w.queues)
         self.reta = [queues[i % len(queues)] for i in range(setup.device.reta_size)]
@@ -129,11 +132,19 @@ class Oracle(Modes, SynProxy):
         self.events = list(setup.events)
         self.cause: tuple[Frame | None] | None = None  # what is sent now is sent for this frame, at this time
         self.at: int | None = None
+        self.making = False  # a packet of its own
         self.uoa_id = 0
         self.generated: Counter[int] = Counter()
         self.now = 0
         self.port_base = {}  # owner of local ports, D 11.3
         self.rules = self.make_rules()
+
+    def handler(self, conn: Conn, p: Packet) -> Worker:
+        """Who sends a packet of a connection: the worker that has it, of the balancer's own the connection's."""
+        frame = p.frame
+        if self.making or frame.worker is None:
+            return conn.worker
+        return self.workers[frame.worker if frame.owner is None else frame.owner]
 
     def copy_of(self, service, worker: Worker) -> Server:
         behaviour = self.setup.behaviour
@@ -490,13 +501,14 @@ class Oracle(Modes, SynProxy):
         """Black and white lists of the service that the packet's destination names (D 14.2)."""
         proto, src, _, dst, dport = key
         server = worker.servers.get((proto, dst, dport))
+        if server is not None:
+            black, white = server.blacklist, server.whitelist
+            if src in black.addresses or any(src in net for nets in black.sets for net in nets):
+                return "acl_blacklist"
         if self.setup.behaviour.whitelist == "bucket" and self.shut_out(key, worker):
             return "acl_whitelist"
         if server is None:
             return None
-        black, white = server.blacklist, server.whitelist
-        if src in black.addresses or any(src in net for nets in black.sets for net in nets):
-            return "acl_blacklist"
         listed = src in white.addresses or any(src in net for nets in white.sets for net in nets)
         return "acl_whitelist" if (white.addresses or white.sets) and not listed else None
 
@@ -847,7 +859,7 @@ class Oracle(Modes, SynProxy):
             self.translate(conn, direction, p, self.setup.device.mtu)
         except End:
             return
-        self.emit(p, conn.worker, conn.macs[1 - direction])
+        self.emit(p, self.handler(conn, p), conn.macs[1 - direction])
         raise End("forwarded_fast")
 
     def forward_slow(self, conn: Conn, direction: int, p: Packet) -> None:
@@ -861,15 +873,15 @@ class Oracle(Modes, SynProxy):
             self.nat64_tests(conn, direction, p, mtu)
         else:
             to_real = conn.server.service.mode == "fnat" and direction == IN
-            self.length_test(p, conn.worker, mtu, to_real)
-        self.ttl_test(p, conn.worker)
+            self.length_test(p, self.handler(conn, p), mtu, to_real)
+        self.ttl_test(p, self.handler(conn, p))
         macs = self.hop_macs(conn, direction, target, p.frame.dst_mac)
         if p.proto == UDP and direction == IN and conn.server.service.mode == "fnat":
             self.insert_uoa(conn, p, mtu, macs)
         if nat64:
             self.nat64(conn, direction, p, mtu)
         self.translate(conn, direction, p, mtu)
-        self.output(p, conn.worker, macs, mtu)
+        self.output(p, self.handler(conn, p), macs, mtu)
 
     def length_test(self, p: Packet, worker: Worker, mtu: int, plain: bool = False) -> None:
         if p.length <= mtu:
@@ -1087,12 +1099,12 @@ class Oracle(Modes, SynProxy):
             extra.head[0] += 2
         else:
             self.put_opp(extra, header)
-        self.generated[conn.worker.rank] += 1
+        self.generated[self.handler(conn, p).rank] += 1
         l3 = extra.l3()
         if extra.family == 4:
             l3 = l3[:-2] + b"\0\0"
         ethertype = b"\x08\0" if extra.family == 4 else b"\x86\xdd"
-        self.transmit(p.frame, conn.worker, macs[0] + macs[1] + ethertype + l3, 14 + len(l3))
+        self.transmit(p.frame, self.handler(conn, p), macs[0] + macs[1] + ethertype + l3, 14 + len(l3))
 
     # -------------------------------------------------------- routes and neighbours
 

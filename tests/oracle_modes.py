@@ -18,6 +18,7 @@ from oracle_packet import (
     End,
     Frame,
     Packet,
+    checksum,
     crc32c,
     ones_sum,
     skip_extensions,
@@ -25,6 +26,8 @@ from oracle_packet import (
 from oracle_worker import Conn, Server, Worker
 
 ERRORS = {ICMP: (3, 4, 11), ICMPV6: (1, 2, 3)}
+RELATED = {"no_route": "icmp_related_no_route"}  # how an ICMP error is lost
+RELATED |= dict.fromkeys(("frag_needed", "too_big", "v6_output_too_big"), "icmp_related_too_big")
 L4_SIZE = {TCP: 20, UDP: 8, SCTP: 16, ICMP: 8, ICMPV6: 8}
 REQUEST = {ICMP: {0: 8, 14: 13, 16: 15, 18: 17}, ICMPV6: {129: 128}}  # the request a reply belongs to (D 9.2)
 
@@ -106,10 +109,10 @@ class Modes:
         mtu = self.setup.device.mtu
         if self.route(conn.real[0]) is None:
             raise End("no_route")
-        self.length_test(p, conn.worker, mtu)
+        self.length_test(p, self.handler(conn, p), mtu)
         macs = self.neighbors.get(conn.real[0]) or b"\x02\0" + conn.real[0][-4:], self.own_mac(p.frame)
         p.untouched = True
-        self.emit(p, conn.worker, macs)
+        self.emit(p, self.handler(conn, p), macs)
         raise End("forwarded_slow")
 
     def send_tunnel(self, conn: Conn, p: Packet) -> None:
@@ -122,7 +125,7 @@ class Modes:
         if p.length + added > mtu and (p.family == 6 or p.dont_fragment):
             if p.family == 6 or self.setup.behaviour.frag_needed_sent:
                 kind = (3, 4) if p.family == 4 else (2, 0)
-                self.icmp_error(p, conn.worker, *kind, mtu - added)
+                self.icmp_error(p, self.handler(conn, p), *kind, mtu - added)
             raise End("frag_needed" if p.family == 4 else "too_big")
         p.untouched = True
         inner = p.l3()
@@ -132,7 +135,7 @@ class Modes:
         else:
             outer = bytes(p.head[:4]) + pack(">HBB", len(inner) + p.missing, 41, p.head[7]) + source + real
         q = Packet(p.frame, outer + inner, len(outer) + len(inner) + p.missing)
-        self.output(q, conn.worker, self.hop_macs(conn, IN, real, p.frame.dst_mac), mtu)
+        self.output(q, self.handler(conn, p), self.hop_macs(conn, IN, real, p.frame.dst_mac), mtu)
 
     def outer_v4(self, p: Packet, source: bytes, real: bytes, length: int) -> bytes:
         tos, flags, ttl = (p.head[1], p.head[6] & 0x40, p.head[8]) if p.family == 4 else (0, 0x40, p.head[7])
@@ -163,10 +166,10 @@ class Modes:
         change = -20 if direction == IN else 20
         if p.length + change > mtu and (direction == IN or p.dont_fragment):
             if direction == IN:
-                self.icmp_error(p, conn.worker, 2, 0, mtu, True)
+                self.icmp_error(p, self.handler(conn, p), 2, 0, mtu, True)
                 raise End("too_big")
             if self.setup.behaviour.frag_needed_sent:
-                self.icmp_error(p, conn.worker, 3, 4, mtu)
+                self.icmp_error(p, self.handler(conn, p), 3, 4, mtu)
             raise End("frag_needed")
         if (direction == IN and p.extended) or (direction == OUT and len(p.head) > 20):
             raise End("nat64_unsupported")
@@ -245,7 +248,7 @@ class Modes:
         p.frame.state = None if conn.proto in (ICMP, ICMPV6) else (conn.state, conn.state)
         worker.count["lookup_" + p.frame.lookup] += 1
         pseudo = p.pseudo() if p.family == 6 else b""
-        if ones_sum(pseudo + p.body) != 0xFFFF:
+        if not p.missing and ones_sum(pseudo + p.body) != 0xFFFF:
             raise End("icmp_related_bad_checksum")
         self.statistics(conn, IN, p.length)
         self.send_related(conn, direction, p, (proto, len(head)))
@@ -254,7 +257,7 @@ class Modes:
         """(protocol, header, L4) of the packet an error quotes, None where it cannot belong to a connection."""
         body = bytes(p.body[8:])
         if p.family == 4:
-            if len(body) < 20 or len(body) < (body[0] & 15) * 4:
+            if len(body) < 20:
                 return None
             proto, at = body[9], (body[0] & 15) * 4
             if proto not in L4_SIZE or proto == ICMPV6:
@@ -274,24 +277,28 @@ class Modes:
         if mode in ("dr", "tunnel"):
             if direction == OUT:
                 raise End("icmp_related_no_out_xmit")
-            (self.send_direct if mode == "dr" else self.send_tunnel)(conn, p)
+            try:
+                (self.send_direct if mode == "dr" else self.send_tunnel)(conn, p)
+            except End as end:
+                raise End(RELATED.get(str(end), "icmp_related_forwarded")) from None
         target = conn.real[0] if direction == IN else conn.client[0]
         route = self.route(target)
         if route is None or len(target) != len(p.src):
             raise End("icmp_related_no_route")  # NAT64: unsupported
         mtu = route[2] or self.setup.device.mtu
         if p.family == 6 and p.length > mtu:
-            self.icmp_error(p, conn.worker, 2, 0, mtu)
+            self.icmp_error(p, self.handler(conn, p), 2, 0, mtu)
             raise End("icmp_related_too_big")
         self.rewrite_related(conn, direction, p, quote, mode == "fnat")
         try:
-            self.output(p, conn.worker, self.hop_macs(conn, direction, target, p.frame.dst_mac), mtu)
-        except End:
-            raise End("icmp_related_forwarded") from None
+            self.output(p, self.handler(conn, p), self.hop_macs(conn, direction, target, p.frame.dst_mac), mtu)
+        except End as end:
+            raise End(RELATED.get(str(end), "icmp_related_forwarded")) from None
 
     def rewrite_related(self, conn: Conn, direction: int, p: Packet, quote: tuple[int, int], full: bool) -> None:
         """The table of D 9.1; what stands in brackets there is full NAT's alone."""
         proto, size = quote
+        before = bytes(p.body)
         q = Packet(Frame(0, 0, 0, bytes(14)), bytes(p.body[8:]), len(p.body) - 8)
         q.head, q.body = bytearray(p.body[8 : 8 + size]), bytearray(p.body[8 + size :])
         sport, dport = int.from_bytes(q.body[:2]), int.from_bytes(q.body[2:4])
@@ -311,8 +318,7 @@ class Modes:
             q.fix_ip()
         p.body[8:] = q.head + q.body
         if p.proto == ICMP:
-            p.body[2:4] = b"\0\0"
-            p.body[2:4] = (~ones_sum(bytes(p.body)) & 0xFFFF).to_bytes(2)
+            p.body[2:4] = icmp_sum(before, bytes(p.body), p.missing)
 
     def icmp_flow(self, p: Packet, worker: Worker) -> tuple[Conn, int]:
         """Echo and its like: only match services know them (D 9.2)."""
@@ -327,6 +333,15 @@ class Modes:
         if dest is None:
             raise End("no_dest")
         return self.open(p, worker, server, dest), OUT
+
+
+def icmp_sum(before: bytes, after: bytes, missing: int) -> bytes:
+    """The checksum of an ICMP message, updated where the capture has not all of it (RFC 1624)."""
+    if not missing:
+        return checksum(after[:2] + b"\0\0" + after[4:]).to_bytes(2)
+    old = int.from_bytes(before[2:4]) ^ 0xFFFF
+    change = pack(">HH", old, ones_sum(before[:2] + b"\0\0" + before[4:]) ^ 0xFFFF)
+    return checksum(change + pack(">H", ones_sum(after[:2] + b"\0\0" + after[4:]))).to_bytes(2)
 
 
 def icmp_tuple(proto: int, src: bytes, dst: bytes, body: bytes) -> tuple:

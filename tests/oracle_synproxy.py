@@ -156,8 +156,9 @@ class SynProxy:
 
     def make(self, conn: Conn, direction: int, p: Packet, frame: Frame | None, time: int) -> None:
         """Send a packet of the balancer's own making; what is lost on the way is not counted."""
-        before = len(self.sent)
+        before, self.making = len(self.sent), True
         self.forward_quietly(conn, direction, p, frame, time)
+        self.making = False
         self.generated[conn.worker.rank] += len(self.sent) - before
 
     def forward_quietly(self, conn: Conn, direction: int, p: Packet, frame: Frame | None, time: int) -> str:

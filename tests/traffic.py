@@ -93,6 +93,8 @@ def ethernet(l3: bytes, dst: bytes = OURS, src: bytes = GATEWAY, tag: int | None
 def headers(frame: bytes) -> int:
     """How long the headers of a frame are, up to TCP's options; 96 where that is not clear."""
     l3 = frame[14:]
+    if len(l3) < 20:
+        return 96
     at = 40 if frame[12:14] == b"\x86\xdd" else (l3[0] & 15) * 4
     proto = l3[6] if frame[12:14] == b"\x86\xdd" else l3[9]
     return 14 + at + (l3[at + 12] >> 4) * 4 if proto == TCP and len(l3) > at + 12 else 96
@@ -141,6 +143,8 @@ class Configuration:
         self.nat64 = self.v6 and view == "rx" and rng.random() < 0.2
         self.snat = not self.v6 and view == "rx" and rng.random() < 0.1
         self.mac_set = rng.random() < 0.7
+        self.modes = rng.choice([[8, 1, 1, 1], [8, 1, 1, 1], [4, 3, 1, 1]])
+        self.snaplen = rng.choice([None] * 11 + [60, 68, 96, 128])
         self.gateway = raw(self.name("gateway", 1))
         self.services: list[dict] = []
         self.neighbors: dict[bytes, bytes] = {}
@@ -212,6 +216,7 @@ class Configuration:
             ("redirect", True, 0.25),
             ("expire_quiescent_template", True, 0.3),
             ("init_timeout", r.randrange(1, 5), 0.3),
+            ("table", "shared", 0.15),
         )
         self.table(
             "tcp",
@@ -221,7 +226,7 @@ class Configuration:
             ("defence_drop", True, 0.2),
         )
         if r.random() < 0.5:
-            some = ", ".join(f"{state} = {r.randrange(1, 40)}" for state in r.sample(STATES, 3))
+            some = ", ".join(f"{state} = {r.choice([1, 2, r.randrange(1, 40)])}" for state in r.sample(STATES, 3))
             self.lines.append(f"timeout = {{ {some} }}")
         self.table(
             "udp",
@@ -230,7 +235,8 @@ class Configuration:
             ("uoa_max_trail", r.randrange(5), 0.5),
         )
         if r.random() < 0.5:
-            self.lines.append(f"timeout = {{ oneway = {r.randrange(1, 60)}, normal = {r.randrange(1, 60)} }}")
+            oneway = r.choice([1, r.randrange(1, 60)])
+            self.lines.append(f"timeout = {{ oneway = {oneway}, normal = {r.randrange(1, 60)} }}")
         self.table("ipv6" if self.v6 else "ipv4", ("forwarding", True, 0.3))
         ports = [("tcp", 80), ("tcp", 8443), ("udp", 53), ("udp", 80), ("sctp", 80)]
         for proto, port in r.sample(ports, r.randrange(1, 4)):
@@ -238,7 +244,7 @@ class Configuration:
         if self.snat:
             self.snat_service()
         self.surroundings()
-        for at in sorted(r.choice([0, 0.01, 0.1, 0.5, 2, 40]) for _ in range(r.choice([0, 0, 1, 3]))):
+        for at in sorted(r.choice([0, 0.01, 0.1, 0.5, 2, 40]) for _ in range(r.choice([0, 0, 1, 3, 9]))):
             self.event(at)
 
     def own(self) -> str:
@@ -254,7 +260,7 @@ class Configuration:
         self.say("name", f"{proto}{port}")
         self.say("vip", self.endpoint(vip, port))
         self.say("protocol", proto)
-        mode = r.choices(["fnat", "nat", "dr", "tunnel"], [8, 1, 1, 1])[0] if not self.nat64 else "fnat"
+        mode = r.choices(["fnat", "nat", "dr", "tunnel"], self.modes)[0] if not self.nat64 else "fnat"
         self.say("scheduler", r.choice(["rr", "wrr", "wlc", "wlc", "conhash", "mh", "fo"]))
         self.say("mode", mode)
         if mode == "fnat":
@@ -285,8 +291,8 @@ class Configuration:
             self.say("weight", r.choice([0, 1, 1, 1, 2, 3, 4, 10]))
             if r.random() < 0.1:
                 self.say("max_conn", r.randrange(1, 12))
-        known = {"proto": proto, "vip": (raw(vip), port), "laddrs": [raw(a) for a in laddrs], "reals": reals}
-        self.services.append(known | {"name": f"{proto}{port}"})
+        known = {"mode": mode, "proto": proto, "vip": (raw(vip), port), "reals": reals, "name": f"{proto}{port}"}
+        self.services.append(known | {"laddrs": [raw(a) for a in laddrs]})
 
     def snat_service(self) -> None:
         """Inside hosts that open connections to the outside."""
@@ -305,20 +311,26 @@ class Configuration:
         service = r.choice(self.services)
         name = f"service.{service['name']}.real"
         real = r.choice(service["reals"]) if service["reals"] else None
-        kind = r.choice(["weight", "weight", "remove", "add"])
+        kind = r.choice(["weight", "weight", "max_conn", "remove", "add", "list"])
         self.lines.append("[[event]]")
         self.say("at", at)
-        if kind == "add" or real is None:
-            port = service["vip"][1] if "dr" in self.lines else 8082
-            fresh = self.endpoint(self.name("real", r.randrange(20, 200)), port)
+        if kind == "list":
+            hosts = [self.name("client", n) for n in r.sample(range(1, 30), r.choice([0, 5, 25]))]
+            self.say("set", f"service.{service['name']}.{r.choice(['blacklist', 'whitelist'])}={hosts}")
+        elif kind == "add" or real is None:
+            fresh = next(e for _ in range(99) if (e := self.fresh_real(service)) not in service["reals"])
             self.say("add", name)
             self.lines.append(f'value = {{ address = "{fresh}", weight = {r.randrange(4)} }}')
             service["reals"].append(fresh)
-        elif kind == "weight":
-            self.say("set", f"{name}.{real}.weight={r.randrange(4)}")
+        elif kind in ("weight", "max_conn"):
+            self.say("set", f"{name}.{real}.{kind}={r.randrange(4)}")
         else:
             self.say("remove", f"{name}.{real}")
             service["reals"].remove(real)
+
+    def fresh_real(self, service: dict) -> str:
+        port = service["vip"][1] if service["mode"] in ("dr", "tunnel") else 8082
+        return self.endpoint(self.name("real", self.rng.randrange(20, 200)), port)
 
     def surroundings(self) -> None:
         r = self.rng
@@ -372,14 +384,17 @@ class World:
         """Give a frame to the balancer, and what it sends to whom it is for."""
         self.now += gap
         time = self.now - (self.rng.random() < 0.01) * self.rng.randrange(SECOND)  # captures are not always in order
+        whole, snaplen = frame, self.conf.snaplen
+        if snaplen and length is None and len(frame) > max(snaplen, headers(frame)):
+            length, frame = len(frame), frame[: max(snaplen, headers(frame))]
         self.records.append((time, length or len(frame), frame))
         self.oracle.feed(*self.records[-1])
         fresh, self.sent = self.oracle.sent[self.sent :], len(self.oracle.sent)
         if self.conf.view == "rx":
             for sent in fresh:
                 self.deliver(sent.frame, sent.length)
-        elif length is None and frame[12:14] in (b"\x08\0", b"\x86\xdd"):
-            self.deliver(frame, len(frame))
+        elif length in (None, len(whole)) and whole[12:14] in (b"\x08\0", b"\x86\xdd"):
+            self.deliver(whole, len(whole))
 
     def answer(self, make, delay: int | None = None) -> None:
         """Later, mostly once: an end says what *make* builds."""
@@ -449,15 +464,15 @@ class World:
 
     def payload(self) -> bytes:
         r = self.rng
-        return bytes(r.choices([r.randrange(1, 60), r.randrange(1300, 1475), 1600], [85, 13, 2])[0])
+        return bytes(r.choices([r.randrange(1, 60), r.randrange(1300, 1475), 1600, 9000], [84, 13, 2, 1])[0])
 
     def data_options(self, flow: Flow) -> bytes:
         """Options of an ordinary segment: mostly none or a timestamp, now and then SACK blocks or oddities."""
         r = self.rng
         kind = r.random()
-        if kind < 0.5:
+        if kind < 0.45:
             return b""
-        if kind < 0.7:
+        if kind < 0.6:
             return b"\x01\x01" + OPTIONS["timestamp"]
         if kind < 0.85:
             blocks = r.randrange(1, 4)
@@ -645,7 +660,7 @@ class World:
         r = self.rng
         flow = Flow(self.some_client(), r.choice(self.conf.services)["vip"], 1)
         l3 = bytearray(flow.tcp(SYN, b"", r.choice(SYN_OPTIONS), spoil=r.choice([0, 1]), spoil_ip=r.choice([0, 1])))
-        kind = r.randrange(7)
+        kind = r.randrange(8)
         if kind == 0:
             l3[0] = r.choice([0x44, 0x55, 0x65, 0x4F, 0x46, 0x60])
         elif kind == 1:
@@ -659,6 +674,9 @@ class World:
             l3[(40 if self.conf.v6 else 20) + 12] = r.randrange(16) << 4
         elif kind == 5 and self.conf.v6:
             l3 = bytearray(self.extended(flow))
+        elif kind == 7:  # a datagram whose own length is not the packet's
+            l3 = bytearray(flow.udp(bytes(20)))
+            l3[-24:-22] = r.choice([0, 8, 20, 29, 60]).to_bytes(2)
         return OURS + GATEWAY + (b"\x86\xdd" if self.conf.v6 else b"\x08\0") + bytes(l3)
 
     def extended(self, flow: Flow) -> bytes:

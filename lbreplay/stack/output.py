@@ -15,6 +15,7 @@ from lbreplay.stack.neighbor import Neighbors, derived
 from lbreplay.stack.route import RouteEntry, Routes
 from lbreplay.verdict import Verdict
 from lbreplay.wire import craft, icmp
+from lbreplay.wire.length import total_length
 from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, ICMP, Packet
 
 HOST = 0  # L2.HOST; the classes are told apart in link.py
@@ -24,7 +25,7 @@ class Outcome(NamedTuple):
     """What became of a received packet, and the frames that leave because of it.
 
     own      the frames count as generated (ICMP errors); False: they are the packet's own end (an answer, a forward)
-    missing  bytes of the last frame that the capture cut off: its length on the wire is that much larger
+    missing  bytes that the capture cut off: the length on the wire is more (of fragments, their headers say)
     """
 
     verdict: Verdict
@@ -95,9 +96,9 @@ class Output:
              fallback: bytes | None = None, own: bytes | None = None) -> tuple[bytes, ...]:  # fmt: skip
         """Frames of *l3* by *route*: IPv4 longer than the MTU in fragments, IPv6 not at all (D 12.4).
 
-        A packet that the capture cut is never taken apart: the pieces behind the cut would be made up.
+        Of a packet that the capture cut each piece has what there is of it.
         """
-        if len(l3) <= route.mtu:
+        if max(len(l3), total_length(l3)) <= route.mtu:
             return (self.framed(route, dst, l3, packet, None, fallback, own),)
         if l3[0] >> 4 == 6:
             self.counters["FragFails"] += 1
