@@ -49,7 +49,7 @@ name = "web"
 vip = "{vip}"
 protocol = "{protocol}"
 mode = "{mode}"
-scheduler = "rr"
+scheduler = "{scheduler}"
 {service}
 """
 
@@ -57,11 +57,11 @@ scheduler = "rr"
 def setup(
     service: str = "", *, reals: Sequence[str] = (REAL,), laddr: str = LADDR, mode: str = "fnat", vip: str = VIP,
     protocol: str = "tcp", workers: int = 1, device: str = "", conn: str = "", more: str = "", edition: str = "1.10",
-    events: str = "", view: str = "rx", real: str = "",
+    events: str = "", view: str = "rx", real: str = "", scheduler: str = "rr",
 ) -> Setup:  # fmt: skip
     """One service; each keyword is TOML that goes where its name says."""
     text = BASE.format(workers=workers, device=device, conn=conn, more=more, vip=vip, protocol=protocol, mode=mode,
-                       service=service)  # fmt: skip
+                       service=service, scheduler=scheduler)  # fmt: skip
     if mode == "fnat":
         text += f'laddr = ["{craft.split(laddr)[0]}"]\n'
     for address in reals:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import craft
 import rig
 from rig import CLIENT, DELTA, LADDR, REAL, VIP, play, setup, syn, tcp, udp
@@ -187,3 +190,42 @@ def test_udp_needs_nothing_but_a_service() -> None:
     run = play(setup(protocol="udp"), [udp(CLIENT, VIP), udp(CLIENT, "10.0.0.100:81")])
     assert run.verdicts == ["forwarded_slow", "local_to_kernel"]
     assert run.packet(1)[IP].proto == 248  # the client's address goes along (D 7.4)
+
+
+def test_a_limited_service_counts_its_connections_only() -> None:
+    """Packets of both directions and ICMP errors are drawn for; neither those that pass count nor those that do not
+    (D 13.1, 14.1)."""
+    ends = craft.split(VIP), craft.split(CLIENT)
+    quoted = IP(src=ends[0][0], dst=ends[1][0]) / TCP(sport=80, dport=3000, seq=5001)
+    error = craft.frame(IP(src="172.16.0.254", dst="10.0.0.100") / ICMP(type=3, code=1) / quoted)
+    both = [tcp(CLIENT, VIP, "A", 1001, 5001), tcp(REAL, LADDR, "A", 5001, 1001 + DELTA), error]
+    run = play(setup("limit_proportion = 49"), [*rig.handshake(), *both * 20])
+    kinds = set(run.verdicts[3:])
+    assert {"rate_limit_in", "rate_limit_out", "icmp_related_rate_limited", "icmp_related_forwarded"} <= kinds
+    assert (run.real["conns"], run.real["inpkts"], run.real["outbytes"]) == (1, 0, 0)
+    assert run.states(3)[1] == "ESTABLISHED"
+
+
+def test_a_file_of_networks_is_an_ipset() -> None:
+    """Networks of both families, one a line (D 14.2)."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "partners.txt"
+        file.write_text("172.16.0.0/24\n2001:db8:c::/48\n")
+        made = setup(f'whitelist = ["@{file}"]')
+        assert play(made, [syn(CLIENT, VIP), syn("172.16.1.1:3", VIP)]).verdicts == ["forwarded_slow", "acl_whitelist"]
+        six = setup(f'blacklist = ["@{file}"]', vip=rig.VIP6, laddr=rig.LADDR6, reals=(rig.REAL6,))
+        assert play(six, [syn(rig.CLIENT6, rig.VIP6)]).verdicts == ["acl_blacklist"]
+
+
+def test_one_table_for_all_finds_every_answer() -> None:
+    """Without rules an answer meets any worker; with `conn.table = "shared"` it finds its connection there."""
+    clients = [f"172.16.0.{n}:3000" for n in range(1, 9)]
+    opened = [syn(client, VIP) for client in clients]
+
+    def answers(conn: str) -> list[str]:
+        made = setup(workers=4, conn=conn, more="[flow_director]\nenabled = false\n")
+        sent = play(made, opened).sent
+        return play(made, [*opened, *[craft.reply(data, "SA") for _, _, data in sent]]).verdicts[8:]
+
+    assert set(answers('table = "shared"')) == {"forwarded_fast"}
+    assert "local_to_kernel" in answers("")
