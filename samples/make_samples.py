@@ -9,7 +9,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from string import ascii_lowercase
 
+from scapy.layers.dns import DNS, DNSQR, DNSRR
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Ether
@@ -18,7 +20,7 @@ from scapy.utils import PcapWriter
 
 HERE = Path(__file__).parent
 CLIENT, BALANCER = "02:00:00:00:00:02", "02:00:00:00:00:01"
-VIP4, VIP6, DNS = "203.0.113.10", "2001:db8::10", "203.0.113.53"
+VIP4, VIP6, NAMES = "203.0.113.10", "2001:db8::10", "203.0.113.53"
 START = 1_700_000_000_000_000_000  # ns
 MILLISECOND = 1_000_000
 
@@ -74,10 +76,14 @@ def conversation(rng: random.Random, at: int, client: str, vip: str, cport: int,
 
 
 def question(rng: random.Random, at: int, client: str, cport: int) -> Iterator[Timed]:
-    """A datagram and its answer."""
-    payload = bytes(rng.randrange(256) for _ in range(28))
-    yield at, there(client, DNS) / UDP(sport=cport, dport=53) / Raw(payload)
-    yield at + 3 * MILLISECOND, back(client, DNS) / UDP(sport=53, dport=cport) / Raw(payload + payload)
+    """The address of a name, asked for and told."""
+    drawn = bytes(rng.randrange(256) for _ in range(28))
+    name = "".join(ascii_lowercase[byte % 26] for byte in drawn[:5]) + ".test"
+    asked = DNS(id=int.from_bytes(drawn[5:7]) >> 1, rd=1, qd=DNSQR(qname=name, qtype="AAAA"))
+    answer = DNSRR(rrname=name, type="AAAA", rdata=VIP6, ttl=60)
+    told = DNS(id=asked.id, qr=1, rd=1, ra=1, qd=asked.qd, an=answer).compress()
+    yield at, there(client, NAMES) / UDP(sport=cport, dport=53) / asked
+    yield at + 3 * MILLISECOND, back(client, NAMES) / UDP(sport=53, dport=cport) / told
 
 
 def strays() -> Iterator[Timed]:

@@ -203,8 +203,9 @@ def readable_twice(capture: str, needed: bool = True) -> Iterator[str]:
 
 def _keep_standard_input(kept: BinaryIO) -> None:
     """Copy it to its end; say so when that takes long, for then it may be a live capture."""
+    given: Any = sys.stdin.buffer  # which, other than any binary file, can read what is there
     start, told = time.monotonic(), False
-    while chunk := sys.stdin.buffer.read1(1 << 20):
+    while chunk := given.read1(1 << 20):
         kept.write(chunk)
         if not told and time.monotonic() - start > PATIENCE:
             told = True

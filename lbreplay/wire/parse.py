@@ -24,14 +24,14 @@ from typing import Any
 import numpy as np
 
 from lbreplay.burst import (
+    I32,
+    I64,
     KIND_FRAGMENT,
     KIND_NONE,
     KIND_OTHER,
     KIND_SCTP,
     KIND_TCP,
     KIND_UDP,
-    I32,
-    I64,
     U8,
     Bool,
     Burst,
