@@ -261,6 +261,9 @@ class AccessList(NamedTuple):
     sets: tuple[tuple[Network, ...], ...] = ()
 
 
+NOBODY = AccessList()
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     name: str
@@ -278,8 +281,8 @@ class Service:
     one_packet: bool = False
     expire_quiescent: bool = False
     limit_proportion: int = 0
-    blacklist: AccessList = AccessList()
-    whitelist: AccessList = AccessList()
+    blacklist: AccessList = NOBODY
+    whitelist: AccessList = NOBODY
     proxy_protocol: str = "off"
     quic: bool = False
     hash_target: str = "source"
