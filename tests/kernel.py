@@ -1,9 +1,9 @@
 """A director as tests drive it: a configuration in a few words, frames in, what left and what is known of it out.
 
-    k = Kernel(edition="2.6")                 # a NAT service on 10.0.0.100:80 with real servers A, B and C
-    k = Kernel(service(mode="dr"), "drop_packet = 3")
-    seen = k.send(craft.syn(CLIENT, VIP))     # .verdict, .sent (packets), .conn
-    k.wait(60)
+k = Kernel(edition="2.6")                 # a NAT service on 10.0.0.100:80 with real servers A, B and C
+k = Kernel(service(mode="dr"), "drop_packet = 3")
+seen = k.send(craft.syn(CLIENT, VIP))     # .verdict, .sent (packets), .conn
+k.wait(60)
 """
 
 from __future__ import annotations

@@ -160,4 +160,3 @@ def _real(dest: Dest) -> dict[str, Any]:
         **{name: getattr(dest, name) for name in LIVE},
         **{name: getattr(dest, name) for name in COUNTED[1:]},
     }
-

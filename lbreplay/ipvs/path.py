@@ -1,8 +1,8 @@
 """A frame's way: IP input, routing, local delivery or forwarding, and IPVS's hooks on it (L 2, L 3, L 20).
 
-    receive      link layer, IP input, foreign packets with our source
-    deliver      addressed to the director: put together, then the hooks of LOCAL_IN
-    forward      addressed to others: TTL and MTU, the hooks of FORWARD, out
+receive      link layer, IP input, foreign packets with our source
+deliver      addressed to the director: put together, then the hooks of LOCAL_IN
+forward      addressed to others: TTL and MTU, the hooks of FORWARD, out
 """
 
 from __future__ import annotations

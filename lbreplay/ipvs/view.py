@@ -1,9 +1,9 @@
 """Where the capture was taken (interface 3, 8): the director's own frames, and the answers of virtual addresses.
 
-    client   an answer of the virtual address is taken for the real server's and translated back; what direct routing
-             and tunnels answer does not pass the director
-    lb       what comes from a virtual address, or from the port's own MAC, is the director's own
-    rx       everything was received
+client   an answer of the virtual address is taken for the real server's and translated back; what direct routing
+         and tunnels answer does not pass the director
+lb       what comes from a virtual address, or from the port's own MAC, is the director's own
+rx       everything was received
 """
 
 from __future__ import annotations

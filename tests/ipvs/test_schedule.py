@@ -7,7 +7,7 @@ import pytest
 from kernel import CLIENT, VIP, A, B, C, Kernel, real, service
 from scapy.layers.inet import ICMP, IP
 
-MARK = "[[mark]]\nto = \"10.0.0.0/24\"\nprotocol = \"tcp\"\nports = [80, 443]\nmark = 7"
+MARK = '[[mark]]\nto = "10.0.0.0/24"\nprotocol = "tcp"\nports = [80, 443]\nmark = 7'
 NOBODY = service(real(A, weight=0))
 
 
