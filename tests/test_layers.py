@@ -123,6 +123,18 @@ def test_tests_mirror_the_package() -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("folder", [PACKAGE, PACKAGE / "vs"])
+def test_the_map_names_every_place(folder: Path) -> None:
+    """A newcomer finds each file and folder in the docstring above it."""
+    there = {
+        p.name if p.suffix else f"{p.name}/"
+        for p in folder.iterdir()
+        if p.suffix == ".py" or (p / "__init__.py").exists()
+    }
+    told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    assert [name for name in sorted(there) if not name.startswith("__") and name not in told] == []
+
+
 def test_a_module_opens_with_its_head_comment() -> None:
     """The rule and the reason stand at the top of every file."""
     assert [m for m in MODULES if not ast.get_docstring(ast.parse(m.read_text())) and m.stat().st_size] == []

@@ -8,7 +8,6 @@ sentences stand in COMMANDS.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import signal
 import sys
@@ -22,7 +21,7 @@ from lbreplay.errors import LbreplayError, PipeClosed
 
 REPORT_TO = "https://github.com/lbreplay/lbreplay/issues"
 
-# name: (module, function, sentence). A command whose module is not there yet is not listed.
+# name: (module, function, sentence)
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("run", "run", "Replay a capture, write what the balancer transmits, print the per-core table."),
     "explain": ("explain", "explain", "Tell the whole story of one frame: steering, lookup, state, rewrite, and why."),
@@ -45,10 +44,10 @@ class LazyGroup(click.Group):
     """A group that imports a command's module only when the command is named."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name, (module, _, _) in COMMANDS.items() if _exists(module)]
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS or not _exists(COMMANDS[cmd_name][0]):
+        if cmd_name not in COMMANDS:
             return None
         module, function, _ = COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(f"lbreplay.cli.{module}"), function)
@@ -59,10 +58,6 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name][2]) for name in self.list_commands(ctx)])
-
-
-def _exists(module: str) -> bool:
-    return importlib.util.find_spec(f"lbreplay.cli.{module}") is not None
 
 
 _debug = False

@@ -1,9 +1,24 @@
 """The virtual servers of the workers: who takes a connection, from which local address, and what state it is in.
 
-    server.py      VirtualServer, Dest, Servers: one worker's living copies of services and real servers (D 10.1, 10.2)
-    schedulers/    which real server takes a new connection, one algorithm a file (D 10.3)
-    laddr.py       which local address and port a full-NAT connection leaves from (D 11)
-    acl.py         black and white lists (D 14.2)
-    hashes.py      the hashes that decide any of this (D 18)
-    protocols/     states, events and timeouts as tables, one protocol a file (D 5.2, 7.2, 8)
+balancer.py     the ordered loop: every row of a burst on its worker; what is ordinary takes the columns, the rest a path
+columns.py      ordinary packets of known connections, many at a time; early.py: answers seen before their connection
+opener.py       ordinary new connections one by one; bulk.py: floods of them
+links.py        with which MACs the columns send (D 12.3)
+
+path.py         the plain path: one packet through the hooks of DPVS in its order (D 1.5)
+schedule.py     a new connection: a real server picked, a local end bound, a place in the tables (D 2.4)
+forwarding/     as what a connection's packets leave, one mode a file (D 5.4-5.8)
+translate.py    one packet of a connection, translated; xmit.py: sent (D 12)
+synproxy.py     the client answered first (D 6); icmp.py: errors about connections (D 9)
+view.py         where the capture was taken (interface 3)
+
+machine.py      the lcores and the little they share (D 2.1, D 4.4); events.py: an operator's changes (D 3)
+conn.py         connections and their table (D 2.2); timers.py, expiry.py: when and how they end (D 2.5)
+server.py       one worker's living copies of services and real servers (D 10.1, 10.2); destcheck.py: their check (D 10.5)
+schedulers/     which real server takes a new connection, one algorithm a file (D 10.3)
+laddr.py        which local address and port a full-NAT connection leaves from (D 11)
+draws.py        chance, drawn ahead
+acl.py          black and white lists (D 14.2)
+protocols/      states, events and timeouts as tables, one protocol a file (D 5.2, 7.2, 8)
+hashes.py       the hashes that decide any of this (D 18)
 """
