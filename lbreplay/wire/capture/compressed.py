@@ -225,6 +225,8 @@ def packer(path: str) -> Packer | None:
             what = "compressing with zstd needs the package zstandard: pip install 'lbreplay[zstd]'"
             raise CaptureError(f"{path}: {what}") from None
         return zstandard.ZstdCompressor().compressobj()
+    if path.endswith((".lz4", ".bz2")):
+        raise CaptureError(f"{path}: a plain capture or one behind .gz, .zst or .xz expected")
     return None
 
 

@@ -71,6 +71,16 @@ def test_unwritable(tmp_path: Path, name: str, why: str) -> None:
         Output(str(tmp_path / name), INFO)
 
 
+@pytest.mark.parametrize("suffix", ["lz4", "bz2"])
+def test_a_compression_that_is_only_read(tmp_path: Path, suffix: str) -> None:
+    """A plain capture under its name would mislead."""
+    with pytest.raises(
+        CaptureError, match=r"out\.pcap\.\w+: a plain capture or one behind \.gz, \.zst or \.xz expected"
+    ):
+        Output(str(tmp_path / f"out.pcap.{suffix}"), INFO)
+    assert names(tmp_path) == []
+
+
 def test_a_folder_is_no_output(tmp_path: Path) -> None:
     """A folder cannot be written."""
     with pytest.raises(CaptureError, match="Is a directory"):
