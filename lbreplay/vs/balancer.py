@@ -48,6 +48,7 @@ class Balancer:
         self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
         self.plain_stories: dict[int, Story] | None = None  # of those on the plain path, by row, where somebody annotates
         self._worker_of_queue = {q: i for i, w in enumerate(setup.workers) for q in w.queues}
+        self._place = 0  # of the frame before which timers went off last
         self._started = False
 
     def balance(self, burst: Burst) -> None:
@@ -240,28 +241,29 @@ class Balancer:
 
     def _clock(self, burst: Burst, row: int, now: int) -> None:
         """Everything due at or before *now*, the time of *row*: timers before events of the same time."""
-        while self.events.next_ns <= now:
-            at = self.events.next_ns
-            self._timers(burst, at)
-            self.machine.now = at
+        while now >= self.machine.timers.nearest:
+            self._timers(burst, now)
+            if self.events.next_ns > now:
+                break
+            self.machine.now = self.events.next_ns
             self.events.apply()
             self.links.refresh_all()
             self.openers.rebuild()
-        if now >= self.machine.timers.nearest:
-            self._timers(burst, now)
 
     def _timers(self, burst: Burst, now: int) -> None:
-        """Connections whose time is up, each before the first row that is not earlier than its deadline."""
+        """Connections whose time is up, each before the first row that is not earlier than its deadline.
+
+        An event stops them, for it may end a connection sooner; and a connection's end may be what puts an event off.
+        """
         machine, table = self.machine, self.machine.table
-        row = -1
-        while (slot := machine.timers.pop(now)) is not None:
+        while (slot := machine.timers.pop(min(now, self.events.next_ns))) is not None:
             if self.path.expiry.ends_silently(slot):
                 continue
             machine.now = table.last_use[slot] + table.timeout[slot]
-            before, row = row, int(np.searchsorted(burst.time_ns, machine.now))
-            machine.row, machine.cause = row, 0
-            if row != before:
-                machine.order = (burst.first + row) * ORDERS
+            machine.row, machine.cause = int(np.searchsorted(burst.time_ns, machine.now)), 0
+            place = burst.first + machine.row
+            if place != self._place:
+                self._place, machine.order = place, place * ORDERS
             self.path.expiry.fire(slot)
 
     def leaving(self) -> Leaving:

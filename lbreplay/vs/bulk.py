@@ -61,34 +61,33 @@ class Bulk:
         workers = burst.worker[rows[at]]
         for worker in np.unique(workers).tolist():
             here = at[workers == worker]
-            for opener, group in self._groups(worker, here.tolist(), keys).items():
-                batch = self._open(burst, rows[group], [keys[i] for i in group], opener)
+            for opener, group in self._groups(burst, rows, here, keys, worker).items():
+                batch = self._open(burst, rows[group], [keys[i] for i in group.tolist()], opener)
                 batches += [batch] if batch is not None else []
         return batches
 
-    def _groups(self, worker: int, at: list[int], keys: list[bytes]) -> dict[Opener, list[int]]:
+    def _groups(self, burst: Burst, rows: I64, at: I64, keys: list[bytes], worker: int) -> dict[Opener, I64]:
         """First packets of one worker by service; none where one of them has to be opened in order."""
-        find = self.machine.lcores[worker].find
-        mine = [keys[i] for i in at]
+        find, places = self.machine.lcores[worker].find, self.openers.by_place[worker]
+        mine = [keys[i] for i in at.tolist()]
         if len(set(mine)) != len(mine) or not find.keys().isdisjoint(mine):
             at = self._unknown(at, keys, find)  # retransmissions, and connections the cache did not know
-        groups: dict[bytes, list[int]] = {}
-        for i in at:
-            key = keys[i]
-            groups.setdefault(key[:1] + key[-8:-4] + key[-2:], []).append(i)
-        places = self.openers.by_place[worker]
-        openers = {places.get(place): group for place, group in groups.items()}
-        return openers if self._good(openers, len(at)) else {}  # type: ignore[return-value]
+        place = np.empty((len(at), 8), np.uint8)
+        place[:, :4], place[:, 4:6] = burst.flow4[rows[at], 4:8], burst.flow4[rows[at], 10:12]
+        place[:, 6], place[:, 7] = burst.proto[rows[at]], burst.family[rows[at]]
+        _, first, group = np.unique(place.view(np.uint64).ravel(), return_index=True, return_inverse=True)
+        groups = {places.get(_place(keys[int(at[i])])): at[group == number] for number, i in enumerate(first)}
+        return groups if self._good(groups, len(at)) else {}  # type: ignore[return-value]
 
-    def _unknown(self, at: list[int], keys: list[bytes], find: dict[bytes, int]) -> list[int]:
+    def _unknown(self, at: I64, keys: list[bytes], find: dict[bytes, int]) -> I64:
         """The first row of each key that nobody has."""
         by_key: dict[bytes, int] = {}
-        for i in at:
+        for i in at.tolist():
             if keys[i] not in find:
                 by_key.setdefault(keys[i], i)
-        return list(by_key.values())
+        return np.array(list(by_key.values()), np.int64)
 
-    def _good(self, openers: dict[Opener | None, list[int]], count: int) -> bool:
+    def _good(self, openers: dict[Opener | None, I64], count: int) -> bool:
         """Whether all may be opened at once: by openers that can, with ports, slots and pools of their own."""
         if count < FEW or self.machine.table.live + count >= self.machine.setup.conn.pool_size:
             return False
@@ -134,3 +133,9 @@ class Bulk:
             lcore.find.update(zip(in_keys, (2 * own).tolist(), strict=True))
             lcore.find.update(zip(out_keys, (2 * own + 1).tolist(), strict=True))
             lcore.opened(len(own))
+
+
+def _place(key: bytes) -> bytes:
+    """The part of a key that tells the service."""
+    width = (len(key) - 5) // 2
+    return key[:1] + key[1 + width : 1 + 2 * width] + key[-2:]

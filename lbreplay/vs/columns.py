@@ -195,12 +195,11 @@ class Columns:
         last_rows = wave.rows[wave.last]
         column["last_use"][wave.slots[wave.last]] = burst.time_ns[last_rows]
         column["armed"][wave.slots[wave.last]] = (burst.first + last_rows) * ORDERS + ORDERS // 2
-        for slot in shortened:
-            self.machine.timers.arm(slot, self.table.last_use[slot] + self.table.timeout[slot])
+        self.machine.timers.arm_many(shortened, column["last_use"][shortened] + column["timeout"][shortened])
         burst.mac[wave.rows] = self._macs(burst, wave)
         burst.fdata[wave.rows] = self._remember(burst, wave)
 
-    def _step(self, burst: Burst, wave: Wave) -> list[int]:
+    def _step(self, burst: Burst, wave: Wave) -> I32:
         """States: the first row of each connection that changes at all, then the second, and so on.
 
         Returns the slots whose timers may have to go off earlier now.
@@ -209,7 +208,7 @@ class Columns:
         sides, steps = wave.handles & 1, burst.step[wave.rows]
         changing = self._next[sides, steps, states[slots]] != states[slots]
         if not changing.any():
-            return []
+            return slots[:0]
         groups = np.add.reduceat(changing, wave.begin, dtype=np.int64) > 0
         at, last = wave.begin[groups], wave.last[groups]
         touched, before = slots[at], states[slots[at]]
@@ -221,7 +220,7 @@ class Columns:
         changed = states[touched] != before
         return self._changed(touched[changed], before[changed])
 
-    def _changed(self, slots: I32, before: Any) -> list[int]:
+    def _changed(self, slots: I32, before: Any) -> I32:
         """What follows from new states: timeouts, and the counts of active connections (D 5.2)."""
         column, limits = self.table.columns, self.machine.limits
         now, limit = column["state"][slots], column["limit"][slots]
@@ -238,8 +237,7 @@ class Columns:
             conn = self.table.made[slot]
             if conn is not None:
                 conn.flags ^= INACTIVE
-        shorter: list[int] = slots[limits[limit, now] < limits[limit, before]].tolist()
-        return shorter
+        return np.asarray(slots[limits[limit, now] < limits[limit, before]])
 
     def _macs(self, burst: Burst, wave: Wave) -> Any:
         """What rows leave with: it changes once the real server's side was heard of (D 12.3)."""

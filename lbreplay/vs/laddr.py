@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from random import Random
 
+import numpy as np
+
+from lbreplay.burst import I64
 from lbreplay.model import Endpoint, PortClass, SaPool
+from lbreplay.vs.draws import Draws
 from lbreplay.vs.hashes import jhash, native_port, native_words
 
 MOST_PEERS = 65536  # whose bucket is remembered; SNAT has as many as there are remote hosts
@@ -157,7 +160,7 @@ class LaddrCursor:
     heard    where somebody listens: told of every trial, with its port or None
     """
 
-    def __init__(self, laddrs: Sequence[bytes], chance: Random | None = None) -> None:
+    def __init__(self, laddrs: Sequence[bytes], chance: Draws | None = None) -> None:
         self.laddrs = tuple(laddrs)
         self.conns = dict.fromkeys(self.laddrs, 0)
         self.heard: Callable[[bytes, int | None], None] | None = None
@@ -181,16 +184,16 @@ class LaddrCursor:
         """A connection from *laddr* ended. The port is given back to its pool by itself."""
         self.conns[laddr] -= 1
 
-    def next_many(self, count: int) -> list[int]:
+    def next_many(self, count: int) -> I64:
         """Positions of the next *count* addresses, each of which has a port left."""
-        made = []
-        for _ in range(count):
-            step = 2 if self._chance is not None and self._chance.random() < DOUBLE_STEP else 1
-            self._at = (self._at + step) % len(self.laddrs)
-            made.append(self._at)
-        return made
+        steps = np.ones(count, np.int64)
+        if self._chance is not None:
+            steps += self._chance.many(count) < DOUBLE_STEP
+        made = (self._at + np.cumsum(steps)) % len(self.laddrs)
+        self._at = int(made[-1])
+        return np.asarray(made)
 
     def _next(self) -> bytes:
-        step = 2 if self._chance is not None and self._chance.random() < DOUBLE_STEP else 1
+        step = 2 if self._chance is not None and self._chance.one() < DOUBLE_STEP else 1
         self._at = (self._at + step) % len(self.laddrs)
         return self.laddrs[self._at]

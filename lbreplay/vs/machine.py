@@ -10,16 +10,16 @@ import typing
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from random import Random
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lbreplay.burst import Made
+from lbreplay.burst import I64, Made
 from lbreplay.model import NANOSECOND, Service, Setup
 from lbreplay.stack import Stack
 from lbreplay.vs.acl import AccessControl
 from lbreplay.vs.conn import INACTIVE, TEMPLATE, Conn, ConnTable, RouteCache
+from lbreplay.vs.draws import Draws
 from lbreplay.vs.laddr import SockAddrPool
 from lbreplay.vs.protocols import Protocol, protocols
 from lbreplay.vs.server import Dest, Servers
@@ -70,7 +70,7 @@ class Lcore:
         self.older: dict[bytes, list[int]] = {}  # handles behind those, where connections have equal tuples
         self.servers = Servers(setup, rank, len(setup.forwarding_workers))
         self._jittered = setup.conn.timer_jitter
-        self._opening, self._ending = Random(f"{setup.seed}:{rank}:open"), Random(f"{setup.seed}:{rank}:end")
+        self._opening, self._ending = Draws(setup.seed, f"{rank}:open"), Draws(setup.seed, f"{rank}:end")
         self.pools = {address: _pool(setup, ownership, address, rank) for address in setup.local_addresses}
         self.created = self.expired = self.active = self.peak = 0
         self.counters: Counter[str] = Counter()  # the extended counters that move (D 13.3)
@@ -84,15 +84,17 @@ class Lcore:
 
     def jitter(self) -> int:
         """A fraction of a second, in ns (D 2.5); 0 where the setting takes it out."""
-        return int(self._opening.random() * 1_000_000) * 1000 if self._jittered else 0
+        return int(self._opening.one() * 1_000_000) * 1000 if self._jittered else 0
 
-    def jitters(self, count: int) -> list[int]:
+    def jitters(self, count: int) -> I64:
         """The next *count* fractions."""
-        return [self.jitter() for _ in range(count)] if self._jittered else [0] * count
+        if not self._jittered:
+            return np.zeros(count, np.int64)
+        return (self._opening.many(count) * 1_000_000).astype(np.int64) * 1000
 
     def jitter_again(self) -> int:
         """The fraction drawn anew when a timer went off (D 2.5)."""
-        return int(self._ending.random() * 1_000_000) * 1000 if self._jittered else 0
+        return int(self._ending.one() * 1_000_000) * 1000 if self._jittered else 0
 
 
 def _pool(setup: Setup, ownership: Ownership, address: bytes, rank: int) -> SockAddrPool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lbreplay.burst import I64, U8
+from lbreplay.burst import I64
 from lbreplay.model import Endpoint
 from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import EXPIRE_QUIESCENT, FULL_TCP, FULL_UDP, INACTIVE, Conn
@@ -96,7 +96,9 @@ class Opener:
     @property
     def bulky(self) -> bool:
         """Whether the n-th of many takes the n-th of everything: round robin over real servers that all may be picked."""
-        plain = self.server.service.scheduler == "rr" and not self._watched and not self._redirect
+        vip = self.server.service.vip
+        assert vip is not None, "openers have an address"
+        plain = self.server.service.scheduler == "rr" and len(vip.address) == 4 and not self._watched and not self._redirect
         return plain and all(dest.valid and not dest.max_conn for dest in self.server.dests)
 
     def has_ways(self, heads: set[bytes]) -> bool:
@@ -119,11 +121,11 @@ class Opener:
     def open_many(self, at: I64, order: I64, heads: list[bytes], keys: list[bytes]) -> tuple[I64, list[bytes]]:
         """Slots and OUT keys of the connections that packets with *keys* open, at times *at*; there is room."""
         count, server, table = len(keys), self.server, self.machine.table
-        picked, laddrs = np.array(server.scheduler.pick_many(count)), np.array(server.laddrs.next_many(count))  # type: ignore[attr-defined]
+        picked, laddrs = np.array(server.scheduler.pick_many(count)), server.laddrs.next_many(count)  # type: ignore[attr-defined]
         out_keys = self._out_keys(picked, laddrs)
         slots = table.take_many(self, keys, out_keys)
         column = table.columns
-        fractions = np.array(self.lcore.jitters(count), np.int64)
+        fractions = self.lcore.jitters(count)
         timeouts = fractions + self.timeouts[self.first_state]
         ids = np.array([dest.id for dest in server.dests])
         for name, value in (
@@ -135,33 +137,26 @@ class Opener:
         self._leave(slots, heads, picked, laddrs)
         self._count(picked, laddrs)
         self.machine.cache.enter_many(slots, keys, out_keys)
-        self.machine.timers.arm_many(slots.tolist(), (at + timeouts).tolist())
+        self.machine.timers.arm_many(slots, at + timeouts)
         return slots, out_keys
 
     def _out_keys(self, picked: I64, laddrs: I64) -> list[bytes]:
-        """Keys of the answers."""
-        server, count = self.server, len(picked)
-        keys = np.empty((count, 13), np.uint8)
-        for i, dest in enumerate(server.dests):
-            for j, laddr in enumerate(server.laddrs.laddrs):
-                here = np.flatnonzero((picked == i) & (laddrs == j))
-                prefix = self._prefixes.get((dest.id, laddr)) or self._prefix(dest, laddr)
-                keys[here, :11] = np.frombuffer(prefix, np.uint8)
-        self._ports(keys, picked, laddrs)
+        """Keys of the answers. Ports are slices of each bucket, which real servers may share, in connections' order."""
+        pairs = [(dest, laddr) for dest in self.server.dests for laddr in self.server.laddrs.laddrs]
+        at = picked * len(self.server.laddrs.laddrs) + laddrs
+        prefixes = [self._prefixes.get((dest.id, laddr)) or self._prefix(dest, laddr) for dest, laddr in pairs]
+        keys = np.empty((len(at), 13), np.uint8)
+        keys[:, :11] = np.frombuffer(b"".join(prefixes), np.uint8).reshape(-1, 11)[at]
+        buckets = [self.lcore.pools[laddr].bucket(dest.endpoint) for dest, laddr in pairs]
+        distinct = {id(bucket): bucket for bucket in buckets}
+        number = {key: i for i, key in enumerate(distinct)}
+        of_row = np.array([number[id(bucket)] for bucket in buckets])[at]
+        counts = np.bincount(of_row, minlength=len(distinct)).tolist()
+        ports = [bucket.take_fresh(count) for bucket, count in zip(distinct.values(), counts, strict=True)]
+        order = np.argsort(of_row, kind="stable")
+        keys[order, 11:] = np.concatenate([np.array(part, ">u2") for part in ports]).view(np.uint8).reshape(-1, 2)
         made: list[bytes] = keys.view("V13").ravel().tolist()
         return made
-
-    def _ports(self, keys: U8, picked: I64, laddrs: I64) -> None:
-        """Local ports: slices of each bucket, which real servers may share, in the order of the connections."""
-        buckets: dict[int, tuple[Any, list[I64]]] = {}
-        for i, dest in enumerate(self.server.dests):
-            for j, laddr in enumerate(self.server.laddrs.laddrs):
-                bucket = self.lcore.pools[laddr].bucket(dest.endpoint)
-                buckets.setdefault(id(bucket), (bucket, []))[1].append(np.flatnonzero((picked == i) & (laddrs == j)))
-        for bucket, parts in buckets.values():
-            here = np.sort(np.concatenate(parts))
-            ports = np.array(bucket.take_fresh(len(here)), np.uint16)
-            keys[here, 11], keys[here, 12] = ports >> 8, ports & 0xFF
 
     def _leave(self, slots: I64, heads: list[bytes], picked: I64, laddrs: I64) -> None:
         """What both sides leave with."""

@@ -14,6 +14,7 @@ from random import Random
 from typing import NamedTuple
 
 from lbreplay.model import AddressRange, Endpoint, Match, RealServer, Service, Setup
+from lbreplay.vs.draws import Draws
 from lbreplay.vs.hashes import fold
 from lbreplay.vs.laddr import LaddrCursor
 from lbreplay.vs.schedulers import SCHEDULERS
@@ -110,7 +111,7 @@ class VirtualServer:
         self.dests: list[Dest] = []
         self._workers, self._chance, self._ids = workers, chance, ids
         stepping = setup.conn.laddr_step and service.scheduler in STEPPING
-        own = Random(f"{setup.seed}:{rank}:laddr:{service.name}")  # so that draws do not depend on other services'
+        own = Draws(setup.seed, f"{rank}:laddr:{service.name}")
         self.laddrs = LaddrCursor(service.laddr, own if stepping else None)
         self.scheduler = SCHEDULERS[service.scheduler](self, rank + 1, workers, setup.behaviour)
         for real in service.reals:

@@ -9,8 +9,11 @@ to a later bucket. Only the slots of the current bucket are in a heap, by their 
 from __future__ import annotations
 
 import heapq
-from array import array
 from collections.abc import Callable
+
+import numpy as np
+
+from lbreplay.burst import I64
 
 BUCKET_BITS = 26  # nanoseconds a bucket: 67 ms
 NEVER = 1 << 62
@@ -27,7 +30,8 @@ class Timers:
         self._order: list[int] = []  # heap of the buckets' numbers
         self._soon: list[tuple[Due, int]] = []  # heap of what is in the open bucket
         self._open = -1
-        self._bucket_of = array("q")  # by slot: the bucket it waits in, or NEVER
+        self._waiting: I64 = np.zeros(0, np.int64)  # by slot: the bucket it waits in, or NEVER
+        self._bucket_of = memoryview(self._waiting)
         self.nearest = NEVER  # nothing is due before this time
         self._other = NEVER  # what somebody else waits for: `look_at`
 
@@ -39,8 +43,8 @@ class Timers:
     def arm(self, slot: int, deadline: int) -> None:
         """Make sure that *slot* is looked at by *deadline*."""
         bucket = deadline >> BUCKET_BITS
-        while slot >= len(self._bucket_of):
-            self._bucket_of.extend([NEVER] * (len(self._bucket_of) + 1024))
+        if slot >= len(self._waiting):
+            self._grow(slot)
         waiting = self._bucket_of[slot]
         if waiting <= bucket and (waiting > self._open or bucket > self._open):
             return  # looked at in time as it is
@@ -50,17 +54,40 @@ class Timers:
             if due is not None:
                 heapq.heappush(self._soon, (due, slot))
                 self.nearest = min(self.nearest, due[0])
-        elif bucket in self._buckets:
-            self._buckets[bucket].append(slot)
         else:
-            self._buckets[bucket] = [slot]
-            heapq.heappush(self._order, bucket)
-            self.nearest = min(self.nearest, bucket << BUCKET_BITS)
+            self._bucket(bucket).append(slot)
 
-    def arm_many(self, slots: list[int], deadlines: list[int]) -> None:
-        """`arm` for many slots, which are new."""
-        for slot, deadline in zip(slots, deadlines, strict=True):
-            self.arm(slot, deadline)
+    def arm_many(self, slots: I64, deadlines: I64) -> None:
+        """`arm` for many slots at once."""
+        if not len(slots):
+            return
+        self._grow(int(slots.max()))
+        buckets, waiting = deadlines >> BUCKET_BITS, self._waiting[slots]
+        late = (waiting > buckets) | ((waiting <= self._open) & (buckets <= self._open))
+        for at in np.flatnonzero(late & (buckets <= self._open)).tolist():
+            self.arm(int(slots[at]), int(deadlines[at]))
+        ahead = late & (buckets > self._open)
+        slots, buckets = slots[ahead], buckets[ahead]
+        self._waiting[slots] = buckets
+        for bucket in np.unique(buckets).tolist():
+            self._bucket(bucket).extend(slots[buckets == bucket].tolist())
+
+    def _bucket(self, number: int) -> list[int]:
+        """The slots that wait in a bucket still to come."""
+        found = self._buckets.get(number)
+        if found is None:
+            found = self._buckets[number] = []
+            heapq.heappush(self._order, number)
+            self.nearest = min(self.nearest, number << BUCKET_BITS)
+        return found
+
+    def _grow(self, slot: int) -> None:
+        """Room for *slot*."""
+        if slot < len(self._waiting):
+            return
+        waiting = np.full(2 * slot + 1024, NEVER, np.int64)
+        waiting[: len(self._waiting)] = self._waiting
+        self._waiting, self._bucket_of = waiting, memoryview(waiting)
 
     def pop(self, now: int) -> int | None:
         """The next slot due at or before *now*; None where there is none (then `nearest` lies after *now*)."""

@@ -1,7 +1,7 @@
 """Ports and local addresses are taken as D 11 and D 18 say."""
 
 from itertools import pairwise
-from random import Random
+from lbreplay.vs.draws import Draws
 
 import pytest
 from made_server import address, endpoint
@@ -103,7 +103,7 @@ def test_only_fitting_ports() -> None:
     assert (ports.used, ports.miss) == (6, 2)
 
 
-def cursor_and_pools(count: int, chance: Random | None = None) -> tuple[LaddrCursor, dict[bytes, SockAddrPool]]:
+def cursor_and_pools(count: int, chance: Draws | None = None) -> tuple[LaddrCursor, dict[bytes, SockAddrPool]]:
     laddrs = [address(f"10.0.1.{n}") for n in range(1, count + 1)]
     return LaddrCursor(laddrs, chance), {laddr: SockAddrPool(laddr, range(1, 3), 1) for laddr in laddrs}
 
@@ -148,7 +148,7 @@ def test_double_steps() -> None:
     """About one step in twenty skips an address, by the generator given: the same seed, the same steps."""
     runs = []
     for _ in range(2):
-        cursor, _ = cursor_and_pools(200, Random(7))
+        cursor, _ = cursor_and_pools(200, Draws(7, "test"))
         places = [cursor._next()[-1] - 1 for _ in range(4000)]
         runs.append(places)
         steps = [(b - a) % 200 for a, b in pairwise(places)]
