@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from subprocess import CalledProcessError
 
 from bench import growth, record, stages
 from bench.measure import DESK, Figure, Missing
@@ -90,6 +92,8 @@ def _measured(part: str, figures: Iterator[Figure], before: record.Rows, keep: b
         except Missing as missing:
             print(f"  {figure.name}: {missing}")
             continue
+        except CalledProcessError as failed:
+            sys.exit(f"{figure.name}: {shlex.join(failed.cmd)}: exit status {failed.returncode}")
         print("  " + _line(row, before), flush=True)
         yield row
 

@@ -67,7 +67,7 @@ def figures(quick: bool, long: bool = False, found: dict[str, dict[int, float]] 
 def _cost(path: str, first: int = 0, *sets: str) -> float:
     """Seconds of processor a frame after the *first* ones."""
     command = [PYTHON, "-c", CLOCK, path, CONFIG, str(first), *sets]
-    return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    return float(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def _measure(curve: Curve, found: dict[str, dict[int, float]]) -> float:
