@@ -86,7 +86,7 @@ def test_made_frames_keep_both_lengths_and_nanoseconds(tmp_path: Path) -> None:
         assert out.read_bytes() == pcap_head(magic=magic) + record(MADE, fraction=fraction, length=1500)
 
 
-UNPACK = {".gz": gzip.decompress, ".xz": lzma.decompress, "": bytes, ".bz2": bytes}
+UNPACK = {".gz": gzip.decompress, ".xz": lzma.decompress, "": bytes}
 
 
 @pytest.mark.parametrize("suffix", sorted(UNPACK))
