@@ -372,7 +372,7 @@ class World:
         r = self.rng
         while len(self.records) < frames:
             if not self.todo or r.random() < 0.06:
-                self.later(r.choice([0, MS, 20 * MS]), r.choices([self.client, self.noise], [2, 1])[0])
+                self.later(r.choice([0, MS, 20 * MS]), r.choices([self.client, self.noise, self.flood], [40, 20, 1])[0])
             time, _, action = heapq.heappop(self.todo)
             self.now = max(self.now, time)
             if r.random() < 0.02:
@@ -539,6 +539,18 @@ class World:
         flow = Flow(me, service["vip"], r.choice([0, 1000, 2**32 - 1, r.randrange(2**32)]))
         self.flows[me, service["vip"]] = flow
         self.receive(self.talk(flow, SYN, b"" if r.random() < 0.95 else b"early", r.choice(SYN_OPTIONS)))
+
+    def flood(self) -> None:
+        """Many new connections to one service, close together."""
+        r = self.rng
+        service = r.choice(self.conf.services)
+        for n in range(r.randrange(5, 40)):
+            flow = Flow(self.some_client(), service["vip"], n)
+            if service["proto"] == "tcp":
+                self.flows[flow.me, flow.peer] = flow
+                self.later(n * 1000, lambda flow=flow: self.receive(self.talk(flow, SYN, b"", r.choice(SYN_OPTIONS))))
+            elif service["proto"] == "udp":
+                self.later(n * 1000, lambda flow=flow: self.receive(self.framed(flow.udp(b"flood"))))
 
     def inside(self) -> None:
         """A host behind SNAT speaks to the outside."""
@@ -742,5 +754,5 @@ def scenario(seed: int, frames: int | None = None) -> Scenario:
     conf = Configuration(rng, view)
     oracle = Oracle(load(None, (), view=view, text=conf.text))
     world = World(rng, conf, oracle)
-    world.run(frames or rng.randrange(60, 180))
+    world.run(frames or rng.choice([rng.randrange(60, 180)] * 9 + [400]))
     return Scenario(seed, conf.text, view, world.records, oracle)
