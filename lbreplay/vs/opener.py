@@ -154,7 +154,7 @@ class Opener:
         counts = np.bincount(of_row, minlength=len(distinct)).tolist()
         ports = [bucket.take_fresh(count) for bucket, count in zip(distinct.values(), counts, strict=True)]
         order = np.argsort(of_row, kind="stable")
-        keys[order, 11:] = np.concatenate([np.array(part, ">u2") for part in ports]).view(np.uint8).reshape(-1, 2)
+        keys[order, 11:] = np.concatenate(ports).astype(">u2").view(np.uint8).reshape(-1, 2)
         made: list[bytes] = keys.view("V13").ravel().tolist()
         return made
 
