@@ -11,17 +11,22 @@ from lbreplay.errors import ConfigError
 @click.command("import")
 @options.imported
 @click.option(
+    "--profile",
+    type=click.Choice(["dpvs", "ipvs"]),
+    help="Whose tools wrote the files: DPVS's or the kernel's. Default: as they look.",
+)
+@click.option(
     "--edition",
-    type=click.Choice(["1.10", "1.8"]),
-    help="Which keywords dpvs.conf may use. Default: as the script says, else 1.10.",
+    type=click.Choice(["1.10", "1.8", "2.6", "6.1", "6.1.192"]),
+    help="Of DPVS: which keywords dpvs.conf may use; of the kernel: whose behaviour. Default: the first that fits.",
 )
 @click.option("--strict", is_flag=True, help="Refuse what DPVS would replace by a default or skip with a warning.")
 @click.option(
     "-o", "--output", metavar="FILE", type=click.Path(allow_dash=True), default="-", help="Default: standard output."
 )
 @click.option("-q", "--quiet", is_flag=True, help="No notes on standard error.")
-def import_(edition: str | None, strict: bool, output: str, quiet: bool) -> None:
-    """Turn dpvs.conf and ipvsadm/dpip text into a configuration and print it.
+def import_(profile: str | None, edition: str | None, strict: bool, output: str, quiet: bool) -> None:
+    """Turn dpvs.conf and ipvsadm/dpip text, or the kernel's ipvsadm, into a configuration and print it.
 
     Behind each value stands the line it came from; what lbreplay does not model is listed at the end.
     """
@@ -31,7 +36,7 @@ def import_(edition: str | None, strict: bool, output: str, quiet: bool) -> None
     files = options.imported_files()
     if not files:
         raise click.UsageError("--dpvs-conf, --script, --ipvsadm-save or --keepalived FILE is needed")
-    found = import_files(files, edition, strict)
+    found = import_files(files, edition, strict, profile)
     text = found.text()
     with click.open_file(output, "w", encoding="utf-8", atomic=output != "-") as file:
         file.write(text)

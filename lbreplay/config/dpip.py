@@ -22,9 +22,10 @@ NEVER_CHANGES = {"show", "list", "help", "test"}
 
 
 class Port:
-    """The port as a sequence of dpip commands makes it."""
+    """The port as a sequence of dpip commands makes it, or of the kernel's `ip`, which speaks almost alike."""
 
     def __init__(self, found: Found, services: Services) -> None:
+        self.tool = "ip" if services.profile == "ipvs" else "dpip"
         self.found = found
         self.services = services
         self.addresses: dict[str, str] = {}  # with their places
@@ -38,10 +39,10 @@ class Port:
     def apply(self, words: Sequence[str], place: str) -> None:
         """Carry out one command line without `dpip`."""
         kept, six = _flags(words)
-        line = f"dpip {' '.join(words)}"
+        line = f"{self.tool} {' '.join(words)}"
         if len(kept) < 2 or kept[1] in NEVER_CHANGES:
             return
-        verb = {"change": "set"}.get(kept[1], kept[1])
+        verb = {"change": "set", "replace": "add"}.get(kept[1], kept[1])
         handler = getattr(self, f"_{kept[0]}_{verb}".replace("-", "_"), None)
         if handler is None:
             self.found.leave(place, line)
@@ -103,8 +104,10 @@ class Port:
         self.vlans.pop(_arguments(words).get("", ""), None)
 
     def _link_set(self, words: list[str], place: str, six: bool) -> None:
-        device, setting = words[0], words[1:]
-        if setting[:1] == ["addr"] and len(setting) == 2:
+        device, *setting = words[1:] if words[:1] == ["dev"] else words
+        if self.tool == "ip":
+            self._ip_link_set(setting, place)
+        elif setting[:1] == ["addr"] and len(setting) == 2:
             values.mac(setting[1])
             if device in self.vlans:
                 self.vlans[device][0]["mac"] = setting[1]
@@ -113,7 +116,21 @@ class Port:
         elif setting[:1] == ["forward2kni"] and len(setting) == 2:
             self.put["forward2kni"] = (setting[1] == "on", place)
         else:
-            self.found.leave(place, f"dpip link set {' '.join(words)}")
+            self.found.leave(place, f"{self.tool} link set {' '.join(words)}")
+
+    def _ip_link_set(self, setting: list[str], place: str) -> None:
+        """`ip link set DEVICE [up] [address MAC] [mtu BYTES]`."""
+        queue = iter(setting)
+        for word in queue:
+            if word in ("address", "addr"):
+                mac = next(queue, "")
+                values.mac(mac)
+                self.put["mac"] = (mac, place)
+            elif word == "mtu":
+                self.put["mtu"] = (int(next(queue, "")), place)
+            elif word not in ("dev", "up"):
+                self.found.leave(place, f"ip link set {' '.join(setting)}")
+                return
 
     # routes and neighbours
 
@@ -121,7 +138,7 @@ class Port:
         given = _arguments(words)
         to = destination(given.get("", ""), six or ":" in given.get("via", ""))
         if given.get("scope", "link") in ("host", "kni_host"):
-            self.found.leave(place, f"dpip route add {' '.join(words)}: a route to the host itself")
+            self.found.leave(place, f"{self.tool} route add {' '.join(words)}: a route to the host itself")
             return
         route: dict[str, Any] = {"to": to}
         for word, name in (("via", "via"), ("src", "source")):
@@ -162,7 +179,7 @@ class Port:
 
     def _ipset_create(self, words: list[str], place: str, six: bool) -> None:
         if len(words) < 2 or words[1] not in ("hash:ip", "hash:net", "bitmap:ip"):
-            self.found.leave(place, f"dpip ipset create {' '.join(words)}")
+            self.found.leave(place, f"{self.tool} ipset create {' '.join(words)}")
             return
         self.services.ipsets[words[0]] = []
 

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from lbreplay.config import dpvs_conf, keepalived, shell
+from lbreplay.config import dpvs_conf, keepalived, kernel, shell
 from lbreplay.config.dpip import Port
 from lbreplay.config.found import Found
 from lbreplay.config.ipvsadm import Services
+from lbreplay.config.kernel import KernelServices
 from lbreplay.config.keypath import assign
 from lbreplay.config.kinds import Refused
 from lbreplay.config.texts import read_text
@@ -27,6 +28,7 @@ SAVE_LEAVES_OUT = (
     "ipvsadm -S leaves out local addresses, black and white lists, synproxy, conn-timeout, thresholds, hash-target, "
     "proxy-protocol, expire-quiescent, quic and dest-check"
 )
+COULD_BE_THE_KERNELS = "nothing here is only DPVS's: if the kernel's ipvsadm saved it, profile \"ipvs\" is meant"
 DIRECTIVE = "lbreplay:"
 
 
@@ -70,7 +72,7 @@ class _State:
     sets: list[tuple[str, str]] = field(default_factory=list)  # directives with their places
 
 
-def import_files(files: Files, edition: str | None = None, strict: bool = False) -> Found:
+def import_files(files: Files, edition: str | None = None, strict: bool = False, profile: str | None = None) -> Found:
     """Read every file given. ConfigError for what is unreadable, and for what the real program would not start with."""
 
     def named(path: str | None) -> Named | None:
@@ -78,16 +80,22 @@ def import_files(files: Files, edition: str | None = None, strict: bool = False)
 
     scripts = tuple((path, read_text(path)) for path in files.scripts)
     rest = (named(path) for path in (files.ipvsadm_save, files.keepalived, files.events))
-    return import_texts(Texts(named(files.dpvs_conf), scripts, *rest), edition, strict)
+    return import_texts(Texts(named(files.dpvs_conf), scripts, *rest), edition, strict, profile)
 
 
-def import_texts(texts: Texts, edition: str | None = None, strict: bool = False) -> Found:
-    """Read the texts. *edition* decides which dpvs.conf keywords are known; None: as a script says, else 1.10."""
+def import_texts(texts: Texts, edition: str | None = None, strict: bool = False, profile: str | None = None) -> Found:
+    """Read the texts. *edition* decides which dpvs.conf keywords are known; None: as a script says, else 1.10.
+
+    *profile* None: as the edition or the texts show; of the kernel, the first edition that has all that is used.
+    """
     found = Found(strict)
-    services = Services(found)
+    profile = _profile(texts, edition, profile)
+    services = KernelServices(found) if profile == "ipvs" else Services(found)
     state = _State(found, services, Port(found, services))
-    edition = edition or _edition(texts.scripts)
-    if edition != "1.10":
+    if profile == "ipvs":
+        found.put(("profile",), profile, "the kernel's tools")
+    edition = edition or _edition(texts.scripts, profile)
+    if edition not in ("1.10", ""):
         found.put(("edition",), edition, "as asked")
     if texts.dpvs_conf:
         dpvs_conf.read(*texts.dpvs_conf, found, edition)
@@ -97,7 +105,9 @@ def import_texts(texts: Texts, edition: str | None = None, strict: bool = False)
         keepalived.read(*texts.keepalived, services)
     if texts.ipvsadm_save:
         _saved(*texts.ipvsadm_save, services)
-        found.leave(texts.ipvsadm_save[0], SAVE_LEAVES_OUT)
+        found.leave(texts.ipvsadm_save[0], kernel.SAVE_LEAVES_OUT if profile == "ipvs" else SAVE_LEAVES_OUT)
+        if profile == "dpvs" and _could_be_the_kernels(texts):
+            found.leave(texts.ipvsadm_save[0], COULD_BE_THE_KERNELS)
     if texts.events:
         _events(*texts.events, state)
     state.port.finish()
@@ -105,15 +115,39 @@ def import_texts(texts: Texts, edition: str | None = None, strict: bool = False)
     _directives(state, lambda text: not text.startswith("event"))
     services.finish_events()
     _directives(state, lambda text: text.startswith("event"))
+    if profile == "ipvs" and "edition" not in found.document and kernel.edition(found.document) != kernel.OLD:
+        found.put(("edition",), kernel.edition(found.document), "the first that has all that is used here")
     return found
 
 
-def _edition(scripts: Iterable[Named]) -> str:
-    """The edition that a script's directive names."""
+def _profile(texts: Texts, edition: str | None, asked: str | None) -> str:
+    """Whose balancer it is: as asked, as the edition says, else as the texts look."""
+    by_edition = None if edition is None else "dpvs" if edition in EDITIONS else "ipvs"
+    if asked and by_edition and asked != by_edition:
+        raise ConfigError(f'an edition of profile "{asked}" expected, got {edition}')
+    given = [text for _, text in (*texts.scripts, *filter(None, (texts.ipvsadm_save, texts.keepalived)))]
+    looks = "dpvs" if texts.dpvs_conf or not kernel.is_kernels("\n".join(given)) else "ipvs"
+    profile = asked or by_edition or looks
+    if profile == "ipvs" and texts.dpvs_conf:
+        raise ConfigError(f'{texts.dpvs_conf[0]}: profile "dpvs" expected with a dpvs.conf, got "ipvs"')
+    return profile
+
+
+def _could_be_the_kernels(texts: Texts) -> bool:
+    """Whether nothing given is DPVS's own: the kernel's ipvsadm saves such services alike."""
+    saved = texts.ipvsadm_save[1] if texts.ipvsadm_save else ""
+    servers = [line.split() for line in saved.splitlines() if line.startswith("-a")]
+    alone = texts.dpvs_conf is None and not texts.scripts
+    return alone and bool(servers) and all({"-m", "-g", "-i"} & set(words) for words in servers)
+
+
+def _edition(scripts: Iterable[Named], profile: str) -> str:
+    """The edition that a script's directive names, else DPVS's default; of the kernel none."""
+    default = "1.10" if profile == "dpvs" else ""
     for _, text in scripts:
         if said := re.search(rf'^# {DIRECTIVE} edition="?([\d.]+)"?$', text, re.MULTILINE):
-            return said[1] if said[1] in EDITIONS else "1.10"
-    return "1.10"
+            return said[1] if said[1] in EDITIONS or profile == "ipvs" else default
+    return default
 
 
 def _script(path: str, text: str, state: _State) -> None:
@@ -140,8 +174,10 @@ def _command(command: shell.Command, place: str, state: _State) -> bool:
         _saved(place, command.document, state.services)
     elif name == "ipvsadm":
         state.services.apply(words[1:], place)
-    elif name == "dpip":
+    elif name == "dpip" or (name == "ip" and state.services.profile == "ipvs"):
         state.port.apply(words[1:], place)
+    elif name in ("sysctl", "modprobe") and isinstance(state.services, KernelServices):
+        getattr(state.services, name)(words[1:], place)
     else:
         if name and name not in SAYS_NOTHING:
             state.found.leave(place, " ".join(words))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from lbreplay.config import values
-from lbreplay.config.found import Found
+from lbreplay.config.found import Found, Path
 from lbreplay.config.keypath import service_name
 from lbreplay.model import Endpoint
 
@@ -39,10 +39,27 @@ FLAGS = {
 MODES = {"gatewaying": "dr", "ipip": "tunnel", "masquerading": "nat", "fullnat": "fnat", "snat": "snat"}
 SELECTORS = {"tcp-service": "tcp", "udp-service": "udp", "sctp-service": "sctp", "icmp-service": "icmp",
              "icmpv6-service": "icmpv6"}  # fmt: skip
-SHORT = {**COMMANDS, **WITH_VALUE, **FLAGS}
-VALUED = {*WITH_VALUE.values(), *WITH_VALUE[""].split()}
-KNOWN = {*SHORT.values(), *WITH_VALUE[""].split(), *FLAGS[""].split(), *LONG_COMMANDS}
 
+
+class Grammar(NamedTuple):
+    """What an ipvsadm understands: long names by letter, and of these the ones with a value."""
+
+    short: Mapping[str, str]
+    valued: frozenset[str]
+    known: frozenset[str]
+
+    @classmethod
+    def of(cls, commands: Mapping[str, str], valued: Mapping[str, str], flags: Mapping[str, str]) -> Grammar:
+        """From tables by letter; under the empty one stand names without a letter."""
+        short = {**commands, **valued, **flags}
+        with_value = {*valued.values(), *valued[""].split()}
+        known = {*short.values(), *valued[""].split(), *flags[""].split(), *LONG_COMMANDS}
+        return cls(short, frozenset(with_value), frozenset(known))
+
+
+DPVS = Grammar.of(COMMANDS, WITH_VALUE, FLAGS)
+
+FOUND_BY = ("vip", "protocol", "match", "fwmark")
 Key = tuple[str, str]  # protocol or "match", and the canonical endpoint or match text
 Options = dict[str, str]
 
@@ -51,20 +68,20 @@ class Wrong(ValueError):
     """A command that ipvsadm or dpip would refuse."""
 
 
-def options(words: Sequence[str]) -> tuple[str, Options]:
+def options(words: Sequence[str], grammar: Grammar = DPVS) -> tuple[str, Options]:
     """A command line without `ipvsadm` -> (command, options by long name)."""
     found: Options = {}
-    queue = list(_spread(words))
+    queue = list(_spread(words, grammar))
     while queue:
         name = queue.pop(0)
         if not name.startswith("--"):
             raise Wrong(f"an option expected, got {name}")
         name, equals, value = name[2:].partition("=")
-        if name not in KNOWN:
+        if name not in grammar.known:
             raise Wrong(f"unknown option --{name}")
         if name in found:
             raise Wrong(f"--{name} is given twice")
-        if name in VALUED and not equals:
+        if name in grammar.valued and not equals:
             if not queue:
                 raise Wrong(f"--{name} needs a value")
             value = queue.pop(0)
@@ -76,11 +93,12 @@ def options(words: Sequence[str]) -> tuple[str, Options]:
     command = next(iter(found), "list")
     if command not in LONG_COMMANDS:
         raise Wrong(f"the command must come first, got --{command}")
-    found.pop(command, None)
+    if not found.get(command):
+        found.pop(command, None)
     return command, found
 
 
-def _spread(words: Sequence[str]) -> Iterator[str]:
+def _spread(words: Sequence[str], grammar: Grammar) -> Iterator[str]:
     """Short options, also clustered or with their value behind, as long ones."""
     for word in words:
         if not re.fullmatch(r"-[^-].*", word):
@@ -89,10 +107,10 @@ def _spread(words: Sequence[str]) -> Iterator[str]:
         rest = word[1:]
         while rest:
             letter, rest = rest[0], rest[1:]
-            if letter not in SHORT:
+            if letter not in grammar.short:
                 raise Wrong(f"unknown option -{letter}")
-            yield f"--{SHORT[letter]}"
-            if SHORT[letter] in VALUED and rest:
+            yield f"--{grammar.short[letter]}"
+            if grammar.short[letter] in grammar.valued and rest:
                 yield rest.removeprefix("=")
                 break
 
@@ -124,6 +142,12 @@ class Draft:
 class Services:
     """Services as a sequence of commands makes them."""
 
+    profile: ClassVar[str] = "dpvs"
+    default_mode: ClassVar[str] = "fnat"
+    mixes_modes: ClassVar[bool] = False  # real servers of one service may be forwarded in different ways
+    needs_reals: ClassVar[bool] = True
+    grammar: ClassVar[Grammar] = DPVS
+
     def __init__(self, found: Found) -> None:
         self.found = found
         self.drafts: dict[Key, Draft] = {}
@@ -136,15 +160,13 @@ class Services:
     def apply(self, words: Sequence[str], place: str, at: float | None = None) -> None:
         """Carry out one command line; with *at* as an event at that second."""
         try:
-            command, given = options(words)
+            command, given = options(words, self.grammar)
             if command in READING:
-                return
-            if command in ("set", "start-daemon", "stop-daemon", "restore"):
-                self.found.leave(place, f"ipvsadm {' '.join(words)}")
                 return
             handler = getattr(self, ("_at_" if at is not None else "_") + command.replace("-", "_"), None)
             if handler is None:
-                self.found.leave(place, f"ipvsadm {' '.join(words)}: not as an event")
+                why = ": not as an event" if at is not None else ""
+                self.found.leave(place, f"ipvsadm {' '.join(words)}{why}")
             elif at is None:
                 handler(given, place)
             else:
@@ -185,8 +207,8 @@ class Services:
         if key in self.drafts:
             raise Wrong("the service exists")
         draft = Draft(place)
-        if key[0] == "match":
-            draft.put("match", key[1], place)
+        if key[0] in ("match", "fwmark"):
+            draft.put(key[0], int(key[1]) if key[0] == "fwmark" else key[1], place)
         else:
             draft.put("vip", key[1], place)
             draft.put("protocol", key[0], place)
@@ -198,7 +220,7 @@ class Services:
 
     def _edit_service(self, given: Options, place: str) -> None:
         draft = self._draft(given)
-        draft.fields = {name: value for name, value in draft.fields.items() if name in ("vip", "protocol", "match")}
+        draft.fields = {name: value for name, value in draft.fields.items() if name in FOUND_BY}
         self._describe(draft, given, place)
 
     def _describe(self, draft: Draft, given: Options, place: str) -> None:
@@ -335,8 +357,9 @@ class Services:
         if address in live:
             raise Wrong("the real server exists")
         live[address] = real
-        draft.fields.setdefault("mode", real["mode"])
-        value = {"address": address, **{name: item for name, item in real.items() if name != "mode"}}
+        mode = next((one["mode"] for one in draft.reals.values()), draft.fields.setdefault("mode", real["mode"]))
+        kept = self._beside(real, mode if self.mixes_modes else real["mode"])
+        value = {"address": address, **kept}
         self._event(draft, at, place, add="real", value=value)
 
     def _at_edit_server(self, given: Options, place: str, at: float) -> None:
@@ -390,7 +413,7 @@ class Services:
         """Put the services into the document."""
         added = {id(draft) for event, draft, _ in self.events if "add" in event}
         for key, draft in self.drafts.items():
-            if not draft.reals and id(draft) not in added:
+            if self.needs_reals and not draft.reals and id(draft) not in added:
                 self.found.warn(draft.place, f"service {' '.join(key)} has no real server and is left out")
             else:
                 self._put(draft)
@@ -407,7 +430,7 @@ class Services:
     def _put(self, draft: Draft) -> None:
         entry = self.found.append(("service",), {}, draft.place)
         draft.index = len(self.found.document["service"]) - 1
-        mode = next((real["mode"] for real in draft.reals.values()), draft.fields.pop("mode", "fnat"))
+        mode = next((real["mode"] for real in draft.reals.values()), draft.fields.pop("mode", self.default_mode))
         for name, value in {**draft.fields, "mode": mode}.items():
             self.found.put((*entry, name), value, draft.notes.get(name, draft.place))
         for name, listed in draft.lists.items():
@@ -417,15 +440,18 @@ class Services:
             self._make_up(entry)
         for address, real in draft.reals.items():
             note = draft.real_notes[address]
-            if real["mode"] != mode:
+            if real["mode"] != mode and not self.mixes_modes:
                 self.found.warn(note, f"{address} is forwarded by {real['mode']}, its service by {mode}: left out")
                 continue
             place = self.found.append((*entry, "real"), {"address": address}, note)
-            for name, value in real.items():
-                if name != "mode":
-                    self.found.put((*place, name), value, note)
+            for name, value in self._beside(real, mode).items():
+                self.found.put((*place, name), value, note)
 
-    def _make_up(self, entry: tuple[str | int, ...]) -> None:
+    def _beside(self, real: dict[str, Any], mode: str) -> dict[str, Any]:
+        """The fields of *real*, its mode only where that differs from the service's."""
+        return {name: value for name, value in real.items() if (name, value) != ("mode", mode)}
+
+    def _make_up(self, entry: Path) -> None:
         """Full NAT without local addresses cannot work: a save file leaves them out, so take one for benchmarks."""
         service = self.found.document["service"][entry[1]]
         number = len(self.found.document["service"])

@@ -1,4 +1,4 @@
-"""keepalived.conf with DPVS's additions -> services: virtual_server blocks, and the groups they name.
+"""keepalived.conf, with DPVS's additions or without -> services: virtual_server blocks, and the groups they name.
 
 Blocks are braces that nest; `!` and `#` begin comments. Each virtual_server becomes the ipvsadm commands that
 keepalived would give, so that `ipvsadm.Services` is the one place that knows services.
@@ -22,6 +22,16 @@ MODELLED = {
     "whtlst_addr_group_name", "syn_proxy", "expire_quiescent_conn", "establish_timeout", "conn_timeout", "ops", "quic",
     "hash_target", "mh-port", "mh-fallback", "mh_port", "mh_fallback", "real_server", "proxy_protocol",
 }  # fmt: skip
+
+SCHED_FLAGS = ("sh-port", "sh-fallback", "mh-port", "mh-fallback", "flag-1", "flag-2", "flag-3")  # of the kernel
+ONLY_KERNEL = {"persistence_engine", *SCHED_FLAGS}
+ONLY_DPVS = {
+    "laddr_group_name", "deny_addr_group_name", "blklst_addr_group_name", "allow_addr_group_name",
+    "whtlst_addr_group_name", "syn_proxy", "expire_quiescent_conn", "establish_timeout", "conn_timeout", "quic",
+    "hash_target", "mh_port", "mh_fallback", "proxy_protocol",
+}  # fmt: skip
+REAL_MODELLED = {"weight", "uthreshold", "lthreshold", "upper_limit", "lower_limit", "lvs_method"}
+TUNNEL_SUMS = {"nocsum": "--tun-nocsum", "csum": "--tun-csum", "remcsum": "--tun-remcsum"}
 
 
 @dataclass
@@ -86,16 +96,20 @@ Groups = dict[tuple[str, ...], Block]
 
 
 def _endpoints(block: Block, groups: Groups) -> Iterator[str]:
-    """ADDRESS:PORT of a virtual server, or all of its group's; of a match the text of -H."""
+    """ADDRESS:PORT of a virtual server, or all of its group's; of a match the text of -H; or `fwmark MARK`."""
     head = block.words[1:]
     if head[:1] == ["group"] and len(head) == 2:
         for entry in (
             groups[("virtual_server_group", head[1])].inside if ("virtual_server_group", head[1]) in groups else []
         ):
-            if len(entry.words) > 1 and entry.words[1].isdecimal():
+            if entry.words[0] == "fwmark":
+                yield " ".join(entry.words)
+            elif len(entry.words) > 1 and entry.words[1].isdecimal():
                 yield endpoint(entry.words[0], entry.words[1])
     elif head[:1] == ["match"]:
         yield ",".join(["proto=" + (block.get("protocol") or "tcp").lower(), *_match(block)])
+    elif head[:1] == ["fwmark"]:
+        yield " ".join(head)
     elif len(head) >= 2:
         yield endpoint(head[0], head[1])
 
@@ -132,17 +146,22 @@ class _Server:
         self.groups = groups
         self.services = services
         protocol = (block.get("protocol") or "TCP").upper()
+        self.kernel = services.profile == "ipvs"
+        self.modelled = MODELLED - ONLY_DPVS | ONLY_KERNEL if self.kernel else MODELLED
         self.select = "-H" if block.words[1:2] == ["match"] else SELECT.get(protocol, "-t")
 
     def make(self, at: str) -> None:
-        service = [self.select, at]
+        mark = at.removeprefix("fwmark ")
+        service = [self.select, at] if mark == at else ["-f", mark]
+        if self.kernel and self.block.get("lvs_method", "lb_kind") == "FNAT":
+            self.services.found.warn(f"{self.name}:{self.block.line}", "FNAT is DPVS's, -g is taken")
         self._flags()
         self._give(["-A", *service, *self._options()], self.block)
         forward = KINDS.get((self.block.get("lb_kind", "lvs_method") or "DR").upper(), "-g")
         for block in self.block.inside:
             if block.words[0] == "real_server" and len(block.words) > 2:
                 self._real(service, block, forward)
-            elif block.words[0] not in MODELLED and block.words[0] not in ("src-range", "dst-range", "iif", "oif"):
+            elif block.words[0] not in self.modelled and block.words[0] not in ("src-range", "dst-range", "iif", "oif"):
                 self.services.found.leave(f"{self.name}:{block.line}", " ".join(block.words))
         self._groups(service)
 
@@ -156,9 +175,19 @@ class _Server:
             words += ["-p", seconds]
             if mask := get("persistence_granularity"):
                 words += ["-M", mask]
+        if get("ops") is not None:
+            words.append("--ops")
+        return words + (self._kernel_options() if self.kernel else self._dpvs_options())
+
+    def _kernel_options(self) -> list[str]:
+        flags = [flag for flag in SCHED_FLAGS if self.block.get(flag) is not None]
+        engine = self.block.get("persistence_engine")
+        return (["-b", ",".join(flags)] if flags else []) + (["--pe", engine] if engine else [])
+
+    def _dpvs_options(self) -> list[str]:
+        get, words = self.block.get, []
         for option, names in (
             ("--expire-quiescent", ["expire_quiescent_conn"]),
-            ("--ops", ["ops"]),
             ("--quic", ["quic"]),
         ):
             if get(*names) is not None:
@@ -175,23 +204,29 @@ class _Server:
         return words
 
     def _flags(self) -> None:
-        """Flags of the mh scheduler, which ipvsadm has no option for."""
+        """Flags of the mh scheduler, which DPVS's ipvsadm has no option for."""
+        if self.kernel:
+            return
         for flag in ("mh-port", "mh-fallback"):
             if self.block.get(flag, flag.replace("-", "_")) is not None:
                 self.services.comment(f"the {flag} flag of this service is set", f"{self.name}:{self.block.line}")
 
     def _real(self, service: list[str], block: Block, forward: str) -> None:
-        words = ["-a", *service, "-r", endpoint(*block.words[1:3]), forward, "-w", block.get("weight") or "1"]
+        own = (block.get("lvs_method") or "").split()
+        how = [KINDS.get(own[0].upper(), forward) if own else forward, *_tunnel(own)]
+        words = ["-a", *service, "-r", endpoint(*block.words[1:3]), *how, "-w", block.get("weight") or "1"]
         for option, names in (("-x", ["uthreshold", "upper_limit"]), ("-y", ["lthreshold", "lower_limit"])):
             if value := block.get(*names):
                 words += [option, value]
         self._give(words, block)
         for below in block.inside:
-            if below.words[0] not in ("weight", "uthreshold", "lthreshold", "upper_limit", "lower_limit"):
+            if below.words[0] not in REAL_MODELLED:
                 self.services.found.leave(f"{self.name}:{below.line}", " ".join(below.words))
 
     def _groups(self, service: list[str]) -> None:
         """Local addresses, black and white lists by the names of their groups."""
+        if self.kernel:
+            return
         for names, group, words in (
             (("laddr_group_name",), "local_address_group", ["-P", "-z"]),
             (("deny_addr_group_name", "blklst_addr_group_name"), "deny_address_group", ["-U", "-k"]),
@@ -206,3 +241,15 @@ class _Server:
                 for address in _spread(entry.words[0]):
                     device = ["-F", *entry.words[1:2]] if words[0] == "-P" and len(entry.words) > 1 else []
                     self._give([words[0], *service, words[1], address, *device], entry)
+
+
+def _tunnel(method: list[str]) -> list[str]:
+    """`TUN type gue port 5555 csum` of a real server -> options of ipvsadm."""
+    words: list[str] = []
+    queue = iter(method[1:])
+    for word in queue:
+        if word in ("type", "port"):
+            words += [f"--tun-{word}", next(queue, "")]
+        elif word in TUNNEL_SUMS:
+            words.append(TUNNEL_SUMS[word])
+    return words

@@ -71,3 +71,11 @@ def test_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "warning: " in capsys.readouterr().err
     assert status(["import", "--strict", "--dpvs-conf", str(conf)]) == 2
     assert "mtu: 1 to 9000 expected, got 99999; DPVS takes 1500" in capsys.readouterr().err
+
+
+def test_the_kernels_tools(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--profile ipvs reads what the kernel's ipvsadm saved."""
+    (tmp_path / "saved").write_text("-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.1.2:80 -m -w 1\n")
+    assert status(["import", "--ipvsadm-save", str(tmp_path / "saved"), "--profile", "ipvs"]) == 0
+    document = tomllib.loads(capsys.readouterr().out)
+    assert (document["profile"], document["service"][0]["mode"]) == ("ipvs", "nat")

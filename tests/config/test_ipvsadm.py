@@ -47,7 +47,7 @@ def setup(lines: list[str], events: list[tuple[float, str]] = []) -> Setup:  # n
         ("-A -u 1.1.1.1:53 -p -o", "add-service", {"udp-service": "1.1.1.1:53", "persistent": "", "ops": ""}),
         ("-A -u 1.1.1.1:53 -p 60", "add-service", {"udp-service": "1.1.1.1:53", "persistent": "60"}),
         ("-O -1 [::1]:0 -2 ::2", "add-whtlst", {"icmpv6-service": "[::1]:0", "whtlst": "::2"}),
-        ("--set 900 120 300", "set", {}),
+        ("--set 900 120 300", "set", {"set": "900 120 300"}),
         ("-Ln", "list", {"numeric": ""}),
     ],
 )

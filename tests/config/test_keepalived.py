@@ -3,6 +3,7 @@
 import pytest
 
 from lbreplay.config.found import Found
+from lbreplay.config.imports import Texts, import_texts
 from lbreplay.config.ipvsadm import Services
 from lbreplay.config.keepalived import endpoint, parse, read
 from lbreplay.config.load import load
@@ -123,3 +124,34 @@ def test_braces_may_stand_anywhere() -> None:
     assert parse("k", "a b\n{\n c\n}")[0].inside[0].words == ["c"]
     assert parse("k", 'a b { c "d e" }')[0].inside[0].words == ["c", "d e"]
     assert endpoint("::1", "80") == "[::1]:80"
+
+
+KERNEL = """
+virtual_server_group marks { fwmark 9 }
+virtual_server group marks {
+    lvs_sched sh
+    lvs_method DR
+    sh-port
+    sh-fallback
+    laddr_group_name none
+    real_server 10.0.1.2 80 { lvs_method TUN type gre csum }
+}
+virtual_server fwmark 3 {
+    lb_algo rr
+    lb_kind NAT
+    ops
+    persistence_timeout 60
+    persistence_engine sip
+    real_server 10.0.1.2 5060 { weight 2 }
+}
+"""
+
+
+def test_the_kernels_keepalived() -> None:
+    """Marks, scheduler flags, the persistence engine and methods of real servers; groups of DPVS are left out."""
+    found = import_texts(Texts(keepalived=("keepalived.conf", KERNEL)), profile="ipvs")
+    marked, sip = load("import", text=found.text()).services
+    assert (marked.fwmark, marked.mode, marked.flags) == (9, "tunnel", ("sh-port", "sh-fallback"))
+    assert marked.reals[0].tunnel == {"type": "gre", "checksum": True}
+    assert (sip.fwmark, sip.mode, sip.persistence_engine, sip.one_packet) == (3, "nat", "sip", True)
+    assert found.left_out == ["keepalived.conf:8: laddr_group_name none"]
