@@ -55,10 +55,13 @@ LOOKED_UP = [
     Column("\nactive", lambda w: w["conns"]["active"]),
     Column("\npeak", lambda w: w["conns"]["peak"]),
 ]
-SENT = [
+PORTS = [  # left out where nothing leaves from a local address
     Column("local ports\nused", lambda w: w["sa_pool"]["used"]),
     Column("\nfree", lambda w: w["sa_pool"]["free"]),
     Column("\nmissed", lambda w: w["sa_pool"]["miss"], bad=True),
+]
+SENT = [
+    *PORTS,
     Column("redirected\nin", lambda w: w["redirected"]["in"], optional=True),
     Column("\nout", lambda w: w["redirected"]["out"], optional=True),
     Column("\ntransmitted", lambda w: w["opackets"]),
@@ -81,7 +84,8 @@ def console(file: IO[str], color: str = "auto", width: int | None = None) -> Con
 def show(result: Result, out: Console) -> None:
     """Print the per-core tables, the reasons and the line of totals."""
     received = result.totals["received"]
-    for columns in (RECEIVED, LOOKED_UP, SENT):
+    pooled = any(sum(worker["sa_pool"].values()) for worker in result.workers)
+    for columns in (RECEIVED, LOOKED_UP, SENT if pooled else SENT[len(PORTS) :]):
         out.print(_table(result.workers, columns, received if columns is RECEIVED else None))
         out.print()
     for line in reasons(result):
