@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lbreplay.lab.ages import Ages, Story, differ
 from lbreplay.lab.align import align
 from lbreplay.lab.fields import Frame, brief, differing, dissect, flow, frames, token
 from lbreplay.model import Setup
@@ -185,7 +186,12 @@ def compare_files(a: str, b: str, rules: Rules = EXACT) -> Comparison:
 
 # One capture under two configurations
 
-ASPECTS = ("service", "real", "laddr", "worker", "verdict", "bytes")
+ASPECTS = ("service", "real", "laddr", "worker", "age", "verdict", "bytes")
+ACROSS = ("service", "real", "age", "fate")  # DPVS beside the kernel, whose packets never look alike
+FATES = {"transmitted": "forwards", "held": "forwards", "consumed": "forwards", "dropped": "drops",
+         "to_kernel": "leaves to the host", "ignored": "never sees"}  # fmt: skip
+ANSWERED = {"arp_answered": "to_kernel", "nd_answered": "to_kernel", "local_echo_reply": "to_kernel",  # by the host
+            "tcp_bad_ack_rst": "dropped"}  # with a RST  # fmt: skip
 
 
 class Change(NamedTuple):
@@ -205,6 +211,7 @@ class Shift:
     flows: set[str] = field(default_factory=set)
     changed_frames: int = 0
     changes: dict[str, list[Change]] = field(default_factory=dict)  # by flow, at most one an aspect
+    aspects: tuple[str, ...] = ASPECTS
 
     def __bool__(self) -> bool:
         """Whether anything changed."""
@@ -213,7 +220,7 @@ class Shift:
     def by_aspect(self) -> dict[str, int]:
         """How many flows changed in each aspect."""
         counted = Counter(change.aspect for changes in self.changes.values() for change in changes)
-        return {aspect: counted[aspect] for aspect in ASPECTS if counted[aspect]}
+        return {aspect: counted[aspect] for aspect in self.aspects if counted[aspect]}
 
     def document(self, most: int | None = None) -> dict[str, Any]:
         return {
@@ -222,6 +229,7 @@ class Shift:
             "flows": len(self.flows),
             "changed_frames": self.changed_frames,
             "changed_flows": len(self.changes),
+            "compared": list(self.aspects),
             "aspects": self.by_aspect(),
             "changes": [
                 {"flow": name, "changes": [change._asdict() for change in changes]}
@@ -237,33 +245,47 @@ class _Side:
         from lbreplay.replay import replay
 
         folder.mkdir()
+        self.setup = setup
         self._trace = folder / "trace"
         replay(setup, capture, str(folder / "out.pcap"), trace=str(self._trace), also=set(), drops=None, progress=None)
         self._out = list(frames(str(folder / "out.pcap")))
 
-    def stories(self) -> Iterator[dict[str, Any]]:
-        """The trace of each frame of the capture, with "worker" the one that handled it and "bytes" what left."""
+    def stories(self, flows: Iterable[str]) -> Iterator[Story]:
+        """The trace of each frame of the capture, whose *flows* come along.
+
+        "worker" is the one that handled it, "bytes" what left, "age" what it found of its connection.
+        """
+        ages, names = Ages(self.setup), iter(flows)
         with self._trace.open(encoding="utf-8") as lines:
             for line in lines:
                 story = json.loads(line)
                 if story["n"] is not None:
+                    story["age"] = ages.of(next(names), story)
                     yield story | {"worker": story.get("owner", story["worker"]), "bytes": self._left(story)}
 
-    def _left(self, story: dict[str, Any]) -> tuple[Frame, ...]:
+    def _left(self, story: Story) -> tuple[Frame, ...]:
         return tuple(self._out[n - 1] for n in story.get("out") or ())
 
 
 def compare_setups(capture: str, a: Setup, b: Setup, ignore: Ignored = frozenset()) -> Shift:
-    """Replay *capture* under both and say which flows changed service, real server, laddr, worker, verdict or bytes."""
-    shift = Shift()
+    """Replay *capture* under both and say which flows changed service, real server, laddr, worker, verdict or bytes.
+
+    Also where one keeps a connection that the other has ended. DPVS and the kernel beside each other are compared by
+    what they decide: service, real server, age and fate.
+    """
+    across = a.profile != b.profile
+    shift = Shift(aspects=ACROSS if across else ASPECTS)
     with tempfile.TemporaryDirectory(prefix="lbreplay-") as folder:
         sides = [_Side(capture, setup, Path(folder) / name) for name, setup in (("a", a), ("b", b))]
-        for frame, old, new in zip(frames(capture), sides[0].stories(), sides[1].stories(), strict=True):
-            _note(shift, flow(frame), frame.n, list(_changes(frame.n, old, new, ignore)))
+        flows = [(frame.n, flow(frame)) for frame in frames(capture)]
+        told = [side.stories(name for _, name in flows) for side in sides]
+        judge = _Across(a, b) if across else lambda old, new: _changes(old, new, ignore)
+        for (n, name), old, new in zip(flows, *told, strict=True):
+            _note(shift, name, [Change(aspect, n, *values) for aspect, *values in judge(old, new)])
     return shift
 
 
-def _note(shift: Shift, name: str, n: int, changes: list[Change]) -> None:
+def _note(shift: Shift, name: str, changes: list[Change]) -> None:
     shift.frames += 1
     shift.flows.add(name)
     shift.changed_frames += bool(changes)
@@ -273,13 +295,56 @@ def _note(shift: Shift, name: str, n: int, changes: list[Change]) -> None:
         noted += [change for change in changes if change.aspect not in seen]
 
 
-def _changes(n: int, old: dict[str, Any], new: dict[str, Any], ignore: Ignored) -> Iterable[Change]:
-    for aspect in ASPECTS[:-1]:
-        a, b = old.get(aspect), new.get(aspect)
-        if a != b:
-            yield Change(aspect, n, str(a), str(b))
+Values = tuple[str, str, str]  # aspect, in a, in b
+
+
+def _changes(old: Story, new: Story, ignore: Ignored) -> Iterator[Values]:
+    """Of two settings of one balancer."""
+    for aspect in ("service", "real", "laddr", "worker"):
+        if old.get(aspect) != new.get(aspect):
+            yield aspect, str(old.get(aspect)), str(new.get(aspect))
+    yield from _age(old, new)
+    if old["verdict"] != new["verdict"]:
+        yield "verdict", old["verdict"], new["verdict"]
     if [token(f, ignore) for f in old["bytes"]] != [token(f, ignore) for f in new["bytes"]]:
-        yield Change("bytes", n, *_first_difference(old["bytes"], new["bytes"], ignore))
+        yield "bytes", *_first_difference(old["bytes"], new["bytes"], ignore)
+
+
+def _age(old: Story, new: Story) -> Iterator[Values]:
+    if differ(old["age"], new["age"]):
+        yield "age", old["age"].words, new["age"].words
+
+
+class _Across:
+    """Of two balancers: names of services may differ, and ports where one does not translate."""
+
+    def __init__(self, a: Setup, b: Setup) -> None:
+        self._services = [{service.name: service for service in setup.services} for setup in (a, b)]
+
+    def __call__(self, old: Story, new: Story) -> Iterator[Values]:
+        by = [known.get(story["service"]) for known, story in zip(self._services, (old, new), strict=True)]
+        if by[0] is not None and by[1] is not None:
+            if not by[0].fwmark and not by[1].fwmark and (by[0].protocol, by[0].vip) != (by[1].protocol, by[1].vip):
+                yield "service", by[0].name, by[1].name
+            plain = all(service.mode not in ("dr", "tunnel") for service in by if service is not None)
+            if _server(old, plain) != _server(new, plain):
+                yield "real", f"{old['real']} ({by[0].scheduler})", f"{new['real']} ({by[1].scheduler})"
+        yield from _age(old, new)
+        fates = [_fate(story) for story in (old, new)]
+        if fates[0] != fates[1]:
+            a, b = (f"{fate} ({story['verdict']})" for fate, story in zip(fates, (old, new), strict=True))
+            yield "fate", a, b
+
+
+def _server(story: Story, port: bool) -> str:
+    """The real server of *story*; without its *port* where that is not translated."""
+    real = story["real"] or ""
+    return real if port else real.rpartition(":")[0]
+
+
+def _fate(story: Story) -> str:
+    """What became of a frame. DPVS's own answers count as what the kernel's balancer would do with that frame."""
+    return FATES[ANSWERED.get(story["verdict"], story["fate"])]
 
 
 def _first_difference(a: Sequence[Frame], b: Sequence[Frame], ignore: Ignored) -> tuple[str, str]:

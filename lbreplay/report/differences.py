@@ -43,6 +43,8 @@ def _shift(document: Document) -> Iterator[str]:
             yield f"    {change['aspect']}: {change['a']} -> {change['b']} (frame {change['n']})"
     if document["changed_flows"] > len(document["changes"]):
         yield f"and {document['changed_flows'] - len(document['changes'])} more flows"
+    if "fate" in document["compared"]:
+        yield f"DPVS and the kernel beside each other are compared by {', '.join(document['compared'])}"
     if document["aspects"]:
         yield "flows that changed: " + ", ".join(f"{name} {n}" for name, n in document["aspects"].items())
     yield (

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import craft
 import packets
 import pytest
 from packets import numbered, tcp, udp
@@ -105,3 +107,85 @@ def test_another_configuration_changes_flows() -> None:
     reals = [change for changes in shift.changes.values() for change in changes if change.aspect == "real"]
     assert all(change.b != "192.168.100.2:8080" for change in reals)
     assert len(shift.document(1)["changes"]) == 1
+
+
+DPVS = """
+workers = 1
+[[service]]
+name = "web"
+vip = "10.0.0.100:80"
+scheduler = "rr"
+laddr = ["192.168.100.200"]
+real = [{ address = "192.168.100.2:8080" }]
+"""
+KERNEL = """
+profile = "ipvs"
+[[service]]
+vip = "10.0.0.100:80"
+scheduler = "rr"
+mode = "nat"
+real = [{ address = "192.168.100.2:8080" }]
+"""
+SECOND = 10**9
+
+
+def talk(folder: Path, *moments: tuple[float, bytes]) -> str:
+    """A capture of frames at seconds."""
+    start = 1_700_000_000 * SECOND
+    return str(craft.write(folder / "in.pcap", [(start + round(at * SECOND), len(f), f) for at, f in moments]))
+
+
+def beside(capture: str, kernel: str = KERNEL, *sets: str) -> dict[str, tuple[str, str]]:
+    """What DPVS and the kernel make of the one flow of *capture*."""
+    shift = compare_setups(capture, load("a", text=DPVS), load("b", sets, text=kernel))
+    (changes,) = shift.changes.values() or [[]]
+    return {change.aspect: (change.a, change.b) for change in changes}
+
+
+CLIENT, VIP = "172.16.0.1:3000", "10.0.0.100:80"
+HANDSHAKE = (
+    (0.0, craft.syn(CLIENT, VIP)),
+    (0.1, craft.tcp(VIP, CLIENT, "SA", 7, 1001)),
+    (0.2, craft.tcp(CLIENT, VIP, "A", 1001, 8)),
+)
+
+
+def test_the_kernel_keeps_what_dpvs_ends(tmp_path: Path) -> None:
+    """100 s of silence: ESTABLISHED lasts 90 s here and 900 s there, and the frame meets another fate."""
+    found = beside(talk(tmp_path, *HANDSHAKE, (100.0, craft.tcp(CLIENT, VIP, "PA", 1001, 8, b"GET"))))
+    assert found["age"] == ("ended: ESTABLISHED lasts 90 s, nothing came for 99.8 s", "kept: ESTABLISHED lasts 900 s")
+    assert found["fate"] == ("drops (tcp_bad_ack_rst)", "forwards (nat_forwarded)")
+
+
+def test_the_kernel_drops_what_dpvs_forwards(tmp_path: Path) -> None:
+    """Nobody to send to there; names of services and looks of packets are no difference."""
+    idle = re.sub(r'(:8080")', r"\1, weight = 0", KERNEL)
+    found = beside(talk(tmp_path, *HANDSHAKE[:1]), idle)
+    assert found["fate"] == ("forwards (forwarded_slow)", "drops (no_dest_unreachable)") and "real" not in found
+
+
+def test_alike_is_no_difference(tmp_path: Path) -> None:
+    """Full NAT beside NAT: the same real server, age and fate."""
+    assert beside(talk(tmp_path, *HANDSHAKE)) == {}
+
+
+def test_lists_begin_elsewhere(tmp_path: Path) -> None:
+    """rr begins with the first real server here, with the last added there; the schedulers are named."""
+    two = ' }, { address = "192.168.100.3:8080" }]'
+    setups = [load("lb", text=text.replace(" }]", two)) for text in (DPVS, KERNEL)]
+    (changes,) = compare_setups(talk(tmp_path, *HANDSHAKE), *setups).changes.values()
+    assert [tuple(change) for change in changes] == [("real", 1, "192.168.100.2:8080 (rr)", "192.168.100.3:8080 (rr)")]
+
+
+def test_direct_routing_has_no_port_of_its_own(tmp_path: Path) -> None:
+    """The real server keeps the service's port; its answers pass beside the balancer."""
+    found = beside(talk(tmp_path, *HANDSHAKE), KERNEL.replace('"nat"', '"dr"').replace(":8080", ":80"))
+    assert set(found) == {"fate"} and found["fate"][1] == "never sees (direct_reply)"
+
+
+def test_timeouts_of_one_balancer(tmp_path: Path) -> None:
+    """Two settings of DPVS: the aspect age, among those it always had."""
+    capture = talk(tmp_path, *HANDSHAKE, (50.0, craft.tcp(CLIENT, VIP, "PA", 1001, 8, b"GET")))
+    old, new = (load("lb", [f"tcp.timeout.established={seconds}"], text=DPVS) for seconds in (90, 20))
+    shift = compare_setups(capture, old, new)
+    assert shift.by_aspect()["age"] == 1

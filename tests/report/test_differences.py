@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from packets import numbered, tcp
 
-from lbreplay.lab.diff import Change, Shift, compare
+from lbreplay.lab.diff import ACROSS, Change, Shift, compare
 from lbreplay.report.differences import text
 
 
@@ -29,4 +29,13 @@ def test_configurations() -> None:
         "    real: a -> b (frame 3)",
         "flows that changed: real 1",
         "1 of 2 flows changed, 2 of 10 frames",
+    ]
+
+
+def test_balancers_beside_each_other() -> None:
+    """What is compared across profiles is said."""
+    shift = Shift(10, {"f"}, 1, {"f": [Change("age", 3, "kept", "ended")]}, ACROSS)
+    assert text(shift.document()).splitlines()[2:4] == [
+        "DPVS and the kernel beside each other are compared by service, real, age, fate",
+        "flows that changed: age 1",
     ]
