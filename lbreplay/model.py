@@ -90,6 +90,7 @@ class Device:
     name: str = "dpdk0"
     slaves: int = 0  # of a bond; 0: a plain port
     forward2kni: bool = False
+    resolve: bool = False  # next hops are asked for their MACs (S 4.9)
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,7 @@ DEVICE = Table(
         "sapool_address": Key(Many(ADDRESS), [], "addresses with a port pool that no service lists (SNAT)"),
         "slaves": Key(Int(0, 32), 0, "ports of a bond; 0: a plain port"),
         "forward2kni": Key(Flag(), False, "every frame goes to the kernel too"),
+        "resolve": Key(Flag(), False, "next hops without a [[neighbor]] are asked for their MACs, packets wait"),
     }
 )
 

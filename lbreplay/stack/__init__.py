@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from lbreplay.model import Service, Setup
 from lbreplay.stack import ip, link, local
 from lbreplay.stack.link import L2
+from lbreplay.stack.neighbor import Neighbors
 from lbreplay.stack.output import Outcome, Output
 from lbreplay.stack.route import RouteEntry
 from lbreplay.verdict import ENTRIES, Fate, Verdict
@@ -44,6 +45,11 @@ class Stack:
     def neighbours_version(self) -> int:
         """Changes when a neighbour's MAC does."""
         return self._output.neighbors.version
+
+    @property
+    def neighbors(self) -> Neighbors:
+        """Who knows the MACs of next hops."""
+        return self._output.neighbors
 
     def rebuild(self, services: Iterable[Service]) -> None:
         """Take the local addresses of *services* anew (an event changed them)."""

@@ -5,12 +5,13 @@ A replay takes every next hop for resolved (D 12.4): what an ARP reply or a neig
 (interface 2).
 A learned entry stands before a configured one, as DPVS finds it first (S 3.5).
 
-The states of an entry that must be resolved first are the table below (S 4.9).
+With `device.resolve` next hops are asked first, each worker by itself (`vs/resolve.py`): the states of an entry are the
+table below (S 4.9), and a frame made here says whom it goes to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from lbreplay.model import Neighbor
 
@@ -28,18 +29,38 @@ NEXT = {  # event: the next state, a column per old state; "" keeps it and leave
 }  # fmt: skip
 
 
+class Addressed(bytes):
+    """A frame that leaves with the MAC of *hop*, once that is known; *tag* is the VLAN it leaves on."""
+
+    hop: bytes
+    tag: int | None
+
+    @classmethod
+    def to(cls, frame: bytes, hop: bytes, tag: int | None) -> Addressed:
+        made = cls(frame)
+        made.hop, made.tag = hop, tag
+        return made
+
+
 class Neighbors:
     """MAC addresses of next hops, for the run."""
 
     def __init__(self, neighbors: Iterable[Neighbor]) -> None:
         self._known = {neighbor.address: neighbor.mac for neighbor in neighbors}
         self.version = 0  # changes when an entry does
+        self.taught: Callable[[bytes, bytes], None] | None = None  # keeps what is learned, where next hops are asked
 
     def learn(self, address: bytes, mac: bytes) -> None:
         """What ARP or neighbour discovery said about *address*."""
-        if self._known.get(address) != mac:
+        if self.taught is not None:
+            self.taught(address, mac)
+        elif self._known.get(address) != mac:
             self._known[address] = mac
             self.version += 1
+
+    def static(self, hop: bytes) -> bytes | None:
+        """The MAC of *hop* that nobody has to be asked for: its `[[neighbor]]`, or a group's."""
+        return self.mac(hop, None) if hop in self._known or (len(hop) == 16 and hop[0] == 0xFF) else None
 
     def mac(self, hop: bytes, fallback: bytes | None) -> bytes:
         """MAC of next hop *hop*; *fallback* is the one its side's frames came from."""

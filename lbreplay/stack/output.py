@@ -11,7 +11,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from lbreplay.model import Setup
-from lbreplay.stack.neighbor import Neighbors, derived
+from lbreplay.stack.neighbor import Addressed, Neighbors, derived
 from lbreplay.stack.route import RouteEntry, Routes
 from lbreplay.verdict import Verdict
 from lbreplay.wire import craft, icmp
@@ -89,8 +89,10 @@ class Output:
                fallback: bytes | None = None, own: bytes | None = None) -> bytes:  # fmt: skip
         """*l3* as a frame that leaves by *route*."""
         ethertype, address = (ETH_IPV4, l3[12:16]) if l3[0] >> 4 == 4 else (ETH_IPV6, l3[8:24])
-        to = self.neighbors.mac(next_hop or route.via or dst, fallback)
-        return craft.ethernet(to, self.own_mac(route.vlan, packet, own, address), ethertype, l3, route.vlan)
+        hop = next_hop or route.via or dst
+        to = self.neighbors.mac(hop, fallback)
+        frame = craft.ethernet(to, self.own_mac(route.vlan, packet, own, address), ethertype, l3, route.vlan)
+        return Addressed.to(frame, hop, route.vlan) if self.device.resolve else frame
 
     def send(self, route: RouteEntry, dst: bytes, l3: bytes, packet: Packet | None = None,
              fallback: bytes | None = None, own: bytes | None = None) -> tuple[bytes, ...]:  # fmt: skip

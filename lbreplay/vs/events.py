@@ -1,5 +1,5 @@
 """Changes in the middle of a replay: what an operator's commands do to all workers (interface 2, `[[event]]`; D 3), and
-what the passive check of real servers has put off (`destcheck.py`).
+what the passive check of real servers (`destcheck.py`) and the neighbours (`resolve.py`) have put off.
 
 At equal time an operator's events come in the order of the configuration, before what was put off.
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from lbreplay.model import AccessList, Event, RealServer
 from lbreplay.vs.destcheck import DestChecks
+from lbreplay.vs.resolve import Resolver
 from lbreplay.vs.timers import NEVER
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Events:
         self.next_ns = NEVER
         if any(service.dest_check for service in machine.setup.services):
             machine.checks = DestChecks(machine, self.at)
+        if machine.setup.device.resolve:
+            machine.resolver = Resolver(machine, self.at)
 
     def start(self, first_ns: int) -> None:
         """Times count from the first frame."""

@@ -50,7 +50,7 @@ class Links:
         setup = machine.setup
         self.watches_answers = setup.view == "client"
         self._numbers = setup.tcp.seq_adjust
-        self._ttl, self._mtu = setup.conn.xmit_ttl, setup.device.mtu
+        self._slow_is_plain, self._mtu = setup.conn.xmit_ttl or setup.device.resolve, setup.device.mtu
         self._limited = {
             s.name
             for s in setup.services
@@ -192,7 +192,7 @@ class Links:
             learned = conn.in_macs if side == IN else conn.out_macs
             if learned is not None:
                 return self._id(*learned, True) if len(learned[1]) == 6 else PLAIN  # a tag behind it: a VLAN device
-        return PLAIN if self._ttl else self._slow_side(conn, side)
+        return PLAIN if self._slow_is_plain else self._slow_side(conn, side)
 
     def _slow_side(self, conn: Conn, side: int) -> int:
         to, there = (conn.real, conn.in_seen) if side == IN else (conn.client, conn.out_seen)

@@ -17,6 +17,7 @@ import numpy as np
 from lbreplay.burst import I64, Made
 from lbreplay.model import NANOSECOND, Service, Setup
 from lbreplay.stack import Stack
+from lbreplay.stack.neighbor import Addressed
 from lbreplay.vs.acl import AccessControl
 from lbreplay.vs.conn import INACTIVE, TEMPLATE, Conn, ConnTable, RouteCache
 from lbreplay.vs.draws import Draws
@@ -28,7 +29,9 @@ from lbreplay.wire.packet import TCP
 
 if TYPE_CHECKING:
     from lbreplay.model import Endpoint
+    from lbreplay.verdict import Verdict
     from lbreplay.vs.early import EarlyAnswers
+    from lbreplay.vs.resolve import Resolver
 
 
 class Checks(typing.Protocol):
@@ -134,6 +137,7 @@ class Machine:
         self.early: EarlyAnswers | None = None  # client view: answers that came too early for a SYN proxy
         self.warnings: list[str] = []
         self.checks: Checks | None = None  # the passive check of real servers, where a service asks for it
+        self.resolver: Resolver | None = None  # where next hops are asked for their MACs
         self.watch: Watch | None = None
         self.listened = False  # somebody hears of every connection: each is opened by the plain path
         self.stray = False  # a connection may live on another worker than its client's ordinary packets go to
@@ -154,9 +158,13 @@ class Machine:
             return None
         return table.last_use[slot] + table.timeout[slot], table.rank[slot], table.armed[slot]
 
-    def send(self, frame: bytes, length: int, worker: int, own: bool) -> None:
-        """Put a frame on its way out, at the clock's time, before what the present row sends itself."""
+    def send(self, frame: bytes, length: int, worker: int, own: bool) -> Verdict | None:
+        """Put a frame on its way out, at the clock's time, before what the present row sends itself. Where its next hop
+        must be asked first, says what becomes of the frame."""
+        if self.resolver is not None and isinstance(frame, Addressed):
+            return self.resolver.send(frame, length, worker, own)
         self.out.append(Made(self.row, self.now, frame, length, self.cause, worker, own))
+        return None
 
     def warn(self, sentence: str) -> None:
         """Say *sentence* at the end of the run, once."""

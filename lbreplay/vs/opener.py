@@ -305,6 +305,7 @@ class Openers:
             and all(len(address) == len(service.vip.address) for address in addresses)
             and setup.conn.fast_xmit
             and not setup.conn.xmit_ttl
+            and not setup.device.resolve
             and not self.links.overlapping
         )
 

@@ -91,11 +91,13 @@ class Path:
 
     def _sent(self, outcome: Outcome, packet: Packet) -> Verdict:
         """Send the frames that the stack answers with."""
+        verdict = outcome.verdict
         for frame in outcome.frames:
             l3_at = 18 if frame[12:14] == b"\x81\0" else 14
             missing = outcome.missing if len(outcome.frames) == 1 else cut_off(frame[l3_at:])
-            self.machine.send(frame, len(frame) + missing, packet.worker, outcome.own)
-        return outcome.verdict
+            refused = self.machine.send(frame, len(frame) + missing, packet.worker, outcome.own)
+            verdict = verdict if outcome.own else refused or verdict
+        return verdict
 
     # --- guard (priority 99) ---------------------------------------------------------------------------------
 
@@ -160,6 +162,8 @@ class Path:
         side = handle & 1
         if not (story.lookup == "miss" and story.owner >= 0):
             story.lookup = "out" if side == OUT else "in"
+        if self.machine.resolver is not None:
+            self.machine.resolver.confirm(conn, side, packet)
         verdict = self._quiescent(conn, side, packet)
         return self.known(conn, side, packet) if verdict is None else verdict
 

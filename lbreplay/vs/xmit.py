@@ -135,16 +135,17 @@ class Transmitter:
         pieces = craft.fragments(l3, route.mtu) if len(l3) + cut > route.mtu else [l3]
         dst = conn.real.address if side == IN else conn.client.address
         hop, mac = seen_macs(conn, side)
+        verdict = Verdict.FORWARDED_SLOW if len(pieces) == 1 else Verdict.FORWARDED_FRAGMENTED
         for piece in pieces:
             frame = self.stack.framed(route, dst, piece, packet, fallback=hop, own=mac)
-            self._frame(frame, packet, own, cut if len(pieces) == 1 else cut_off(piece))
-        return Verdict.FORWARDED_SLOW if len(pieces) == 1 else Verdict.FORWARDED_FRAGMENTED
+            verdict = self._frame(frame, packet, own, cut if len(pieces) == 1 else cut_off(piece)) or verdict
+        return verdict
 
-    def _frame(self, frame: bytes, packet: Packet, own: bool, cut: int | None = None) -> None:
+    def _frame(self, frame: bytes, packet: Packet, own: bool, cut: int | None = None) -> Verdict | None:
         """Send *frame*, of which the capture cut *cut* bytes; by default as many as of *packet*, if it is not *own*."""
         if cut is None:
             cut = 0 if own else packet.l3_length - len(packet.l3)
-        self.machine.send(frame, len(frame) + cut, packet.worker, own)
+        return self.machine.send(frame, len(frame) + cut, packet.worker, own)
 
     def error(self, packet: Packet, kind: int, code: int, mtu: int) -> None:
         for frame in self.stack.error(packet, kind, code, mtu):
@@ -178,7 +179,7 @@ class Transmitter:
             pieces, verdict = craft.fragments(l3, route.mtu), Verdict.FORWARDED_FRAGMENTED
         for piece in pieces:
             frame = self.stack.framed(route, real, piece, packet, hop, fallback, own_mac)
-            self._frame(frame, packet, own, cut if len(pieces) == 1 else cut_off(piece))
+            verdict = self._frame(frame, packet, own, cut if len(pieces) == 1 else cut_off(piece)) or verdict
         return verdict
 
     def _too_long_outer(self, conn: Conn, packet: Packet, mtu: int, outer: int) -> Verdict | None:
