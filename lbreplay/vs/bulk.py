@@ -52,11 +52,15 @@ class Bulk:
 
     def prepare(self, burst: Burst, rows: I64, first: Any, keys: list[bytes]) -> list[Batch]:
         """Those first packets among the ordered loop's *rows* that may be taken at once, opened but for their keys."""
-        at = np.flatnonzero(first & burst.simple[rows] & ~burst.answer[rows] & (burst.handle[rows] < 0))
-        if len(at) < FEW or self.machine.stray or self.machine.listened or self.columns.long:
+        at = np.flatnonzero(first & burst.simple[rows] & ~burst.answer[rows])
+        handles = burst.handle[rows[at]]
+        at, known = at[handles < 0], handles[handles >= 0]
+        if len(at) < FEW or self.machine.stray or self.machine.listened or self.columns.long or not self._stay(known):
             return []
         if (~burst.simple[rows] & (burst.family[rows] != 0)).any():
             return []  # an odd packet may open connections too
+        if self.machine.table.live + len(at) >= self.machine.setup.conn.pool_size:
+            return []
         batches = []
         workers = burst.worker[rows[at]]
         for worker in np.unique(workers).tolist():
@@ -80,16 +84,25 @@ class Bulk:
         return groups if self._good(groups, len(at)) else {}  # type: ignore[return-value]
 
     def _unknown(self, at: I64, keys: list[bytes], find: dict[bytes, int]) -> I64:
-        """The first row of each key that nobody has."""
+        """The first row of each key that nobody has; none where somebody has one only for a while."""
+        known = [find[keys[i]] for i in at.tolist() if keys[i] in find]
+        if not self._stay(np.array(known, np.int64)):
+            return at[:0]
         by_key: dict[bytes, int] = {}
         for i in at.tolist():
             if keys[i] not in find:
                 by_key.setdefault(keys[i], i)
         return np.array(list(by_key.values()), np.int64)
 
+    def _stay(self, handles: Any) -> bool:
+        """Whether no row of these connections can end up opening another: none ends before the segment does."""
+        column, slots = self.machine.table.columns, handles >> 1
+        outlives = column["last_use"][slots] + column["timeout"][slots] > self.columns.end_ns
+        return bool((outlives & (column["mac"][handles] >= 0)).all())
+
     def _good(self, openers: dict[Opener | None, I64], count: int) -> bool:
-        """Whether all may be opened at once: by openers that can, with ports, slots and pools of their own."""
-        if count < FEW or self.machine.table.live + count >= self.machine.setup.conn.pool_size:
+        """Whether all may be opened at once: by openers that can, with ports and pools of their own."""
+        if count < FEW:
             return False
         laddrs: list[bytes] = []
         for opener in openers:

@@ -173,7 +173,7 @@ class Opener:
         column["mac"][2 * slots + 1] = back
 
     def _ways_by_place(self, head: bytes) -> list[int]:
-        ways = self._slow[head]
+        ways = self._slow.get(head) or self._ways(head)
         assert ways is not None, "somebody asked has_ways"
         return [ways[dest.id] for dest in self.server.dests]
 
