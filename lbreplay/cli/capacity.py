@@ -43,10 +43,12 @@ def capacity(
         raise click.UsageError("-c FILE, or IN to draft a configuration from, is needed")
 
     from lbreplay.lab.capacity import capacity as reckon
+    from lbreplay.lab.capacity import judge
 
     used: list[dict[str, Any]] = []
     with options.readable_twice(capture or "", needed=config is None) as path:
         setup = options.setup(path or None, config, assignments, view, seed, burst)
+        judge(setup)
         options.note_draft(setup, quiet)
         if path:
             from lbreplay.replay import replay

@@ -12,10 +12,11 @@ from lbreplay.cli import options
 @click.option("--reals", type=click.IntRange(1, 64), default=2, show_default=True, help="Real servers to make up.")
 @click.option("--laddrs", type=click.IntRange(1, 64), default=1, show_default=True, help="Local addresses to make up.")
 @click.option("--workers", type=click.IntRange(1, 64), default=4, show_default=True, help="Forwarding workers.")
+@click.option("--profile", type=click.Choice(["dpvs", "ipvs"]), default="dpvs", help="Of DPVS or of the kernel.")
 @click.option(
     "-o", "--output", metavar="FILE", type=click.Path(allow_dash=True), default="-", help="Default: standard output."
 )
-def init(capture: str, reals: int, laddrs: int, workers: int, output: str) -> None:
+def init(capture: str, reals: int, laddrs: int, workers: int, profile: str, output: str) -> None:
     """Draft a configuration from a capture and print it.
 
     Services are the addresses and ports that clients open connections to. Where the capture holds both legs of a
@@ -25,6 +26,6 @@ def init(capture: str, reals: int, laddrs: int, workers: int, output: str) -> No
     from lbreplay.wire.capture import open_capture
 
     with open_capture(capture) as source:
-        text = draft(source.bursts(4096), reals=reals, laddrs=laddrs, workers=workers)
+        text = draft(source.bursts(4096), reals=reals, laddrs=laddrs, workers=workers, profile=profile)
     with click.open_file(output, "w", encoding="utf-8", atomic=output != "-") as file:
         file.write(text)

@@ -18,7 +18,7 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -154,10 +154,16 @@ def loader(
             raise click.UsageError("-c FILE, or files to import, not both")
         from lbreplay.config.imports import import_files
 
-        config, text = files.name, import_files(files).text()
+        config, text = files.name, import_files(files, profile=_profile(assignments)).text()
     elif config is None and capture is not None:
-        text = drafted(capture)
+        text = drafted(capture, _profile(assignments) or "dpvs")
     return lambda more: load(config, (*assignments, *more), view=view, burst_size=burst, text=text)
+
+
+def _profile(assignments: Iterable[str]) -> str | None:
+    """The profile that --set asks for: drafts and imports are made for it."""
+    given = [value.strip(" \"'") for key, _, value in (text.partition("=") for text in assignments) if key == "profile"]
+    return given[-1] if given and given[-1] in ("dpvs", "ipvs") else None
 
 
 def as_typed(capture: str, config: str | None, assignments: tuple[str, ...], view: str, seed: int | None) -> str:
@@ -168,22 +174,23 @@ def as_typed(capture: str, config: str | None, assignments: tuple[str, ...], vie
     return shlex.join(words)
 
 
-def drafted(capture: str) -> str:
-    """The text of a configuration for *capture*. Raises CaptureError."""
+def drafted(capture: str, profile: str = "dpvs") -> str:
+    """The text of a configuration of *profile* for *capture*. Raises CaptureError."""
     from lbreplay.config.draft import draft
     from lbreplay.wire.capture import open_capture
 
     with open_capture(capture) as source:
-        return draft(source.bursts(4096))
+        return draft(source.bursts(4096), profile=profile)
 
 
 def note_draft(setup: Setup, quiet: bool) -> None:
     """Say in one line on standard error that the configuration was drafted."""
     if setup.drafted and not quiet:
         reals = sum(len(s.reals) for s in setup.services)
+        how = "lbreplay init" if setup.profile == "dpvs" else f"lbreplay init --profile {setup.profile}"
         click.echo(
             f"no configuration given: drafted {len(setup.services)} services with {reals} real servers from the "
-            "capture (lbreplay init shows it)",
+            f"capture ({how} shows it)",
             err=True,
         )
 

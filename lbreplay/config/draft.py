@@ -2,7 +2,8 @@
 
 Virtual services are what the survey found, busiest first. Each gets two real servers and a local address of its own
 from 198.18.0.0/15, the network for benchmarks (RFC 2544), IPv6 services from 2001:db8::/32, the one for documents
-(RFC 3849); addresses that turn up in the capture are left out. The same capture gives the same text.
+(RFC 3849); addresses that turn up in the capture are left out. The same capture gives the same text. Of the kernel a
+draft has no local addresses and one worker: services are forwarded by NAT, so that answers pass it too.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ REALS6, LADDRS6 = (int(ipaddress.ip_address(f"2001:db8:198:{net}::")) for net in
 PROTOCOL = {6: "tcp", 17: "udp"}
 
 
-def draft(bursts: Iterable[Burst], *, reals: int = 2, laddrs: int = 1, workers: int = 4) -> str:
-    """TOML text of a configuration under which the capture replays. Reads all of *bursts*.
+def draft(bursts: Iterable[Burst], *, reals: int = 2, laddrs: int = 1, workers: int = 4, profile: str = "dpvs") -> str:
+    """TOML text of a configuration of *profile* under which the capture replays. Reads all of *bursts*.
 
     Numbers of real servers, local addresses and workers are for what has to be made up.
     """
@@ -35,8 +36,14 @@ def draft(bursts: Iterable[Burst], *, reals: int = 2, laddrs: int = 1, workers: 
     for seen in found[:SHOWN]:
         lines += ["", *_head(seen)]
         known = balancer.tied.get((seen.protocol, seen.endpoint))
-        lines += _seen_behind(known) if known else _made_up(seen, addresses, reals, laddrs)
-    head = [*_opening(survey, found, bool(balancer.tied)), f"workers = {workers}"]
+        if profile == "ipvs":
+            lines += _behind_kernel(seen, known, addresses, reals)
+        else:
+            lines += _seen_behind(known) if known else _made_up(seen, addresses, reals, laddrs)
+    opening = _opening(survey, found, bool(balancer.tied), profile)
+    if profile == "ipvs":
+        return "\n".join([*opening, 'profile = "ipvs"', *lines]) + "\n"
+    head = [*opening, f"workers = {workers}"]
     if any(tied.keeps_client for tied in balancer.tied.values()):
         head += ["", "[conn]", "redirect = true  # the answers of NAT arrive on any worker"]
     if any(re.match(r'laddr = .*"\S*:', line) for line in lines):
@@ -44,14 +51,14 @@ def draft(bursts: Iterable[Burst], *, reals: int = 2, laddrs: int = 1, workers: 
     return "\n".join([*head, *lines]) + "\n"
 
 
-def _opening(survey: Survey, found: list[Seen], tied: bool) -> Iterator[str]:
+def _opening(survey: Survey, found: list[Seen], tied: bool, profile: str) -> Iterator[str]:
     yield f"# Drafted from a capture of {plural(survey.frames, 'frame')}."
     if not found:
         yield "# Nobody opens a connection in it, so there is no service."
     elif tied:
         yield "# Both legs of the balancer's connections are in it (--view lb): what is behind services was seen."
     else:
-        yield "# Real servers and local addresses are made up."
+        yield f"# Real servers{' and local addresses' * (profile == 'dpvs')} are made up."
     left = len(found) - SHOWN + survey.missed
     if left > 0:
         yield f"# {left} less busy services are left out."
@@ -67,9 +74,19 @@ def _head(seen: Seen) -> Iterator[str]:
 def _made_up(seen: Seen, addresses: _Addresses, reals: int, laddrs: int) -> Iterator[str]:
     width = len(seen.endpoint.address)
     yield f"laddr = [{', '.join(_quoted(addresses.laddr(width)) for _ in range(laddrs))}]"
+    yield from _made_up_reals(seen, addresses, reals)
+
+
+def _made_up_reals(seen: Seen, addresses: _Addresses, reals: int) -> Iterator[str]:
     for _ in range(reals):
         yield from ("", "[[service.real]]")
-        yield f'address = "{Endpoint(addresses.real(width), seen.endpoint.port)}"'
+        yield f'address = "{Endpoint(addresses.real(len(seen.endpoint.address)), seen.endpoint.port)}"'
+
+
+def _behind_kernel(seen: Seen, tied: Tied | None, addresses: _Addresses, reals: int) -> Iterator[str]:
+    """NAT to the real servers that were seen, or made up."""
+    yield 'mode = "nat"' if tied is None or tied.keeps_client else 'mode = "nat"  # full NAT was seen'
+    yield from _seen_reals(tied) if tied else _made_up_reals(seen, addresses, reals)
 
 
 def _seen_behind(tied: Tied) -> Iterator[str]:
@@ -79,6 +96,10 @@ def _seen_behind(tied: Tied) -> Iterator[str]:
         yield f'mode = "nat"  # the client\'s address goes through; seen {how}'
     else:
         yield f"laddr = [{', '.join(_quoted(laddr) for laddr in sorted(tied.laddrs))}]  # seen {how}"
+    yield from _seen_reals(tied)
+
+
+def _seen_reals(tied: Tied) -> Iterator[str]:
     for real, count in sorted(tied.reals.items()):
         yield from ("", f"[[service.real]]  # {plural(count, 'connection')}", f'address = "{real}"')
 

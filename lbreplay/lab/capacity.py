@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from ipaddress import ip_address
 from typing import Any
 
+from lbreplay.errors import ConfigError
 from lbreplay.lab.lints import by_bucket, separating_size
 from lbreplay.model import Endpoint, Service, Setup, Worker
 from lbreplay.nic.strategies import STRATEGIES, Strategy
@@ -117,11 +118,21 @@ class Capacity:
         return {"schema": 1, **asdict(self)}
 
 
+def judge(setup: Setup) -> None:
+    """ConfigError where nothing can run out: the kernel takes no local ports, memory and max_conn are its limits."""
+    if setup.profile != "dpvs":
+        raise ConfigError(
+            f'profile: "dpvs" expected, whose local ports run out, got "{setup.profile}": '
+            "the kernel's connections are limited by memory and by max_conn alone"
+        )
+
+
 def capacity(setup: Setup, duration: float = 0.0, used: Sequence[Mapping[str, Any]] = ()) -> Capacity:
     """What fits under *setup*. *duration*: mean seconds from first to last packet of a connection.
 
-    *used*: `workers` of a replay's statistics, for its peaks.
+    *used*: `workers` of a replay's statistics, for its peaks. ConfigError as of `judge`.
     """
+    judge(setup)
     services = [service for service in setup.services if service.mode == "fnat" and service.laddr]
     plan = _Plan(setup, services)
     laddrs = [plan.laddr(laddr) for laddr in setup.local_addresses]

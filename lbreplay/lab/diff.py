@@ -344,7 +344,8 @@ def _server(story: Story, port: bool) -> str:
 
 def _fate(story: Story) -> str:
     """What became of a frame. DPVS's own answers count as what the kernel's balancer would do with that frame."""
-    return FATES[ANSWERED.get(story["verdict"], story["fate"])]
+    fate: str = story["fate"]
+    return FATES[ANSWERED.get(story["verdict"], fate)]
 
 
 def _first_difference(a: Sequence[Frame], b: Sequence[Frame], ignore: Ignored) -> tuple[str, str]:

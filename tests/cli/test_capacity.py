@@ -73,3 +73,13 @@ def test_peaks_of_a_capture(config, tmp_path, capsys):
     assert status(["capacity", str(path), "-c", config, "--format", "json"]) == 0
     peaks = [worker["peak"] for worker in json.loads(capsys.readouterr().out)["workers"]]
     assert sorted(peaks) == [0] * 8 + [1]
+
+
+def test_the_kernel_has_no_ports_to_run_out(config, capsys):
+    """Under profile ipvs one line says what limits it; no number is made up."""
+    text = 'profile = "ipvs"\n[[service]]\nvip = "10.0.0.100:80"\nreal = [{ address = "10.1.0.2:80" }]\n'
+    with open(config, "w") as file:
+        file.write(text)
+    assert status(["capacity", "-c", config]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith('profile: "dpvs" expected') and printed.err.count("\n") == 1 and not printed.out

@@ -32,3 +32,14 @@ def test_no_capture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "x").write_text("hello, this is text and no capture at all")
     assert status(["init", str(tmp_path / "x")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("case", ["tcp_life", "v6_udp", "snat", "nat64"])
+def test_a_draft_for_the_kernel(case: str, tmp_path: Path) -> None:
+    """--profile ipvs: doctor finds no error, and the capture replays under it; --set profile drafts the same."""
+    capture, config = str(next((GOLDEN / case).glob("in.pcap*"))), str(tmp_path / "lb.toml")
+    assert status(["init", capture, "--profile", "ipvs", "-o", config]) == 0
+    assert status(["doctor", "-q", "-c", config]) == 0
+    for given, out in ((["-c", config], "a.pcap"), (["--set", "profile=ipvs"], "b.pcap")):
+        assert status(["run", "-q", capture, *given, "-o", str(tmp_path / out)]) == 0
+    assert (tmp_path / "a.pcap").read_bytes() == (tmp_path / "b.pcap").read_bytes()

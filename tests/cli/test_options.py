@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from lbreplay import cli
 from lbreplay.cli import options
 from lbreplay.errors import ConfigError
 from lbreplay.model import Setup
 
+CAPTURE = Path(__file__).parents[1] / "golden" / "dpvs" / "tcp_life" / "in.pcap"
 SERVICE = """
 [[service]]
 vip = "10.0.0.1:80"
@@ -45,3 +47,11 @@ def test_a_draft_is_announced_unless_quiet(capsys: pytest.CaptureFixture[str]) -
 def test_a_file_is_read_where_it_is() -> None:
     with options.readable_twice("in.pcap") as path:
         assert path == "in.pcap"
+
+
+def test_imports_are_read_for_the_profile_that_is_set(tmp_path: Path) -> None:
+    """`ipvsadm -S` of services without DPVS's own options: --set profile says whose they are."""
+    saved = tmp_path / "saved"
+    saved.write_text("-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.1.2:80 -m -w 1\n")
+    code = cli.status(["run", str(CAPTURE), "--ipvsadm-save", str(saved), "--set", 'profile="ipvs"', "-q"])
+    assert code == 0

@@ -73,3 +73,11 @@ def test_a_scan_does_not_fill_pages() -> None:
 def test_sizes_for_people() -> None:
     """Bytes are shown in steps of a thousand."""
     assert [size(n) for n in (0, 999, 1000, 1_250_000)] == ["0 B", "999 B", "1.0 kB", "1.2 MB"]
+
+
+def test_a_draft_for_the_kernel() -> None:
+    """Profile ipvs: NAT to made-up real servers, neither local addresses nor workers."""
+    text = draft([burst([frame("172.16.0.1 1", "10.0.0.1 80")])], profile="ipvs")
+    setup = load(None, text=text)
+    assert (setup.profile, [service.mode for service in setup.services]) == ("ipvs", ["nat"])
+    assert [len(service.reals) for service in setup.services] == [2] and "Real servers are made up" in text

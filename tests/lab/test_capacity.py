@@ -5,6 +5,7 @@ from struct import pack
 import pytest
 
 from lbreplay.config.load import load
+from lbreplay.errors import ConfigError
 from lbreplay.lab.capacity import capacity, first_limit, holding, with_workers
 from lbreplay.replay import replay
 
@@ -221,3 +222,10 @@ def test_first_limit_comes_first(tmp_path):
     result = replay(configured, capture(tmp_path / "in.pcap", frames), None)
     assert "laddr_port_exhausted" not in result.totals["verdicts"]
     assert sum(w["conns"]["created"] for w in result.workers) == len(frames)
+
+
+def test_the_kernel_is_refused():
+    """Its connections take no ports."""
+    setup = load("lb.toml", text='profile = "ipvs"')
+    with pytest.raises(ConfigError, match="memory and by max_conn"):
+        capacity(setup)
