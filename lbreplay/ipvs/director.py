@@ -22,7 +22,7 @@ from lbreplay.verdict import Verdict
 from lbreplay.wire.packet import Packet
 
 LOOKUP = {"": 0, "in": 1, "out": 2, "miss": 3}  # codes of column `lookup`
-COUNTED = ("conns", "inpkts", "inbytes", "outpkts", "outbytes")
+COUNTED = ("conns", "inpkts", "inbytes", "outpkts", "outbytes")  # in the order of interface 5
 LIVE = ("actconns", "inactconns", "persistconns")
 
 
@@ -56,6 +56,7 @@ class Director:
         self.parts.clock.now = first_ns
         self.events.start(first_ns)
         self.parts.defence.start()
+        self.parts.estimator.start(first_ns)
 
     def _columns(self, burst: Burst) -> None:
         burst.worker_index = np.zeros(burst.size, np.int16)
@@ -85,7 +86,9 @@ class Director:
 
     def advance(self, now: int) -> None:
         """Everything due at or before *now*, in order: timers before events of the same time."""
-        clock = self.parts.clock
+        clock, estimator = self.parts.clock, self.parts.estimator
+        if now >= estimator.next_ns:
+            estimator.reach(now)
         while self.events.next_ns <= now:
             at = self.events.next_ns
             clock.advance(at)

@@ -6,6 +6,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from lbreplay.ipvs import states
+from lbreplay.ipvs.service import COUNTED
 from lbreplay.model import NANOSECOND
 from lbreplay.vs.hashes import fold
 from lbreplay.wire.packet import TCP, UDP
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from lbreplay.ipvs.parts import Parts
     from lbreplay.ipvs.service import VirtualService
 
-COUNTED = ("conns", "inpkts", "outpkts", "inbytes", "outbytes")
 BUCKETS = 256  # of services (L 5.2)
 
 
@@ -26,6 +26,8 @@ def listing(parts: Parts) -> dict[str, Any]:
     return {
         "size": parts.conns.size,
         "pe": parts.edition.assured,
+        "counts": dict(zip(COUNTED, parts.services.counted(), strict=True)),
+        "rates": parts.estimator.rates(),
         "timeouts": tuple(timeout // NANOSECOND for timeout in shown),
         "services": [_service(service) for service in _kernel_order(parts)],
         "conns": [_conn(parts, conn) for conn in parts.conns],

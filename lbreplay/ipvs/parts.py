@@ -8,6 +8,7 @@ from lbreplay.ipvs.clock import Clock
 from lbreplay.ipvs.conn import Conn, Connections
 from lbreplay.ipvs.defence import Defence
 from lbreplay.ipvs.edition import EDITIONS
+from lbreplay.ipvs.estimate import Estimator
 from lbreplay.ipvs.ftp import Helpers
 from lbreplay.ipvs.net import Net
 from lbreplay.ipvs.service import Services
@@ -59,6 +60,7 @@ class Parts:
         self.tracking = Tracking(setup, self.edition, self.sysctls, self.services)
         self.helpers = Helpers(setup, self.edition, self.conns, self.states, self.tracking)
         self.defence = Defence(setup.seed, self.edition, self.sysctls, self.clock, self.conns)
+        self.estimator = Estimator(self.services.counted, self.sysctls)
         self.sync = Sync(self.edition, self.sysctls, self.clock)
         self.conns.on_destroy = self.tracking.forget
         self.conns.on_deferred = self.sync.deferred

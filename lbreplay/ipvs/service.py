@@ -27,6 +27,9 @@ TRASH = 120 * NANOSECOND  # how long a deleted real server without connections c
 Key = tuple[int, int, bytes, int]  # of a service: firewall mark, protocol, address, port
 
 
+COUNTED = ("conns", "inpkts", "outpkts", "inbytes", "outbytes")
+
+
 class Counts:
     """What is counted for a service: connections, packets and bytes (L 16)."""
 
@@ -34,6 +37,10 @@ class Counts:
 
     def __init__(self) -> None:
         self.conns = self.inpkts = self.inbytes = self.outpkts = self.outbytes = 0
+
+    def values(self) -> tuple[int, ...]:
+        """In the order of `COUNTED`."""
+        return self.conns, self.inpkts, self.outpkts, self.inbytes, self.outbytes
 
 
 class Dest(server.Dest):
@@ -156,6 +163,7 @@ class Services:
         self._edition, self._clock, self._is_local = edition, clock, is_local
         self._ids = count()
         self._trash: list[tuple[Key, Dest]] = []
+        self._gone: list[Counts] = []  # of deleted services
         self.by_name: dict[str, VirtualService] = {}
         self._exact: dict[Key, VirtualService] = {}
         self._families: set[int] = set()
@@ -172,7 +180,13 @@ class Services:
         for dest in list(service.dests):
             self.remove_real(service, dest)
         del self.by_name[service.service.name]
+        self._gone.append(service.counts)
         self._index()
+
+    def counted(self) -> tuple[int, ...]:
+        """All that was counted, for services that were deleted too, in the order of `COUNTED`."""
+        counts = [*self._gone, *(service.counts for service in self.by_name.values())]
+        return tuple(map(sum, zip(*(one.values() for one in counts), strict=True))) or (0,) * len(COUNTED)
 
     def add_real(self, service: VirtualService, real: RealServer) -> None:
         """`ipvsadm -a`: a new one, or the old one out of the trash."""

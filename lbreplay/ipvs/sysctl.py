@@ -24,6 +24,7 @@ DEFAULTS: dict[str, int] = {
     "lblcr_expiration": 24 * 3600,
     "nat_icmp_send": 0,
     "pmtu_disc": 1,
+    "run_estimation": 1,
     "schedule_icmp": 0,
     "secure_tcp": 0,
     "sloppy_sctp": 0,
@@ -37,7 +38,7 @@ IN_26 = (  # those that 2.6 has too, as far as they do something here
     "am_droprate", "cache_bypass", "drop_entry", "drop_packet", "expire_nodest_conn", "expire_quiescent_template",
     "lblc_expiration", "lblcr_expiration", "nat_icmp_send", "secure_tcp",
 )  # fmt: skip
-ABSENT_26 = {"snat_reroute": 1, "pmtu_disc": 1}  # what 2.6 always does; every other later switch is as 0
+ABSENT_26 = {"snat_reroute": 1, "pmtu_disc": 1, "run_estimation": 1}  # what 2.6 always does; the others are as 0
 
 
 class Sysctls:

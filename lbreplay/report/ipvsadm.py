@@ -1,4 +1,4 @@
-"""A run in the words of the kernel's own tools (L 18): ipvsadm -lcn, -ln and its variants, /proc/net/ip_vs_conn.
+"""A run in the words of the kernel's own tools (L 18): ipvsadm -lcn, -ln and its variants, /proc/net/ip_vs*.
 
 Made for diff with a real director: the same columns, the same trailing blanks. Rows of connections are sorted, because
 the kernel's order depends on a random word. What is listed is the moment of the last frame.
@@ -6,7 +6,9 @@ the kernel's order depends on a random word. What is listed is the moment of the
 The listing is a table of plain values that the engine hands out:
 
     size      buckets of the connection table
-    pe        whether /proc/net/ip_vs_conn has columns for persistence engines
+    pe        whether /proc/net/ip_vs_conn has columns for persistence engines; /proc is then 6.1's in all
+    counts    of the whole director, deleted services too: conns, inpkts, outpkts, inbytes, outbytes
+    rates     the same in a second
     timeouts  (tcp, tcpfin, udp) in seconds
     services  in the kernel's order: proto, address, port, mark, scheduler, flags, persistent, mask, pe, ops, family,
               counts, reals in list order (address, port, forward, weight, upper, lower, actconns, inactconns,
@@ -25,6 +27,7 @@ PROTOCOLS = {6: "TCP", 17: "UDP", 132: "SCTP", 1: "ICMP", 0: "IP"}
 FORWARDS = {"nat": "Masq", "local": "Local", "tunnel": "Tunnel", "dr": "Route"}
 COUNTS = ("conns", "inpkts", "outpkts", "inbytes", "outbytes")
 MINUTE = 60
+HZ = 250  # ticks a second, in which /proc/net/ip_vs has the timeouts of persistent services
 
 HEADER = "IP Virtual Server version 1.2.1 (size={})"
 PLAIN = "Prot LocalAddress:Port Scheduler Flags\n  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn"
@@ -160,6 +163,58 @@ def _numbers(counted: Table) -> str:
     return "".join(f" {counted['counts'][name]:>8}" for name in COUNTS)
 
 
+# --- /proc/net ------------------------------------------------------------------------------------------------------
+
+
+def _proc_services(listing: Table) -> str:
+    lines = [HEADER.format(listing["size"]), "Prot LocalAddress:Port Scheduler Flags"]
+    lines.append("  -> RemoteAddress:Port Forward Weight ActiveConn InActConn")
+    for service in listing["services"]:
+        lines.append(_proc_service(service, listing["pe"]))
+        for real in service["reals"]:
+            lines.append(f"  -> {_proc_endpoint(real)}      {_weighed(real)}")
+    return _lines(*lines)
+
+
+def _proc_service(service: Table, later: bool) -> str:
+    """A service's line; blanks as the kernels leave them: 6.1 has one for the flags, 2.6 one behind them."""
+    ops = ("ops " if later else " ops") if service["ops"] else ""
+    words = f"{service['scheduler']} {ops}" if later else f"{service['scheduler']}{ops} "
+    if service["mark"]:
+        place = f"FWM  {service['mark']:08X}"
+    else:
+        place = f"{_protocol(service['proto'])}  {_proc_endpoint(service)}"
+        words += " " * later
+    return f"{place} {words}{_proc_persistence(service)}"
+
+
+def _proc_persistence(service: Table) -> str:
+    """Timeout in ticks, mask in hex; of IPv6 the prefix length with its bytes turned."""
+    if not service["persistent"]:
+        return ""
+    if service["family"] == 4:
+        mask = int(IPv4Address(service["mask"] or "255.255.255.255"))
+    else:
+        mask = int.from_bytes(int(service["mask"] or 128).to_bytes(4, "little"))
+    return f"persistent {service['persistent'] * HZ} {mask:08X}"
+
+
+def _proc_endpoint(place: Table) -> str:
+    address = _raw(place["address"])
+    return f"{address if len(place['address']) == 4 else f'[{address}]'}:{place['port']:04X}"
+
+
+def _proc_stats(listing: Table) -> str:
+    head = ("   Total Incoming Outgoing         Incoming         Outgoing",
+            "   Conns  Packets  Packets            Bytes            Bytes")  # fmt: skip
+    second = " Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s"
+    return _lines(*head, _hexadecimal(listing["counts"]), "", second, _hexadecimal(listing["rates"]))
+
+
+def _hexadecimal(counted: Table) -> str:
+    return " ".join(f"{counted[name]:{width}X}" for name, width in zip(COUNTS, (8, 8, 8, 16, 16), strict=True))
+
+
 # --- words ----------------------------------------------------------------------------------------------------------
 
 
@@ -187,6 +242,8 @@ def _lines(*lines: str) -> str:
 LISTINGS: dict[str, Callable[[Table], str]] = {
     "ipvsadm -lcn": _connections,
     "cat /proc/net/ip_vs_conn": _proc_connections,
+    "cat /proc/net/ip_vs": _proc_services,
+    "cat /proc/net/ip_vs_stats": _proc_stats,
     "ipvsadm -ln --nosort": _kernel_order,
     "ipvsadm -ln": _plain,
     "ipvsadm -ln --thresholds": _thresholds,
