@@ -216,6 +216,8 @@ class Balancer:
             return seen
         if seen is not packet:
             self._received_elsewhere(burst, row)
+            if self.columns.concerns(seen):  # where it comes in, another connection may have its tuple
+                self.columns.flush(burst, row)
         if seen.worker < 0:
             return Verdict.KERNEL_ROUTE
         verdict = self.path.handle(seen)
