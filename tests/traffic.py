@@ -726,7 +726,7 @@ class World:
         whole = [rec for rec in whole if rec[2][20 if rec[2][12] == 0x86 else 23] in (TCP, UDP)]
         if whole:
             _, length, data = r.choice(whole)
-            size = max(r.choice([60, 90, 96, len(data) - 1]), headers(data))
+            size = max(r.choice([60, 68, 90, 96, len(data) - 1]), headers(data) if r.random() < 0.8 else 0)
             if size < length:
                 self.receive(data[:size], length=length)
 

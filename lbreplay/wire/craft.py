@@ -10,7 +10,7 @@ from struct import pack
 
 from lbreplay.model import Endpoint
 from lbreplay.wire import checksum
-from lbreplay.wire.length import Bytes, set_length, total_length
+from lbreplay.wire.length import Bytes, is_cut, set_length, total_length
 from lbreplay.wire.packet import ACK, FIN, ICMP, ICMPV6, PSH, RST, SYN, TCP, Packet
 
 DEFAULT_TTL = 64  # of packets made from nothing; the default_ttl keyword has no effect (S 4.5)
@@ -75,7 +75,10 @@ def rst_reply(packet: Packet) -> bytes:
     l3[at + 14 : at + 16] = b"\0\0"
     set_length(l3, at + header)
     checksum.ip_header(l3)
-    checksum.l4(l3, at, TCP)
+    if is_cut(l3):
+        checksum.settle(l3, at, TCP, packet.l3, at)
+    else:
+        checksum.l4(l3, at, TCP)
     return bytes(l3)
 
 
