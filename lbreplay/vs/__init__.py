@@ -1,6 +1,6 @@
 """The virtual servers of the workers: who takes a connection, from which local address, and what state it is in.
 
-balancer.py     the ordered loop: every row of a burst on its worker; what is ordinary takes the columns, the rest a path
+balancer.py     the ordered loop: every row of a burst on its worker; what is ordinary takes the columns
 columns.py      ordinary packets of known connections, many at a time; early.py: answers seen before their connection
 opener.py       ordinary new connections one by one; bulk.py: floods of them
 links.py        with which MACs the columns send (D 12.3)
@@ -14,7 +14,7 @@ view.py         where the capture was taken (interface 3)
 
 machine.py      the lcores and the little they share (D 2.1, D 4.4); events.py: an operator's changes (D 3)
 conn.py         connections and their table (D 2.2); timers.py, expiry.py: when and how they end (D 2.5)
-server.py       one worker's living copies of services and real servers (D 10.1, 10.2); destcheck.py: their check (D 10.5)
+server.py       one worker's living copies of services and real servers (D 10.1); destcheck.py: their check (D 10.5)
 schedulers/     which real server takes a new connection, one algorithm a file (D 10.3)
 laddr.py        which local address and port a full-NAT connection leaves from (D 11)
 draws.py        chance, drawn ahead

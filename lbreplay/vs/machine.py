@@ -93,7 +93,8 @@ class Lcore:
         """The next *count* fractions."""
         if not self._jittered:
             return np.zeros(count, np.int64)
-        return (self._opening.many(count) * 1_000_000).astype(np.int64) * 1000
+        fractions: I64 = (self._opening.many(count) * 1_000_000).astype(np.int64) * 1000
+        return fractions
 
     def jitter_again(self) -> int:
         """The fraction drawn anew when a timer went off (D 2.5)."""

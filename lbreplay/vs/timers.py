@@ -31,7 +31,7 @@ class Timers:
         self._soon: list[tuple[Due, int]] = []  # heap of what is in the open bucket
         self._open = -1
         self._waiting: I64 = np.zeros(0, np.int64)  # by slot: the bucket it waits in, or NEVER
-        self._bucket_of = memoryview(self._waiting)
+        self._bucket_of = self._waiting.data
         self.nearest = NEVER  # nothing is due before this time
         self._other = NEVER  # what somebody else waits for: `look_at`
 
@@ -87,7 +87,7 @@ class Timers:
             return
         waiting = np.full(2 * slot + 1024, NEVER, np.int64)
         waiting[: len(self._waiting)] = self._waiting
-        self._waiting, self._bucket_of = waiting, memoryview(waiting)
+        self._waiting, self._bucket_of = waiting, waiting.data
 
     def pop(self, now: int) -> int | None:
         """The next slot due at or before *now*; None where there is none (then `nearest` lies after *now*)."""

@@ -1,12 +1,12 @@
 """Ports and local addresses are taken as D 11 and D 18 say."""
 
 from itertools import pairwise
-from lbreplay.vs.draws import Draws
 
 import pytest
 from made_server import address, endpoint
 
 from lbreplay.model import PortClass, SaPool
+from lbreplay.vs.draws import Draws
 from lbreplay.vs.laddr import LaddrCursor, SockAddrPool, owned_ports, sub_pool
 
 LADDR = address("10.0.1.1")
