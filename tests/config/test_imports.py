@@ -14,18 +14,9 @@ from lbreplay.replay import replay
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASES = sorted(path.parent for path in GOLDEN.glob("dpvs*/*/dpvs.conf"))
 WRONG_MASK = ("mask_byte_order", "mask_too_narrow", "mask_too_wide", "mask_too_wide_redirect")  # in neither file
+MAC = 'device.mac="02:70:63:61:70:00"'
 SETS = ("conn.timer_jitter=false", "conn.laddr_step=false", "device.rx_ip_checksum_offload=false")
-REPLAYED = (
-    "workers_4",
-    "weights_edited",
-    "snat",
-    "nat64",
-    "v6_dr",
-    "blacklist_established",
-    "mh_port",
-    "uoa_ipo",
-    "rss_tcp",
-)
+NEEDS_MAC = "mac_classes_arp"  # frames to other MACs: a port's own is burnt in, and stands in neither file
 
 
 def name(case: Path) -> str:
@@ -33,12 +24,12 @@ def name(case: Path) -> str:
     return f"{case.parent.name}/{case.name}"
 
 
-def imported(case: Path) -> Setup:
-    """The configuration of a case's dpvs.conf, script and events. The port's MAC is in none of them."""
+def imported(case: Path, *sets: str) -> Setup:
+    """The configuration of a case's dpvs.conf, script and events."""
     events = case / "events.txt"
     files = Files(str(case / "dpvs.conf"), (str(case / "setup.sh"),), events=str(events) if events.exists() else None)
     found = import_files(files, "1.8" if case.parent.name == "dpvs-1.8" else "1.10", strict=True)
-    return load(str(case), (*SETS, 'device.mac="02:70:63:61:70:00"'), text=found.text(), view="rx")
+    return load(str(case), (*SETS, *sets), text=found.text(), view="rx")
 
 
 def comparable(setup: Setup) -> Setup:
@@ -61,14 +52,15 @@ def comparable(setup: Setup) -> Setup:
 @pytest.mark.parametrize("case", [c for c in CASES if c.name not in WRONG_MASK], ids=name)
 def test_recorded_cases_import_to_their_configuration(case: Path) -> None:
     """dpvs.conf, setup.sh and events.txt of a case say what its lb.toml says."""
-    assert comparable(imported(case)) == comparable(load(str(case / "lb.toml"), view="rx"))
+    assert comparable(imported(case, MAC)) == comparable(load(str(case / "lb.toml"), view="rx"))
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.name in REPLAYED], ids=name)
+@pytest.mark.parametrize("case", [c for c in CASES if c.name not in WRONG_MASK], ids=name)
 def test_recorded_cases_replay_alike(case: Path, tmp_path: Path) -> None:
-    """The imported configuration transmits the same bytes."""
+    """The imported configuration transmits the same bytes; where it matters, told the port's MAC."""
     capture = next(case.glob("in.pcap*"))
-    for setup, out in ((imported(case), "a.pcap"), (load(str(case / "lb.toml"), view="rx"), "b.pcap")):
+    told = (MAC,) if case.name == NEEDS_MAC else ()
+    for setup, out in ((imported(case, *told), "a.pcap"), (load(str(case / "lb.toml"), view="rx"), "b.pcap")):
         replay(setup, str(capture), str(tmp_path / out))
     assert (tmp_path / "a.pcap").read_bytes() == (tmp_path / "b.pcap").read_bytes()
 
