@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 from lbreplay import model
-from lbreplay.config import ipvs
 from lbreplay.config.events import events, real_server
 from lbreplay.config.keypath import assign, service_name
 from lbreplay.config.kinds import Refused, Where
@@ -102,6 +101,8 @@ def _setup(given: Given, where: Where) -> Setup:
     services = _services(given.get("service", ()), raw_events, where.key("service"))
     changes = events(raw_events, services, where)
     if profile == "ipvs":
+        from lbreplay.config import ipvs
+
         ipvs.judge(given.get("ipvs", {}), edition, services, changes, where)
     return Setup(
         seed=given.get("seed", 0),
