@@ -23,7 +23,7 @@ from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import FULL_TCP, IN, INACTIVE, OTHER, OUT, Macs, reversed_flows
 from lbreplay.vs.machine import ORDERS
 from lbreplay.wire.fields import overlay
-from lbreplay.wire.packet import ACK, ICMP, ICMPV6, RST, SYN, TCP, UDP, Packet, reverse_key
+from lbreplay.wire.packet import ACK, ETH_ARP, ICMP, ICMPV6, RST, SYN, TCP, UDP, Packet, reverse_key
 
 if TYPE_CHECKING:
     from lbreplay.vs.links import Links
@@ -159,11 +159,13 @@ class Columns:
         return bool(self.table.mark[slot] == self._serial)
 
     def concerns(self, packet: Packet) -> bool:
-        """Whether an odd packet may see a connection that has rows waiting."""
-        if not (len(self._rows) or self._deferred) or not packet.family:
+        """Whether an odd packet may see a connection that has rows waiting, or teach a MAC that they would leave with."""
+        if not (len(self._rows) or self._deferred):
             return False
-        if packet.proto in (ICMP, ICMPV6):
+        if packet.ethertype == ETH_ARP or packet.proto in (ICMP, ICMPV6):
             return True
+        if not packet.family:
+            return False
         key = packet.key
         keys = (key, reverse_key(key)) if len(key) in (13, 37) else ()
         finds = [lcore.find for lcore in self.machine.lcores]

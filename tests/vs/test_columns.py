@@ -1,174 +1,99 @@
-"""Rows of known connections many at a time: in waves they are what they are one by one."""
+"""The column path: who waits, who has to be taken before whom, and what waves remember; the plain path is the judge."""
 
 from __future__ import annotations
 
-import random
+from dataclasses import replace
+from pathlib import Path
 
 import craft
 import numpy as np
 import pytest
 import rig
-from rig import CLIENT, CLIENT6, DELTA, LADDR, LADDR6, REAL, REAL6, VIP, VIP6, setup, syn, tcp
-from twin import driven, twins
+import twins
+from scapy.layers.l2 import ARP, Ether
 
 from lbreplay.vs.columns import Wave
 
-OTHER_REAL = "192.168.100.3:8080"
+CLIENT, VIP, REAL, LADDR = rig.CLIENT, rig.VIP, rig.REAL, rig.LADDR
+DELTA = rig.DELTA
 
 
-def opened(client: str = CLIENT, vip: str = VIP, real: str = REAL, laddr: str = LADDR) -> list[bytes]:
-    return [
-        syn(client, vip),
-        tcp(real, laddr, "SA", 5000, 1001 + DELTA, options=[("MSS", 1460)], mac=rig.RS_MAC),
-        tcp(client, vip, "A", 1001, 5001),
-    ]
+def data(seq: int, ack: int, payload: bytes = b"hello", **fields: object) -> bytes:
+    return rig.tcp(CLIENT, VIP, "PA", seq, ack, payload, **fields)
 
 
-def seen_by_client(client: str, seq: int = 1001) -> list[bytes]:
-    """A connection in a capture taken at clients."""
-    return [
-        syn(client, VIP),
-        tcp(VIP, client, "SA", 5000, seq, options=[("MSS", 1460)]),
-        tcp(client, VIP, "PA", seq, 5001, b"question"),
-        tcp(VIP, client, "PA", 5001, seq + 8, b"answer"),
-        tcp(VIP, client, "FA", 5007, seq + 8),
-        tcp(client, VIP, "FA", seq + 8, 5008),
-    ]
+def heard(seq: int, ack: int, flags: str = "A", payload: bytes = b"", **fields: object) -> bytes:
+    return rig.tcp(REAL, LADDR, flags, seq, ack + DELTA, payload, mac=rig.RS_MAC, **fields)
 
 
-def woven(talks: list[list[bytes]], seed: int) -> list[bytes]:
-    """The frames of several connections, each in its order."""
-    rng, left, frames = random.Random(seed), [list(talk) for talk in talks], []
-    while any(left):
-        frames.append(rng.choice([talk for talk in left if talk]).pop(0))
-    return frames
+def records(*frames: bytes | tuple[float, bytes]) -> list[craft.Record]:
+    """One frame a millisecond, or at the milliseconds said."""
+    made: list[craft.Record] = []
+    at = -1.0
+    for frame in frames:
+        at, frame = frame if isinstance(frame, tuple) else (at + 1, frame)
+        made.append((craft.START + int(at * 10**6), len(frame), frame))
+    return made
 
 
-@pytest.mark.parametrize("six", [False, True])
-def test_a_second_burst_knows_the_connection(six: bool) -> None:
-    """Without a look into the dicts, and without the plain path."""
-    ends = (CLIENT6, VIP6, REAL6, LADDR6) if six else (CLIENT, VIP, REAL, LADDR)
-    made = setup(vip=ends[1], reals=[ends[2]], laddr=ends[3])
-    frames = opened(*ends) + [tcp(ends[0], ends[1], "PA", 1001 + n, 5001, b"x") for n in range(20)]
-    plain, rows = twins(made, frames)
-    assert rows == set() and plain.verdicts[3:] == ["forwarded_fast"] * 20
-    run, bursts = driven(made, frames, burst=3)
-    assert run.plain == set() and all((burst.handle >= 0).all() for burst in bursts)
+TALK = [*rig.handshake(), data(1001, 5001), heard(5001, 1006, payload=b"x" * 20), data(1006, 5021), heard(5021, 1011)]
+LESSON = bytes(craft.frame(ARP(op=2, psrc="192.168.100.2", hwsrc="02:00:00:00:0a:0a", pdst="192.168.100.10")))
+LATE = (200_000, rig.tick())
+STORIES = {
+    "a talk": TALK,
+    "acknowledgements that go back": [
+        *TALK,
+        heard(5021, 1001),
+        heard(5000, 1011),
+        heard(6000, 1011),
+        (200_000, rig.tick()),
+    ],
+    "a second SYN|ACK": [*TALK, heard(9000, 1001, "SA"), data(1011, 9001), data(1016, 9001)],
+    "a reset in the middle": [*TALK, heard(5021, 1011, "R"), data(1011, 5021), rig.syn(CLIENT, VIP, 7), data(8, 1)],
+    "both close": [*TALK, heard(5021, 1011, "FA"), rig.tcp(CLIENT, VIP, "FA", 1011, 5022), heard(5022, 1012)],
+    "a fragment's error in between": [*TALK, craft.ping(CLIENT[:-5], VIP[:-3]), *TALK[3:]],
+    "retransmissions at once": [TALK[0]] * 4 + [TALK[1]] * 3 + TALK[2:],
+    "both sides before the handshake's end": [TALK[0], data(1001, 1), TALK[1], data(1001, 5001), heard(5001, 1006)],
+    "a neighbour tells its MAC": [*TALK, LESSON, *TALK[3:]],
+    "an expiry between rows": [*TALK, (91_000, data(1011, 5021)), rig.syn(CLIENT, VIP, 1), data(2, 2)],
+}
 
 
-def test_a_wave_is_rows_by_connection() -> None:
-    """In order within each, whichever side they are of."""
-    wave = Wave(np.array([3, 4, 6, 7, 9]), np.array([8, 5, 9, 4, 8], np.int32))
-    assert wave.rows.tolist() == [4, 7, 3, 6, 9] and wave.slots.tolist() == [2, 2, 4, 4, 4]
+@pytest.mark.parametrize("setting", ["", "fast_xmit = false", "xmit_ttl = true"])
+@pytest.mark.parametrize("story", STORIES)
+def test_a_connection_goes_the_same_way_in_waves(story: str, setting: str, tmp_path: Path) -> None:
+    """Whatever stands in one burst, rows see what the rows before them did."""
+    made = rig.setup(conn=setting)
+    assert not twins.disagreement(made, records(*STORIES[story]), tmp_path, (1, 2, 3, 4096))
+
+
+@pytest.mark.parametrize("scheduler", ["wlc", "rr"])
+def test_counts_that_a_scheduler_reads_stay_in_order(scheduler: str, tmp_path: Path) -> None:
+    """With wlc who becomes active between two openings decides where the second goes."""
+    made = rig.setup(reals=(REAL, "192.168.100.3:8080"), view="client")
+    made = replace(made, services=tuple(replace(s, scheduler=scheduler) for s in made.services))
+    frames: list[bytes] = []
+    for n in range(1, 60):
+        end = f"172.16.0.{n}:3000"
+        frames += [rig.syn(end, VIP)]
+        frames += [rig.tcp(VIP, end, "SA", 7, 1001), rig.tcp(end, VIP, "A", 1001, 8)] if n % 3 else []
+        frames += [rig.tcp(f"172.16.0.{n - 2}:3000", VIP, "R", 1001, 8)] if n % 4 == 0 else []
+    assert not twins.disagreement(made, craft.records(frames), tmp_path)
+
+
+def test_what_leaves_has_the_mac_of_its_time(tmp_path: Path) -> None:
+    """Rows before a neighbour's lesson leave with the old MAC, rows behind it with the new one."""
+    made = rig.setup(
+        conn="fast_xmit = false", more='[[neighbor]]\naddress = "192.168.100.2"\nmac = "02:00:00:00:01:01"\n'
+    )
+    source = craft.write(tmp_path / "in.pcap", records(*TALK[:4], LESSON, *TALK[5:6]))
+    sent, _ = twins.outcome(made, source)
+    inward = [Ether(frame).dst for _, _, frame in sent if craft.parse(frame).getlayer("TCP").dport == 8080]
+    assert inward == ["02:00:00:00:01:01"] * 3 + ["02:00:00:00:0a:0a"]
+
+
+def test_a_wave_has_a_run_for_each_connection() -> None:
+    """Rows by connection, in order within each; both sides are one connection."""
+    wave = Wave(np.array([1, 3, 4, 8, 9]), np.array([6, 2, 7, 3, 6], np.int32))
+    assert wave.rows.tolist() == [3, 8, 1, 4, 9] and wave.slots.tolist() == [1, 1, 3, 3, 3]
     assert (wave.begin.tolist(), wave.last.tolist(), wave.group.tolist()) == ([0, 2], [1, 4], [0, 0, 1, 1, 1])
-
-
-@pytest.mark.parametrize("number", range(4))
-@pytest.mark.parametrize("scheduler", ["rr", "wlc"])
-def test_connections_woven_together(number: int, scheduler: str) -> None:
-    """Many states change inside one burst; where wlc reads the counts, they change in order."""
-    made = setup(reals=[REAL, OTHER_REAL], scheduler=scheduler, workers=4, view="client")
-    talks = [seen_by_client(f"172.16.0.{n}:3000") for n in range(1, 30)]
-    plain, _ = twins(made, woven(talks, number))
-    assert sum(real["actconns"] for real in plain.document["services"][0]["reals"]) < 29
-    assert {plain.trace[n]["state"][1] for n in plain.trace if plain.trace[n]["state"]} >= {
-        "SYN_RECV",
-        "ESTABLISHED",
-        "TIME_WAIT",
-    }
-
-
-def test_states_go_through_all_rows_of_a_connection() -> None:
-    """Not only from the first to the last: FIN, RST and what follows."""
-    frames = opened() + [
-        tcp(CLIENT, VIP, "FA", 1001, 5001),
-        tcp(REAL, LADDR, "A", 5001, 1002 + DELTA, mac=rig.RS_MAC),
-        tcp(REAL, LADDR, "FA", 5001, 1002 + DELTA, mac=rig.RS_MAC),
-        tcp(CLIENT, VIP, "A", 1002, 5002),
-        tcp(CLIENT, VIP, "RA", 1002, 5002),
-        tcp(CLIENT, VIP, "A", 1002, 5002),
-    ]
-    plain, rows = twins(setup(), frames)
-    states = [plain.states(n)[1] for n in range(4, 10)]
-    assert states[0] == "CLOSE_WAIT" and "TIME_WAIT" in states and "CLOSE" in states and rows == set()
-
-
-def test_an_odd_packet_sees_what_waited_before_it() -> None:
-    """An ICMP error about a connection, and a fragment, between its rows."""
-    told = craft.parse(tcp(CLIENT, VIP, "PA", 1001, 5001, b"question"))["IP"]
-    error = craft.frame(craft.ip("172.16.0.9", "10.0.0.100") / craft.ICMP(type=3, code=4) / bytes(told)[:28])
-    frames = [*opened(), tcp(CLIENT, VIP, "PA", 1001, 5001, b"question"), error]
-    frames += [tcp(CLIENT, VIP, "FA", 1009, 5001), tcp(CLIENT, VIP, "A", 1010, 5001)]
-    _, rows = twins(setup(), frames)
-    assert rows == {5}
-
-
-def test_the_clients_address_goes_until_it_is_acknowledged() -> None:
-    """The first data byte is learned inside the burst that needs it (D 5.4)."""
-    frames = [*opened(), tcp(CLIENT, VIP, "PA", 1001, 5001, b"a"), tcp(CLIENT, VIP, "PA", 1002, 5009, b"b")]
-    plain, _ = twins(setup(), frames)
-    sizes = [len(record[2]) for record in plain.sent]
-    assert sizes[3] == len(frames[3]) + 8 and sizes[4] == len(frames[4])
-
-
-def test_acknowledgements_that_go_back() -> None:
-    """The real server's numbers of the closing RST are the newest ones, not the last ones (D 5.5)."""
-    answers = [(5001, 1009), (5001, 1005), (5011, 1003)]
-    frames = opened() + [
-        tcp(REAL, LADDR, "A", seq, ack + DELTA, b"x" * (n + 1), mac=rig.RS_MAC) for n, (seq, ack) in enumerate(answers)
-    ]
-    plain, _ = twins(setup(), [*frames, (200_000, craft.tick())])
-    assert len(plain.own) == 2, "the pair of RSTs"
-
-
-def test_a_wrong_mask_in_the_client_view() -> None:
-    """Answers that do not come home take the plain path, and are lost there."""
-    made = setup(workers=4, view="client", more="[flow_director]\ndst_port_mask = 1\n")
-    talks = [seen_by_client(f"172.16.0.{n}:3000") for n in range(1, 30)]
-    plain, rows = twins(made, woven(talks, 1))
-    assert sum(worker["wrong_worker"] for worker in plain.document["workers"]) > 5
-    lost = {n for n in plain.trace if plain.trace[n]["verdict"] == "local_to_kernel"}
-    assert lost and lost <= rows
-
-
-def test_answers_of_the_balancer_itself_are_not_received() -> None:
-    """In the lb view: its own addresses, on every path."""
-    frames = [*opened(), tcp(VIP, CLIENT, "A", 1, 1), tcp(LADDR, REAL, "A", 1, 1)]
-    plain, _ = twins(setup(view="lb"), frames)
-    assert plain.verdicts[3:] == ["own_transmit"] * 2
-
-
-def test_one_table_for_all_workers() -> None:
-    """Then any worker steps any connection."""
-    made = setup(workers=4, conn='table = "shared"', view="client")
-    talks = [seen_by_client(f"172.16.0.{n}:3000") for n in range(1, 20)]
-    plain, _ = twins(made, woven(talks, 2))
-    assert sum(worker["wrong_worker"] for worker in plain.document["workers"]) == 0
-
-
-def test_a_segment_longer_than_timeouts_is_taken_in_order() -> None:
-    """Connections end between rows of one burst."""
-    frames = opened() + [(95_000 * n, tcp(CLIENT, VIP, "A", 1001, 5001)) for n in range(1, 4)]
-    frames += [(285_001, syn(CLIENT, VIP)), (285_002, tcp(CLIENT, VIP, "A", 1001, 5001))]
-    plain, _ = twins(setup(), frames)
-    assert plain.document["workers"][0]["conns"] == {"created": 2, "expired": 1, "active": 1, "peak": 1}
-
-
-def test_a_syn_reuses_a_connection_in_time_wait() -> None:
-    """In the middle of a burst whose rows closed it."""
-    frames = opened() + [
-        tcp(CLIENT, VIP, "FA", 1001, 5001),
-        tcp(REAL, LADDR, "FA", 5001, 1002 + DELTA, mac=rig.RS_MAC),
-        tcp(CLIENT, VIP, "A", 1002, 5002),
-        syn(CLIENT, VIP, 90_000),
-        tcp(REAL, LADDR, "SA", 800, 90_001 + DELTA, mac=rig.RS_MAC),
-    ]
-    twins(setup(), frames)
-
-
-def test_mtu_and_other_hosts_are_for_the_plain_path() -> None:
-    """Rows that are too long for some route, or not ours."""
-    long = tcp(CLIENT, VIP, "PA", 1001, 5001, bytes(1600))
-    foreign = craft.frame(craft.parse(tcp(CLIENT, VIP, "A", 1001, 5001))["IP"], dst="02:00:00:00:00:77")
-    plain, rows = twins(setup(), [*opened(), long, foreign])
-    assert rows == {4, 5} and plain.verdicts[4] not in ("forwarded_fast", "forwarded_slow")

@@ -1,0 +1,248 @@
+"""Floods, from a seed: many connections at once, the traffic that takes the engine's columns.
+
+    flood(seed) -> Flood: setup and records
+
+Where `traffic.py` looks for everything a packet can be, this looks for everything a *burst* can be: first packets by
+the score, connections opened, answered, closed, expired and opened again inside one burst, ports and real servers that
+run out, events and pauses in the middle, services that share local addresses, answers that come home and that do not.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from struct import unpack_from
+
+import craft
+import numpy as np
+from oracle import ACK, FIN, PSH, RST, SYN
+from traffic import GATEWAY, OURS, SYN_OPTIONS, Flow, ethernet, mac, raw
+
+from lbreplay.burst import PAD, RECORD, Burst
+from lbreplay.config.load import load
+from lbreplay.model import Setup
+from lbreplay.replay import Replay
+
+SACK = b"\x01\x01\x05\x0a" + bytes(range(8))
+TIMESTAMP = b"\x01\x01\x08\x0a" + bytes(8)
+FULL = b"\x01" * 40  # no room for the client's address
+OPTIONS = [b"", b"", b"", TIMESTAMP, SACK, TIMESTAMP + SACK, FULL, b"\x01" * 32]
+PAUSES = [0, 0, 0, 1_000, 50_000, 10**6]
+LONG = [10**9, 3 * 10**9, 8 * 10**9, 31 * 10**9]
+BASE = 1_700_000_000 * 10**9
+
+
+@dataclass
+class Flood:
+    text: str
+    setup: Setup
+    records: list[craft.Record]
+
+
+class Closed:
+    """A balancer that is shown one frame at a time, each on the plain path, and says what left."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.run = Replay(setup, None, None, None)  # type: ignore[arg-type]
+        self.run.balancer.stories = []
+        self.seen = 0
+
+    def send(self, time_ns: int, frame: bytes) -> list[bytes]:
+        self.seen += 1
+        buffer = np.frombuffer(bytes(RECORD) + frame + bytes(PAD), np.uint8).copy()
+        burst = Burst(self.seen, buffer, *(np.array([n]) for n in (RECORD, len(frame), len(frame), time_ns)))
+        self.run.journey(burst)
+        return [made.frame for made in burst.made] + ([burst.frame(0)] if burst.leaving[0] else [])
+
+
+class World:
+    """Clients, real servers, and the wire between them."""
+
+    def __init__(self, rng: random.Random, connections: int) -> None:
+        self.rng = rng
+        self.wait = 0  # until the next packet of the flow at hand
+        self.view = rng.choice(["client", "client", "rx"])
+        self.lines: list[str] = []
+        self.vips: list[tuple[str, bytes, int]] = []  # protocol, address, port
+        self.configure()
+        self.text = "\n".join(self.lines) + "\n"
+        self.setup = load(None, (), view=self.view, text=self.text)
+        self.balancer = Closed(self.setup)
+        self.records: list[craft.Record] = []
+        self.now = BASE
+        self.serial = itertools.count()
+        self.todo: list[tuple[int, int, Callable[[], None]]] = []
+        self.patience = rng.choice([0, 0, 10**7])  # before anybody answers: a rush of first packets
+        self.slow = rng.choice([0, 0, 0.02])  # chance of a pause
+        start = 0
+        for number in range(connections):
+            if number % 60 == 0:
+                start += rng.choice([0, 10**6, *LONG]) if number and self.slow else 10**6
+            self.at(start + rng.choice(PAUSES), partial(self.open, rng.choice([number, rng.randrange(connections)])))
+        while self.todo:
+            self.now, _, act = heapq.heappop(self.todo)
+            act()
+
+    # ---------------------------------------------------------------- configuration
+
+    def configure(self) -> None:
+        r, say = self.rng, self.lines.append
+        say(f"workers = {r.choice([1, 2, 2, 4])}")
+        self.maybe(0.1, 'edition = "1.8"')
+        self.section("device", (0.8, 'mac = "02:70:63:61:70:00"'), (0.15, "mtu = 600"))
+        self.section(
+            "conn", (0.5, "timer_jitter = false"), (0.5, "laddr_step = false"), (0.1, "fast_xmit = false"),
+            (0.15, "redirect = true"), (0.15, 'table = "shared"'), (0.1, "pool_size = 100"),
+        )  # fmt: skip
+        self.section("sa_pool", (0.3, f"high = {r.choice([1060, 1100, 1200])}"), (0.3, "hash_size = 2"))
+        self.section(
+            "flow_director", (0.15, f"dst_port_mask = {r.choice([0, 1, 3, 7])}"), (0.1, 'byte_order = "host"'),
+            (0.1, "enabled = false"), (0.1, 'strategy = "off"'),
+        )  # fmt: skip
+        self.section("tcp", (0.1, "toa = false"), (0.1, "seq_adjust = false"), (0.1, "defence_drop = true"))
+        self.maybe(0.3, "timeout = { syn_recv = 2, established = 3, close = 1, time_wait = 1, fin_wait = 1 }")
+        self.section("udp", (0.8, "uoa_max_trail = 0"), (0.3, "timeout = { oneway = 2, normal = 2 }"))
+        laddrs = [f"192.168.100.{200 + n}" for n in range(r.choice([1, 2, 4]))]
+        laddrs6 = [f"2001:db8:2::2{n:02}" for n in range(2)]
+        for number in range(r.choice([1, 1, 2, 3])):
+            six = r.random() < 0.2
+            self.service(number, r.choice(["tcp", "tcp", "tcp", "udp"]), laddrs6 if six else laddrs, six)
+        for _ in range(r.choice([0, 0, 1, 3])):
+            self.event()
+
+    def section(self, name: str, *chances: tuple[float, str]) -> None:
+        self.lines.append(f"[{name}]")
+        for chance, line in chances:
+            self.maybe(chance, line)
+
+    def maybe(self, chance: float, line: str) -> None:
+        if self.rng.random() < chance:
+            self.lines.append(line)
+
+    def service(self, number: int, proto: str, laddrs: list[str], six: bool) -> None:
+        r, say = self.rng, self.lines.append
+        port = 80 + number
+        vip = "2001:db8:1::a00:64" if six else "10.0.0.100"
+        self.vips.append((proto, raw(vip), port))
+        say(f'[[service]]\nname = "s{number}"\nvip = "{f"[{vip}]" if six else vip}:{port}"\nprotocol = "{proto}"')
+        say(f'scheduler = "{r.choice(["rr"] * 6 + ["wrr", "wlc", "conhash", "mh"])}"')
+        say(f"laddr = {laddrs}")
+        self.maybe(0.15, "expire_quiescent = true")
+        self.maybe(0.1, "conn_timeout = 2")
+        self.maybe(0.03, "one_packet = true" if proto == "udp" else "synproxy = false")
+        for host in range(2, 2 + r.choice([1, 2, 3, 5])):
+            end = f"[2001:db8:2::{host}]" if six else f"192.168.100.{host}"
+            say(f'[[service.real]]\naddress = "{end}:8080"')
+            self.maybe(0.05, "weight = 0")
+            self.maybe(0.05, "max_conn = 40")
+
+    def event(self) -> None:
+        r = self.rng
+        real = "[2001:db8:2::2]" if len(self.vips[0][1]) == 16 else "192.168.100.2"
+        what = r.choice(["weight=0", "weight=1", "max_conn=9"])
+        self.lines.append(f"[[event]]\nat = {r.choice([0.0005, 0.001, 1, 3])}")
+        self.lines.append(f'set = "service.s0.real.{real}:8080.{what}"')
+
+    # ---------------------------------------------------------------- traffic
+
+    def at(self, delay: int, act: Callable[[], None]) -> None:
+        heapq.heappush(self.todo, (self.now + delay, next(self.serial), act))
+
+    def open(self, number: int) -> None:
+        r = self.rng
+        proto, vip, port = r.choice(self.vips)
+        client = raw(f"2001:db8:c::{number:x}" if len(vip) == 16 else f"172.16.{number >> 8}.{number & 255}")
+        flow = Flow((client, 3000), (vip, port), r.choice([1000, 2**32 - 1]))
+        self.talk(flow) if proto == "tcp" else self.datagrams(flow)
+
+    def datagrams(self, flow: Flow) -> None:
+        self.wait = 0
+        for _ in range(self.rng.choice([1, 1, 3])):
+            self.later(lambda: self.receive(flow.udp(bytes(self.rng.choice([0, 5, 30]))), flow))
+            self.maybe_answer(flow, 0)
+
+    def maybe_answer(self, flow: Flow, flags: int) -> None:
+        if self.rng.random() < 0.6:
+            self.later(lambda: self.answer(flow, flags))
+
+    def later(self, act: Callable[[], None]) -> None:
+        """After what the flow at hand has planned already."""
+        self.at(self.wait, act)
+        self.wait += self.rng.choice(PAUSES) + self.patience
+        if self.rng.random() < self.slow:
+            self.wait += self.rng.choice(LONG)
+
+    def talk(self, flow: Flow) -> None:
+        r, self.wait = self.rng, 0
+        tell, hear = partial(self.tell, flow), partial(self.answer, flow)
+        self.later(lambda: tell(SYN, options=r.choice(SYN_OPTIONS)))
+        story = r.choice(["syn", "syn", "twice", "reset", "refused", "whole", "whole", "whole", "again"])
+        if story == "syn":
+            return
+        if story == "twice":
+            self.later(lambda: tell(SYN, again=True))
+        if story == "refused":
+            self.later(lambda: hear(RST | ACK))
+            return
+        self.later(lambda: hear(SYN | ACK, options=r.choice(SYN_OPTIONS[:4])))
+        self.later(lambda: tell(ACK, options=r.choice(OPTIONS)))
+        for _ in range(r.choice([0, 1, 3])):
+            self.later(lambda: tell(ACK | PSH, bytes(r.choice([1, 5, 100, 590])), r.choice(OPTIONS)))
+            self.later(lambda: hear(ACK, options=r.choice(OPTIONS)))
+            self.later(lambda: hear(ACK | PSH, bytes(r.choice([0, 80])), r.choice(OPTIONS)))
+        if story == "reset":
+            self.later(lambda: tell(RST))
+        if story in ("whole", "again"):
+            self.later(lambda: tell(FIN | ACK))
+            self.later(lambda: hear(FIN | ACK))
+            self.later(lambda: tell(ACK))
+        if story == "again":
+            self.later(lambda: self.talk(Flow(flow.me, flow.peer, 77)))
+
+    def tell(self, flow: Flow, flags: int, payload: bytes = b"", options: bytes = b"", again: bool = False) -> None:
+        flow.ack = getattr(flow, "theirs", 0)
+        self.receive(flow.tcp(flags, payload, options), flow)
+        flow.seq += 0 if again else len(payload) + (flags & (SYN | FIN) != 0)
+
+    def answer(self, flow: Flow, flags: int, payload: bytes = b"", options: bytes = b"") -> None:
+        """What the real server says: as the client hears it, or as the balancer does."""
+        ends = (flow.peer, flow.me) if self.view == "client" else getattr(flow, "behind", None)
+        if ends is None:
+            return
+        theirs = getattr(flow, "theirs", 0) or 5000
+        delta = 0 if self.view == "client" else getattr(flow, "delta", 0)
+        there = Flow(*ends, theirs, (flow.seq + delta) % 2**32)
+        flow.theirs = theirs + len(payload) + (flags & (SYN | FIN) != 0)
+        self.receive(there.tcp(flags, payload, options) if flags else there.udp(payload))
+
+    def receive(self, l3: bytes, flow: Flow | None = None) -> None:
+        r = self.rng
+        source = l3[8:24] if l3[0] >> 4 == 6 else l3[12:16]
+        own = any(source == vip for _, vip, _ in self.vips)
+        inside = source[:3] == b"\xc0\xa8\x64" or source[:6] == raw("2001:db8:2::")[:6]
+        frame = ethernet(l3, GATEWAY, OURS) if own else ethernet(l3, OURS, mac(source) if inside else GATEWAY)
+        if r.random() < 0.1:
+            frame = frame.ljust(60, b"\0")
+        for _ in range(2 if r.random() < 0.02 else 1):
+            self.records.append((self.now, len(frame), frame))
+            left = self.balancer.send(self.now, frame)
+        if flow is not None and left and self.view == "rx":
+            learn(flow, left[-1][14:])
+
+
+def learn(flow: Flow, l3: bytes) -> None:
+    """Where a real server answers *flow*, from the packet that it got."""
+    six = l3[0] >> 4 == 6
+    at, (src, dst) = (40, (l3[8:24], l3[24:40])) if six else (20, (l3[12:16], l3[16:20]))
+    sport, dport, seq = unpack_from(">HHI", l3, at)
+    flow.behind, flow.delta = ((dst, dport), (src, sport)), seq - flow.seq  # type: ignore[attr-defined]
+
+
+def flood(seed: int, connections: int = 150) -> Flood:
+    """Configuration and traffic of *seed*."""
+    world = World(random.Random(seed), connections)
+    return Flood(world.text, replace(world.setup), world.records)
