@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -57,9 +56,5 @@ def capacity(
     room = reckon(setup, duration, used).document()
     if not quiet:
         from lbreplay.report import capacity as report
-        from lbreplay.report import tables
 
-        if output_format == "table":
-            report.show(room, tables.console(sys.stdout, color))
-        else:
-            sys.stdout.write(report.as_json(room) if output_format == "json" else report.as_csv(room))
+        options.show(report, room, output_format, color)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from lbreplay.cli import options
@@ -55,6 +53,7 @@ def check(
     """Replay IN and judge properties. Exit 1 where one is broken, with the first frame that breaks it."""
     from lbreplay.lab.check import check as judge
     from lbreplay.lab.check import chosen
+    from lbreplay.report import check as report
     from lbreplay.report.progress import Progress
 
     wanted = chosen(name.strip() for text in names for name in text.split(",")) if names else []
@@ -65,19 +64,8 @@ def check(
             found = judge(setup, path, wanted, limit, bar.show)
     if not quiet:
         again = options.as_typed(capture, config, assignments, view, seed)
-        _show({**found.document(), "capture": capture, "again": again}, found.warnings, output_format, color)
+        told = {**found.document(), "capture": capture, "again": again}
+        options.show(report, told, output_format, color, found.warnings)
     if found.damage is not None:
         raise found.damage
     ctx.exit(1 if found.failed else 0)
-
-
-def _show(found: dict[str, object], warnings: list[str], output_format: str, color: str) -> None:
-    from lbreplay.report import check as report
-    from lbreplay.report import tables
-
-    for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
-    if output_format == "table":
-        report.show(found, tables.console(sys.stdout, color))
-    else:
-        sys.stdout.write(report.as_json(found) if output_format == "json" else report.as_csv(found))

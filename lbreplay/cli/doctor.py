@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from lbreplay.cli import options
@@ -40,11 +38,6 @@ def doctor(
     findings = judge(setup)
     if not quiet:
         from lbreplay.report import doctor as report
-        from lbreplay.report import tables
 
-        found = document(findings)
-        if output_format == "table":
-            report.show(found, tables.console(sys.stdout, color))
-        else:
-            sys.stdout.write(report.as_json(found) if output_format == "json" else report.as_csv(found))
+        options.show(report, document(findings), output_format, color)
     click.get_current_context().exit(verdict(findings, strict))

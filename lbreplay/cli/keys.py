@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from lbreplay.cli import options
@@ -37,16 +35,11 @@ def keys(
         raise click.UsageError("--symmetric belongs to --search N")
     from lbreplay.lab import keys as lab
     from lbreplay.report import keys as report
-    from lbreplay.report import tables
 
     with options.readable_twice(capture or "") as path:
         setup = options.setup(path or None, config, assignments, view, seed, burst)
         options.note_draft(setup, quiet)
         flows = lab.flows_of(path, setup) if path else lab.drawn_flows(setup)
     found = lab.document(setup, flows, not path, tries or 0, symmetric, table)
-    if quiet:
-        return
-    if output_format == "table":
-        report.show(found, tables.console(sys.stdout, color))
-    else:
-        sys.stdout.write(report.as_json(found) if output_format == "json" else report.as_csv(found))
+    if not quiet:
+        options.show(report, found, output_format, color)

@@ -183,6 +183,18 @@ def drafted(capture: str, profile: str = "dpvs") -> str:
         return draft(source.bursts(4096), profile=profile)
 
 
+def show(report: Any, found: Any, output_format: str, color: str, warnings: Iterable[str] = ()) -> None:
+    """Print *found* as its module of report/ shows it (show, as_json, as_csv), the warnings on standard error."""
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if output_format == "table":
+        from lbreplay.report import tables
+
+        report.show(found, tables.console(sys.stdout, color))
+    else:
+        sys.stdout.write(report.as_json(found) if output_format == "json" else report.as_csv(found))
+
+
 def note_draft(setup: Setup, quiet: bool) -> None:
     """Say in one line on standard error that the configuration was drafted."""
     if setup.drafted and not quiet:

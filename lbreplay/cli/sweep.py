@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -60,6 +59,7 @@ def sweep(
 ) -> None:
     """Replay IN under every combination of settings, one row each, the best first."""
     from lbreplay.lab import sweep as lab
+    from lbreplay.report import sweep as report
 
     axes = _axes(workers, rss_key, strategy, driver, rss, vary)
     if not axes:
@@ -68,7 +68,7 @@ def sweep(
         load = options.loader(path, config, assignments, view, seed, burst)
         found = lab.sweep(path, lab.settings(axes, load), jobs=jobs, dask=dask)
     if not quiet:
-        _show({**found.document, "capture": capture}, found.warnings, output_format, color)
+        options.show(report, {**found.document, "capture": capture}, output_format, color, found.warnings)
     if found.damage is not None:
         raise found.damage
 
@@ -98,15 +98,3 @@ def _axes(
             raise click.UsageError(f"--vary KEY=V1,V2 expected, got {text!r}")
         axes.append(axis(key, key, values.split(",")))
     return axes
-
-
-def _show(found: dict[str, object], warnings: list[str], output_format: str, color: str) -> None:
-    from lbreplay.report import sweep as report
-    from lbreplay.report import tables
-
-    for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
-    if output_format == "table":
-        report.show(found, tables.console(sys.stdout, color))
-    else:
-        sys.stdout.write(report.as_json(found) if output_format == "json" else report.as_csv(found))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,9 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lbreplay.report import texts
 from lbreplay.report.tables import RULES
 
 Document = Mapping[str, Any]  # of lab.capacity.Capacity.document
+as_json = texts.as_json
 
 
 def show(room: Document, out: Console) -> None:
@@ -105,11 +106,6 @@ def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     for line in lines:
         table.add_row(*(line[at] for at in kept))
     return table
-
-
-def as_json(room: Document) -> str:
-    """Everything as JSON, with a newline at the end."""
-    return json.dumps(room, indent=2, ensure_ascii=False) + "\n"
 
 
 def as_csv(room: Document) -> str:

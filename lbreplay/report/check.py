@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from lbreplay.report import texts
+
 Document = Mapping[str, Any]  # of lab.check.Checked.document
+as_json = texts.as_json
 SIGNS = {True: ("holds", "green"), False: ("BROKEN", "bold red"), None: ("too few connections to judge", "yellow")}
 
 
@@ -42,15 +42,6 @@ def _show_failure(found: Document, judged: Document, out: Console) -> None:
     out.print(f"    {others}lbreplay explain {found['again']} -n {judged['frame']}", soft_wrap=True)
 
 
-def as_json(found: Document) -> str:
-    """The judgements as JSON, with a newline at the end."""
-    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
-
-
 def as_csv(found: Document) -> str:
     """A line a property."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(found["properties"][0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(found["properties"])
-    return text.getvalue()
+    return texts.rows_as_csv(found["properties"])

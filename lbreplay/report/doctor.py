@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,10 +9,13 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from lbreplay.report import texts
+
 STYLES = {"error": "bold red", "warning": "bold yellow"}
 FIELDS = ("code", "severity", "where", "what", "leads_to", "cure", "source")
 
 Document = Mapping[str, Any]  # of lab.doctor.document
+as_json = texts.as_json
 
 
 def show(found: Document, out: Console) -> None:
@@ -37,15 +37,6 @@ def summary(found: Document) -> Text:
     return Text(said or "nothing wrong found", style=STYLES["error"] if found["errors"] else "")
 
 
-def as_json(found: Document) -> str:
-    """The findings as JSON, with a newline at the end."""
-    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
-
-
 def as_csv(found: Document) -> str:
     """A line a finding."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(found["findings"])
-    return text.getvalue()
+    return texts.rows_as_csv(found["findings"], FIELDS)

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from typing import Any
 
+from lbreplay.report import texts
 from lbreplay.stats import Result
 from lbreplay.verdict import NAMES, REASONS, Verdict
 
 
 def as_json(result: Result) -> str:
     """The statistics document, two spaces deep, with a newline at its end."""
-    return json.dumps(result.document(), indent=2, ensure_ascii=False) + "\n"
+    return texts.as_json(result.document())
 
 
 def as_csv(result: Result) -> str:
     """A line a worker and one of totals, nested names joined by dots (`steered.rss`); queues are joined by blanks."""
     rows = [_flat(worker) for worker in result.workers]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    if rows:
-        writer.writerow(_total(rows))
-    return text.getvalue()
+    return texts.rows_as_csv([*rows, _total(rows)] if rows else [])
 
 
 def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,10 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from lbreplay.report import texts
+
 Document = Mapping[str, Any]  # of lab.explain
+as_json = texts.as_json
 FATES = {"transmitted": "bold green", "dropped": "bold red", "to_kernel": "bold yellow"}
 CHANGED, MARK = "bold yellow", "*"
 UNWRAPPED = 10_000
@@ -21,11 +23,6 @@ def show(story: Document, out: Console, brief: bool = False) -> None:
     if not out.is_terminal:
         out.width = UNWRAPPED
     out.print(tree(story, brief))
-
-
-def as_json(story: Document) -> str:
-    """The document as JSON, with a newline at its end."""
-    return json.dumps(story, indent=2, ensure_ascii=False) + "\n"
 
 
 def tree(story: Document, brief: bool = False) -> Tree:

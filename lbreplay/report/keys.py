@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from lbreplay.report import texts
 from lbreplay.report.sweep import bars
 from lbreplay.report.tables import RULES
 
 Document = Mapping[str, Any]  # of lab.keys.document
+as_json = texts.as_json
 
 
 def show(found: Document, out: Console) -> None:
@@ -35,15 +34,6 @@ def show(found: Document, out: Console) -> None:
         out.print(setting, soft_wrap=True, markup=False)
 
 
-def as_json(found: Document) -> str:
-    """The document as JSON, with a newline at the end."""
-    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
-
-
 def as_csv(found: Document) -> str:
     """A line a key; frames by worker are joined by blanks."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(found["keys"][0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({**key, "by_worker": " ".join(map(str, key["by_worker"]))} for key in found["keys"])
-    return text.getvalue()
+    return texts.rows_as_csv({**key, "by_worker": " ".join(map(str, key["by_worker"]))} for key in found["keys"])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,9 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lbreplay.report import texts
 from lbreplay.report.tables import RULES
 
 Document = Mapping[str, Any]  # of lab.sweep.sweep
+as_json = texts.as_json
 BARS = "▁▂▃▄▅▆▇█"
 LONGEST = 20  # characters of a value shown, as of keys in hex
 
@@ -57,19 +56,10 @@ def short(value: str) -> str:
     return value if len(value) <= LONGEST else f"{value[: LONGEST - 1]}…"
 
 
-def as_json(found: Document) -> str:
-    """The document as JSON, with a newline at the end."""
-    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
-
-
 def as_csv(found: Document) -> str:
     """A line a setting; frames by worker are joined by blanks."""
     flat = []
     for row in found["rows"]:
         named = {name: value for name, value in row.items() if name != "setting"}
         flat.append({**row["setting"], **named, "by_worker": " ".join(map(str, row["by_worker"]))})
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(flat[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    return text.getvalue()
+    return texts.rows_as_csv(flat)

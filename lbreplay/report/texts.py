@@ -1,0 +1,24 @@
+"""Documents as text for programs: JSON, and rows of CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+
+def as_json(document: Mapping[str, Any]) -> str:
+    """The document two spaces deep, with a newline at its end."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def rows_as_csv(rows: Iterable[Mapping[str, Any]], names: Sequence[str] | None = None) -> str:
+    """A head of *names* (default: those of the first row), then a line a row."""
+    listed = list(rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names or list(listed[0] if listed else ()), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(listed)
+    return text.getvalue()
