@@ -307,6 +307,7 @@ class Openers:
             and not setup.conn.xmit_ttl
             and not setup.device.resolve
             and not self.links.overlapping
+            and not (setup.conn.redirect and setup.flow_director.strategy == "off")  # equal keys have two owners
         )
 
 
