@@ -250,13 +250,7 @@ class Services:
 
     def _server(self, draft: Draft, given: Options, place: str) -> tuple[str, dict[str, Any]]:
         """(address, fields) of the real server of a command."""
-        if "real-server" not in given:
-            raise Wrong("-r expected")
-        modes = [mode for option, mode in MODES.items() if option in given]
-        if len(modes) > 1:
-            raise Wrong("one way of forwarding expected")
-        mode = modes[0] if modes else "dr"
-        endpoint = host(given["real-server"])
+        endpoint, mode = server_of(given, MODES)
         if mode in ("dr", "tunnel"):
             endpoint = Endpoint(endpoint.address, draft.port)
         elif endpoint.port == 0 and mode != "snat" and draft.port:
@@ -473,6 +467,16 @@ def host(text: str) -> Endpoint:
         return Endpoint(values.address(text), 0)
     except ValueError:
         raise Wrong(f"ADDRESS:PORT expected, got {text or 'nothing'}") from None
+
+
+def server_of(given: Options, modes: Mapping[str, str]) -> tuple[Endpoint, str]:
+    """The real server that a command names and the one way of forwarding, of *modes* by option; dr where none is."""
+    if "real-server" not in given:
+        raise Wrong("-r expected")
+    named = [mode for option, mode in modes.items() if option in given]
+    if len(named) > 1:
+        raise Wrong("one way of forwarding expected")
+    return host(given["real-server"]), named[0] if named else "dr"
 
 
 def _address(text: str) -> str:

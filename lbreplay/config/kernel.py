@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from lbreplay.config import ipvs
 from lbreplay.config.found import Found
-from lbreplay.config.ipvsadm import SELECTORS, Draft, Grammar, Key, Options, Services, Wrong, host, number
+from lbreplay.config.ipvsadm import SELECTORS, Draft, Grammar, Key, Options, Services, Wrong, host, number, server_of
 from lbreplay.config.schema import SYSCTLS
 from lbreplay.model import Endpoint
 
@@ -99,13 +99,7 @@ class KernelServices(Services):
             draft.put("persistence_engine", given["pe"], place)
 
     def _server(self, draft: Draft, given: Options, place: str) -> tuple[str, dict[str, Any]]:
-        if "real-server" not in given:
-            raise Wrong("-r expected")
-        modes = [mode for option, mode in MODES.items() if option in given]
-        if len(modes) > 1:
-            raise Wrong("one way of forwarding expected")
-        mode = modes[0] if modes else "dr"
-        endpoint = host(given["real-server"])
+        endpoint, mode = server_of(given, MODES)
         if "vip" in draft.fields and (mode != "nat" or not endpoint.port):
             endpoint = Endpoint(endpoint.address, draft.port)
         real: dict[str, Any] = {"weight": number(given.get("weight", "1"), 0, 65535), "mode": mode}
