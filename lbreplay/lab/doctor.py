@@ -226,6 +226,30 @@ LINTS = (
         'device.reta = "default", or list their queues',
         "S 1.5",
     ),
+    Lint(
+        "mark-without-rule", WARNING, lints.marks_without_rule,
+        "no packet belongs to the service",
+        "[[mark]] with mark = {mark}, and with to, protocol and ports as in the director's firewall",
+        "L 5.2",
+    ),
+    Lint(
+        "no-real", WARNING, lints.services_without_reals,
+        "every new connection is refused: no_dest_unreachable",
+        "[[service.real]], or an event that adds one",
+        "L 5.3",
+    ),
+    Lint(
+        "port-not-translated", WARNING, lints.ports_not_translated,
+        "packets arrive there with the service's port, as ipvsadm would have written it",
+        "the port {port}, or mode = \"nat\"",
+        "L 9, L 18",
+    ),
+    Lint(
+        "ftp-without-helper", WARNING, lints.ftp_without_helper,
+        "the addresses in PORT and PASV stay as they are, and data connections belong to nobody",
+        'ipvs.modules = ["ip_vs_ftp"]',
+        "L 12",
+    ),
 )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ NAMES = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
 KINDS = {TCP: KIND_TCP, UDP: KIND_UDP, SCTP: KIND_SCTP}
 PORT_STRATEGIES = ("port-low", "port-high")
 NEEDLESS_ALONE = ("no-rules", "port-mask", "one-mask")  # one worker gets everything anyway
+FTP = 21
 QUEUES_OF_A_PORT = 16  # S 1.7
 MAX_HASH_SIZE = 128  # S 2.3
 
@@ -391,6 +392,46 @@ def _bucket_room(setup: Setup, service: Service) -> int:
         for laddr in service.laddr
         for worker in setup.forwarding_workers
     )
+
+
+# ---- of the kernel
+
+
+def marks_without_rule(setup: Setup) -> Spots:
+    """Services by a firewall mark that nothing gives."""
+    given = {rule.mark for rule in setup.marks}
+    for service in setup.services:
+        if service.fwmark and service.fwmark not in given:
+            yield Spot(
+                _key(service, "fwmark"), f"no [[mark]] gives the mark {service.fwmark}", {"mark": service.fwmark}
+            )
+
+
+def services_without_reals(setup: Setup) -> Spots:
+    """Services that nobody stands behind, now or later; DPVS's are refused before."""
+    later = {event.path[1] for event in setup.events if event.action == "add"}
+    for service in setup.services:
+        if setup.profile == "ipvs" and not service.reals and service.name not in later:
+            yield Spot(_key(service, "real"), "no real server")
+
+
+def ports_not_translated(setup: Setup) -> Spots:
+    """Real servers of direct routing and tunnels with a port of their own."""
+    for service in setup.services:
+        for real in service.reals if setup.profile == "ipvs" and service.vip is not None else ():
+            if (real.mode or service.mode) in ("dr", "tunnel") and real.endpoint.port != service.vip.port:
+                facts = {"port": service.vip.port}
+                yield Spot(
+                    _key(service, f"real.{real}"), f"port {real.endpoint.port} in {real.mode or service.mode}", facts
+                )
+
+
+def ftp_without_helper(setup: Setup) -> Spots:
+    """NAT of FTP without the module that finds the data connections."""
+    modules: Any = setup.ipvs.get("modules", ())
+    for service in setup.services if setup.profile == "ipvs" and "ip_vs_ftp" not in modules else ():
+        if service.mode == "nat" and service.vip is not None and (service.protocol, service.vip.port) == (TCP, FTP):
+            yield Spot(_key(service, "vip"), "FTP by NAT without ip_vs_ftp")
 
 
 # ---- words and numbers

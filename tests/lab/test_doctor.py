@@ -44,6 +44,7 @@ laddr = ["2001:db8::200"]
 [[service.real]]
 address = "[2001:db8::2]:8080"
 """
+KERNEL = 'profile = "ipvs"\n[[service]]\n'
 KNI = "workers=[{cpu_id=1,queues=[0]},{cpu_id=2,queues=[1]},{cpu_id=5,kind='kni',queues=[2]}]"
 LADDRS = [f"10.1.0.{i}" for i in range(1, 200)]
 
@@ -92,6 +93,25 @@ CASES = [
     ("queue-beyond-16", ["workers=32"], BASE, "up to 31"),
     ("reta-kni", [KNI, "device.reta=[0,1,2,2]"], BASE, "1/2"),
     ("reta-kni", [KNI, "edition=1.8"], BASE, "1/3"),
+    (
+        "mark-without-rule",
+        [],
+        KERNEL + 'fwmark = 7\nreal = [{ address = "10.1.0.2:0" }]',
+        "no [[mark]] gives the mark 7",
+    ),
+    ("no-real", [], KERNEL + 'vip = "10.0.0.100:80"', "no_dest_unreachable"),
+    (
+        "port-not-translated",
+        [],
+        KERNEL + 'vip = "10.0.0.100:80"\nreal = [{ address = "10.1.0.2:8080" }]',
+        "the port 80",
+    ),
+    (
+        "ftp-without-helper",
+        [],
+        KERNEL + 'vip = "10.0.0.100:21"\nmode = "nat"\nreal = [{ address = "10.1.0.2:21" }]',
+        "ip_vs_ftp",
+    ),
     ("reta-idle", ["device.reta=[0,1,2,3]"], BASE, "workers 4, 5, 6, 7"),
 ]
 
