@@ -417,13 +417,12 @@ def services_without_reals(setup: Setup) -> Spots:
 
 def ports_not_translated(setup: Setup) -> Spots:
     """Real servers of direct routing and tunnels with a port of their own."""
-    for service in setup.services:
-        for real in service.reals if setup.profile == "ipvs" and service.vip is not None else ():
-            if (real.mode or service.mode) in ("dr", "tunnel") and real.endpoint.port != service.vip.port:
-                facts = {"port": service.vip.port}
-                yield Spot(
-                    _key(service, f"real.{real}"), f"port {real.endpoint.port} in {real.mode or service.mode}", facts
-                )
+    for service in setup.services if setup.profile == "ipvs" else ():
+        port = service.vip.port if service.vip is not None else 0
+        for real in service.reals if port else ():
+            mode = real.mode or service.mode
+            if mode in ("dr", "tunnel") and real.endpoint.port != port:
+                yield Spot(_key(service, f"real.{real}"), f"port {real.endpoint.port} in mode {mode}", {"port": port})
 
 
 def ftp_without_helper(setup: Setup) -> Spots:
