@@ -103,9 +103,17 @@ def udp(wish: Wish) -> Talk:
 
 
 def live(wish: Wish) -> Talk:
-    """All flows are opened first (three frames each); then `frames` segments of connections drawn at random."""
+    """All flows are opened first, three frames each; then come `frames` segments of connections drawn from all of them.
+
+    A thousand connections speak at a time, four segments each, however many live: bursts stay alike, the table grows.
+    """
     flows, n = wish.flows or 1000, wish.frames
-    flow = np.concatenate([np.repeat(np.arange(flows), 3), wish.rng.integers(0, flows, n)])
+    some = min(flows, 1000)
+    rounds = [
+        np.repeat(wish.rng.choice(flows, some, replace=False, shuffle=False), 4) for _ in range(-(-n // (4 * some)))
+    ]
+    drawn = np.concatenate([wish.rng.permutation(one) for one in rounds])[:n]
+    flow = np.concatenate([np.repeat(np.arange(flows), 3), drawn])
     opening = np.linspace(0, 5e6, 3 * flows).astype(np.int64)
     when = np.concatenate([opening, np.linspace(5e6, 5e6 + wish.seconds * 1e6, n).astype(np.int64)])
     up = np.concatenate([np.tile([True, False, True], flows), wish.rng.random(n) < 0.5])
