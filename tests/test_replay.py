@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from struct import pack
 
 import craft
 import pytest
-from lab.made_capture import VIP, client, frames, setup
+from lab.made_capture import TEXT, VIP, client, frames, setup
 from scapy.layers.inet import IP, TCP
 
 from lbreplay.errors import CaptureError
@@ -137,3 +139,17 @@ def test_the_link_type_is_the_captures(tmp_path: Path) -> None:
     result = replay(setup(), str(source), str(out))
     assert out.read_bytes()[:24] == head and result.totals["transmitted"] == 3
     assert all(IP(frame).src == "192.168.100.200" for _, _, frame in craft.read(out))
+
+
+def test_nothing_of_the_kernel_is_loaded_for_dpvs(tmp_path: Path) -> None:
+    """Neither its engine nor what judges its settings, also for annotated output."""
+    source = craft.write(tmp_path / "in.pcap", frames(3))
+    code = (
+        "import sys\n"
+        "from lbreplay.config.load import load\n"
+        "from lbreplay.replay import replay\n"
+        f"replay(load(None, text={TEXT!r}), {str(source)!r}, {str(tmp_path / 'out.pcapng')!r})\n"
+        "sys.exit([m for m in sys.modules if m.startswith('lbreplay') and 'ipvs' in m] or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
