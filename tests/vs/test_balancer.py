@@ -1,128 +1,90 @@
-"""The ordered loop: whatever way a row takes, it is what the plain path makes of it, in its turn."""
+"""The law of the fast path: it gives the bytes and the statistics that its plain twin gives, at every burst size."""
 
 from __future__ import annotations
 
-import craft
+from collections import Counter
+from pathlib import Path
+
+import floods
 import pytest
 import rig
-from rig import CLIENT, DELTA, LADDR, REAL, VIP, setup, syn, tcp, udp
-from twin import driven, twins
+import twins
+from golden_cases import GOLDEN, cases
 
 from lbreplay.config.load import load
+from lbreplay.model import Setup
+from lbreplay.vs.balancer import Balancer
+from lbreplay.vs.bulk import Bulk
+from lbreplay.vs.columns import Columns
 
-MORE = [f"172.16.1.{n}:3000" for n in range(1, 40)]
-
-
-def talk(client: str, laddr: str, real: str = REAL) -> list[bytes]:
-    """A connection as a port receives it: handshake, data both ways, FIN both ways."""
-    return [
-        syn(client, VIP),
-        tcp(real, laddr, "SA", 5000, 1001 + DELTA, options=[("MSS", 1460)], mac=rig.RS_MAC),
-        tcp(client, VIP, "A", 1001, 5001),
-        tcp(client, VIP, "PA", 1001, 5001, b"question"),
-        tcp(real, laddr, "PA", 5001, 1009 + DELTA, b"answer", mac=rig.RS_MAC),
-        tcp(client, VIP, "FA", 1009, 5007),
-        tcp(real, laddr, "FA", 5007, 1010 + DELTA, mac=rig.RS_MAC),
-        tcp(client, VIP, "A", 1010, 5008),
-    ]
+SEEDS = range(12)
+RECORDED = [case for suite in ("dpvs", "dpvs-1.8") if (GOLDEN / suite).is_dir() for case in cases(suite)][::9]
 
 
-def test_a_life_in_columns() -> None:
-    """From its first packet to its last nothing of an ordinary connection takes the plain path."""
-    plain, rows = twins(setup(), talk(CLIENT, LADDR))
-    assert rows == set() and [plain.states(n)[1] for n in (1, 3, 8)] == ["SYN_RECV", "ESTABLISHED", "TIME_WAIT"]
+@pytest.mark.parametrize("number", SEEDS)
+def test_floods_leave_as_one_by_one(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections opened, answered, ended and opened again by the score, in any configuration."""
+    monkeypatch.setattr("lbreplay.vs.bulk.FEW", 16 if number % 2 else 2)
+    flood = floods.flood(number, 80)
+    wrong = twins.disagreement(flood.setup, flood.records, tmp_path, (twins.BURSTS[number % 3], 4096))
+    assert not wrong, f"seed {number}, view {flood.setup.view}: {wrong}\n{flood.text}"
 
 
-def test_what_is_odd_takes_the_plain_path_alone() -> None:
-    """Its neighbours stay in columns, and order is kept."""
-    frames = talk(CLIENT, LADDR)
-    frames[3:3] = [craft.ping("172.16.0.1", "10.0.0.100"), craft.arp("10.0.0.100"), craft.tick()]
-    plain, rows = twins(setup(), frames)
-    assert rows == {4, 5, 6}
-    assert plain.verdicts[3:6] == ["local_echo_reply", "arp_answered", "ethertype_unhandled"]
+@pytest.mark.parametrize("case", RECORDED, ids=lambda case: case.name)
+def test_recorded_traffic_leaves_as_one_by_one(case: object, tmp_path: Path) -> None:
+    """What DPVS was seen to do does not depend on the path either."""
+    for view in ("rx", "client"):
+        setup = load(str(case.config), (), view=view)
+        assert not twins.disagreement(setup, case.received, tmp_path, (7, 4096))  # type: ignore[attr-defined]
 
 
-def test_timers_go_off_before_the_row_that_is_later() -> None:
-    """Inside a burst: the old connection has ended when the client's next packet comes."""
-    frames = [*talk(CLIENT, LADDR)[:3], (100_000, tcp(CLIENT, VIP, "PA", 1001, 5001, b"late"))]
-    plain, _ = twins(setup(), frames)
-    assert plain.verdicts[-1] == "tcp_bad_ack_rst" and len(plain.own) == 2
-    assert plain.trace[4]["lookup"] == "miss"
+def test_the_floods_take_every_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows in waves, rows that step alone, openings one by one and at once, and odd rows: a law about none is none."""
+    monkeypatch.setattr("lbreplay.vs.bulk.FEW", 4)
+    taken: Counter[str] = Counter()
+    made = [floods.flood(number, 80) for number in SEEDS[:6]]  # by the plain path, and so before anybody counts
+    for owner, name in (
+        (Columns, "_take"), (Columns, "step"), (Columns, "meet"), (Columns, "_remember_end"), (Bulk, "_open"),
+        (Bulk, "enter"), (Balancer, "_open"), (Balancer, "_plain"),
+    ):  # fmt: skip
+        monkeypatch.setattr(owner, name, _counted(taken, f"{owner.__name__}.{name}", getattr(owner, name)))
+    for flood in made:
+        source = twins.craft.write(tmp_path / "in.pcap", flood.records)
+        twins.outcome(flood.setup, source, 30)
+        twins.outcome(flood.setup, source, 8)
+    assert len(+taken) == 8, taken
 
 
-def test_a_timer_that_is_due_at_a_rows_time_comes_first() -> None:
-    """To the nanosecond (interface 4)."""
-    ack = 2  # ms of the last packet before
-    early, due = (
-        twins(setup(), [*talk(CLIENT, LADDR)[:3], (ack + 90_000 + late, tcp(CLIENT, VIP, "A", 1001, 5001))])[0]
-        for late in (-0.000001, 0)
-    )
-    assert early.trace[4]["lookup"] == "in" and due.trace[4]["lookup"] == "miss"
+def _counted(taken: Counter[str], name: str, function: object) -> object:
+    def counted(*args: object) -> object:
+        taken[name] += 1
+        return function(*args)  # type: ignore[operator]
+
+    return counted
 
 
-def test_events_come_between_rows_of_a_burst() -> None:
-    """Rows before it see the old weight, rows behind it the new one."""
-    event = '[[event]]\nat = 0.0095\nset = "service.web.real.192.168.100.3:8080.weight=0"\n'
-    made = setup(reals=(REAL, "192.168.100.3:8080"), events=event)
-    plain, _ = twins(made, [syn(client, VIP) for client in MORE[:20]])
-    reals = [plain.trace[n]["real"] for n in range(1, 21)]
-    assert set(reals[:10]) == {REAL, "192.168.100.3:8080"} and set(reals[10:]) == {REAL}
+def _setup(**settings: object) -> Setup:
+    return rig.setup(reals=(rig.REAL, "192.168.100.3:8080"), **settings)  # type: ignore[arg-type]
 
 
-def test_a_real_server_that_is_full_refuses_in_its_turn() -> None:
-    """No connection, and the packet's end; the next ones after an expiry are served again."""
-    made = setup(real="max_conn = 2", conn="init_timeout = 3")
-    frames = [syn(client, VIP) for client in MORE[:4]] + [(40_000, syn(MORE[4], VIP))]
-    plain, rows = twins(made, frames)
-    assert plain.verdicts == ["forwarded_slow"] * 2 + ["dest_max_conn", "no_dest", "forwarded_slow"]
-    assert rows == set()
+def test_a_refused_packet_forgets_the_connection_it_had(tmp_path: Path) -> None:
+    """Its connection ended just before it, and every real server has its fill: it is dropped, not sent the old way."""
+    made = _setup(real="max_conn = 1")
+    first, second, third = (f"172.16.0.{n}:3000" for n in (1, 2, 3))
+    frames = [(0, rig.syn(first, rig.VIP)), (29_999, rig.syn(second, rig.VIP)), (31_000, rig.syn(third, rig.VIP))]
+    frames += [(31_001, rig.syn(first, rig.VIP))]
+    records = [(twins.craft.START + at * 10**6, len(data), data) for at, data in frames]
+    assert not twins.disagreement(made, records, tmp_path, (2,))
+    played = rig.play(made, frames)
+    assert played.verdicts[3] == "dest_max_conn"
 
 
-def test_ports_that_run_out_refuse() -> None:
-    """And are counted where they were missed."""
-    made = setup(more="[sa_pool]\nlow = 1025\nhigh = 1030\n")
-    plain, _ = twins(made, [syn(client, VIP) for client in MORE])
-    assert plain.verdicts.count("forwarded_slow") == 6
-    assert set(plain.verdicts[6:]) == {"laddr_port_exhausted"}
-    assert plain.document["workers"][0]["sa_pool"]["miss"] == len(MORE) - 6
-
-
-@pytest.mark.parametrize("workers", [1, 4])
-def test_rows_of_several_workers_keep_their_order(workers: int) -> None:
-    """Connections are numbered as their packets came, whoever received them."""
-    made = setup(workers=workers, reals=(REAL, "192.168.100.3:8080"), scheduler="wlc")
-    plain, _ = twins(made, [syn(client, VIP) for client in MORE])
-    assert [plain.trace[n]["conn"] for n in range(1, len(MORE) + 1)] == list(range(1, len(MORE) + 1))
-
-
-def test_a_kernel_workers_queue_is_the_kernels() -> None:
-    """What comes there is not balanced."""
-    text = """
-    workers = [{ cpu_id = 1, queues = [0] }, { cpu_id = 2, queues = [1], kind = "kni" }]
-    device.reta = [0, 1]
-    service = [{ vip = "10.0.0.100:80", scheduler = "rr", laddr = ["192.168.100.200"],
-                 real = [{ address = "192.168.100.2:8080" }] }]
-    """
-    made = load("lb.toml", text=text.replace(",\n ", ", "), view="rx")
-    plain, _ = twins(made, [syn(client, VIP) for client in MORE])
-    assert set(plain.verdicts) == {"forwarded_slow", "kernel_route"}
-
-
-def test_udp_without_the_clients_address_takes_columns() -> None:
-    """From its first datagram."""
-    made = setup(protocol="udp", more="[udp]\nuoa_max_trail = 0\n")
-    frames = [udp(CLIENT, VIP, b"a"), udp(REAL, LADDR, b"b", mac=rig.RS_MAC), udp(CLIENT, VIP, b"c")]
-    _, rows = twins(made, frames)
-    assert rows == set()
-
-
-def test_figures_at_the_end() -> None:
-    """Connections, ports and counters of services, summed over workers (interface 5)."""
-    run, _ = driven(setup(workers=2), talk(CLIENT, LADDR)[:1] + [syn(client, VIP) for client in MORE])
-    gauges = run.balancer.gauges()
-    (service,) = gauges["services"]
-    assert (
-        service["conns"] == service["inpkts"] == len(MORE) + 1 == sum(w["conns"]["active"] for w in gauges["workers"])
-    )
-    assert service["reals"][0]["inactconns"] == len(MORE) + 1 and service["laddrs"][0]["used"] == len(MORE) + 1
-    assert gauges["warnings"] == []
+def test_an_answer_is_found_on_whichever_worker_has_it(tmp_path: Path) -> None:
+    """Client view: the answers' own worker is where the NIC steers them, under wrong masks another one."""
+    ends = [f"172.16.0.{n}:3000" for n in range(1, 40)]
+    frames = [frame for end in ends for frame in (rig.syn(end, rig.VIP), rig.tcp(rig.VIP, end, "SA", 7, 1001))]
+    for more in ("", "[flow_director]\ndst_port_mask = 1\n", "[flow_director]\nenabled = false\n"):
+        made = _setup(workers=4, view="client", more=more)
+        assert not twins.disagreement(made, twins.craft.records(frames), tmp_path)
+        lost = rig.play(made, frames).document["totals"]["verdicts"].get("local_to_kernel", 0)
+        assert (lost > 0) == bool(more)
