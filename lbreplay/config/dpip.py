@@ -10,7 +10,7 @@ from typing import Any
 
 from lbreplay.config import values
 from lbreplay.config.found import Found
-from lbreplay.config.ipvsadm import Services, Wrong
+from lbreplay.config.ipvsadm import Services, Wrong, number
 
 FLAGS = {"-v", "-s", "-4", "-6", "-C", "-F", "--force"}
 WITH_VALUE = {"-i", "-c", "-f"}
@@ -104,7 +104,10 @@ class Port:
         self.vlans.pop(_arguments(words).get("", ""), None)
 
     def _link_set(self, words: list[str], place: str, six: bool) -> None:
-        device, *setting = words[1:] if words[:1] == ["dev"] else words
+        words = words[1:] if words[:1] == ["dev"] else words
+        if not words:
+            raise Wrong("a device expected")
+        device, setting = words[0], words[1:]
         if self.tool == "ip":
             self._ip_link_set(setting, place)
         elif setting[:1] == ["addr"] and len(setting) == 2:
@@ -127,7 +130,7 @@ class Port:
                 values.mac(mac)
                 self.put["mac"] = (mac, place)
             elif word == "mtu":
-                self.put["mtu"] = (int(next(queue, "")), place)
+                self.put["mtu"] = (number(next(queue, ""), 68, 9216), place)
             elif word not in ("dev", "up"):
                 self.found.leave(place, f"ip link set {' '.join(setting)}")
                 return
@@ -146,7 +149,7 @@ class Port:
                 values.address(given[word])
                 route[name] = given[word]
         if "mtu" in given:
-            route["mtu"] = int(given["mtu"])
+            route["mtu"] = number(given["mtu"], 0, 65535)
         if "metric" in given:
             self.found.leave(place, f"metric {given['metric']}")
         self._on(given.get("dev", "dpdk0"), place)

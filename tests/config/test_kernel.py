@@ -186,3 +186,33 @@ def test_editions_and_files_of_the_other_balancer() -> None:
         saved(SAVE, edition="1.8")
     with pytest.raises(ConfigError, match=r'dpvs\.conf: profile "dpvs" expected'):
         import_texts(Texts(dpvs_conf=("dpvs.conf", "")), profile="ipvs")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("ip link set", "a device expected"),
+        ("ip link set eth0 mtu x", "68 to 9216 expected, got x"),
+        ("ip route add default via 10.0.0.1 mtu lock", "0 to 65535 expected, got lock"),
+        ("ip neigh replace 10.0.0.1 lladdr 1 dev eth0", "ip neigh replace 10.0.0.1"),
+    ],
+)
+def test_what_ip_refuses(line: str, told: str) -> None:
+    """A warning that says what would be right."""
+    with pytest.raises(ConfigError, match=told):
+        script(f"{line}\nipvsadm -A -t 10.0.0.1:80\n")
+
+
+def test_the_directors_port() -> None:
+    """`ip` speaks like dpip; what of it changes nothing here is left out."""
+    setup = script("""
+        ip link set dev eth0 address 02:00:00:00:00:09 mtu 1400 up
+        ip addr add 10.0.0.1/24 dev eth0
+        ip route add 10.1.0.0/16 via 10.0.0.254 dev eth0 mtu 1000
+        ip neigh replace 10.0.0.254 lladdr 02:00:00:00:00:fe dev eth0 nud permanent
+        ipvsadm -A -t 10.0.0.100:80
+    """)
+    assert (setup.device.mtu, setup.device.mac) == (1400, bytes.fromhex("020000000009"))
+    assert [str(network) for network in setup.device.address] == ["10.0.0.1/24"]
+    assert [(str(route.to), route.mtu) for route in setup.routes] == [("10.1.0.0/16", 1000)]
+    assert [neighbor.mac[-1] for neighbor in setup.neighbors] == [0xFE]
