@@ -1,104 +1,119 @@
-"""Which connections' packets may take the columns, and the MACs they leave with."""
+"""With which MACs a connection's packets may leave by columns, and when they may not."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import craft
 import pytest
 import rig
-from rig import CLIENT, DELTA, LADDR, REAL, VIP, setup, syn, tcp
-from twin import Driven, driven, twins
 
-from lbreplay.model import Setup
+from lbreplay.replay import Replay
+from lbreplay.vs.balancer import Balancer
+from lbreplay.vs.conn import FULL_TCP, FULL_UDP, OTHER, Conn
 from lbreplay.vs.links import PLAIN
-
-THREE = [
-    syn(CLIENT, VIP),
-    tcp(REAL, LADDR, "SA", 5000, 1001 + DELTA, mac=rig.RS_MAC),
-    tcp(CLIENT, VIP, "A", 1001, 5001),
-]
-OURS = bytes.fromhex(craft.OURS.replace(":", ""))
-GATEWAY, SERVER = (bytes.fromhex(mac.replace(":", "")) for mac in (craft.GATEWAY, rig.RS_MAC))
+from lbreplay.wire.packet import flow_key
 
 
-def after(made: Setup, frames: list[Any]) -> tuple[Driven, list[Any]]:
-    """A replay, and what both sides of its first connection leave with: (destination, source, fast) or PLAIN."""
-    run, _ = driven(made, frames)
-    links, table = run.balancer.links, run.balancer.machine.table
-    entries = [table.mac[0], table.mac[1]]
-    return run, [PLAIN if e < 0 else (*links.macs_of(e), bool(links.fast[e])) for e in entries]
+def played(frames: list[bytes], **settings: Any) -> tuple[Balancer, Conn]:
+    """A balancer that has seen *frames*, and its first connection."""
+    from floods import Closed
+
+    closed = Closed(rig.setup(**settings))
+    for number, frame in enumerate(frames):
+        closed.send(craft.START + number * craft.MILLISECOND, frame)
+    balancer: Balancer = closed.run.balancer
+    conn = balancer.machine.table.conns[0]
+    assert conn is not None
+    return balancer, conn
 
 
-def test_macs_are_learned_from_the_other_side() -> None:
-    """Before the real server was heard of by route, then on the fast path (D 12.3)."""
-    _, (there, back) = after(setup(), THREE[:1])
-    assert there == (bytes.fromhex("0200c0a86402"), OURS, False) and back == (GATEWAY, OURS, True)
-    _, (there, back) = after(setup(), THREE)
-    assert there == (SERVER, OURS, True) and back == (GATEWAY, OURS, True)
+def sides(balancer: Balancer, conn: Conn) -> tuple[int, int]:
+    mac = balancer.machine.table.mac
+    return mac[2 * conn.slot], mac[2 * conn.slot + 1]
 
 
-def test_a_neighbour_that_is_configured() -> None:
-    """Is where the first packet goes."""
-    near = '[[neighbor]]\naddress = "192.168.100.2"\nmac = "02:00:00:00:0a:0b"\n'
-    _, (there, _) = after(setup(events=near), THREE[:1])
-    assert there == (bytes.fromhex("020000000a0b"), OURS, False)
+def test_both_sides_leave_with_what_they_learned() -> None:
+    """The real server's MAC towards it, the gateway's back, each from the port that heard it (D 12.3)."""
+    balancer, conn = played(rig.handshake())
+    inward, outward = sides(balancer, conn)
+    ours, gateway, real = (bytes.fromhex(mac.replace(":", "")) for mac in (craft.OURS, craft.GATEWAY, rig.RS_MAC))
+    assert balancer.links.macs_of(inward) == (real, ours) and balancer.links.macs_of(outward) == (gateway, ours)
+    assert balancer.links.fast[[inward, outward]].all() and balancer.machine.table.met[conn.slot] == 1
 
 
-def test_a_port_without_a_mac_mirrors() -> None:
-    """The source of the first packet is the MAC that it came to (interface 2)."""
-    made = setup()
-    made = replace(made, device=replace(made.device, mac=None))
-    run, (there, _) = after(made, THREE[:1])
-    assert there[1] == bytes(6) and bool(run.balancer.links.mirrored[run.balancer.machine.table.mac[0]])
-    twins(made, THREE)
+def test_before_the_real_server_is_heard_the_route_decides() -> None:
+    """The slow path, without a learned MAC."""
+    balancer, conn = played(rig.handshake()[:1])
+    inward, outward = sides(balancer, conn)
+    assert not balancer.links.fast[inward] and balancer.links.fast[outward]
+    assert balancer.links.macs_of(inward)[0] == bytes.fromhex("0200c0a86402")
+    assert balancer.machine.table.met[conn.slot] == 0
 
 
 @pytest.mark.parametrize(
-    "service, how",
+    "settings",
     [
-        ("", {"conn": "xmit_ttl = true\nfast_xmit = false"}),
-        ('blacklist = ["9.9.9.9"]', {}),
-        ("limit_proportion = 50", {}),
-        ('proxy_protocol = "v1"', {}),
-        ("", {"mode": "dr", "reals": ["192.168.100.2:80"]}),
+        {"conn": "xmit_ttl = true\nfast_xmit = false"},
+        {"service": "limit_proportion = 50"},
+        {"service": 'blacklist = ["172.16.0.9"]'},
+        {"mode": "dr"},
+        {"conn": 'table = "shared"', "more": '[flow_director]\nstrategy = "off"\n'},
     ],
+    ids=str,
 )
-def test_who_needs_every_packet_itself(service: str, how: dict[str, Any]) -> None:
-    """Stays on the plain path, both sides."""
-    made = setup(service, **how)
-    _, sides = after(made, THREE[:1])
-    assert sides == [PLAIN, PLAIN]
+def test_what_every_packet_needs_the_plain_path_for(settings: dict[str, Any]) -> None:
+    """Neither side has an entry."""
+    balancer, conn = played(rig.handshake()[:1], **settings)
+    assert sides(balancer, conn)[0] == PLAIN or conn.mode.name == "dr"
+    if not conn.mode.full or balancer.links.overlapping:
+        assert balancer.machine.table.full[conn.slot] == OTHER
 
 
-def test_nat_takes_the_columns_too() -> None:
-    """It only exchanges ends."""
-    frames = [syn(CLIENT, VIP), tcp(REAL, CLIENT, "SA", 5000, 1001, mac=rig.RS_MAC), tcp(CLIENT, VIP, "A", 1001, 5001)]
-    frames += [tcp(CLIENT, VIP, "PA", 1001, 5001, b"x"), tcp(REAL, CLIENT, "PA", 5001, 1002, b"y", mac=rig.RS_MAC)]
-    _, rows = twins(setup(mode="nat"), frames)
-    assert not rows & {4, 5}
+def test_a_lost_first_packet_leaves_numbers_open() -> None:
+    """The next SYN still decides by how much sequence numbers move (D 5.5)."""
+    balancer, conn = played(rig.handshake())
+    assert PLAIN not in sides(balancer, conn)
+    conn.has_isn = False
+    balancer.links.refresh(conn)
+    assert sides(balancer, conn) == (PLAIN, PLAIN)
 
 
-def test_answers_that_do_not_come_home() -> None:
-    """Take the plain path, where they are lost; the client's packets need not."""
-    made = setup(workers=4, view="client", more="[flow_director]\ndst_port_mask = 1\n")
-    clients = [f"172.16.0.{n}:3000" for n in range(1, 40)]
-    run, _ = driven(made, [syn(client, VIP) for client in clients])
-    table = run.balancer.machine.table
-    there = [table.mac[2 * slot] for slot in range(39)]
-    back = [table.mac[2 * slot + 1] for slot in range(39)]
-    assert PLAIN not in there and 5 < back.count(PLAIN) < 35
-    lost = [table.rank[slot] for slot in range(39) if back[slot] == PLAIN]
-    assert set(lost) <= {2, 3}, "two bits are needed to reach them"
+def test_answers_that_come_elsewhere_take_the_plain_path() -> None:
+    """Client view, a wrong mask: their side has no entry, the client's has."""
+    frames = [rig.syn(f"172.16.0.{n}:3000", rig.VIP) for n in range(1, 20)]
+    right, _ = played(frames, workers=2, view="client")
+    wrong, _ = played(frames, workers=2, view="client", more="[flow_director]\ndst_port_mask = 0\n")
+    for balancer, homeless in ((right, False), (wrong, True)):
+        mac = balancer.machine.table.columns["mac"][: 2 * 19]
+        assert (mac[::2] != PLAIN).all() and (mac[1::2] == PLAIN).any() == homeless
 
 
-def test_an_event_is_heard_of() -> None:
-    """A weight of 0 ends connections of a service that expires them: their packets are looked at again."""
-    event = '[[event]]\nat = 0.0035\nset = "service.web.real.192.168.100.2:8080.weight=0"\n'
-    made = setup("expire_quiescent = true", reals=[REAL, "192.168.100.3:8080"], events=event)
-    frames = [*THREE, (10, tcp(CLIENT, VIP, "A", 1001, 5001))]
-    _, sides = after(made, frames[:3])
-    assert PLAIN not in sides
-    _, rows = twins(made, frames)
-    assert rows == {4}
+def test_kinds_and_timeouts_by_service() -> None:
+    """What the columns have to know of a connection's service."""
+    for protocol, kind in (("tcp", FULL_TCP), ("udp", FULL_UDP)):
+        first = rig.syn(rig.CLIENT, rig.VIP) if protocol == "tcp" else rig.udp(rig.CLIENT, rig.VIP)
+        balancer, conn = played([first], protocol=protocol)
+        assert balancer.machine.table.full[conn.slot] == kind
+        assert balancer.links.watched(conn.server.service) is False
+
+
+def test_the_tables_of_links_and_homes_grow() -> None:
+    """Entries keep their numbers, and are asked for once."""
+    links = Replay(rig.setup(), None, None, None).balancer.links  # type: ignore[arg-type]
+    heads = [n.to_bytes(2) + b"a" * 10 for n in range(200)]
+    entries = [links.answering(head) for head in heads]
+    assert entries == list(range(entries[0], entries[0] + 200)) == [links.answering(head) for head in heads]
+    assert links.macs_of(entries[7]) == (heads[7][6:], heads[7][:6]) and len(links.fast) == len(links.heads) >= 200
+
+
+def test_one_rule_is_asked_once_for_a_pool() -> None:
+    """By low bits all ports of a worker's pool share it; by other strategies each port is asked for."""
+    peer = rig.setup().services[0].reals[0].endpoint
+    laddr = bytes((192, 168, 100, 200))
+    for strategy, known in (("port-low", True), ("rss-port", False)):
+        made = rig.setup(workers=2, view="client", more=f'[flow_director]\nstrategy = "{strategy}"\n')
+        links = Replay(made, None, None, None).balancer.links  # type: ignore[arg-type]
+        found = links.pool_home(0, 6, laddr, 1026, peer)
+        assert (found is not None) == known and (found is None or found[1])
+        assert links.comes_home(0, 0, flow_key(6, peer.address, peer.port, laddr, 1026), laddr) or not known

@@ -1,135 +1,130 @@
-"""Connections opened in columns are those of the plain path, and become objects only when somebody asks."""
+"""Connections opened without a packet object: the same as the plain path's, and a Conn when somebody asks for one."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
+import craft
 import pytest
 import rig
-from rig import CLIENT, CLIENT6, DELTA, LADDR, LADDR6, REAL, REAL6, VIP, VIP6, setup, syn, tcp, udp
-from twin import Driven, driven, twins
+import twins
+from made_server import endpoint
+from traffic import raw
 
-from lbreplay.model import Setup
-from lbreplay.vs.conn import Conn
+from lbreplay.model import Service, Setup
+from lbreplay.nic.steer import Nic
+from lbreplay.replay import Replay
+from lbreplay.verdict import Verdict
+from lbreplay.vs.conn import EXPIRE_QUIESCENT, INACTIVE
+from lbreplay.vs.opener import REFUSED, Opener
+from lbreplay.wire.packet import flow_key
 
-TWO = [REAL, "192.168.100.3:8080"]
-NO_UOA = "[udp]\nuoa_max_trail = 0\n"
-
-
-def facts(conn: Conn) -> dict[str, Any]:
-    """What a connection holds, but for who made it."""
-    own = ("server", "dest", "mode", "reply", "slot", "proxy", "control", "isn")  # isn: only a proxy protocol asks
-    held = {name: getattr(conn, name) for name in Conn.__slots__ if name not in own}
-    return held | {"mode": conn.mode.name, "dest": str(conn.dest.endpoint), "server": conn.server.service.name}
-
-
-def objects(made: Setup, frames: list[Any], plain: bool) -> list[dict[str, Any]]:
-    run, _ = driven(made, frames) if not plain else _traced(made, frames)
-    return [facts(conn) for conn in run.balancer.machine.table.conns if conn is not None]
+OTHER = "192.168.100.3:8080"
+HEAD = craft.frame(craft.ip("1.1.1.1", "2.2.2.2"))[:12]  # link header of what clients send
 
 
-def _traced(made: Setup, frames: list[Any]) -> Any:
-    before = Driven.__init__
-
-    def traced(self: Driven, made: Setup) -> None:
-        before(self, made)
-        self.balancer.stories = []
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Driven, "__init__", traced)
-        return driven(made, frames)
+def openers(made: Setup, rank: int = 0) -> dict[bytes, Opener]:
+    nic = Nic(made)
+    run = Replay(made, None, None, None)  # type: ignore[arg-type]
+    assert nic.rules is not None
+    return run.balancer.openers.by_place[rank]
 
 
-CONVERSATION = [
-    syn(CLIENT, VIP),
-    tcp(REAL, LADDR, "SA", 5000, 1001 + DELTA, mac=rig.RS_MAC),
-    tcp(CLIENT, VIP, "A", 1001, 5001),
-]
+def opener(**settings: object) -> Opener:
+    (one,) = openers(rig.setup(**settings)).values()  # type: ignore[arg-type]
+    return one
 
 
-@pytest.mark.parametrize("frames", [CONVERSATION[:1], CONVERSATION[:2], CONVERSATION])
-def test_an_object_made_late_is_the_one_made_early(frames: list[bytes]) -> None:
-    """Ends, keys, numbers, flags and MACs."""
-    assert objects(setup(), frames, plain=False) == objects(setup(), frames, plain=True)
+def first(number: int) -> bytes:
+    vip = endpoint("10.0.0.100", 80)
+    return flow_key(6, raw("172.16.0.1"), number, vip.address, vip.port)
 
 
-def test_nobody_asks_for_an_ordinary_connection() -> None:
-    """Its columns say it all."""
-    run, _ = driven(setup(), CONVERSATION)
-    assert run.balancer.machine.table.made == [None]
+def test_a_connection_has_all_its_columns() -> None:
+    """And is found by both keys."""
+    one = opener(conn="")
+    handle = one.open(first(3000), 10**9, 7, HEAD)
+    table, slot = one.machine.table, handle >> 1
+    assert (table.number[slot], table.last_use[slot], table.armed[slot], table.rank[slot]) == (1, 10**9, 7, 0)
+    assert (table.timeout[slot], table.delta[slot], table.state[slot]) == (30 * 10**9, rig.DELTA, one.first_state)
+    assert one.lcore.find == {first(3000): handle, table.out_keys[slot]: handle + 1}
+    assert one.server.dests[0].inactconns == one.lcore.active == one.server.laddrs.conns[raw("192.168.100.200")] == 1
+    one.end(slot)
+    used = one.lcore.pools[raw("192.168.100.200")].used
+    assert one.lcore.find == {} and one.server.dests[0].inactconns == one.lcore.active == used == 0
+
+
+def test_what_refuses_a_connection_says_why() -> None:
+    """No real server, one that has its fill, no port left (D 2.4)."""
+    assert opener(real="weight = 0").open(first(1), 0, 0, HEAD) == REFUSED - Verdict.NO_DEST
+    full = opener(real="max_conn = 1")
+    assert full.open(first(1), 0, 0, HEAD) >= 0
+    assert full.open(first(2), 0, 0, HEAD) == REFUSED - Verdict.DEST_MAX_CONN
+    assert full.open(first(2), 0, 0, HEAD) == REFUSED - Verdict.NO_DEST
+    few = opener(more="[sa_pool]\nhigh = 1025\n")
+    assert few.open(first(1), 0, 0, HEAD) >= 0
+    assert few.open(first(2), 0, 0, HEAD) == REFUSED - Verdict.LADDR_PORT_EXHAUSTED
+
+
+def test_a_conn_is_made_when_somebody_asks() -> None:
+    """With what the columns know by then: state, the first data byte, the MACs of both sides."""
+    one = opener(service="expire_quiescent = true")
+    handle = one.open(first(3000), 0, 0, HEAD)
+    slot, table = handle >> 1, one.machine.table
+    one.change(slot, one.first_state, one.established)
+    table.fdata[slot] = 77
+    one.links.meet(slot, (b"real's", b"ours.."))
+    conn = table.conns[slot]
+    assert conn is not None and table.conns[slot] is conn
+    assert (conn.client, conn.virtual) == (endpoint("172.16.0.1", 3000), endpoint("10.0.0.100", 80))
+    assert (conn.real, conn.local) == (endpoint("192.168.100.2", 8080), endpoint("192.168.100.200", 1025))
+    assert (conn.number, conn.fdata, conn.delta, conn.has_isn) == (1, 77, rig.DELTA, True)
+    assert conn.flags == EXPIRE_QUIESCENT and not conn.flags & INACTIVE
+    assert conn.in_macs == (b"real's", b"ours..") and conn.out_macs == (HEAD[6:], HEAD[:6])
+
+
+PLAIN: dict[str, dict[str, object]] = {
+    "persistent": {"service": "persistent = { timeout = 9 }"}, "synproxy": {"service": "synproxy = true"},
+    "one packet": {"service": "one_packet = true", "protocol": "udp"}, "uoa": {"protocol": "udp"},
+    "nat": {"mode": "nat"}, "slow": {"conn": "fast_xmit = false"}, "ttl": {"conn": "xmit_ttl = true"},
+    "limit": {"service": "limit_proportion = 50"}, "list": {"service": 'blacklist = ["172.16.0.9"]'},
+    "two owners": {"conn": "redirect = true", "more": '[flow_director]\nstrategy = "off"\n'},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("why", PLAIN)
+def test_what_needs_the_plain_path_has_no_opener(why: str) -> None:
+    """Whatever asks for more than columns."""
+    assert not openers(rig.setup(**PLAIN[why]))  # type: ignore[arg-type]
+    assert openers(rig.setup())
 
 
 @pytest.mark.parametrize(
-    "service, how",
-    [
-        ("", {}),
-        ("", {"reals": TWO, "scheduler": "wrr", "real": "weight = 3"}),
-        ("", {"reals": TWO, "scheduler": "wlc"}),
-        ("", {"reals": TWO, "scheduler": "conhash"}),
-        ("", {"reals": TWO, "scheduler": "mh"}),
-        ("", {"reals": TWO, "scheduler": "fo"}),
-        ("", {"workers": 3, "reals": TWO}),
-        ("", {"vip": VIP6, "reals": [REAL6], "laddr": LADDR6}),
-        ("expire_quiescent = true", {}),
-        ("conn_timeout = 5", {}),
-        ("", {"edition": "1.8"}),
-        ("", {"conn": "redirect = true", "workers": 4}),
-    ],
+    "settings", [{"conn": "redirect = true", "workers": 2}, {"real": "max_conn = 3"}, {"protocol": "udp"}]
 )
-def test_ordinary_services_open_in_columns(service: str, how: dict[str, Any]) -> None:
-    """No first packet takes the plain path; numbers, real servers and ports are its."""
-    vip = how.get("vip", VIP)
-    clients = [f"[2001:db8:c::{n:x}]:3000" if vip == VIP6 else f"172.16.0.{n}:3000" for n in range(1, 12)]
-    plain, rows = twins(setup(service, **how), [syn(client, vip) for client in clients])
-    assert rows == set() and {line["new"] for line in plain.trace.values()} == {True}
+def test_one_by_one_leaves_as_on_the_plain_path(settings: dict[str, object], tmp_path: Path) -> None:
+    """Opened, ended in silence, and opened again with the ports that were given back."""
+    made = rig.setup(reals=(rig.REAL, OTHER), more="[udp]\nuoa_max_trail = 0\n[sa_pool]\nhigh = 1030\n", **settings)  # type: ignore[arg-type]
+    make = rig.udp if settings.get("protocol") else rig.syn
+    frames = [make(f"172.16.0.{n % 20 + 1}:3000", rig.VIP) for n in range(60)]
+    records = [(craft.START + n // 20 * 400 * 10**9 + n, len(frame), frame) for n, frame in enumerate(frames)]
+    assert not twins.disagreement(made, records, tmp_path)
 
 
-@pytest.mark.parametrize(
-    "service, how",
-    [
-        ("persistent = { timeout = 60 }", {}),
-        ("synproxy = true", {}),
-        ("one_packet = true", {"protocol": "udp", "more": NO_UOA}),
-        ("", {"protocol": "udp"}),
-        ('blacklist = ["172.16.0.77"]', {}),
-        ('proxy_protocol = "v2"', {}),
-        ("limit_proportion = 50", {}),
-        ("dest_check = true", {}),
-        ("", {"mode": "nat"}),
-        ("", {"mode": "dr", "reals": ["192.168.100.2:80"]}),
-        ("", {"conn": "fast_xmit = false"}),
-        ("", {"conn": "xmit_ttl = true"}),
-        ("", {"vip": VIP6, "reals": [REAL], "laddr": LADDR}),
-    ],
-)
-def test_whoever_needs_the_packet_does_not(service: str, how: dict[str, Any]) -> None:
-    """The plain path opens it, and both give the same."""
-    vip = how.get("vip", VIP)
-    first = udp if how.get("protocol") == "udp" else syn
-    frames = [first(CLIENT6 if vip == VIP6 else f"172.16.0.{n}:3000", vip) for n in range(1, 5)]
-    _, rows = twins(setup(service, **how), frames)
-    assert rows >= {1}
+def test_events_make_openers_anew(tmp_path: Path) -> None:
+    """A list that is set takes a service to the plain path; a real server that is added is picked."""
+    listed = "[[event]]\nat = 0.01\nset = \"service.web.blacklist=['172.16.0.15']\"\n"
+    added = '[[event]]\nat = 0.02\nadd = "service.web.real"\nvalue = { address = "192.168.100.9:8080" }\n'
+    frames = [rig.syn(f"172.16.0.{n}:3000", rig.VIP) for n in range(1, 40)]
+    assert not twins.disagreement(rig.setup(events=listed + added), craft.records(frames), tmp_path)
+    assert rig.play(rig.setup(events=listed + added), frames).verdicts.count("acl_blacklist") == 1
 
 
-def test_a_service_that_an_event_changed_is_looked_at_again() -> None:
-    """A list that comes in the middle of a burst."""
-    event = "[[event]]\nat = 0.0045\nset = \"service.web.blacklist=['172.16.0.8']\"\n"
-    plain, rows = twins(setup(events=event), [syn(f"172.16.0.{n}:3000", VIP) for n in range(1, 11)])
-    assert plain.verdicts[7] == "acl_blacklist" and rows == {6, 7, 8, 9, 10}
-
-
-def test_the_end_gives_back_everything() -> None:
-    """Ports, counts and places in the tables, when nobody ever asked for the object."""
-    made = setup(more="[tcp.timeout]\nsyn_recv = 2\n")
-    run, _ = driven(made, [syn(f"172.16.0.{n}:3000", VIP) for n in range(1, 30)] + [(40_000, rig.tick())])
-    machine = run.balancer.machine
-    (lcore,) = machine.lcores
-    assert lcore.find == {} and machine.table.live == lcore.active == 0 and lcore.expired == 29
-    assert [pool.used for pool in lcore.pools.values()] == [0] * len(lcore.pools)
-    assert [(dest.actconns, dest.inactconns) for dest in lcore.servers.by_name["web"].dests] == [(0, 0)]
-
-
-def test_a_pool_of_connections_that_is_full() -> None:
-    """Is the plain path's to refuse."""
-    plain, _ = twins(setup(conn="pool_size = 65536"), [syn(CLIENT, VIP)])
-    assert plain.verdicts == ["forwarded_slow"]
+def test_schedulers_that_look_at_the_packet_see_it() -> None:
+    """With conhash clients differ; nobody may pick for many at once."""
+    made = rig.setup(reals=(rig.REAL, OTHER))
+    services: tuple[Service, ...] = tuple(replace(s, scheduler="conhash") for s in made.services)
+    (one,) = openers(replace(made, services=services)).values()
+    picked = {one.machine.table.dest[one.open(first(n), 0, 0, HEAD) >> 1] for n in range(1, 60)}
+    assert len(picked) == 2 and not one.bulky and opener().bulky
