@@ -126,5 +126,6 @@ def test_schedulers_that_look_at_the_packet_see_it() -> None:
     made = rig.setup(reals=(rig.REAL, OTHER))
     services: tuple[Service, ...] = tuple(replace(s, scheduler="conhash") for s in made.services)
     (one,) = openers(replace(made, services=services)).values()
-    picked = {one.machine.table.dest[one.open(first(n), 0, 0, HEAD) >> 1] for n in range(1, 60)}
+    keys = [first(7)[:4] + bytes((n,)) + first(7)[5:] for n in range(1, 60)]
+    picked = {one.machine.table.dest[one.open(key, 0, 0, HEAD) >> 1] for key in keys}
     assert len(picked) == 2 and not one.bulky and opener().bulky
