@@ -104,6 +104,7 @@ class Burst:
     handle: I32  # connection and side of rows that took the columns, -1: plain path
     opened: Bool  # rows that took the columns and opened their connection
     conn: I64  # numbers of their connections, where somebody annotates
+    moved: Bool  # rows whose state changed in its turn already
     step: U16  # what moves its connection's state: TCP flags, 256 for UDP
     mac: I32  # what they leave with: entry of vs/links
     fdata: U32  # acknowledgement that asks for the client's address (D 5.4)

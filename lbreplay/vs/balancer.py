@@ -117,7 +117,7 @@ class Balancer:
             self.bulk.enter_all(batches)
             return
         openings = self.bulk.openings(batches)
-        for at, (row, now, simple, first, key, worker, answer, head) in enumerate(self._read(burst, rows, first, keys)):
+        for at, (row, now, simple, first, key, worker, answer, step, head) in enumerate(self._read(burst, rows, first, keys)):
             if now >= timers.nearest:
                 self._clock(burst, row, now)
             if row in openings:
@@ -134,6 +134,8 @@ class Balancer:
                         continue
             if simple and handle >= 0 and table.mac[handle] >= 0:
                 if columns.may_wait(handle >> 1):
+                    if table.watched[handle >> 1]:
+                        columns.move(burst, row, handle, step, now)
                     columns.defer(row, handle)
                     continue
                 if columns.waits(handle >> 1):
@@ -173,6 +175,7 @@ class Balancer:
             keys,
             self.columns.askers(burst, rows).tolist(),
             burst.answer[rows].tolist(),
+            burst.step[rows].tolist(),
             overlay(burst.buffer, 12)[burst.at[rows]].tolist(),
             strict=True,
         )

@@ -7,7 +7,7 @@ reads. So the ordered loop keeps the rows that open connections and those that n
 else waits here in `pending` until somebody has to see it: the end of the segment, or an odd packet of a connection
 that has rows waiting (`flush`).
 
-A row may wait when its connection cannot expire before the segment ends, whatever waits with it. Rows that change the
+A row may wait when its connection cannot expire before the segment ends, whatever waits with it. Rows that change
 state of a connection whose service counts active connections (`watched`: wlc, or a passive check) may not.
 """
 
@@ -43,6 +43,7 @@ class Columns:
         self.machine, self.links, self.view, self._reverse = machine, links, view, reverse
         self.table, self.cache = machine.table, machine.cache
         self._next = _tables(machine)
+        self._rows_next = [[bytes(row) for row in side] for side in self._next]  # the same, to read one by one
         self._established = machine.protocols[TCP].states.index("established")
         self._shared = machine.setup.conn.table == "shared"
         self._virtual = _sorted_services(view)
@@ -65,6 +66,7 @@ class Columns:
         burst.delta = np.zeros(burst.size, np.uint32)
         burst.full = np.zeros(burst.size, np.uint8)
         burst.opened = np.zeros(burst.size, np.bool_)
+        burst.moved = np.zeros(burst.size, np.bool_)
         burst.answer = np.zeros(burst.size, np.bool_)
         burst.simple &= burst.worker >= 0
         burst.simple &= burst.l3_length <= self.links.shortest_mtu
@@ -120,7 +122,7 @@ class Columns:
         handles[~found] = NONE
         burst.handle[rows] = handles
         waits = found & (column["mac"][handles] >= 0) & (column["last_use"][slots] + column["timeout"][slots] > self.end_ns)
-        waits &= self._unwatched(burst, rows, handles, slots, waits)
+        waits &= self._still(burst, rows, handles, slots, waits)
         self._rows, self._handles = rows[waits], handles[waits]
         column["mark"][slots[waits]] = self._serial
         left = np.ones(stop - start, np.bool_)
@@ -133,7 +135,7 @@ class Columns:
         self.long = last - first >= self.machine.shortest_timeout
         self.end_ns = 1 << 62 if self.long else last
 
-    def _unwatched(self, burst: Burst, rows: I64, handles: I32, slots: I32, found: Bool) -> Bool:
+    def _still(self, burst: Burst, rows: I64, handles: I32, slots: I32, found: Bool) -> Bool:
         """Rows of services that nobody counts, and of connections none of whose rows changes its state."""
         column = self.table.columns
         watched = found & (column["watched"][slots] != 0)
@@ -142,17 +144,38 @@ class Columns:
         state = column["state"][slots]
         changing = watched & (self._next[handles & 1, burst.step[rows], state] != state)
         column["mark"][slots[changing]] = -self._serial
-        return np.asarray(column["mark"][slots] != -self._serial)
+        still = np.asarray(column["mark"][slots] != -self._serial)
+        column["still"][slots[watched & still]] = self._serial
+        return still
 
     def may_wait(self, slot: int) -> bool:
         """Whether a row of a connection that the cache did not know may join those that wait."""
         table = self.table
-        return table.full[slot] != OTHER and not table.watched[slot] and table.last_use[slot] + table.timeout[slot] > self.end_ns
+        return table.full[slot] != OTHER and table.last_use[slot] + table.timeout[slot] > self.end_ns
 
     def defer(self, row: int, handle: int) -> None:
         """Let a row of the ordered loop wait too."""
         self._deferred.append((row, handle))
         self.table.mark[handle >> 1] = self._serial
+
+    def move(self, burst: Burst, row: int, handle: int, step: int, now: int) -> None:
+        """Change the state in order where a service counts its active connections; the rest of the row may wait."""
+        table, slot = self.table, handle >> 1
+        if table.still[slot] == self._serial:
+            self.flush(burst, row)
+        burst.moved[row] = True
+        old, conn = table.state[slot], table.made[slot]
+        new = self._rows_next[handle & 1][step][old]
+        if new == old:
+            return
+        if conn is not None:
+            self.machine.changed(conn, old, new, self.machine.protocols[conn.proto])
+        else:
+            opener = table.openers[slot]
+            assert opener is not None, "a live slot has a Conn or an opener"
+            opener.change(slot, old, new)
+        table.last_use[slot], table.armed[slot] = now, (burst.first + row) * ORDERS + ORDERS // 2
+        self.machine.timers.arm(slot, now + table.timeout[slot])
 
     def waits(self, slot: int) -> bool:
         """Whether rows of a connection wait."""
@@ -208,7 +231,8 @@ class Columns:
         """
         states, slots = self.table.columns["state"], wave.slots
         sides, steps = wave.handles & 1, burst.step[wave.rows]
-        changing = self._next[sides, steps, states[slots]] != states[slots]
+        moved = burst.moved[wave.rows]
+        changing = (self._next[sides, steps, states[slots]] != states[slots]) & ~moved
         if not changing.any():
             return slots[:0]
         groups = np.add.reduceat(changing, wave.begin, dtype=np.int64) > 0
@@ -216,7 +240,7 @@ class Columns:
         touched, before = slots[at], states[slots[at]]
         while len(at):
             slot = slots[at]
-            states[slot] = self._next[sides[at], steps[at], states[slot]]
+            states[slot] = np.where(moved[at], states[slot], self._next[sides[at], steps[at], states[slot]])
             more = at < last
             at, last = at[more] + 1, last[more]
         changed = states[touched] != before

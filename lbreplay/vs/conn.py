@@ -124,7 +124,8 @@ class ConnTable:
                  delta u4, fdata u4 (sequence delta, first data byte: D 5.4), full u1 (FULL_*),
                  met u1 (the real server's side was heard of), rs_seq rs_ack u4 (D 5.5 a),
                  watched u1 (its service counts active connections: changes of state stay in order),
-                 limit i2 (row of the machine's table of timeouts), mark i8 (segment in which rows of it waited), fraction i8 (ns of its timeouts below a second, D 2.5),
+                 limit i2 (row of the machine's table of timeouts), fraction i8 (ns of its timeouts below a second, D 2.5),
+                 mark i4 (segment in which rows of it waited), still i4 (the same, of one watched that keeps its state),
                  client i4 (entry of vs/links that the client's frames told; connections without a Conn),
                  home i4, home_hash u4 (where the NIC sends its answers: entry of vs/links; client view)
     by handle    mac i4 (entry of the link table the side's packets leave with; -1: plain path)
@@ -144,7 +145,8 @@ class ConnTable:
         ("met", 1, np.uint8),
         ("watched", 1, np.uint8),
         ("limit", 1, np.int16),
-        ("mark", 1, np.int64),
+        ("mark", 1, np.int32),
+        ("still", 1, np.int32),
         ("fraction", 1, np.int64),
         ("rs_seq", 1, np.uint32),
         ("rs_ack", 1, np.uint32),
@@ -168,6 +170,7 @@ class ConnTable:
     watched: Any
     limit: Any
     mark: Any
+    still: Any
     fraction: Any
     rs_seq: Any
     rs_ack: Any
