@@ -23,7 +23,7 @@ from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import FULL_TCP, IN, INACTIVE, OTHER, OUT, Macs, reversed_flows
 from lbreplay.vs.machine import ORDERS
 from lbreplay.wire.fields import overlay
-from lbreplay.wire.packet import ACK, ETH_ARP, ICMP, ICMPV6, RST, SYN, TCP, UDP, Packet, reverse_key
+from lbreplay.wire.packet import ACK, ETH_ARP, ETH_VLAN, ICMP, ICMPV6, RST, SYN, TCP, UDP, Packet, reverse_key
 
 if TYPE_CHECKING:
     from lbreplay.vs.links import Links
@@ -185,7 +185,7 @@ class Columns:
         """Whether an odd packet may see a connection that has rows waiting, or teach a MAC that they would leave with."""
         if not (len(self._rows) or self._deferred):
             return False
-        if packet.ethertype == ETH_ARP or packet.proto in (ICMP, ICMPV6):
+        if packet.ethertype in (ETH_ARP, ETH_VLAN) or packet.proto in (ICMP, ICMPV6):
             return True
         if not packet.family:
             return False
