@@ -6,14 +6,20 @@ A trace tells the story of every row, so with one every row takes the plain path
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import craft
+import engine
+import rig
 
+from lbreplay.burst import Burst
 from lbreplay.model import Setup
-from lbreplay.replay import replay
+from lbreplay.replay import Replay, replay
+from lbreplay.wire.capture import open_capture
 
 BURSTS = (1, 7, 256, 4096)
 
@@ -48,3 +54,54 @@ def differences(got: Any, want: Any, path: str = "") -> list[str]:
     if isinstance(got, list) and isinstance(want, list) and len(got) == len(want):
         return [d for n, (a, b) in enumerate(zip(got, want, strict=True)) for d in differences(a, b, f"{path}.{n}")]
     return [] if got == want else [f"{path[1:]} is {got} instead of {want}"]
+
+
+def records_of(frames: Iterable[Any]) -> list[craft.Record]:
+    """Frames as in `rig`: bytes, or (milliseconds after the first, bytes)."""
+    records: list[craft.Record] = []
+    at = -1.0
+    for frame in frames:
+        at, data = (at + 1, frame) if isinstance(frame, bytes) else frame
+        records.append((craft.START + int(at * 10**6), len(data), data))
+    return records
+
+
+def both(made: Setup, frames: Iterable[Any]) -> tuple[rig.Played, set[int]]:
+    """What the plain path makes of *frames*, and the numbers of those that take it at the largest burst.
+
+    Fails where columns make something else of them.
+    """
+    records = records_of(frames)
+    with tempfile.TemporaryDirectory() as folder:
+        assert disagreement(made, records, Path(folder)) == ""
+        plain = engine.run(made, records, Path(folder))
+    return rig.Played(plain), driven(made, records)[0].plain
+
+
+class Driven(Replay):
+    """A replay that writes down which frames take the plain path."""
+
+    def __init__(self, made: Setup) -> None:
+        super().__init__(made, None, None, None)  # type: ignore[arg-type]
+        self.plain: set[int] = set()
+        self.balancer._plain = self._seen(self.balancer._plain)
+
+    def _seen(self, plain: Any) -> Any:
+        def seen(burst: Burst, row: int) -> None:
+            self.plain.add(burst.first + row)
+            plain(burst, row)
+
+        return seen
+
+
+def driven(made: Setup, frames: Iterable[Any], burst: int = 4096) -> tuple[Driven, list[Burst]]:
+    """A replay after *frames*, to look into, and its bursts."""
+    rows = list(frames)
+    records = rows if rows and isinstance(rows[0], tuple) and len(rows[0]) == 3 else records_of(rows)
+    run = Driven(replace(made, burst_size=burst))
+    with tempfile.TemporaryDirectory() as folder:
+        with open_capture(str(craft.write(Path(folder) / "in.pcap", records))) as source:
+            bursts = list(source.bursts(burst))
+        for one in bursts:
+            run.journey(one)
+    return run, bursts

@@ -6,7 +6,7 @@ import craft
 import pytest
 import rig
 from rig import CLIENT, DELTA, LADDR, REAL, VIP, setup, syn, tcp, udp
-from twin import driven, twins
+from twins import both, driven
 
 from lbreplay.config.load import load
 
@@ -29,7 +29,7 @@ def talk(client: str, laddr: str, real: str = REAL) -> list[bytes]:
 
 def test_a_life_in_columns() -> None:
     """From its first packet to its last nothing of an ordinary connection takes the plain path."""
-    plain, rows = twins(setup(), talk(CLIENT, LADDR))
+    plain, rows = both(setup(), talk(CLIENT, LADDR))
     assert rows == set() and [plain.states(n)[1] for n in (1, 3, 8)] == ["SYN_RECV", "ESTABLISHED", "TIME_WAIT"]
 
 
@@ -37,7 +37,7 @@ def test_what_is_odd_takes_the_plain_path_alone() -> None:
     """Its neighbours stay in columns, and order is kept."""
     frames = talk(CLIENT, LADDR)
     frames[3:3] = [craft.ping("172.16.0.1", "10.0.0.100"), craft.arp("10.0.0.100"), craft.tick()]
-    plain, rows = twins(setup(), frames)
+    plain, rows = both(setup(), frames)
     assert rows == {4, 5, 6}
     assert plain.verdicts[3:6] == ["local_echo_reply", "arp_answered", "ethertype_unhandled"]
 
@@ -45,7 +45,7 @@ def test_what_is_odd_takes_the_plain_path_alone() -> None:
 def test_timers_go_off_before_the_row_that_is_later() -> None:
     """Inside a burst: the old connection has ended when the client's next packet comes."""
     frames = [*talk(CLIENT, LADDR)[:3], (100_000, tcp(CLIENT, VIP, "PA", 1001, 5001, b"late"))]
-    plain, _ = twins(setup(), frames)
+    plain, _ = both(setup(), frames)
     assert plain.verdicts[-1] == "tcp_bad_ack_rst" and len(plain.own) == 2
     assert plain.trace[4]["lookup"] == "miss"
 
@@ -54,7 +54,7 @@ def test_a_timer_that_is_due_at_a_rows_time_comes_first() -> None:
     """To the nanosecond (interface 4)."""
     ack = 2  # ms of the last packet before
     early, due = (
-        twins(setup(), [*talk(CLIENT, LADDR)[:3], (ack + 90_000 + late, tcp(CLIENT, VIP, "A", 1001, 5001))])[0]
+        both(setup(), [*talk(CLIENT, LADDR)[:3], (ack + 90_000 + late, tcp(CLIENT, VIP, "A", 1001, 5001))])[0]
         for late in (-0.000001, 0)
     )
     assert early.trace[4]["lookup"] == "in" and due.trace[4]["lookup"] == "miss"
@@ -64,7 +64,7 @@ def test_events_come_between_rows_of_a_burst() -> None:
     """Rows before it see the old weight, rows behind it the new one."""
     event = '[[event]]\nat = 0.0095\nset = "service.web.real.192.168.100.3:8080.weight=0"\n'
     made = setup(reals=(REAL, "192.168.100.3:8080"), events=event)
-    plain, _ = twins(made, [syn(client, VIP) for client in MORE[:20]])
+    plain, _ = both(made, [syn(client, VIP) for client in MORE[:20]])
     reals = [plain.trace[n]["real"] for n in range(1, 21)]
     assert set(reals[:10]) == {REAL, "192.168.100.3:8080"} and set(reals[10:]) == {REAL}
 
@@ -73,7 +73,7 @@ def test_a_real_server_that_is_full_refuses_in_its_turn() -> None:
     """No connection, and the packet's end; the next ones after an expiry are served again."""
     made = setup(real="max_conn = 2", conn="init_timeout = 3")
     frames = [syn(client, VIP) for client in MORE[:4]] + [(40_000, syn(MORE[4], VIP))]
-    plain, rows = twins(made, frames)
+    plain, rows = both(made, frames)
     assert plain.verdicts == ["forwarded_slow"] * 2 + ["dest_max_conn", "no_dest", "forwarded_slow"]
     assert rows == set()
 
@@ -81,7 +81,7 @@ def test_a_real_server_that_is_full_refuses_in_its_turn() -> None:
 def test_ports_that_run_out_refuse() -> None:
     """And are counted where they were missed."""
     made = setup(more="[sa_pool]\nlow = 1025\nhigh = 1030\n")
-    plain, _ = twins(made, [syn(client, VIP) for client in MORE])
+    plain, _ = both(made, [syn(client, VIP) for client in MORE])
     assert plain.verdicts.count("forwarded_slow") == 6
     assert set(plain.verdicts[6:]) == {"laddr_port_exhausted"}
     assert plain.document["workers"][0]["sa_pool"]["miss"] == len(MORE) - 6
@@ -91,7 +91,7 @@ def test_ports_that_run_out_refuse() -> None:
 def test_rows_of_several_workers_keep_their_order(workers: int) -> None:
     """Connections are numbered as their packets came, whoever received them."""
     made = setup(workers=workers, reals=(REAL, "192.168.100.3:8080"), scheduler="wlc")
-    plain, _ = twins(made, [syn(client, VIP) for client in MORE])
+    plain, _ = both(made, [syn(client, VIP) for client in MORE])
     assert [plain.trace[n]["conn"] for n in range(1, len(MORE) + 1)] == list(range(1, len(MORE) + 1))
 
 
@@ -104,7 +104,7 @@ def test_a_kernel_workers_queue_is_the_kernels() -> None:
                  real = [{ address = "192.168.100.2:8080" }] }]
     """
     made = load("lb.toml", text=text.replace(",\n ", ", "), view="rx")
-    plain, _ = twins(made, [syn(client, VIP) for client in MORE])
+    plain, _ = both(made, [syn(client, VIP) for client in MORE])
     assert set(plain.verdicts) == {"forwarded_slow", "kernel_route"}
 
 
@@ -112,7 +112,7 @@ def test_udp_without_the_clients_address_takes_columns() -> None:
     """From its first datagram."""
     made = setup(protocol="udp", more="[udp]\nuoa_max_trail = 0\n")
     frames = [udp(CLIENT, VIP, b"a"), udp(REAL, LADDR, b"b", mac=rig.RS_MAC), udp(CLIENT, VIP, b"c")]
-    _, rows = twins(made, frames)
+    _, rows = both(made, frames)
     assert rows == set()
 
 
