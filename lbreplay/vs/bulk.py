@@ -125,7 +125,8 @@ class Bulk:
         """The connections by row, to enter one by one."""
         made: dict[int, Opening] = {}
         for lcore, rows, slots, in_keys, out_keys in batches:
-            made |= zip(rows.tolist(), map(Opening, [lcore] * len(rows), slots.tolist(), in_keys, out_keys), strict=True)
+            each = map(Opening, [lcore] * len(rows), slots.tolist(), in_keys, out_keys)
+            made |= zip(rows.tolist(), each, strict=True)
         return made
 
     def enter(self, opening: Opening) -> None:

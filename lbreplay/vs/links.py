@@ -65,7 +65,8 @@ class Links:
         self.homes = np.zeros((64, 5), np.int64)  # queue, rank, by, reta, rule of answers, client view
         self._home_ids: dict[tuple[int, ...], int] = {}
         director = setup.flow_director
-        self._by_low_bits = director.strategy == "port-low" and director.dst_port_mask is None and director.byte_order == "network"
+        right = director.dst_port_mask is None and director.byte_order == "network"
+        self._by_low_bits = director.strategy == "port-low" and right
         self._pool_home: dict[tuple[bytes, int, int], Steered] = {}
         self.shortest_mtu = min([setup.device.mtu, *(r.mtu for r in setup.routes if r.mtu)])
 
@@ -74,7 +75,8 @@ class Links:
         table, slot = self.machine.table, conn.slot
         table.delta[slot], table.fdata[slot] = conn.delta, conn.fdata
         table.full[slot] = self._kind(conn)
-        table.watched[slot], table.limit[slot] = self.watched(conn.server.service), self.machine.limit_of(conn.server.service)
+        service = conn.server.service
+        table.watched[slot], table.limit[slot] = self.watched(service), self.machine.limit_of(service)
         table.met[slot] = conn.in_seen is not None and (conn.in_macs is not None or not self.may_be_fast(conn))
         usable = self._usable(conn)
         table.mac[2 * slot] = self._side(conn, IN) if usable else PLAIN
@@ -145,7 +147,7 @@ class Links:
         return self._id(head[6:12], head[0:6], True)
 
     def comes_home(self, slot: int, rank: int, out_key: bytes, laddr: bytes) -> bool:
-        """`_comes_home` by the key of the answers. All ports of a pool share one rule when the rules are by low bits."""
+        """`_comes_home` by the key of the answers. Under rules by low bits all ports of a pool share one rule."""
         place = laddr, rank, out_key[0]
         home = self._pool_home.get(place)
         if home is None:

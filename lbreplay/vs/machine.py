@@ -284,9 +284,6 @@ class Machine:
             return None
         return {"out": conn.out_key, "in": conn.in_key, "": None}[conn.mode.redirected_side]
 
-    def timeouts_changed(self) -> None:
-        self._timeouts.clear()
-
 
 def _push(table: dict[bytes, int], older: dict[bytes, list[int]], key: bytes, value: int) -> None:
     """Enter *value*; with equal keys the newest is found (D 2.1)."""

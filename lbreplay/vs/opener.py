@@ -95,10 +95,11 @@ class Opener:
 
     @property
     def bulky(self) -> bool:
-        """Whether the n-th of many takes the n-th of everything: round robin over real servers that all may be picked."""
+        """Whether the n-th of many takes the n-th of everything: round robin, and every real server may be picked."""
         vip = self.server.service.vip
         assert vip is not None, "openers have an address"
-        plain = self.server.service.scheduler == "rr" and len(vip.address) == 4 and not self._watched and not self._redirect
+        in_turn = self.server.service.scheduler == "rr" and not self._watched
+        plain = in_turn and len(vip.address) == 4 and not self._redirect
         return plain and all(dest.valid and not dest.max_conn for dest in self.server.dests)
 
     def has_ways(self, heads: set[bytes]) -> bool:
@@ -115,8 +116,9 @@ class Opener:
     def _pool_homes(self) -> list[tuple[int, bool] | None]:
         rank, proto = self.lcore.rank, self.server.service.protocol
         peer = self.server.dests[0].endpoint
-        ports = self.machine.setup.sa_pool.low + ((rank - self.machine.setup.sa_pool.low) & self.machine.setup.port_mask)
-        return [self.links.pool_home(rank, proto, laddr, ports, peer) for laddr in self.server.laddrs.laddrs]
+        low, mask = self.machine.setup.sa_pool.low, self.machine.setup.port_mask
+        port = low + ((rank - low) & mask)  # the first that this worker owns
+        return [self.links.pool_home(rank, proto, laddr, port, peer) for laddr in self.server.laddrs.laddrs]
 
     def open_many(self, at: I64, order: I64, heads: list[bytes], keys: list[bytes]) -> tuple[I64, list[bytes]]:
         """Slots and OUT keys of the connections that packets with *keys* open, at times *at*; there is room."""
@@ -178,10 +180,10 @@ class Opener:
         return [ways[dest.id] for dest in self.server.dests]
 
     def _count(self, picked: I64, laddrs: I64) -> None:
-        for dest, count in zip(self.server.dests, np.bincount(picked, minlength=len(self.server.dests)).tolist(), strict=True):
+        dests, cursor = self.server.dests, self.server.laddrs
+        for dest, count in zip(dests, np.bincount(picked, minlength=len(dests)).tolist(), strict=True):
             dest.conns += count
             dest.inactconns += count
-        cursor = self.server.laddrs
         for laddr, count in zip(cursor.laddrs, np.bincount(laddrs, minlength=len(cursor.laddrs)).tolist(), strict=True):
             cursor.conns[laddr] += count
 
@@ -201,8 +203,8 @@ class Opener:
         self._slow[head] = made
         return made
 
-    def change(self, slot: int, old: int, new: int) -> bool:
-        """A new state: its timeout, and the counts of active and inactive connections (D 5.2). True: a shorter timeout."""
+    def change(self, slot: int, old: int, new: int) -> None:
+        """A new state: its timeout, and the counts of active and inactive connections (D 5.2)."""
         table, timeouts = self.machine.table, self.timeouts
         table.state[slot] = new
         table.timeout[slot] = timeouts[new] + table.fraction[slot]
@@ -214,7 +216,6 @@ class Opener:
             dest = self.machine.dests[table.dest[slot]]
             dest.actconns -= 1
             dest.inactconns += 1
-        return timeouts[new] < timeouts[old]
 
     def end(self, slot: int) -> None:
         """The connection expires in silence: everything it took is given back (D 2.5)."""
@@ -314,4 +315,3 @@ class Openers:
 def _place(service: Service) -> bytes:
     assert service.vip is not None, "only services with an address open connections here"
     return bytes((service.protocol,)) + service.vip.address + service.vip.port.to_bytes(2)
-

@@ -39,7 +39,6 @@ from lbreplay.burst import (
 from lbreplay.wire.fields import HEADER, be16, be32, overlay
 
 TCP, UDP, SCTP = 6, 17, 132
-EXTENSIONS = (0, 43, 44, 51, 60)
 KIND_OF = np.full(256, KIND_OTHER, np.uint8)
 KIND_OF[[TCP, UDP, SCTP]] = KIND_TCP, KIND_UDP, KIND_SCTP
 NEEDED = np.zeros(256, np.int32)  # bytes of L4 header that carry the ports, and SCTP's verification tag

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import PAD, RECORD, I64, U8, Bool, Burst
+from lbreplay.burst import I64, PAD, RECORD, U8, Bool, Burst
 from lbreplay.model import Endpoint
 from lbreplay.wire import options
 from lbreplay.wire.fields import overlay
@@ -311,4 +311,3 @@ def _sorted_ranges(buffer: U8, start: I64, length: I64) -> Any:
     total = (total & 0xFFFF) + (total >> 16)
     total = (total & 0xFFFF) + (total >> 16)
     return np.where(odd_start, total, (total >> 8) | ((total & 0xFF) << 8))
-
