@@ -20,7 +20,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 from struct import pack, unpack
 
-from oracle_modes import Modes, sctp_event, sctp_state
+from oracle_modes import Modes, icmp_sum, sctp_event, sctp_state
 from oracle_packet import (
     ACK,
     CHECKSUM_AT,
@@ -119,8 +119,12 @@ class Oracle(Modes, SynProxy):
                     worker.matches.insert(0, self.copy_of(s, worker))
         self.local = {n.address for n in setup.device.address} | set(setup.local_addresses)
         self.local |= {s.vip.address for s in setup.services if s.vip}
-        self.routes = [(n, None, 0) for n in setup.device.address if n.prefix < 8 * len(n.address)]
-        self.routes += [(r.to, r.via, r.mtu) for r in setup.routes]
+        self.everywhere = self.local | {n.address for v in setup.device.vlan for n in v.address}
+        ports = [(None, setup.device.address), *((v, v.address) for v in setup.device.vlan)]
+        self.routes = [(n, None, 0, v) for v, own in ports for n in own if n.prefix < 8 * len(n.address)]
+        connected = list(self.routes)
+        for r in setup.routes:
+            self.routes.append((r.to, r.via, r.mtu, next((c[3] for c in connected if r.via and r.via in c[0]), None)))
         self.neighbors = {n.address: n.mac for n in setup.neighbors}
         self.timers: list[tuple[int, int, int, Conn]] = []
         self.order = itertools.count(1)
@@ -128,7 +132,7 @@ class Oracle(Modes, SynProxy):
         self.sent: list[Sent] = []
         self.ip_id: Counter[tuple] = Counter()
         self.templates: dict[tuple, Template] = {}
-        self.owners: dict[tuple, Worker] = {}  # the redirect table
+        self.owners: dict[tuple, list[Conn]] = {}  # the redirect table, newest first
         self.events = list(setup.events)
         self.cause: tuple[Frame | None] | None = None  # what is sent now is sent for this frame, at this time
         self.at: int | None = None
@@ -306,7 +310,7 @@ class Oracle(Modes, SynProxy):
         sport, dport = p.ports
         from_vip = (p.proto, p.src, sport) in self.workers[0].servers
         if view == "lb":
-            if from_vip or p.src in self.local:
+            if from_vip or p.src in self.everywhere:
                 frame.verdict = "own_transmit"
             return not frame.verdict
         if not from_vip:
@@ -354,9 +358,9 @@ class Oracle(Modes, SynProxy):
     def receive(self, frame: Frame, worker: Worker) -> None:
         if len(frame.data) < 14:
             raise End("truncated")
-        if frame.ethertype == 0x8100:
-            raise End("vlan_error")
         kind = frame.l2_class(self.setup.device.mac)
+        if frame.ethertype == 0x8100:
+            kind = self.untag(frame, kind)
         if frame.ethertype == 0x0806:
             self.arp(frame, worker)
         if frame.ethertype not in (0x0800, 0x86DD):
@@ -375,6 +379,16 @@ class Oracle(Modes, SynProxy):
             frame.reasons.append(str(accept))
             self.accept(p, worker, kind)
 
+    def untag(self, frame: Frame, kind: str) -> str:
+        """To the VLAN device of its tag; the frame's class there (S 3.2)."""
+        self.need(frame, frame.length, len(frame.data), 18, "vlan_error")
+        number = int.from_bytes(frame.data[14:16]) & 0xFFF
+        frame.vlan = next((v for v in self.setup.device.vlan if v.id == number), None)
+        if frame.vlan is None:
+            raise End("vlan_error")
+        frame.ethertype, frame.at = int.from_bytes(frame.data[16:18]), 18
+        return "host" if kind == "otherhost" and frame.dst_mac == frame.vlan.mac else kind
+
     def need(self, frame: Frame, wire: int, captured: int, size: int, verdict: str) -> None:
         """*size* bytes of header must be there: on the wire, and in the capture."""
         if wire < size:
@@ -383,7 +397,7 @@ class Oracle(Modes, SynProxy):
             raise End("truncated")
 
     def ipv4_checks(self, frame: Frame) -> Packet:
-        l3, wire = frame.l3, frame.length - 14
+        l3, wire = frame.l3, frame.length - frame.at
         self.need(frame, wire, len(l3), 20, "l3_header_error")
         size = (l3[0] & 15) * 4
         if l3[0] >> 4 != 4 or size < 20:
@@ -400,7 +414,7 @@ class Oracle(Modes, SynProxy):
 
     def ipv6_checks(self, frame: Frame, kind: str) -> Packet:
         """D 1.4, S 4.7."""
-        l3, wire = frame.l3, frame.length - 14
+        l3, wire = frame.l3, frame.length - frame.at
         self.need(frame, wire, len(l3), 40, "l3_header_error")
         src, dst = l3[8:24], l3[24:40]
         loopback = bytes(15) + b"\x01"
@@ -432,17 +446,19 @@ class Oracle(Modes, SynProxy):
     def arp(self, frame: Frame, worker: Worker) -> None:
         """S 3.5."""
         body = frame.l3
-        self.need(frame, frame.length - 14, len(body), 28, "truncated")
+        self.need(frame, frame.length - frame.at, len(body), 28, "arp_bad_opcode")
         op, target = int.from_bytes(body[6:8]), body[24:28]
-        if target not in self.local:
+        if target not in self.local_of(frame):
             raise End("arp_to_kernel")
         if op == 2:
+            self.neighbors[body[14:18]] = body[8:14]
             raise End("arp_to_kernel")
         if op != 1:
             raise End("arp_bad_opcode")
-        own = self.setup.device.mac or (b"\x02\0" + target if frame.dst_mac[0] & 1 else frame.dst_mac)
+        came_to = b"\x02\0" + target if frame.dst_mac[0] & 1 else frame.dst_mac
+        own = (frame.vlan and frame.vlan.mac) or self.setup.device.mac or came_to
         reply = body[:7] + b"\x02" + own + target + body[8:18] + body[28:]
-        self.transmit(frame, worker, frame.src_mac + own + frame.data[12:14] + reply, frame.length)
+        self.transmit(frame, worker, frame.src_mac + own + frame.data[12 : frame.at] + reply, frame.length)
         raise End("arp_answered")
 
     # -------------------------------------------------------- the balancer, D 1.5
@@ -485,7 +501,7 @@ class Oracle(Modes, SynProxy):
         self.looked_up(p, worker, hit)
         if hit is None and any(w.find(key) for w in self.workers):
             worker.count["wrong_worker"] += 1
-        owner = self.owners.get(key, worker)
+        owner = self.owners[key][0].worker if self.owners.get(key) else worker
         if hit is None and owner is not worker:
             p.frame.owner = owner.rank
             raise End("redirected")
@@ -605,9 +621,7 @@ class Oracle(Modes, SynProxy):
         if p.family == 4:
             p.head[1] = 0
         p.head[p.ttl_at] = 63
-        l3 = p.l3()
-        frame = p.frame
-        self.transmit(frame, worker, frame.src_mac + frame.dst_mac + frame.data[12:14] + l3, 14 + len(l3) + p.missing)
+        self.emit(p, worker, (p.frame.src_mac, p.frame.dst_mac + tag_of(p.frame.vlan)))
         raise End("tcp_bad_ack_rst")
 
     def open(self, p: Packet, worker: Worker, server: Server, dest: Dest) -> Conn:
@@ -639,7 +653,8 @@ class Oracle(Modes, SynProxy):
         for direction, key in enumerate(conn.keys):
             conn.worker.table.setdefault(key, []).insert(0, (conn, direction))
         if self.setup.conn.redirect and conn.server.service.mode in ("fnat", "nat", "snat"):
-            self.owners[conn.keys[IN if conn.server.service.mode == "snat" else OUT]] = conn.worker
+            key = conn.keys[IN if conn.server.service.mode == "snat" else OUT]
+            self.owners.setdefault(key, []).insert(0, conn)
 
     def bind(self, worker: Worker, server: Server, real: tuple[bytes, int]) -> tuple[bytes, int]:
         """D 11.1: a local address and one of its ports; without the 5 % double step, which is chance."""
@@ -773,8 +788,8 @@ class Oracle(Modes, SynProxy):
         for key in conn.keys:
             nodes = worker.table.get(key, [])
             nodes[:] = [node for node in nodes if node[0] is not conn]
-            if self.owners.get(key) is worker and not nodes:
-                del self.owners[key]
+            if conn in self.owners.get(key, ()):
+                self.owners[key].remove(conn)
         if conn.template:
             conn.template.controlled -= 1
         worker.active -= 1
@@ -795,9 +810,9 @@ class Oracle(Modes, SynProxy):
         """D 5.7."""
         full = conn.server.service.mode == "fnat"
         delta = conn.delta or 0 if full else 0
-        to_client = conn.rs_end_seq + conn.sp_delta if full else 0
+        to_client = conn.rs_end_seq + (conn.sp_delta if full else 0)  # both ends 0 where nobody saved them
         for direction, source, dest, seq, ack in (
-            (IN, conn.local, conn.real, conn.rs_end_ack if full else 0, -conn.sp_delta if full else 0),
+            (IN, conn.local, conn.real, conn.rs_end_ack, -conn.sp_delta if full else 0),
             (OUT, conn.virtual, conn.client, to_client, -delta),
         ):
             body = pack(">HHIIBBHHH", source[1], dest[1], seq & M32, ack & M32, 0x50, RST, 0, 0, 0)
@@ -817,9 +832,9 @@ class Oracle(Modes, SynProxy):
                 p.head[p.ttl_at] -= 1
             macs = self.hop_macs(conn, direction, dst)
         ethertype = b"\x08\0" if p.family == 4 else b"\x86\xdd"
-        l3 = p.l3()
+        frame = macs[0] + macs[1] + ethertype + p.l3()
         self.generated[conn.worker.rank] += 1
-        self.put(due, macs[0] + macs[1] + ethertype + l3, 14 + len(l3), conn.worker, None)
+        self.put(due, frame, len(frame), conn.worker, None)
 
     # -------------------------------------------------------- statistics, D 13
 
@@ -836,7 +851,7 @@ class Oracle(Modes, SynProxy):
         macs = p.frame.src_mac, p.frame.dst_mac
         conn.seen[direction] = conn.seen[direction] or macs
         if self.fast(conn, p.family):
-            conn.macs[direction] = conn.macs[direction] or macs
+            conn.macs[direction] = conn.macs[direction] or (macs[0], macs[1] + tag_of(p.frame.vlan))
 
     def fast(self, conn: Conn, family: int) -> bool:
         mode = conn.server.service.mode
@@ -922,7 +937,7 @@ class Oracle(Modes, SynProxy):
             head[10:12] = b"\0\0"
             head[10:12] = checksum(head).to_bytes(2)
             frame = macs[0] + macs[1] + b"\x08\0" + bytes(head) + part
-            self.transmit(p.frame, worker, frame, 14 + size + wire)
+            self.transmit(p.frame, worker, frame, len(frame) - len(part) + wire)
         raise End("forwarded_fragmented")
 
     def emit(self, p: Packet, worker: Worker, macs: tuple[bytes, bytes]) -> None:
@@ -1104,15 +1119,20 @@ class Oracle(Modes, SynProxy):
         if extra.family == 4:
             l3 = l3[:-2] + b"\0\0"
         ethertype = b"\x08\0" if extra.family == 4 else b"\x86\xdd"
-        self.transmit(p.frame, self.handler(conn, p), macs[0] + macs[1] + ethertype + l3, 14 + len(l3))
+        frame = macs[0] + macs[1] + ethertype + l3
+        self.transmit(p.frame, self.handler(conn, p), frame, len(frame))
 
     # -------------------------------------------------------- routes and neighbours
 
     def route(self, address: bytes):
-        """(network, gateway, mtu): the longest prefix, first come first served (S 4.3)."""
+        """(network, gateway, mtu, VLAN) of what is sent: none to an own address."""
+        return None if address in self.everywhere else self.longest(address)
+
+    def longest(self, address: bytes):
+        """The longest prefix, first come first served (S 4.3)."""
         fits = [r for r in self.routes if address in r[0]]
         if not fits and not self.setup.routes:
-            return (None, None, 0)
+            return (None, None, 0, None)
         return max(fits, key=lambda r: r[0].prefix, default=None)
 
     def next_hop(self, address: bytes) -> bytes | None:
@@ -1123,23 +1143,36 @@ class Oracle(Modes, SynProxy):
         hop = self.next_hop(address) or address
         return self.neighbors.get(hop) or came_from or b"\x02\0" + hop[-4:]
 
-    def own_mac(self, frame: Frame) -> bytes:
-        return self.setup.device.mac or frame.dst_mac
+    def own_mac(self, vlan, came_to: bytes) -> bytes:
+        """Source MAC, and behind it the tag, of what leaves by *vlan* (None: by the port itself)."""
+        return ((vlan and vlan.mac) or self.setup.device.mac or came_to) + tag_of(vlan)
 
     def hop_macs(self, conn: Conn, direction: int, target: bytes, own: bytes | None = None) -> tuple[bytes, bytes]:
         """(next hop, own) for the slow path of a connection (interface 2, MACs)."""
         to, here = conn.seen[1 - direction], conn.seen[direction] or conn.seen[1 - direction]
-        own = self.setup.device.mac or own or (here[1] if here else bytes(6))
-        return self.mac_of(target, to[0] if to else None), own
+        own = own or (here[1] if here else bytes(6))
+        return self.mac_of(target, to[0] if to else None), self.own_mac(self.route(target)[3], own)
+
+    def local_of(self, frame: Frame) -> set[bytes]:
+        """The addresses of the device that a frame came in by."""
+        return self.local if frame.vlan is None else {n.address for n in frame.vlan.address}
+
+    def back(self, p: Packet) -> tuple[bytes, bytes]:
+        """MACs of an answer; one that only the default nobody configured leads back goes on the VLAN it came by."""
+        frame, route = p.frame, self.route(p.dst)
+        unrouted = route[1] is None and (route[0] is None or route[0].prefix == 0)
+        vlan = frame.vlan if unrouted else route[3]
+        came_to = frame.dst_mac if not frame.dst_mac[0] & 1 else b"\x02\0" + p.src[-4:]
+        return self.mac_of(p.dst, frame.src_mac), self.own_mac(vlan, came_to)
 
     # -------------------------------------------------------- after ACCEPT, D 1.6, S 4.3-4.7
 
     def accept(self, p: Packet, worker: Worker, kind: str) -> None:
-        if p.dst in self.local:
+        if p.dst in self.local_of(p.frame) or (p.family == 6 and self.joined(p)):
             self.deliver(p, worker)
         if p.family == 6 and p.dst[0] == 0xFF:
             raise End("multicast")
-        route = self.route(p.dst)
+        route = self.longest(p.dst)
         if route is None:
             raise End("no_route_to_kernel")
         if kind != "host":
@@ -1173,7 +1206,8 @@ class Oracle(Modes, SynProxy):
     def plain(self, p: Packet, worker: Worker, mtu: int) -> None:
         """Router function: TTL - 1, L4 untouched."""
         frame = p.frame
-        macs = self.mac_of(p.dst, None), self.setup.device.mac or frame.dst_mac
+        hop, vlan = self.longest(p.dst)[1] or p.dst, self.longest(p.dst)[3]
+        macs = self.neighbors.get(hop) or b"\x02\0" + hop[-4:], self.own_mac(vlan, frame.dst_mac)
         p.head[p.ttl_at] -= 1
         p.proto = 255  # no L4 of ours: its checksum stays
         try:
@@ -1195,14 +1229,44 @@ class Oracle(Modes, SynProxy):
             self.echo(p, worker, 129)
         raise End("local_to_kernel")
 
+    def joined(self, p: Packet) -> bool:
+        """All nodes, and the solicited-node groups of the device's addresses."""
+        group = bytes.fromhex("ff0200000000000000000001ff")
+        groups = {group + a[13:] for a in self.local_of(p.frame) if len(a) == 16}
+        return p.dst in groups | {b"\xff\x02" + bytes(13) + b"\x01"}
+
+    def discovery(self, p: Packet, worker: Worker) -> None:
+        """Neighbour solicitations and advertisements (S 4.7)."""
+        body, kind = bytes(p.body), p.body[0]
+        options, rest = {}, body[24:]
+        while rest and len(rest) >= 2 and 0 < rest[1] * 8 <= len(rest):
+            options.setdefault(rest[0], rest[2:8])
+            rest = rest[rest[1] * 8 :]
+        target = body[8:24]
+        if p.head[7] != 255 or body[1] or rest or len(body) < 24 or target[0] == 0xFF:
+            raise End("nd_invalid")
+        if kind == 136 and 2 in options:
+            self.neighbors[target] = options[2]
+        if kind == 135 and target in self.local_of(p.frame) and 1 in options:
+            self.neighbors[p.src] = options[1]
+            came_to = p.frame.dst_mac if not p.frame.dst_mac[0] & 1 else b"\x02\0" + target[-4:]
+            own = self.own_mac(p.frame.vlan, came_to)
+            body = pack(">BBHI", 136, 0, 0, 0x60000000) + target + b"\x02\x01" + own[:6]
+            l3 = pack(">IHBB", 0x60000000, len(body), ICMPV6, 255) + target + p.src + body
+            self.emit(Packet(p.frame, l3, len(l3)), worker, (options[1], own))
+            raise End("nd_answered")
+        raise End("nd_to_kernel")
+
     def echo(self, p: Packet, worker: Worker, reply: int) -> None:
         pseudo = p.pseudo() if p.family == 6 else b""
-        if p.family == 6 and p.body[0] != 128 and (p.missing or ones_sum(pseudo + p.body) == 0xFFFF):
-            raise End("local_to_kernel")
-        if p.missing:
-            raise End("truncated")
-        if (p.family == 4 and p.body[1]) or ones_sum(pseudo + p.body) != 0xFFFF:
+        bad = not p.missing and ones_sum(pseudo + p.body) != 0xFFFF
+        if (p.family == 4 and p.body[1]) or bad:
             raise End("icmp_local_invalid")
+        if p.family == 6 and p.body[0] in (135, 136):
+            self.discovery(p, worker)
+        if p.family == 6 and p.body[0] != 128:
+            raise End("local_to_kernel")
+        before = bytes(p.body)
         if p.family == 4:
             p.head = p.head[:20]
             p.head[0] = 0x45
@@ -1212,11 +1276,14 @@ class Oracle(Modes, SynProxy):
         if p.family == 4:
             p.head[4:6] = self.next_id(p.src, p.dst, ICMP).to_bytes(2)
             p.head[6:8] = b"\0\0"
-            p.body[2:4] = b"\0\0"
-            p.body[2:4] = checksum(p.body).to_bytes(2)
-        frame = p.frame
-        self.emit(p, worker, (self.mac_of(p.dst, frame.src_mac), self.setup.device.mac or frame.dst_mac))
-        raise End("local_echo_reply")
+            p.body[2:4] = icmp_sum(before, bytes(p.body), p.missing)
+        route = self.route(p.dst)
+        if route is None:
+            raise End("no_route")
+        try:
+            self.output(p, worker, self.back(p), route[2] or self.setup.device.mtu)
+        except End as end:
+            raise End("local_echo_reply" if "forwarded" in str(end) else str(end)) from None
 
     def next_id(self, *ends: object) -> int:
         """Identification of what the balancer makes: a counter per pair of ends and protocol, from 0."""
@@ -1227,8 +1294,8 @@ class Oracle(Modes, SynProxy):
         """D 12.4: made before translation, so it quotes the original."""
         frame = p.frame
         original = frame.l3[: p.length - p.missing]
-        if p.src in self.local:
-            return  # no route that forwards to ourselves
+        if self.route(p.src) is None:
+            return
         if p.family == 4:
             source = next((n.address for n in self.setup.device.address if len(n.address) == 4), None)
             if source is None or (p.proto == ICMP and p.body[0] != 8):
@@ -1241,7 +1308,7 @@ class Oracle(Modes, SynProxy):
             head = pack(">BBHHHBBH", 0x45, tos, 20 + len(body), ident, 0, 64, ICMP, 0)
         else:
             source = next((n.address for n in self.setup.device.address if len(n.address) == 16), None)
-            source = p.dst if source and p.dst in self.local else source
+            source = p.dst if source and p.dst in self.local_of(frame) else source
             if source is None or (p.proto == ICMPV6 and p.body[0] < 128):
                 return
             if self.setup.behaviour.too_big_mtu == "swapped" and not plain:
@@ -1250,7 +1317,7 @@ class Oracle(Modes, SynProxy):
             head = pack(">IHBB", 0x60000000, len(body), ICMPV6, 64)
         error = Packet(frame, head + source + p.src + body, len(head) + 2 * len(source) + len(body))
         self.generated[worker.rank] += 1
-        self.emit(error, worker, (self.mac_of(p.src, frame.src_mac), self.setup.device.mac or frame.dst_mac))
+        self.emit(error, worker, self.back(error))
 
     # -------------------------------------------------------- what is said at the end, interface 5
 
@@ -1310,6 +1377,10 @@ class Oracle(Modes, SynProxy):
             "free": every - used,
             "miss": sum(p.miss for p in pools),
         }
+
+
+def tag_of(vlan) -> bytes:
+    return b"" if vlan is None else b"\x81\0" + vlan.id.to_bytes(2)
 
 
 def bucket(service) -> int:

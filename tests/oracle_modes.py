@@ -107,10 +107,14 @@ class Modes:
     def send_direct(self, conn: Conn, p: Packet) -> None:
         """DR: only the MAC addresses change, the next hop is the real server itself (D 12.1)."""
         mtu = self.setup.device.mtu
-        if self.route(conn.real[0]) is None:
+        route = self.route(conn.real[0])
+        if route is None:
             raise End("no_route")
         self.length_test(p, self.handler(conn, p), mtu)
-        macs = self.neighbors.get(conn.real[0]) or b"\x02\0" + conn.real[0][-4:], self.own_mac(p.frame)
+        macs = (
+            self.neighbors.get(conn.real[0]) or b"\x02\0" + conn.real[0][-4:],
+            self.own_mac(route[3], p.frame.dst_mac),
+        )
         p.untouched = True
         self.emit(p, self.handler(conn, p), macs)
         raise End("forwarded_slow")
@@ -178,7 +182,8 @@ class Modes:
 
     def match_service(self, p: Packet, worker: Worker) -> Server | None:
         """Match services, newest first (D 10.1)."""
-        if p.dst in self.local or self.route(p.dst) is None:
+        route = self.longest(p.dst)
+        if route is None or p.dst in self.local_of(p.frame):
             return None
         sport, dport = (
             p.ports if p.proto not in (ICMP, ICMPV6) else (p.body[0] << 8 | p.body[1], int.from_bytes(p.body[2:4]))
@@ -188,14 +193,18 @@ class Modes:
             m = server.service.match
             good = m.family == p.family and m.protocol == p.proto
             good = good and in_range(m.source, p.src, sport) and in_range(m.dest, p.dst, dport)
-            good = good and m.iif in (None, self.setup.device.name)
+            good = good and m.iif in (None, self.device_name(p.frame.vlan))
             if m.oif is None:
                 fits, out_fails = True, True
             else:
-                fits = not out_fails and m.oif == self.setup.device.name
+                fits = not out_fails and m.oif == self.device_name(route[3])
             if good and fits:
                 return server
         return None
+
+    def device_name(self, vlan) -> str:
+        name = self.setup.device.name
+        return name if vlan is None else f"{name}.{vlan.id}"
 
     def open_snat(self, conn: Conn, p: Packet, peer: tuple[bytes, int]) -> None:
         """The address and port that stand for an inside host (D 2.2, 11.3)."""

@@ -202,6 +202,7 @@ class Frame:
         self.n, self.time, self.length, self.data = n, time, length, data
         self.dst_mac, self.src_mac, self.ethertype = data[0:6], data[6:12], int.from_bytes(data[12:14])
         self.at = 14
+        self.vlan = None  # the VLAN device that took its tag off
         self.worker: int | None = None
         self.owner: int | None = None  # where another worker handled it
         self.queue: int | None = None

@@ -82,7 +82,8 @@ class SynProxy:
         if p.family == 4:
             p.head[1] = 0
         p.head[p.ttl_at] = settings.ttl
-        self.emit(p, worker, (p.frame.src_mac, p.frame.dst_mac))
+        tag = b"" if p.frame.vlan is None else b"\x81\0" + p.frame.vlan.id.to_bytes(2)
+        self.emit(p, worker, (p.frame.src_mac, p.frame.dst_mac + tag))
         raise End(name)
 
     def answer_options(self, p: Packet) -> int:
@@ -206,7 +207,7 @@ class SynProxy:
         conn.sp_delta = conn.sp_isn - p.seq & M32
         self.enter(conn, "ESTABLISHED")
         conn.seen[OUT] = conn.seen[OUT] or (p.frame.src_mac, p.frame.dst_mac)  # seen, not sent, so not learned
-        if conn.server.service.mode == "fnat":
+        if conn.server.service.mode in ("fnat", "nat"):
             self.save_end(conn, p)
         conn.kept = b""
         self.statistics(conn, OUT, p.length)

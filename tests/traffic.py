@@ -90,14 +90,19 @@ def ethernet(l3: bytes, dst: bytes = OURS, src: bytes = GATEWAY, tag: int | None
     return dst + src + (b"" if tag is None else b"\x81\0" + tag.to_bytes(2)) + ethertype + l3
 
 
+def inside(frame: bytes) -> bytes:
+    """The IP packet of a frame, behind its tag if it has one; empty where there is none."""
+    at = 18 if frame[12:14] == b"\x81\0" else 14
+    return frame[at:] if frame[at - 2 : at] in (b"\x08\0", b"\x86\xdd") else b""
+
+
 def headers(frame: bytes) -> int:
     """How long the headers of a frame are, up to TCP's options; 96 where that is not clear."""
-    l3 = frame[14:]
+    l3 = inside(frame)
     if len(l3) < 20:
         return 96
-    at = 40 if frame[12:14] == b"\x86\xdd" else (l3[0] & 15) * 4
-    proto = l3[6] if frame[12:14] == b"\x86\xdd" else l3[9]
-    return 14 + at + (l3[at + 12] >> 4) * 4 if proto == TCP and len(l3) > at + 12 else 96
+    at, proto = (40, l3[6]) if l3[0] >> 4 == 6 else ((l3[0] & 15) * 4, l3[9])
+    return len(frame) - len(l3) + at + (l3[at + 12] >> 4) * 4 if proto == TCP and len(l3) > at + 12 else 96
 
 
 OPTIONS = {
@@ -145,7 +150,11 @@ class Configuration:
         self.mac_set = rng.random() < 0.7
         self.modes = rng.choice([[8, 1, 1, 1], [8, 1, 1, 1], [4, 3, 1, 1]])
         self.snaplen = rng.choice([None] * 11 + [60, 68, 96, 128])
+        self.vlan = view == "rx" and rng.random() < 0.15
+        self.tags = [rng.choice([5, 5, 6, None]), rng.choice([5, 6, None])] if self.vlan else [None, None]
         self.gateway = raw(self.name("gateway", 1))
+        if self.vlan and rng.random() < 0.5:
+            self.gateway = raw("2001:db8:5::fe" if self.v6 else "192.168.105.254")
         self.services: list[dict] = []
         self.neighbors: dict[bytes, bytes] = {}
         self.lines: list[str] = []
@@ -193,6 +202,11 @@ class Configuration:
             self.say("address", [self.own(), *(["192.168.100.10/24"] if self.nat64 else [])])
         if self.snat:
             self.say("sapool_address", ["192.168.100.220", "192.168.100.221"])
+        if self.vlan:
+            net = "2001:db8:{}::10/64" if self.v6 else "192.168.10{}.10/24"
+            five = f"id = 5, address = [{net.format(5)!r}]"
+            six = r.choice([f"id = 6, address = [{net.format(6)!r}], mac = '02:06:06:06:06:06'", "id = 6"])
+            self.lines.append(f"vlan = [{{ {five} }}, {{ {six} }}]")
         self.table(
             "flow_director",
             ("enabled", False, 0.15),
@@ -393,7 +407,7 @@ class World:
         if self.conf.view == "rx":
             for sent in fresh:
                 self.deliver(sent.frame, sent.length)
-        elif length in (None, len(whole)) and whole[12:14] in (b"\x08\0", b"\x86\xdd"):
+        elif length in (None, len(whole)) and inside(whole):
             self.deliver(whole, len(whole))
 
     def answer(self, make, delay: int | None = None) -> None:
@@ -404,7 +418,7 @@ class World:
 
     def deliver(self, frame: bytes, length: int) -> None:
         """The frame arrives at a client or at a real server."""
-        l3 = frame[14:]
+        l3 = inside(frame)
         if len(l3) < 40:
             return
         v6 = l3[0] >> 4 == 6
@@ -503,7 +517,8 @@ class World:
         from_vip = conf.view != "rx" and any(src == s["vip"][0] for s in conf.services)
         if from_vip:
             return ethernet(l3, GATEWAY, OURS)
-        frame = ethernet(l3, OURS, mac(src) if near else GATEWAY)
+        tag = conf.tags[near] if r.random() < 0.97 else r.choice([5, 0x2005, None]) if conf.vlan else None
+        frame = ethernet(l3, OURS, mac(src) if near else GATEWAY, tag)
         if r.random() < 0.15:
             frame = frame.ljust(60, b"\0")
         return frame + (r.randbytes(r.randrange(1, 9)) if r.random() < 0.01 else b"")
@@ -587,7 +602,7 @@ class World:
     def icmp_error(self) -> bytes | None:
         """About a frame the balancer sent, from the side it went to: a router on the way or the host itself."""
         r = self.rng
-        recent = [s.frame[14:] for s in self.oracle.sent[-30:] if s.frame[12:14] in (b"\x08\0", b"\x86\xdd")]
+        recent = [l3 for s in self.oracle.sent[-30:] if (l3 := inside(s.frame))]
         if not recent:
             return None
         quoted = r.choice(recent)
@@ -656,6 +671,8 @@ class World:
                 ethernet(l3, tag=0)[:18] + l3,
                 OURS + GATEWAY + r.choice([b"\x88\xcc", b"\x12\x34", b"\0\x20"]) + bytes(46),
                 self.arp_request(),
+                self.arp_request(),
+                self.discovery(),
                 r.randbytes(r.randrange(0, 14)),
             ]
         )
@@ -663,9 +680,29 @@ class World:
     def arp_request(self) -> bytes:
         r = self.rng
         target = r.choice([s["vip"][0] for s in self.conf.services] + [raw("192.168.100.10"), raw("10.9.9.9")])[:4]
-        op = r.choice([1, 1, 2, 3])
-        body = pack(">HHBBH", 1, 0x0800, 6, 4, op) + GATEWAY + raw("192.168.100.1") + bytes(6) + target
-        return b"\xff" * 6 + GATEWAY + b"\x08\x06" + body + bytes(r.choice([0, 18]))
+        op = r.choice([1, 1, 2, 2, 3])
+        sender = r.choice(["192.168.100.1", "192.168.100.251", f"192.168.100.{r.randrange(2, 9)}"])
+        told = GATEWAY[:5] + bytes([r.randrange(1, 4)])
+        body = pack(">HHBBH", 1, 0x0800, 6, 4, op) + told + raw(sender) + bytes(6) + target
+        tag = b"\x81\0" + pack(">H", r.choice([5, 6])) if self.conf.vlan and r.random() < 0.5 else b""
+        to = r.choice([b"\xff" * 6, OURS])
+        return to + GATEWAY + tag + b"\x08\x06" + body[: r.choice([99] * 9 + [20])] + bytes(r.choice([0, 18]))
+
+    def discovery(self) -> bytes:
+        """A neighbour solicitation or advertisement; where that is no IPv6 balancer, some ARP."""
+        r = self.rng
+        if not self.conf.v6:
+            return self.arp_request()
+        own = r.choice([s["vip"][0] for s in self.conf.services] + [raw("2001:db8:2::10")])
+        src = raw(r.choice(["2001:db8:2::251", f"2001:db8:2::{r.randrange(2, 9)}"]))
+        kind = r.choice([135, 136])
+        dst = r.choice([own, raw("ff02::1:ff00:0")[:13] + own[13:], raw("ff02::1")])
+        target = own if kind == 135 else src
+        told = bytes([r.choice([1, 2]), 1]) + GATEWAY[:5] + bytes([r.randrange(1, 4)])
+        body = pack(">BBHI", kind, r.choice([0] * 9 + [1]), 0, 0) + target + r.choice([told, told, told, b"", b"\1\0"])
+        l3 = ip(ICMPV6, src, dst, with_sum(ICMPV6, src, dst, body, 2), ttl=r.choice([255] * 5 + [64]))
+        to = OURS if dst == own else b"\x33\x33" + dst[-4:]
+        return ethernet(l3, to, GATEWAY, r.choice([5, 6]) if self.conf.vlan and r.random() < 0.5 else None)
 
     def broken(self) -> bytes:
         """Headers that cannot be, checksums that are wrong, fragments."""
@@ -706,7 +743,7 @@ class World:
         service = r.choice(self.conf.services)
         dst = r.choice([service["vip"][0], service["laddrs"][0], raw(self.conf.name("vip", 7))])
         kind = r.choice([128, 128, 129] if self.conf.v6 else [8, 8, 0, 13])
-        body = pack(">BBHHH", kind, r.choice([0, 0, 0, 1]), 0, 5, 6) + bytes(r.randrange(9))
+        body = pack(">BBHHH", kind, r.choice([0, 0, 0, 1]), 0, 5, 6) + bytes(r.choice([r.randrange(9), 150, 2000]))
         spoil = r.choice([0, 0, 0, 1])
         if self.conf.v6:
             return self.framed(ip(ICMPV6, src, dst, with_sum(ICMPV6, src, dst, body, 2, spoil), ttl=r.choice([1, 64])))
@@ -723,7 +760,7 @@ class World:
         """A capture with a snap length: of a frame seen before, only the beginning is there."""
         r = self.rng
         whole = [rec for rec in self.records[-40:] if len(rec[2]) > 100 and rec[1] == len(rec[2]) < 1300]
-        whole = [rec for rec in whole if rec[2][20 if rec[2][12] == 0x86 else 23] in (TCP, UDP)]
+        whole = [rec for rec in whole if (l3 := inside(rec[2])) and l3[6 if l3[0] >> 4 == 6 else 9] in (TCP, UDP)]
         if whole:
             _, length, data = r.choice(whole)
             size = max(r.choice([60, 68, 90, 96, len(data) - 1]), headers(data) if r.random() < 0.8 else 0)

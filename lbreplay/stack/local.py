@@ -95,7 +95,8 @@ def _echo(output: Output, packet: Packet) -> Outcome:
     l3 = l3 if packet.complete else _as_cut(packet, bytearray(l3))
     frames = output.answer(packet, l3)
     if not frames:
-        return Outcome(Verdict.NO_ROUTE)
+        route = output.routes.output(packet.src)
+        return Outcome(Verdict.NO_ROUTE if route is None or route.local else Verdict.V6_OUTPUT_TOO_BIG)
     return Outcome(Verdict.LOCAL_ECHO_REPLY, frames, missing=packet.l3_length - len(packet.l3))
 
 
