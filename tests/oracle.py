@@ -994,8 +994,8 @@ class Oracle(Modes, SynProxy):
     def tcp_out(self, conn: Conn, p: Packet, mtu: int) -> None:
         synack = p.flags & (SYN | ACK) == SYN | ACK
         self.save_end(conn, p)
-        if conn.synproxy and conn.wscale_rs and self.setup.behaviour.synproxy_wscale:
-            window = int.from_bytes(p.body[14:16]) << conn.wscale_rs >> self.setup.tcp.synproxy.wscale
+        if conn.synproxy and self.setup.behaviour.synproxy_wscale:
+            window = int.from_bytes(p.body[14:16]) << conn.wscale_rs >> conn.wscale_vs
             p.body[14:16] = min(window, 65535).to_bytes(2)
         if synack:
             for kind, at, size in options_of(p.body[: p.tcp_header]):
@@ -1293,7 +1293,7 @@ class Oracle(Modes, SynProxy):
     def icmp_error(self, p: Packet, worker: Worker, kind: int, code: int, mtu: int, plain: bool = False) -> None:
         """D 12.4: made before translation, so it quotes the original."""
         frame = p.frame
-        original = frame.l3[: p.length - p.missing]
+        original = p.l3() if self.making else frame.l3[: p.length - p.missing]
         if self.route(p.src) is None:
             return
         if p.family == 4:
@@ -1316,7 +1316,7 @@ class Oracle(Modes, SynProxy):
             body = pack(">BBHI", kind, code, 0, mtu) + original[:1232]
             head = pack(">IHBB", 0x60000000, len(body), ICMPV6, 64)
         error = Packet(frame, head + source + p.src + body, len(head) + 2 * len(source) + len(body))
-        self.generated[worker.rank] += 1
+        self.generated[worker.rank] += not self.making  # else counted with what is made
         self.emit(error, worker, self.back(error))
 
     # -------------------------------------------------------- what is said at the end, interface 5

@@ -106,11 +106,10 @@ class Modes:
 
     def send_direct(self, conn: Conn, p: Packet) -> None:
         """DR: only the MAC addresses change, the next hop is the real server itself (D 12.1)."""
-        mtu = self.setup.device.mtu
         route = self.route(conn.real[0])
         if route is None:
             raise End("no_route")
-        self.length_test(p, self.handler(conn, p), mtu)
+        self.length_test(p, self.handler(conn, p), route[2] or self.setup.device.mtu)
         macs = (
             self.neighbors.get(conn.real[0]) or b"\x02\0" + conn.real[0][-4:],
             self.own_mac(route[3], p.frame.dst_mac),

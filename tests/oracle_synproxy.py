@@ -91,17 +91,25 @@ class SynProxy:
         settings, mss, data = self.setup.tcp.synproxy, 536, 0
         for kind, at, size in options_of(p.body[: p.tcp_header]):
             if kind == 2 and size == 4:
-                mss = min(int.from_bytes(p.body[at + 2 : at + 4]), settings.mss)
+                asked = int.from_bytes(p.body[at + 2 : at + 4])
+                mss = min(asked, settings.mss) if asked else mss
                 p.body[at + 2 : at + 4] = mss.to_bytes(2)
             elif kind == 4 and size == 2 and settings.sack:
                 data |= 1 << 21
             elif kind == 3 and size == 3 and settings.wscale:
                 data |= min(p.body[at + 2], 14) << 16
                 p.body[at + 2] = settings.wscale
+            elif kind == 8 and size == 10 and settings.timestamp:
+                data |= 1 << 20
+                p.body[at + 2 : at + 10] = self.milliseconds() + p.body[at + 2 : at + 6]
             elif kind in (3, 4, 8) and size == {3: 3, 4: 2, 8: 10}[kind]:
                 p.body[at : at + size] = b"\x01" * size
         index = max((i for i, value in enumerate(MSS_TABLE) if value <= mss), default=0)
         return data | index << 12
+
+    def milliseconds(self) -> bytes:
+        """What a timestamp of the balancer's own says."""
+        return (self.now // 10**6 & M32).to_bytes(4)
 
     # -------------------------------------------------------- step 2
 
@@ -115,6 +123,7 @@ class SynProxy:
             self.bad_ack(p, worker)
         conn = self.begin(p, worker, server)
         conn.synproxy, conn.state = True, "SYN_SENT"
+        conn.wscale_vs = self.setup.tcp.synproxy.wscale if data >> 16 & 15 else 0
         conn.seconds = self.timeout(conn)
         self.statistics(conn, IN, p.length)
         self.statistics(conn, IN, p.length)
@@ -135,7 +144,7 @@ class SynProxy:
         options = b"\x02\x04" + MSS_TABLE[data >> 12 & 15].to_bytes(2)
         sack, stamp, scale = data >> 21 & 1, data >> 20 & 1, data >> 16 & 15
         if stamp:
-            options += (b"\x04\x02" if sack else b"\x01\x01") + b"\x08\x0a" + bytes(8)
+            options += (b"\x04\x02" if sack else b"\x01\x01") + b"\x08\x0a" + self.milliseconds() + bytes(4)
         elif sack:
             options += b"\x01\x01\x04\x02"
         if scale:
@@ -208,7 +217,7 @@ class SynProxy:
         self.enter(conn, "ESTABLISHED")
         conn.seen[OUT] = conn.seen[OUT] or (p.frame.src_mac, p.frame.dst_mac)  # seen, not sent, so not learned
         if conn.server.service.mode in ("fnat", "nat"):
-            self.save_end(conn, p)
+            conn.rs_end_seq, conn.rs_end_ack = p.seq + 1 & M32, p.ack
         conn.kept = b""
         self.statistics(conn, OUT, p.length)
         held, conn.held = conn.held, []
@@ -222,13 +231,18 @@ class SynProxy:
     def wants_update(self, held: int) -> bool:
         if self.setup.behaviour.synproxy_window == "zero":
             return held == 1
-        return self.setup.tcp.synproxy.close_client_window and held <= 1
+        settings = self.setup.tcp.synproxy
+        return settings.close_client_window and not settings.defer_rs_syn and held <= 1
 
     def window_update(self, conn: Conn, p: Packet) -> None:
-        body = bytes(p.body[:4]) + pack(">IIBB", p.seq + 1 & M32, p.ack, 0x50, ACK) + bytes(p.body[14:20])
-        head = bytearray(p.head)
+        """No options of IP or TCP, TOS 0, DF; over IPv6 the first byte is 0x60."""
+        reserved, flags = p.body[12] & 15, p.flags & ~SYN
+        body = bytes(p.body[:4]) + pack(">IIBB", p.seq + 1 & M32, p.ack, 0x50 | reserved, flags) + bytes(p.body[14:20])
+        head = bytearray(p.head[: 20 if p.family == 4 else 40])
         if p.family == 4:
-            head[6] |= 0x40
+            head[:2], head[6:8] = b"\x45\0", b"\x40\0"
+        else:
+            head[0], head[6] = 0x60, TCP
         q = Packet(p.frame, bytes(head) + body, len(head) + len(body))
         self.make(conn, OUT, q, p.frame, self.now)
 
@@ -241,7 +255,7 @@ class SynProxy:
         data = self.cookie_data(p)
         if data is None:
             return
-        conn.delta = None
+        conn.delta, conn.repeats = None, 0
         self.enter(conn, "SYN_SENT")
         self.statistics(conn, IN, p.length)
         self.statistics(conn, IN, p.length)

@@ -319,7 +319,7 @@ class Conn:
         self.synproxy = False
         self.held: list = []
         self.kept = b""
-        self.retries = self.sp_isn = self.sp_delta = self.wscale_rs = self.repeats = 0
+        self.retries = self.sp_isn = self.sp_delta = self.wscale_rs = self.wscale_vs = self.repeats = 0
         self.last_ack: tuple[int, int] | None = None
 
 

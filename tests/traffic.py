@@ -242,6 +242,21 @@ class Configuration:
         if r.random() < 0.5:
             some = ", ".join(f"{state} = {r.choice([1, 2, r.randrange(1, 40)])}" for state in r.sample(STATES, 3))
             self.lines.append(f"timeout = {{ {some} }}")
+        every = ["close", "time_wait", "fin_wait", "close_wait", "last_ack"]
+        self.table(
+            "tcp.synproxy",
+            ("defer_rs_syn", True, 0.1),
+            ("close_client_window", True, 0.2),
+            ("timestamp", True, 0.2),
+            ("sack", False, 0.2),
+            ("wscale", r.choice([0, 1, 7]), 0.3),
+            ("mss", r.choice([536, 1452]), 0.2),
+            ("ttl", r.choice([1, 255]), 0.1),
+            ("max_ack_saved", r.choice([1, 2]), 0.2),
+            ("rs_syn_max_retry", r.choice([1, 3]), 0.3),
+            ("ack_storm_thresh", r.choice([1, 2]), 0.2),
+            ("conn_reuse", r.choice([[], ["close"], every]), 0.3),
+        )
         self.table(
             "udp",
             ("defence_drop", True, 0.2),
@@ -281,7 +296,7 @@ class Configuration:
             self.say("laddr", laddrs)
         chances = [("mh_fallback", 0.2), ("expire_quiescent", 0.25)]
         chances += [("mh_port", 0.2)] if self.view == "rx" else []  # in edition 1.8 that is the SYN proxy
-        chances += [("synproxy", 0.2)] if proto == "tcp" and mode == "fnat" and self.view == "rx" else []
+        chances += [("synproxy", 0.2)] if proto == "tcp" and self.view == "rx" else []
         for key, chance in chances:
             if r.random() < chance:
                 self.say(key, True)
@@ -295,10 +310,14 @@ class Configuration:
             self.say("conn_timeout", r.randrange(1, 30))
         if proto == "udp" and r.random() < 0.2:
             self.say("one_packet", True)
+        six_in_four = self.v6 and mode == "tunnel" and r.random() < 0.5
         reals = []
         for n in r.sample(range(2, 9), r.randrange(1, 6)):
             reals.append(
-                self.endpoint(self.name("real", n), port if mode in ("dr", "tunnel") else r.choice([8080, 8081]))
+                self.endpoint(
+                    f"192.168.100.{n}" if six_in_four else self.name("real", n),
+                    port if mode in ("dr", "tunnel") else r.choice([8080, 8081]),
+                )
             )
             self.lines.append("[[service.real]]")
             self.say("address", reals[-1])
@@ -355,6 +374,12 @@ class Configuration:
         if r.random() < 0.2:
             self.lines.append("[[route]]")
             self.say("to", self.name("client", 0) + ("/48" if self.v6 else "/24"))
+        if "/0" in self.text and not self.nat64 and r.random() < 0.4:  # else answers to clients have no route
+            self.lines.append("[[route]]")
+            self.say("to", self.name("real", 0) + ("/48" if self.v6 else "/24"))
+            self.say("mtu", r.choice([1280, 1300, 1400] if self.v6 else [100, 576, 1400]))
+            if r.random() < 0.3:
+                self.say("via", self.name("real", 251))
         if self.view == "rx" and r.random() < 0.8:
             hosts = [self.gateway] + [raw(self.name("real", n)) for n in range(2, 9)]
             for host in hosts:

@@ -42,14 +42,15 @@ class Proxied:
         self.held: list[Packet] = []
         self.syn: bytes | None = None  # kept for retries until the real server answers
         self.retries = 0
-        self.scale_real = 0
+        self.scale_real = 0  # window scale of the real server
+        self.scale_told = 0  # and that which the client was told, if it asked for one
         self._last = (-1, -1)
         self._repeats = 0
 
     def again(self) -> Proxied:
         """For a new handshake on the same connection: only what the real server said last is kept."""
         fresh = Proxied(self._proxies)
-        fresh._last = self._last
+        fresh._last, fresh.scale_told = self._last, self.scale_told
         return fresh
 
     def resend(self, conn: Conn) -> bool:
@@ -62,8 +63,8 @@ class Proxied:
 
     def scale_window(self, tcp: memoryview) -> None:
         """The window as the client's side counts it (D 5.5 c)."""
-        if self._proxies.scaled and self.scale_real != self._proxies.settings.wscale:
-            window = unpack_from(">H", tcp, 14)[0] << self.scale_real >> self._proxies.settings.wscale
+        if self._proxies.scaled and self.scale_real != self.scale_told:
+            window = unpack_from(">H", tcp, 14)[0] << self.scale_real >> self.scale_told
             pack_into(">H", tcp, 14, min(window, 0xFFFF))
 
     def storm(self, packet: Packet) -> bool:
@@ -96,6 +97,11 @@ class SynProxies:
         """The cookie's minute counter."""
         return self.settings.clock_start + (self.machine.now - self.machine.first_ns + self._head_start) // MINUTE
 
+    @property
+    def _milliseconds(self) -> int:
+        """What timestamps say."""
+        return self.machine.now // 1_000_000
+
     def proxied(self, service: Service) -> bool:
         return service.synproxy or (self._mh_port and service.mh_port)
 
@@ -112,8 +118,8 @@ class SynProxies:
         if self.machine.access and self.machine.access.refusal(TCP, packet.src, packet.dst, packet.dport) is not None:
             return Verdict.SYNPROXY_ACL
         lcore.counters["SYNPROXY_SYN_CNT"] += 1
-        stamp = self.machine.now // 1_000_000 & MASK32
-        answer = synproxy.synack(packet, self.settings, self.minute, now=stamp, zero_window=self._zero_window)
+        now, closed = self._milliseconds, self._zero_window
+        answer = synproxy.synack(packet, self.settings, self.minute, now=now, zero_window=closed)
         self._turn(packet, answer)
         return Verdict.SYNPROXY_SYNACK if packet.flags == SYN else Verdict.SYNPROXY_SYNACK_FLAGGED
 
@@ -142,6 +148,7 @@ class SynProxies:
             return conn
         story.conn, story.new, story.before = conn, True, 0
         conn.proxy = Proxied(self)
+        conn.proxy.scale_told = self.settings.wscale if offer.wscale else 0
         self._begin(conn, packet, offer)
         self._meet_early(conn, packet)
         story.after = self.machine.table.state[conn.slot]
@@ -154,7 +161,7 @@ class SynProxies:
 
     def _bad_ack(self, lcore: Lcore, packet: Packet) -> Verdict:
         lcore.counters["SYNPROXY_BAD_ACK"] += 1
-        if self.machine.setup.behaviour.bad_ack == "drop":
+        if self.machine.setup.behaviour.bad_ack == "drop" or _payload(packet) < 0:
             return Verdict.TCP_BAD_ACK_DROP
         self._turn(packet, craft.rst_reply(packet))
         return Verdict.TCP_BAD_ACK_RST
@@ -170,7 +177,7 @@ class SynProxies:
         self._enter(conn, "syn_sent")
         for _ in range(2):  # the SYN counts with the length of the ACK, which counts too
             conn.count(IN, packet.l3_length)
-        proxied.syn = synproxy.syn_to_real(packet, offer, self.settings)
+        proxied.syn = synproxy.syn_to_real(packet, offer, self._milliseconds)
         self.send_syn(conn, proxied.syn)
         self.machine.touch(conn)
 
@@ -217,6 +224,7 @@ class SynProxies:
     def _answered(self, conn: Conn, packet: Packet) -> Verdict | None:
         """The real server's SYN|ACK releases what was held; its RST goes on to the client."""
         proxied: Proxied = conn.proxy
+        table = self.machine.table
         if packet.flags & RST:
             conn.sp_delta = (proxied.isn - packet.seq) & MASK32
             self._enter(conn, "close")
@@ -225,13 +233,14 @@ class SynProxies:
         if packet.flags & (SYN | ACK) != SYN | ACK:
             return None
         conn.sp_delta = (proxied.isn - packet.seq) & MASK32
-        scale = synproxy.window_scale(packet)
-        proxied.scale_real = scale if scale <= synproxy.MAX_WSCALE else 0
+        proxied.scale_real = synproxy.window_scale(packet)
+        if self._believed:
+            proxied.scale_told = proxied.scale_real  # windows leave as captured
         proxied.syn = None
         self._enter(conn, "established")
         seen(conn, OUT, packet)
         if conn.mode.name in ("fnat", "nat"):
-            self.xmit.translator.remember_end(conn, packet)
+            table.rs_seq[conn.slot], table.rs_ack[conn.slot] = (packet.seq + 1) & MASK32, packet.ack
         conn.count(OUT, packet.l3_length)
         self._update_window(conn, packet)
         held, proxied.held = proxied.held, []
@@ -242,7 +251,9 @@ class SynProxies:
     def _update_window(self, conn: Conn, packet: Packet) -> None:
         """Open the window that the SYN|ACK kept shut (D 6.3, D 15)."""
         held = len(conn.proxy.held)
-        closed = held == 1 if self._zero_window else self.settings.close_client_window and held <= 1
+        settings = self.settings
+        shut = settings.close_client_window and not settings.defer_rs_syn
+        closed = held == 1 if self._zero_window else shut and held <= 1
         if closed:
             self.xmit.forward(conn, OUT, made_packet(synproxy.window_update(packet), conn), own=True)
 
@@ -270,7 +281,8 @@ class SynProxies:
 
 
 def _payload(packet: Packet) -> int:
-    return packet.l3_length - packet.l4_at - packet.tcp_header_length
+    """Bytes behind the TCP header; less than 0 where that is said to be longer than the packet."""
+    return packet.l3_length - packet.l4_at - (packet.l3[packet.l4_at + 12] >> 4) * 4
 
 
 def _raise_seq(packet: Packet) -> None:

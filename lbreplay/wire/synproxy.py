@@ -29,6 +29,13 @@ UNUSED_BITS = 0xFFF
 WORD = 0xFFFFFFFF
 
 
+REFUSABLE = {
+    options.WSCALE: 3,
+    options.TIMESTAMP: 10,
+    options.SACK_OK: 2,
+}  # options by their length; NOPs where switched off
+
+
 class Offer(NamedTuple):
     """The options a cookie remembers."""
 
@@ -118,7 +125,8 @@ def _edit_options(tcp: memoryview, settings: SynProxy, now: int) -> Offer:
     offer = Offer()
     for at, kind, length in list(options.walk(tcp)):
         if kind == options.MSS and length == 4:
-            offer = offer._replace(mss=min(unpack_from(">H", tcp, at + 2)[0], settings.mss))
+            asked = unpack_from(">H", tcp, at + 2)[0]
+            offer = offer._replace(mss=min(asked, settings.mss) if asked else offer.mss)
             pack_into(">H", tcp, at + 2, offer.mss)
         elif kind == options.WSCALE and length == 3 and settings.wscale:
             offer = offer._replace(wscale=tcp[at + 2])
@@ -128,17 +136,18 @@ def _edit_options(tcp: memoryview, settings: SynProxy, now: int) -> Offer:
             tcp[at + 2 : at + 10] = pack(">I", now & WORD) + tcp[at + 2 : at + 6].tobytes()
         elif kind == options.SACK_OK and length == 2 and settings.sack:
             offer = offer._replace(sack=True)
-        elif kind in (options.WSCALE, options.TIMESTAMP, options.SACK_OK):
+        elif length == REFUSABLE.get(kind):
             tcp[at : at + length] = bytes((options.NOP,)) * length
     return offer
 
 
-def syn_to_real(packet: Packet, offer: Offer, settings: SynProxy) -> bytes:
+def syn_to_real(packet: Packet, offer: Offer, now: int = 0) -> bytes:
     """The SYN that opens the connection to the real server, made from the client's ACK: client to virtual address, to
-    be translated like any packet of the client (D 6.2). Sequence number ack's - 1, window 5000, DF, TTL 64.
+    be translated like any packet of the client (D 6.2). Sequence number ack's - 1, window 5000, DF, TTL 64; *now* is
+    the value of its timestamp, where the client's SYN had one.
     """
     head = pack(">HHIIBBHHH", packet.sport, packet.dport, (packet.seq - 1) & WORD, 0, 0, SYN, RS_SYN_WINDOW, 0, 0)
-    tcp = bytearray(head) + _syn_options(packet, offer)
+    tcp = bytearray(head) + _syn_options(offer, now)
     tcp[12] = len(tcp) // 4 << 4
     if packet.family == 4:
         l3 = ipv4(packet.src, packet.dst, TCP, tcp, tos=packet.l3[1] & 0x1E, flags=DONT_FRAGMENT)
@@ -148,11 +157,11 @@ def syn_to_real(packet: Packet, offer: Offer, settings: SynProxy) -> bytes:
     return bytes(l3)
 
 
-def _syn_options(packet: Packet, offer: Offer) -> bytes:
+def _syn_options(offer: Offer, now: int) -> bytes:
     made = pack(">BBH", options.MSS, 4, offer.mss)
     if offer.timestamp:
         lead = b"\4\2" if offer.sack else b"\1\1"
-        made += lead + b"\x08\x0a" + _timestamp(packet)
+        made += lead + b"\x08\x0a" + pack(">II", now & WORD, 0)
     elif offer.sack:
         made += b"\1\1\4\2"
     if offer.wscale:
@@ -160,24 +169,19 @@ def _syn_options(packet: Packet, offer: Offer) -> bytes:
     return made
 
 
-def _timestamp(packet: Packet) -> bytes:
-    """Value and echo of the ACK's timestamp option, zeros without one."""
-    tcp = packet.l3[packet.l4_at :]
-    at = options.find(tcp, options.TIMESTAMP, 10)
-    return bytes(8) if at is None else tcp[at + 2 : at + 6] + bytes(4)
-
-
 def window_update(packet: Packet) -> bytes:
-    """The ACK that opens the client's window, made from the real server's SYN|ACK: seq + 1, no options, no SYN, DF;
-    still to be translated like any packet of the real server (D 6.3).
+    """The ACK that opens the client's window, made from the real server's SYN|ACK: seq + 1, no options of any kind, no
+    SYN, DF, TOS 0; still to be translated like any packet of the real server (D 6.3).
     """
-    at = packet.l4_at
-    l3 = bytearray(packet.l3[: at + options.BASE])
+    at = 20 if packet.family == 4 else 40
+    l3 = bytearray(packet.l3[:at] + packet.l3[packet.l4_at : packet.l4_at + options.BASE])
     pack_into(">I", l3, at + 4, (packet.seq + 1) & WORD)
     l3[at + 12] = l3[at + 12] & 15 | 0x50
     l3[at + 13] &= ~SYN
     if packet.family == 4:
-        l3[6:8] = DONT_FRAGMENT.to_bytes(2)
+        l3[0:2], l3[6:8] = b"\x45\0", DONT_FRAGMENT.to_bytes(2)
+    else:
+        l3[0], l3[6] = 0x60, TCP
     set_length(l3)
     checksum.ip_header(l3)
     checksum.l4(l3, at, TCP)
@@ -185,7 +189,7 @@ def window_update(packet: Packet) -> bytes:
 
 
 def window_scale(packet: Packet) -> int:
-    """The window scale of a SYN|ACK, 0 without the option."""
+    """The window scale of a SYN|ACK; 0 without the option, or where it says more than 14."""
     tcp = packet.l3[packet.l4_at :]
     at = options.find(tcp, options.WSCALE, 3)
-    return 0 if at is None else tcp[at + 2]
+    return 0 if at is None or tcp[at + 2] > MAX_WSCALE else tcp[at + 2]

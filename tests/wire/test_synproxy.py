@@ -75,7 +75,7 @@ def test_wscale_is_capped():
 def test_recorded_synacks(name):
     """A SYN comes back as the SYN|ACK that DPVS made of it, cookie included."""
     seen = 0
-    for came, minute, settings, left in moments(name):
+    for came, minute, _, left in moments(name):
         for sent in left:
             if came.flags & (SYN | ACK | RST) == SYN and sent.flags == SYN | ACK and sent.dst == came.src:
                 zero = name.startswith("dpvs-1.8")
@@ -88,11 +88,11 @@ def test_recorded_synacks(name):
 def test_recorded_syns_to_real_servers(name):
     """A valid ACK gives the recorded SYN, but for what translation changes; a recorded RST had no valid cookie."""
     seen, refused = 0, 0
-    for came, minute, settings, left in moments(name):
+    for came, minute, _, left in moments(name):
         offer = synproxy.check_ack(came, minute) if came.proto == TCP and came.flags & ACK else None
         for sent in left:
             if came.flags & (SYN | ACK | RST) == ACK and sent.flags == SYN:
-                made = bytearray(synproxy.syn_to_real(came, offer, settings))
+                made = bytearray(synproxy.syn_to_real(came, offer))
                 with memoryview(made)[20:] as tcp:
                     options.blank_timestamp(tcp)
                 assert made[:10] == sent.l3[:10] and made[32:36] == sent.l3[32:36] and made[40:] == sent.l3[40:]
@@ -156,9 +156,7 @@ def test_synack_of_ipv6():
     cookie = int.from_bytes(l3[44:48])
     answer = segment(CLIENT6, VIP6, ACK, 1001, cookie + 1 & 0xFFFFFFFF)
     assert synproxy.check_ack(answer, 1) == Offer(1452, True)
-    assert synproxy.syn_to_real(answer, Offer(1452, True), SynProxy())[40:].startswith(
-        bytes.fromhex("0bb80050000003e8")
-    )
+    assert synproxy.syn_to_real(answer, Offer(1452, True))[40:].startswith(bytes.fromhex("0bb80050000003e8"))
 
 
 def test_cut_syn_payload():
@@ -173,19 +171,37 @@ def test_cut_syn_payload():
     [
         (Offer(1460), "020405b4"),
         (Offer(1460, sack=True), "020405b401010402"),
-        (Offer(1460, timestamp=True), "020405b40101080a0000000700000000"),
-        (Offer(1460, True, True, 7), "020405b40402080a000000070000000001030307"),
+        (Offer(1460, timestamp=True), "020405b40101080a0000126700000000"),
+        (Offer(1460, True, True, 7), "020405b40402080a000012670000000001030307"),
     ],
 )
 def test_options_of_the_syn(offer, made):
-    """What the cookie remembered is offered to the real server."""
+    """What the cookie remembered is offered to the real server; a timestamp is the balancer's own, 4711 here."""
     ack = segment(CLIENT, VIP, ACK, opts=bytes.fromhex("0101080a0000000700000009"))
-    l3 = synproxy.syn_to_real(ack, offer, SynProxy())
+    l3 = synproxy.syn_to_real(ack, offer, 4711)
     assert l3[40:].hex() == made and l3[32] >> 4 == len(l3[20:]) // 4 and checksum.verify_l4(l3, 20, TCP)
 
 
+def test_options_that_are_odd():
+    """An MSS of 0 is 536; an option of another length than its own is left alone."""
+    odd = bytes.fromhex("02040000" + "0303070405010203080300" + "00")
+    l3 = synproxy.synack(segment(CLIENT, VIP, opts=odd), SynProxy(sack=False), 0)
+    assert l3[40:].hex() == "02040218" + "0101010405010203080300" + "00"
+
+
+def test_window_update_has_no_options_and_no_tos():
+    """Whatever the SYN|ACK had: version 4, 20 bytes, TOS 0; over IPv6 TCP right behind the header."""
+    tcp = segment(CLIENT, VIP, SYN | ACK, 5, 6, opts=OPTIONS).l3[20:]
+    l3 = ipv4(CLIENT.address, VIP.address, TCP, b"\1\1\1\0" + tcp, tos=0x68, ident=9)
+    l3[0] = 0x46
+    update = synproxy.window_update(Packet(ethernet(bytes(6), bytes(6), ETH_IPV4, bytes(l3)), 14 + len(l3)))
+    assert update[:4].hex() == "45000028" and update[4:8].hex() == "00094000" and checksum.verify_l4(update, 20, TCP)
+    assert update[24:28].hex() == "00000006" and update[32:34].hex() == "5010"
+
+
 def test_window_scale():
-    """Read from a SYN|ACK, 0 without the option."""
+    """Read from a SYN|ACK, 0 without the option and where it is more than 14."""
+    assert synproxy.window_scale(segment(CLIENT, VIP, SYN | ACK, opts=b"\3\3\x0f\0")) == 0
     assert synproxy.window_scale(segment(CLIENT, VIP, SYN | ACK, opts=OPTIONS)) == 7
     assert synproxy.window_scale(segment(CLIENT, VIP, SYN | ACK)) == 0
 
@@ -193,5 +209,5 @@ def test_window_scale():
 def test_syn_keeps_part_of_the_tos():
     """Of the ACK's TOS the bits of 0x1e, DF, identification 0, TTL 64."""
     l3 = ipv4(CLIENT.address, VIP.address, TCP, segment(CLIENT, VIP, ACK).l3[20:], tos=0xFF, ident=9, ttl=3)
-    made = synproxy.syn_to_real(Packet(ethernet(bytes(6), bytes(6), ETH_IPV4, l3), 14 + len(l3)), Offer(), SynProxy())
+    made = synproxy.syn_to_real(Packet(ethernet(bytes(6), bytes(6), ETH_IPV4, l3), 14 + len(l3)), Offer())
     assert made[1] == 0x1E and made[4:9].hex() == "0000400040"
