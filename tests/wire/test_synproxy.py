@@ -75,7 +75,7 @@ def test_wscale_is_capped():
 def test_recorded_synacks(name):
     """A SYN comes back as the SYN|ACK that DPVS made of it, cookie included."""
     seen = 0
-    for came, minute, _, left in moments(name):
+    for came, minute, settings, left in moments(name):
         for sent in left:
             if came.flags & (SYN | ACK | RST) == SYN and sent.flags == SYN | ACK and sent.dst == came.src:
                 zero = name.startswith("dpvs-1.8")
