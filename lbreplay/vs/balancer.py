@@ -46,7 +46,7 @@ class Balancer:
         self.bulk = Bulk(self.machine, self.openers, self.columns)
         self.events = Events(self.machine)
         self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
-        self.plain_stories: dict[int, Story] | None = None  # of those on the plain path, by row, where somebody annotates
+        self.plain_stories: dict[int, Story] | None = None  # of plain rows, where somebody annotates
         self._worker_of_queue = {q: i for i, w in enumerate(setup.workers) for q in w.queues}
         self._place = 0  # of the frame before which timers went off last
         self._started = False
@@ -106,30 +106,27 @@ class Balancer:
         self.columns.settle(burst, start, stop)
 
     def _ordered(self, burst: Burst, rows: I64) -> None:
-        """THE ordered loop: each row opens a connection, joins those that wait, steps its own, or takes the plain path."""
+        """THE ordered loop: a row opens a connection, joins those that wait, steps its own, or takes the plain path."""
         machine, table, columns, timers = self.machine, self.machine.table, self.columns, self.machine.timers
         finds, alive = [lcore.find for lcore in machine.lcores], table.alive
-        handles = burst.handle[rows].tolist()
-        order = burst.first * ORDERS + ORDERS // 2
-        first, keys = self._first(burst, rows), columns.keys(burst, rows)
-        batches = self.bulk.prepare(burst, rows, first, keys)
+        firsts, keys = self._firsts(burst, rows), columns.keys(burst, rows)
+        batches = self.bulk.prepare(burst, rows, firsts, keys)
         if batches and sum(len(b.rows) for b in batches) == len(rows) and burst.time_ns[rows[-1]] < timers.nearest:
             self.bulk.enter_all(batches)
             return
         openings = self.bulk.openings(batches)
-        for at, (row, now, simple, first, key, worker, answer, step, head) in enumerate(self._read(burst, rows, first, keys)):
+        for row, now, handle, simple, first, key, worker, answer, step, head in self._read(burst, rows, firsts, keys):
             if now >= timers.nearest:
                 self._clock(burst, row, now)
             if row in openings:
                 self.bulk.enter(openings[row])
                 continue
-            handle = handles[at]
             if simple and (handle < 0 or not alive[handle >> 1]):
                 handle = finds[worker].get(key, NONE)
                 if answer:
                     handle = handle | 1 if handle >= 0 else self._find_answer(key)
                 elif handle < 0 and first:
-                    handle = self._open(burst, row, key, worker, now, order + row * ORDERS, head)
+                    handle = self._open(burst, row, key, worker, now, head)
                     if handle != NOT_HERE:
                         continue
             if simple and handle >= 0 and table.mac[handle] >= 0:
@@ -146,13 +143,13 @@ class Balancer:
                 burst.handle[row] = NONE
                 self._plain(burst, row)
 
-    def _open(self, burst: Burst, row: int, key: bytes, worker: int, now: int, order: int, head: bytes) -> int:
+    def _open(self, burst: Burst, row: int, key: bytes, worker: int, now: int, head: bytes) -> int:
         """A first packet: the handle of its connection, or why the columns open none (opener.NOT_HERE, REFUSED)."""
         width = (len(key) - 5) // 2
         opener = self.openers.by_place[worker].get(key[:1] + key[1 + width : 1 + 2 * width] + key[-2:])
         if opener is None or self.machine.stray or self.machine.listened:
             return NOT_HERE
-        handle = opener.open(key, now, order, head)
+        handle = opener.open(key, now, (burst.first + row) * ORDERS + ORDERS // 2, head)
         if handle >= 0:
             burst.opened[row] = True
             burst.handle[row], burst.mac[row] = handle, self.machine.table.mac[handle]
@@ -161,17 +158,18 @@ class Balancer:
             burst.verdict[row], burst.lookup[row] = REFUSED - handle, LOOKUP["miss"]
         return handle
 
-    def _first(self, burst: Burst, rows: I64) -> Any:
+    def _firsts(self, burst: Burst, rows: I64) -> Any:
         """Rows that may open a connection: pure SYNs, and datagrams."""
         return (burst.proto[rows] == UDP) | (burst.flags[rows] & PURE == SYN)
 
-    def _read(self, burst: Burst, rows: I64, first: Any, keys: list[bytes]) -> Any:
+    def _read(self, burst: Burst, rows: I64, firsts: Any, keys: list[bytes]) -> Any:
         """What the loop reads of each row, as Python numbers."""
         return zip(
             rows.tolist(),
             burst.time_ns[rows].tolist(),
+            burst.handle[rows].tolist(),
             burst.simple[rows].tolist(),
-            first.tolist(),
+            firsts.tolist(),
             keys,
             self.columns.askers(burst, rows).tolist(),
             burst.answer[rows].tolist(),
@@ -278,7 +276,6 @@ class Balancer:
             heads=self.links.heads,
             ends4=cache.ends,
             ends6=cache.ends6,
-            fast=self.links.fast,
             mirrored=self.links.mirrored,
             toa=setup.tcp.toa,
             toa_in_syn=setup.behaviour.toa_in_syn,

@@ -121,7 +121,8 @@ class Columns:
         found = (handles >= 0) & owned & (column["full"][slots] != OTHER)
         handles[~found] = NONE
         burst.handle[rows] = handles
-        waits = found & (column["mac"][handles] >= 0) & (column["last_use"][slots] + column["timeout"][slots] > self.end_ns)
+        outlives = column["last_use"][slots] + column["timeout"][slots] > self.end_ns
+        waits = found & outlives & (column["mac"][handles] >= 0)
         waits &= self._still(burst, rows, handles, slots, waits)
         self._rows, self._handles = rows[waits], handles[waits]
         column["mark"][slots[waits]] = self._serial
@@ -151,7 +152,7 @@ class Columns:
     def may_wait(self, slot: int) -> bool:
         """Whether a row of a connection that the cache did not know may join those that wait."""
         table = self.table
-        return table.full[slot] != OTHER and table.last_use[slot] + table.timeout[slot] > self.end_ns
+        return bool(table.full[slot] != OTHER and table.last_use[slot] + table.timeout[slot] > self.end_ns)
 
     def defer(self, row: int, handle: int) -> None:
         """Let a row of the ordered loop wait too."""
@@ -182,7 +183,7 @@ class Columns:
         return bool(self.table.mark[slot] == self._serial)
 
     def concerns(self, packet: Packet) -> bool:
-        """Whether an odd packet may see a connection that has rows waiting, or teach a MAC that they would leave with."""
+        """Whether an odd packet may see a connection that has rows waiting, or teach a MAC they would leave with."""
         if not (len(self._rows) or self._deferred):
             return False
         if packet.ethertype in (ETH_ARP, ETH_VLAN) or packet.proto in (ICMP, ICMPV6):
@@ -220,7 +221,8 @@ class Columns:
         last_rows = wave.rows[wave.last]
         column["last_use"][wave.slots[wave.last]] = burst.time_ns[last_rows]
         column["armed"][wave.slots[wave.last]] = (burst.first + last_rows) * ORDERS + ORDERS // 2
-        self.machine.timers.arm_many(shortened, column["last_use"][shortened] + column["timeout"][shortened])
+        deadlines = column["last_use"][shortened] + column["timeout"][shortened]
+        self.machine.timers.arm_many(shortened.astype(np.int64), deadlines)
         burst.mac[wave.rows] = self._macs(burst, wave)
         burst.fdata[wave.rows] = self._remember(burst, wave)
 
@@ -274,7 +276,8 @@ class Columns:
             return macs
         heard = news[np.append(True, slots[news][1:] != slots[news][:-1])]
         heads = overlay(burst.buffer, 12)[burst.at[wave.rows[heard]]].tolist()
-        for slot, head, answer in zip(slots[heard].tolist(), heads, burst.answer[wave.rows[heard]].tolist(), strict=True):
+        answers = burst.answer[wave.rows[heard]].tolist()
+        for slot, head, answer in zip(slots[heard].tolist(), heads, answers, strict=True):
             self.meet(slot, head, answer)
         since = np.full(len(wave.begin), len(wave.rows))
         since[wave.group[heard]] = heard

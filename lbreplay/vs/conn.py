@@ -124,7 +124,8 @@ class ConnTable:
                  delta u4, fdata u4 (sequence delta, first data byte: D 5.4), full u1 (FULL_*),
                  met u1 (the real server's side was heard of), rs_seq rs_ack u4 (D 5.5 a),
                  watched u1 (its service counts active connections: changes of state stay in order),
-                 limit i2 (row of the machine's table of timeouts), fraction i8 (ns of its timeouts below a second, D 2.5),
+                 limit i2 (row of the machine's table of timeouts),
+                 fraction i8 (ns of its timeouts below a second, D 2.5),
                  mark i4 (segment in which rows of it waited), still i4 (the same, of one watched that keeps its state),
                  client i4 (entry of vs/links that the client's frames told; connections without a Conn),
                  home i4, home_hash u4 (where the NIC sends its answers: entry of vs/links; client view)

@@ -31,7 +31,6 @@ class Leaving(NamedTuple):
     heads: U8  # u1[n, 12], by `mac`
     ends4: U8  # u1[m, 12], by `handle`
     ends6: U8  # u1[m, 36], by `handle`
-    fast: Bool  # by `mac`: no route, so no MTU of one
     mirrored: Bool  # by `mac`: the source is the MAC that the row came to
     toa: bool
     toa_in_syn: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import craft
 import floods
 import pytest
 import rig
@@ -49,7 +50,7 @@ def test_the_floods_take_every_way(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ):  # fmt: skip
         monkeypatch.setattr(owner, name, _counted(taken, f"{owner.__name__}.{name}", getattr(owner, name)))
     for flood in made:
-        source = twins.craft.write(tmp_path / "in.pcap", flood.records)
+        source = craft.write(tmp_path / "in.pcap", flood.records)
         twins.outcome(flood.setup, source, 30)
         twins.outcome(flood.setup, source, 8)
     assert len(+taken) == 8, taken
@@ -73,7 +74,7 @@ def test_a_refused_packet_forgets_the_connection_it_had(tmp_path: Path) -> None:
     first, second, third = (f"172.16.0.{n}:3000" for n in (1, 2, 3))
     frames = [(0, rig.syn(first, rig.VIP)), (29_999, rig.syn(second, rig.VIP)), (31_000, rig.syn(third, rig.VIP))]
     frames += [(31_001, rig.syn(first, rig.VIP))]
-    records = [(twins.craft.START + at * 10**6, len(data), data) for at, data in frames]
+    records = [(craft.START + at * 10**6, len(data), data) for at, data in frames]
     assert not twins.disagreement(made, records, tmp_path, (2,))
     played = rig.play(made, frames)
     assert played.verdicts[3] == "dest_max_conn"
@@ -85,6 +86,6 @@ def test_an_answer_is_found_on_whichever_worker_has_it(tmp_path: Path) -> None:
     frames = [frame for end in ends for frame in (rig.syn(end, rig.VIP), rig.tcp(rig.VIP, end, "SA", 7, 1001))]
     for more in ("", "[flow_director]\ndst_port_mask = 1\n", "[flow_director]\nenabled = false\n"):
         made = _setup(workers=4, view="client", more=more)
-        assert not twins.disagreement(made, twins.craft.records(frames), tmp_path)
+        assert not twins.disagreement(made, craft.records(frames), tmp_path)
         lost = rig.play(made, frames).document["totals"]["verdicts"].get("local_to_kernel", 0)
         assert (lost > 0) == bool(more)

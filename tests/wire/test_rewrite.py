@@ -58,7 +58,7 @@ def leaving(mtu: int = 1500, toa: bool = True, toa_in_syn: bool = False, prune: 
     ends4 = np.frombuffer(b"".join(packed(e, False) for e in ENDS), np.uint8).reshape(2, 12)
     ends6 = np.frombuffer(b"".join(packed(e, True) for e in ENDS6), np.uint8).reshape(2, 36)
     no = np.zeros(1, np.bool_)
-    return Leaving(heads, ends4, ends6, no, no, toa, toa_in_syn, prune, mtu)
+    return Leaving(heads, ends4, ends6, no, toa, toa_in_syn, prune, mtu)
 
 
 def rewritten(folder: Path, *rows: Row, how: Leaving | None = None) -> list[bytes]:
