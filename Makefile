@@ -27,7 +27,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 recorded: $(READY)  ## the recorded cases, as a user would run them
-	$(BIN)/lbreplay test tests/golden/dpvs tests/golden/dpvs-1.8 tests/cases -j 2
+	$(BIN)/lbreplay test tests/golden/dpvs tests/golden/dpvs-1.8 tests/golden/ipvs tests/cases -j 2
 
 fmt: $(READY)
 	$(BIN)/ruff check --fix .
