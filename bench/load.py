@@ -103,7 +103,7 @@ def udp(wish: Wish) -> Talk:
 
 
 def live(wish: Wish) -> Talk:
-    """All flows are opened first, three frames each; then come `frames` segments of connections drawn from all of them.
+    """All flows are opened first, three frames each, data in the third; then come `frames` segments, drawn at random.
 
     A thousand connections speak at a time, four segments each, however many live: bursts stay alike, the table grows.
     """
@@ -117,7 +117,7 @@ def live(wish: Wish) -> Talk:
     opening = np.linspace(0, 5e6, 3 * flows).astype(np.int64)
     when = np.concatenate([opening, np.linspace(5e6, 5e6 + wish.seconds * 1e6, n).astype(np.int64)])
     up = np.concatenate([np.tile([True, False, True], flows), wish.rng.random(n) < 0.5])
-    flags = np.concatenate([np.tile([SYN, SYN | ACK, ACK], flows), np.full(n, DATA)])
+    flags = np.concatenate([np.tile([SYN, SYN | ACK, DATA], flows), np.full(n, DATA)])
     return Talk(flow, when, up, flags, np.where(flags == DATA, 4, 0))
 
 
