@@ -1025,7 +1025,7 @@ class Oracle(Modes, SynProxy):
         if len(options) == 12 and options[:4] == b"\x01\x01\x08\x0a":
             return
         for kind, at, size in options_of(p.body[: p.tcp_header]):
-            if kind == 5:
+            if kind == 5 and size >= 10 and size % 8 == 2:
                 for edge in range(at + 2, at + size - 3, 4):
                     p.put32(edge, int.from_bytes(p.body[edge : edge + 4]) + delta)
                 return
@@ -1059,7 +1059,8 @@ class Oracle(Modes, SynProxy):
             kind, data = item
             if gain >= need:
                 break
-            if len(data) <= guarded.pop(kind, 0):
+            if len(data) <= guarded.get(kind, 0):
+                guarded.pop(kind)
                 continue
             kept.remove(item)
             gain += len(data)

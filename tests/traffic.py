@@ -108,6 +108,11 @@ def headers(frame: bytes) -> int:
 OPTIONS = {
     "mss": b"\x02\x04\x05\xb4",
     "low mss": b"\x02\x04\x00\x05",
+    "no mss": b"\x02\x04\x00\x00",
+    "odd wscale": b"\x03\x04\x07\x07",
+    "odd timestamp": b"\x08\x0c\0\0\0\x6f\0\0\0\x70\0\0",
+    "odd sack": b"\x05\x06\1\2\3\4",
+    "one sack": b"\x05\x0a\0\0\0\1\0\0\0\2",
     "sackok": b"\x04\x02",
     "wscale": b"\x03\x03\x07",
     "timestamp": b"\x08\x0a\0\0\0\x6f\0\0\0\x70",
@@ -124,6 +129,7 @@ SYN_OPTIONS = [
     OPTIONS["mss"] + OPTIONS["sackok"] + OPTIONS["timestamp"] + b"\x01" + OPTIONS["wscale"],
     b"\x01\x01" + OPTIONS["timestamp"],
     OPTIONS["low mss"] + OPTIONS["toa"],
+    OPTIONS["no mss"] + OPTIONS["odd wscale"] + OPTIONS["wscale"] + OPTIONS["end"],
 ]
 
 

@@ -84,16 +84,16 @@ def lower_mss(tcp: Segment, by: int) -> bool:
 
 
 def shift_sack(tcp: Segment, delta: int) -> bool:
-    """Add *delta* modulo 2^32 to all edges of the first SACK option.
+    """Add *delta* modulo 2^32 to all edges of the first SACK option of whole blocks.
 
     Behind the aligned timestamp that fills the options (NOP, NOP, timestamp) none is looked for (D 5.5).
     """
     if header_length(tcp) == BASE + 12 and bytes(tcp[BASE : BASE + 4]) == ALIGNED_TIMESTAMP:
         return False
-    sack = next((o for o in walk(tcp) if o.kind == SACK), None)
+    sack = next((o for o in walk(tcp) if o.kind == SACK and o.length >= 10 and o.length % 8 == 2), None)
     if sack is None:
         return False
-    for at in range(sack.at + 2, sack.at + sack.length - 3, 4):
+    for at in range(sack.at + 2, sack.at + sack.length, 4):
         pack_into(">I", tcp, at, (unpack_from(">I", tcp, at)[0] + delta) & 0xFFFFFFFF)
     return True
 
@@ -149,9 +149,11 @@ def prune_options(packet: bytearray, l4_at: int, wanted: int) -> int:
     for option in list(kept):
         if gain >= wanted:
             break
-        if option.length > protected.pop(option.kind, 0):
+        if option.length > protected.get(option.kind, 0):
             kept.remove(option)
             gain += option.length
+        else:
+            del protected[option.kind]
     left = b"".join(tcp[o.at : o.at + o.length] for o in kept)
     left += bytes(-len(left) % 4)
     packet[l4_at + BASE : l4_at + BASE + there] = left

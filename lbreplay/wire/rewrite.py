@@ -92,7 +92,8 @@ def _edit_options(burst: Burst, rows: I64, side: I64) -> None:
 
 
 def _find_option(burst: Burst, rows: I64, kind: int, length: int) -> I64:
-    """Where in the buffer the first option of *kind* and *length* (0: any) begins, of the rows that have one.
+    """Where in the buffer the first option of *kind* and *length* (0: whole blocks of 8) begins, of the rows that
+    have one.
 
     All rows walk their options side by side, one option a step; a walk ends where `options.walk` does.
     """
@@ -104,7 +105,7 @@ def _find_option(burst: Burst, rows: I64, kind: int, length: int) -> I64:
         long = here != options.NOP
         size = np.where(long, buffer[at + 1], 1).astype(np.int64)
         sound = (here != options.EOL) & (~long | ((at + 1 < end) & (size >= 2) & (at + size <= end)))
-        hit = sound & (here == kind) & ((size == length) | (length == 0))
+        hit = sound & (here == kind) & ((size == length) if length else (size >= 10) & (size % 8 == 2))
         found.append(at[hit])
         at, end = (at + size)[sound & ~hit], end[sound & ~hit]
         at, end = at[at < end], end[at < end]
@@ -119,8 +120,7 @@ def _shift_sack(burst: Burst, rows: I64) -> None:
     rows = rows[~aligned]
     for place in _find_option(burst, rows, options.SACK, 0).tolist():  # rare
         row = rows[np.searchsorted(burst.at[rows], place) - 1]
-        edges = burst.buffer[place + 2 : place + int(burst.buffer[place + 1])]
-        edges = edges[: len(edges) // 4 * 4].view(">u4")
+        edges = burst.buffer[place + 2 : place + int(burst.buffer[place + 1])].view(">u4")
         edges -= burst.delta[row]
 
 

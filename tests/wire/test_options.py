@@ -89,6 +89,14 @@ def test_shift_sack():
     assert tcp[20:40] == bytes.fromhex("050affffffff00000000") + SACK1
 
 
+def test_shift_sack_of_whole_blocks():
+    """An option of kind 5 that is no row of pairs is passed over for one that is."""
+    odd = bytes.fromhex("050600000007") + b"\1\1"
+    tcp = segment(odd + b"\1\1" + SACK1)
+    assert options.shift_sack(tcp, 5)
+    assert bytes(tcp[20:]) == odd + b"\1\1" + bytes.fromhex("050a0000000600000007")
+
+
 def test_shift_sack_behind_the_aligned_timestamp():
     """Where NOP, NOP, timestamp fills the options, no SACK is looked for; with more behind it, it is."""
     assert not options.shift_sack(segment(b"\1\1" + TS), 1)
