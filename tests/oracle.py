@@ -47,6 +47,7 @@ from oracle_packet import (
     jhash,
     ones_sum,
     options_of,
+    skip_extensions,
     toeplitz,
 )
 from oracle_synproxy import SynProxy
@@ -699,9 +700,12 @@ class Oracle(Modes, SynProxy):
             if new != conn.state:
                 self.enter(conn, new)
         elif conn.proto == SCTP:
-            if len(p.body) < 16:
+            body = bytes(p.body)
+            if len(conn.client[0]) == 16 and p.family == 4:  # NAT64: the IPv4 header is read as one of IPv6
+                body = bytes(p.head + p.body)[skip_extensions(bytes(p.head + p.body))[1] :]
+            if len(body) < 16:
                 return  # no chunk, no event
-            new = sctp_state(conn.state, direction, sctp_event(bytes(p.body)))
+            new = sctp_state(conn.state, direction, sctp_event(body))
             if new != conn.state:
                 self.enter(conn, new)
             conn.seconds = self.timeout(conn)

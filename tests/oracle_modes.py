@@ -67,8 +67,9 @@ def sctp_event(body: bytes) -> str:
     """D 8: of the first chunk; a cookie chunk with ABORT behind it is an abort."""
     kind, at = body[12], 12
     if kind in (10, 11):
-        at += (int.from_bytes(body[at + 2 : at + 4]) + 3) & ~3
-        if at + 4 <= len(body) and body[at] == 6:
+        length = int.from_bytes(body[at + 2 : at + 4])
+        at += (length + 3) & ~3
+        if length >= 4 and at + 4 <= len(body) and body[at] == 6:
             return "abort"
     return CHUNKS.get(kind, "data")
 

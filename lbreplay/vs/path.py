@@ -20,12 +20,13 @@ from lbreplay.vs.conn import EXPIRE_QUIESCENT, IN, ONE_PACKET, OUT, SYNPROXY, Co
 from lbreplay.vs.expiry import Expiry
 from lbreplay.vs.icmp import Related, flow_ports
 from lbreplay.vs.machine import ICMP_TIMEOUT, Machine
+from lbreplay.vs.protocols.sctp import CHUNK_HEADER
 from lbreplay.vs.protocols.sctp import event as chunk_event
 from lbreplay.vs.schedule import Scheduling, flow_of
 from lbreplay.vs.synproxy import SynProxies
 from lbreplay.vs.xmit import Transmitter, seen
 from lbreplay.wire.length import cut_off
-from lbreplay.wire.packet import ACK, FIN, ICMP, ICMPV6, RST, SCTP, SYN, TCP, UDP, Packet
+from lbreplay.wire.packet import ACK, FIN, ICMP, ICMPV6, RST, SCTP, SYN, TCP, UDP, Packet, skip_extensions
 
 if TYPE_CHECKING:
     from lbreplay.stack import Outcome
@@ -273,9 +274,10 @@ class Path:
             return
         columns = protocol.sides(conn.mode.name)[side]
         if packet.proto == SCTP:
-            if packet.l4_there < NEEDED[SCTP]:
+            chunks = packet.l3[_l4_of_state(conn, packet) + SCTP_HEADER :]
+            if len(chunks) < CHUNK_HEADER:
                 return  # no chunk, no event (D 4.1)
-            event = chunk_event(packet.l3[packet.l4_at + SCTP_HEADER :])
+            event = chunk_event(chunks)
         else:
             event = protocol.event[packet.flags]
         old = machine.table.state[conn.slot]
@@ -301,6 +303,15 @@ class Path:
 
 def _nothing(conn: Conn) -> None:
     """Nobody wants to know."""
+
+
+def _l4_of_state(conn: Conn, packet: Packet) -> int:
+    """Where the state machine of SCTP takes its header to be: by the client's family, though the IPv4 answers of
+    NAT64 are not converted yet."""
+    if len(conn.client.address) == 4 or packet.family == 6:
+        return packet.l4_at
+    _, at, sound = skip_extensions(packet.l3.ljust(40, b"\0"))
+    return at if sound else len(packet.l3)
 
 
 def _missing(packet: Packet, needed: int, short: Verdict) -> Verdict:

@@ -229,3 +229,15 @@ def test_one_table_for_all_finds_every_answer() -> None:
 
     assert set(answers('table = "shared"')) == {"forwarded_fast"}
     assert "local_to_kernel" in answers("")
+
+
+def test_answers_of_sctp_under_nat64_are_misread() -> None:
+    """The state machine takes their IPv4 header for one of IPv6: twenty bytes into the first chunk (v1.10.2)."""
+    made = setup(protocol="sctp", vip=rig.VIP6)
+    (a, p), (b, q) = craft.split(rig.CLIENT6), craft.split(rig.VIP6)
+    opened = craft.frame(IPv6(src=a, dst=b) / SCTP(sport=p, dport=q, tag=7) / SCTPChunkInit())
+    for cookie, state in ((b"\x06", "REJECTED"), (b"\x00", "INIT1")):
+        body = b"\2\0\0\x18" + bytes(16) + cookie + bytes(3)
+        chunks = SCTP(sport=8080, dport=1025, tag=7) / Raw(body)
+        answer = craft.frame(IP(src="192.168.100.2", dst="192.168.100.200", flags="DF") / chunks)
+        assert play(made, [opened, answer]).states(2) == ["INIT1", state]

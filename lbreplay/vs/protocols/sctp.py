@@ -74,8 +74,9 @@ def event(chunks: bytes) -> int:
         return EVENTS.index("data")
     kind = chunks[0]
     if kind in COOKIE and len(chunks) >= CHUNK_HEADER:
-        following = int.from_bytes(chunks[2:4]) + 3 & ~3  # chunks begin at multiples of 4
-        if len(chunks) >= following + CHUNK_HEADER and chunks[following] == ABORT:
+        length = int.from_bytes(chunks[2:4])
+        following = length + 3 & ~3  # chunks begin at multiples of 4
+        if length >= CHUNK_HEADER and len(chunks) >= following + CHUNK_HEADER and chunks[following] == ABORT:
             kind = ABORT
     return SCTP.event[kind]
 
