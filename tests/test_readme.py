@@ -121,3 +121,19 @@ def test_the_version_is_the_same_everywhere() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == lbreplay.__version__
     assert f"## [{lbreplay.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def anchors(text: str) -> set[str]:
+    """What GitHub makes of the headings of *text*."""
+    heads = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!https?:)([^)]+)\)", README))))
+def test_links_lead_somewhere(link: str) -> None:
+    """To a file that is there, and to one of its headings."""
+    path, _, anchor = link.partition("#")
+    target = ROOT / (path or "README.md")
+    if path == "docs/growth.svg" and not target.exists():
+        pytest.skip("make bench BENCH=--record draws it")
+    assert target.exists() and (not anchor or anchor in anchors(target.read_text(encoding="utf-8")))

@@ -28,9 +28,13 @@ def least(dests: Iterable[D], cost: Callable[[D], int], bits: int = 32) -> D | N
     """The valid one of the lowest *cost* for its weight, the first of equals; compared by products of *bits* bits."""
     mask = (1 << bits) - 1
     best: D | None = None
+    lowest = 0
     for dest in dests:
-        if dest.valid and (best is None or cost(best) * dest.weight & mask > cost(dest) * best.weight & mask):
-            best = dest
+        if not dest.valid:
+            continue
+        own = cost(dest)
+        if best is None or lowest * dest.weight & mask > own * best.weight & mask:
+            best, lowest = dest, own
     return best
 
 
