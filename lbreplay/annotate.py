@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from lbreplay.burst import BY_FLOW_DIRECTOR, BY_RSS, Burst, Made, Received
 from lbreplay.nic.steer import Nic
 from lbreplay.verdict import NAMES
@@ -79,8 +81,7 @@ class Annotator:
         if not burst.answer[row]:
             flow = burst.flow6[burst.rows6.searchsorted(row)] if wide else burst.flow4[row]
             return said._replace(port=int.from_bytes(flow[-2:].tobytes()))
-        leaving = self._balancer.leaving()
-        ends = (leaving.ends6 if wide else leaving.ends4)[handle & ~1].tobytes()
+        ends = self._balancer.machine.cache.ends_of(np.array([handle & ~1]), 6 if wide else 4).tobytes()
         return said._replace(port=int.from_bytes(ends[-4:-2]), hash=self._hash(int(burst.kind[row]), ends))
 
     def _hash(self, kind: int, ends: bytes) -> int:

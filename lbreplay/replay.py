@@ -164,7 +164,7 @@ class Replay:
         self.nic.steer(burst)
         self.balancer.balance(burst)
         if self.rewriting:
-            rewrite(burst, self.balancer.leaving())
+            rewrite(burst, self.balancer.leaving(burst))
         leaving = burst if self.also is None else self.also.leaving(burst)
         if self.sink is not None:
             self.sink.write(leaving)

@@ -126,7 +126,7 @@ class Director:
             "sync": {what: self.parts.sync.counters[what] for what in ("conns", "templates", "deferred")},
         }
 
-    def leaving(self) -> None:
+    def leaving(self, burst: Burst) -> None:
         """What the rewriter needs for rows that leave in place: none does."""
 
     def connection(self, story: Story) -> dict[str, Any]:

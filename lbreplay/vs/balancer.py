@@ -269,13 +269,13 @@ class Balancer:
                 self._place, machine.order = place, place * ORDERS
             self.path.expiry.fire(slot)
 
-    def leaving(self) -> Leaving:
-        """What the rows that took the columns leave with."""
-        setup, cache = self.setup, self.machine.cache
+    def leaving(self, burst: Burst) -> Leaving:
+        """What the rows that took the columns leave with; of other rows the ends mean nothing."""
+        setup = self.setup
         return Leaving(
             heads=self.links.heads,
-            ends4=cache.ends,
-            ends6=cache.ends6,
+            ends4=self.machine.cache.ends_of(burst.handle, 4),
+            ends6=self.machine.cache.ends_of(burst.handle[burst.rows6], 6),
             mirrored=self.links.mirrored,
             toa=setup.tcp.toa,
             toa_in_syn=setup.behaviour.toa_in_syn,

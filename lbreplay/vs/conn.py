@@ -385,6 +385,13 @@ class RouteCache:
         self.word0[handles], self.word1[handles] = word0, word1
         self._cache[self._place(word0, word1)] = handles
 
+    def ends_of(self, handles: I32, family: int) -> U8:
+        """The tuples that packets of *handles* leave with; of -1, or another family, anything."""
+        ends = self.ends if family == 4 else self.ends6
+        if not len(ends):  # no IPv6 connection yet
+            return np.zeros((len(handles), ends.shape[1]), np.uint8)
+        return ends.view(f"V{ends.shape[1]}")[handles].view(np.uint8)
+
     def _place(self, word0: Any, word1: Any) -> Any:
         mixed = word0 * self.WORD0 + word1 * self.WORD1
         return (mixed ^ (mixed >> np.uint64(29))) * self.WORD1 >> self._shift

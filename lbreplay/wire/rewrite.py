@@ -26,11 +26,11 @@ MSS_LOWERED = {4: 8, 6: 20}
 
 
 class Leaving(NamedTuple):
-    """What rows leave with, by entry of the columns `mac` and `handle`."""
+    """What the rows of a burst leave with."""
 
-    heads: U8  # u1[n, 12], by `mac`
-    ends4: U8  # u1[m, 12], by `handle`
-    ends6: U8  # u1[m, 36], by `handle`
+    heads: U8  # u1[m, 12], by `mac`
+    ends4: U8  # u1[n, 12], a row each; of rows that leave in place over IPv4
+    ends6: U8  # u1[len(rows6), 36], an IPv6 row each
     mirrored: Bool  # by `mac`: the source is the MAC that the row came to
     toa: bool
     toa_in_syn: bool
@@ -222,11 +222,12 @@ def _put_ends(burst: Burst, rows: I64, leaving: Leaving) -> None:
     overlay(burst.buffer, 12)[at] = heads
     v4 = burst.family[rows] == 4
     if v4.all():
-        overlay(burst.buffer, 12)[at + 26] = leaving.ends4.view("V12").ravel()[burst.handle[rows]]
+        overlay(burst.buffer, 12)[at + 26] = leaving.ends4.view("V12").ravel()[rows]
         return
     four, six = rows[v4], rows[~v4]
-    overlay(burst.buffer, 12)[burst.at[four] + 26] = leaving.ends4.view("V12").ravel()[burst.handle[four]]
-    overlay(burst.buffer, 36)[burst.at[six] + 22] = leaving.ends6.view("V36").ravel()[burst.handle[six]]
+    overlay(burst.buffer, 12)[burst.at[four] + 26] = leaving.ends4.view("V12").ravel()[four]
+    places = np.searchsorted(burst.rows6, six)
+    overlay(burst.buffer, 36)[burst.at[six] + 22] = leaving.ends6.view("V36").ravel()[places]
 
 
 def _move_numbers(burst: Burst, rows: I64, side: I64) -> None:

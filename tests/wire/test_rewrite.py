@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import captures
 import craft
@@ -53,15 +54,16 @@ def packed(ends: tuple[str, int, str, int], six: bool) -> bytes:
     return data[8:44] if six else data[12:24]
 
 
-def leaving(mtu: int = 1500, toa: bool = True, toa_in_syn: bool = False, prune: bool = True) -> Leaving:
+def leaving(burst: Burst, mtu: int = 1500, toa: bool = True, toa_in_syn: bool = False, prune: bool = True) -> Leaving:
     heads = np.frombuffer(bytes(Ether(dst=TO, src=OURS))[:12], np.uint8).reshape(1, 12)
-    ends4 = np.frombuffer(b"".join(packed(e, False) for e in ENDS), np.uint8).reshape(2, 12)
-    ends6 = np.frombuffer(b"".join(packed(e, True) for e in ENDS6), np.uint8).reshape(2, 36)
+    sides = burst.handle & 1
+    ends4 = np.frombuffer(b"".join(packed(e, False) for e in ENDS), np.uint8).reshape(2, 12)[sides]
+    ends6 = np.frombuffer(b"".join(packed(e, True) for e in ENDS6), np.uint8).reshape(2, 36)[sides[burst.rows6]]
     no = np.zeros(1, np.bool_)
     return Leaving(heads, ends4, ends6, no, toa, toa_in_syn, prune, mtu)
 
 
-def rewritten(folder: Path, *rows: Row, how: Leaving | None = None) -> list[bytes]:
+def rewritten(folder: Path, *rows: Row, **how: Any) -> list[bytes]:
     """The frames as they leave, each checked against its record header."""
     path = captures.write(folder, captures.pcap_head(), *(captures.record(row.frame) for row in rows))
     with open_capture(str(path)) as capture:
@@ -75,7 +77,7 @@ def rewritten(folder: Path, *rows: Row, how: Leaving | None = None) -> list[byte
     burst.answer = np.array([row.answer for row in rows])
     burst.delta = np.full(burst.size, DELTA, np.uint32)
     burst.full = np.array([FULL_TCP if row.full else 0 for row in rows], np.uint8)
-    rewrite(burst, how or leaving())
+    rewrite(burst, leaving(burst, **how))
     return [_checked(burst, row) for row in range(burst.size)]
 
 
@@ -161,13 +163,13 @@ def test_no_room_for_the_clients_address(tmp_path: Path) -> None:
     """Nor where the segment would be longer than the MTU: then it leaves as it is."""
     row = Row(inward(payload=bytes(1500 - 40 - 7)), fdata=500)
     assert len(rewritten(tmp_path, row)[0]) == len(row.frame)
-    assert len(rewritten(tmp_path, row, how=leaving(mtu=1501))[0]) == len(row.frame) + 8
+    assert len(rewritten(tmp_path, row, mtu=1501)[0]) == len(row.frame) + 8
 
 
 def test_no_client_address_where_it_is_switched_off(tmp_path: Path) -> None:
     """Or where the segment is a SYN."""
     row, syn = Row(inward(payload=b"x"), fdata=500), Row(inward("S", options=craft.SYN_OPTIONS))
-    assert rewritten(tmp_path, row, how=leaving(toa=False)) == [expected(row, 0xFFFFFFF0 + DELTA, 500)]
+    assert rewritten(tmp_path, row, toa=False) == [expected(row, 0xFFFFFFF0 + DELTA, 500)]
     assert len(rewritten(tmp_path, syn)[0]) == len(syn.frame)
 
 
@@ -203,7 +205,8 @@ def test_rows_that_stay_are_not_touched(tmp_path: Path) -> None:
     with open_capture(str(path)) as capture:
         (burst,) = capture.bursts(1)
     parse(burst, None, False)
-    rewrite(burst, leaving())
+    burst.handle = np.full(1, -1, np.int32)
+    rewrite(burst, leaving(burst))
     assert burst.frame(0) == inward() + bytes(6)
 
 
