@@ -13,7 +13,7 @@ is rewritten in place. It is laid out as the records of a little-endian classic 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,13 @@ I16 = NDArray[np.int16]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
+
+
+def distinct(column: NDArray[Any]) -> list[int]:
+    """The different values of *column*, ascending: np.unique, which is slower and loads the masked arrays (6 ms)."""
+    ordered = np.sort(column)
+    found: list[int] = ordered[:1].tolist() + ordered[1:][ordered[1:] != ordered[:-1]].tolist()
+    return found
 
 
 class Made(NamedTuple):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, Burst
+from lbreplay.burst import I64, Burst, distinct
 from lbreplay.vs.machine import ORDERS
 from lbreplay.wire.fields import overlay
 
@@ -65,7 +65,7 @@ class Bulk:
             return []
         batches = []
         workers = burst.worker[rows[at]]
-        for worker in np.unique(workers).tolist():
+        for worker in distinct(workers):
             here = at[workers == worker]
             for opener, group in self._groups(burst, rows, here, keys, worker).items():
                 batch = self._open(burst, rows[group], [keys[i] for i in group.tolist()], opener)

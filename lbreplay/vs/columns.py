@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lbreplay.burst import I32, I64, Bool, Burst
+from lbreplay.burst import I32, I64, Bool, Burst, distinct
 from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import FULL_TCP, IN, INACTIVE, OTHER, OUT, Macs, reversed_flows
 from lbreplay.vs.machine import ORDERS
@@ -259,7 +259,7 @@ class Columns:
         became[column["full"][slots] != FULL_TCP] = 0
         moved = np.flatnonzero(became)
         dests = column["dest"][slots[moved]]
-        for dest in np.unique(dests).tolist():
+        for dest in distinct(dests):
             by = int(became[moved][dests == dest].sum())
             self.machine.dests[dest].actconns += by
             self.machine.dests[dest].inactconns -= by

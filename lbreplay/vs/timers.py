@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lbreplay.burst import I64
+from lbreplay.burst import I64, distinct
 
 BUCKET_BITS = 26  # nanoseconds a bucket: 67 ms
 NEVER = 1 << 62
@@ -69,7 +69,7 @@ class Timers:
         ahead = late & (buckets > self._open)
         slots, buckets = slots[ahead], buckets[ahead]
         self._waiting[slots] = buckets
-        for bucket in np.unique(buckets).tolist():
+        for bucket in distinct(buckets):
             self._bucket(bucket).extend(slots[buckets == bucket].tolist())
 
     def _bucket(self, number: int) -> list[int]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, PAD, RECORD, U8, Bool, Burst
+from lbreplay.burst import I64, PAD, RECORD, U8, Bool, Burst, distinct
 from lbreplay.model import Endpoint
 from lbreplay.wire import options
 from lbreplay.wire.fields import overlay
@@ -183,7 +183,7 @@ def _room(burst: Burst, sizes: I64) -> I64:
 
 def _copy(buffer: U8, source: I64, target: I64, sizes: I64) -> None:
     """Copy byte ranges within *buffer*: by the size of the range, since many rows share one."""
-    for size in np.unique(sizes).tolist():
+    for size in distinct(sizes):
         if size:
             same = sizes == size
             view = overlay(buffer, size)

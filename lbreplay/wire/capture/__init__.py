@@ -7,7 +7,7 @@ from types import TracebackType
 
 import numpy as np
 
-from lbreplay.burst import Burst
+from lbreplay.burst import Burst, distinct
 from lbreplay.errors import CaptureError, PipeClosed
 from lbreplay.wire.capture.compressed import open_source
 from lbreplay.wire.capture.frames import NO_TIME, CaptureInfo, Frames, Reader
@@ -86,7 +86,7 @@ class Capture:
 
     def _note_links(self, frames: Frames) -> None:
         if not isinstance(frames.linktype, int):
-            for number in set(np.unique(frames.linktype).tolist()) - LINKS.keys():
+            for number in set(distinct(frames.linktype)) - LINKS.keys():
                 self._warn(f"frames of link type {number} are taken as Ethernet frames that nobody handles")
 
     def _warn(self, sentence: str) -> None:
