@@ -86,7 +86,6 @@ class Burst:
     l3_length: I32  # by the IP header
     l4: I32  # offset of the L4 header in the frame
     header: I32  # bytes of the TCP header, 8 of UDP
-    udp_length: I32
     seq: U32
     ack: U32
     flow4: U8  # [n, 12]: src, dst, sport, dport as on the wire
