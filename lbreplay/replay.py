@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 KIND = {6: KIND_TCP, 17: KIND_UDP, 132: KIND_SCTP}
 Progress = Callable[[int, int], None]
 LARGE = 1 << 15  # frames, behind which a second process is worth its start
+TIMES = 8  # as many frames make a burst from there on
 
 
 def _balancer(setup: Setup, nic: Nic, home: Steer) -> Any:
@@ -154,9 +155,10 @@ class Replay:
             self.balancer.balance(burst)
             leaving = self.balancer.leaving(burst)
             yield burst, leaving
-            if cores > 1 and burst.first + burst.size > LARGE and isinstance(self.balancer, Balancer):
-                yield from self._beside(bursts, vars(burst) | leaving._asdict())
-                cores = 1  # if there was no second process, everything is done here
+            if burst.first + burst.size > LARGE and isinstance(self.source, Capture) and self.source.times == 1:
+                self.source.times = TIMES
+                if cores > 1 and isinstance(self.balancer, Balancer):
+                    yield from self._beside(bursts, vars(burst) | leaving._asdict())
 
     def _beside(self, bursts: Iterator[Burst], like: dict[str, Any]) -> Iterator[tuple[Burst, Any]]:
         """The rest of *bursts*, balanced by a second process; *like*: their columns."""
@@ -164,7 +166,7 @@ class Replay:
 
         assert isinstance(self.source, Capture), "it takes room"
         try:
-            beside = Beside(self.balancer, like, self.setup.burst_size)
+            beside = Beside(self.balancer, like, TIMES * self.setup.burst_size)
         except OSError:
             return
         with beside:

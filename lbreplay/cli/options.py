@@ -50,7 +50,7 @@ burst = click.option(
     metavar="N",
     default=4096,
     show_default=True,
-    help="Frames handled at once; never changes a result.",
+    help="Frames handled at once, some more in a large capture; never changes a result.",
 )
 output = click.option(
     "-o",

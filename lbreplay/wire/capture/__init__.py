@@ -7,7 +7,7 @@ from types import TracebackType
 
 import numpy as np
 
-from lbreplay.burst import Burst, distinct
+from lbreplay.burst import I64, Burst, distinct
 from lbreplay.errors import CaptureError, PipeClosed
 from lbreplay.wire.capture.compressed import open_source
 from lbreplay.wire.capture.frames import NO_TIME, CaptureInfo, Frames, Reader
@@ -22,12 +22,16 @@ from lbreplay.wire.capture.source import Source
 __all__ = ["Capture", "CaptureInfo", "Note", "PipeClosed", "Sink", "is_pcapng", "open_capture", "open_sink"]
 
 
+BRIEF = 10**9  # nanoseconds: of no use is a large burst in which connections may end, for then its rows go one by one
+
+
 class Capture:
     """A capture being read; a context manager.
 
     frames, bytes, first_ns, last_ns    counted so far; bytes on the wire
     warnings    sentences, each said once
     room        what gives the buffer of the next burst its memory
+    times       as many frames make a burst from now on, where they come within BRIEF
     damage      why reading stopped before the end of the file, or None; what was good before it was delivered
     """
 
@@ -39,6 +43,7 @@ class Capture:
         self.info: CaptureInfo = self._reader.info
         self._raised = 0
         self.room: Room = fresh
+        self.times = 1
 
     def _recognise(self, source: Source) -> Reader:
         head, path = source.head[:4], source.path
@@ -62,18 +67,26 @@ class Capture:
         return self._source.live and not self._source.ready(0)
 
     def bursts(self, size: int) -> Iterator[Burst]:
-        """The frames in order, at most *size* a burst; a burst never spans chunks."""
+        """The frames in order, at most *size* a burst, or `times` as many; a burst never spans chunks."""
         for frames in self._reader.chunks():
             self._note_links(frames)
             frames = self._clock(frames)
-            for start in range(0, len(frames.at), size):
-                burst = lay_out(frames, start, start + size, self.frames + 1, self.info.nanosecond, self.room)
+            start = 0
+            while start < len(frames.at):
+                stop = self._stop(frames.time_ns, start, size)
+                burst = lay_out(frames, start, stop, self.frames + 1, self.info.nanosecond, self.room)
+                start = stop
                 self._count(burst)
                 yield burst
         if self._raised:
             self._warn(f"times go back {self._raised} times: such a frame counts as at the time of the one before it")
         if self.damage:
             self._warn(str(self.damage))
+
+    def _stop(self, times: I64, start: int, size: int) -> int:
+        """Where a burst that begins at *start* ends."""
+        stop = start + size * self.times
+        return stop if times[min(stop, len(times)) - 1] - times[start] < BRIEF else start + size
 
     def _clock(self, frames: Frames) -> Frames:
         """Times that never decrease; frames without one have that of the frame before."""

@@ -70,6 +70,18 @@ def test_bursts_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, siz
     assert (capture.first_ns, capture.last_ns) == (T0 * 10**9, (T0 + (len(some) - 1) // 50) * 10**9)
 
 
+def test_bursts_grow_where_frames_come_quickly(tmp_path: Path) -> None:
+    """From when it is asked for, and never over a second, in which a connection might end."""
+    times = [0] * 20 + list(range(8)) + [9] * 9
+    path = write(tmp_path, pcap_head(), *[record(f, T0 + s) for f, s in zip(frames(37), times, strict=True)])
+    with open_capture(str(path)) as capture:
+        bursts = capture.bursts(2)
+        sizes = [next(bursts).size for _ in range(3)]
+        capture.times = 4
+        sizes += [burst.size for burst in bursts]
+    assert sizes == [2, 2, 2, 8, 2, 2, 2, 2, 2, 2, 2, 8, 1]
+
+
 @pytest.mark.parametrize("size", [1, 4096])
 def test_times_never_decrease(tmp_path: Path, size: int) -> None:
     """A frame that is older than the one before it counts as at its time, in the record too, and is warned of once."""
