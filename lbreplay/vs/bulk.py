@@ -1,10 +1,12 @@
-"""Many ordinary connections at once: what a flood of first packets opens, in columns (D 2.4, D 11).
+"""Many ordinary connections at once: what a flood of first packets opens, and what expires, in columns (D 2.4, D 11).
 
 Whoever opens a connection takes the next real server, the next local address and the next port, so the n-th of a
 segment takes the n-th of each: cursors advance by n, and ports are slices of what was never used. That holds while
 nothing else on the worker opens connections between them, every real server may be picked, and the fresh ports last;
-`prepare` sees to it before anything moves, and leaves the rows to the ordered loop where it is not so. The loop still
-enters each key in its turn, so that a row finds a connection only behind the row that opened it.
+`prepare` sees to it before anything moves, and leaves the rows to the ordered loop where it is not so. What is opened
+so is *born* in its turn: a row finds a connection only behind the row that opened it.
+
+Connections that end in silence give back what they took in the order of their ends, which matters to ports alone.
 
 Measured: half the time of a run of nothing but first packets, a sixth of one of short connections.
 """
@@ -15,143 +17,223 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, Burst
+from lbreplay.burst import I64, Bool, Burst
+from lbreplay.vs.conn import FULL_TCP
+from lbreplay.vs.index import SIX, words4
+from lbreplay.vs.links import PLAIN
 from lbreplay.vs.machine import ORDERS
 from lbreplay.wire.fields import overlay
+from lbreplay.wire.packet import TCP
 
 if TYPE_CHECKING:
     from lbreplay.vs.columns import Columns
-    from lbreplay.vs.machine import Lcore, Machine
-    from lbreplay.vs.opener import Opener, Openers
+    from lbreplay.vs.machine import Machine
+    from lbreplay.vs.opener import Opener, Openers, Taken
 
 FEW = 16  # rows of a worker below which the loop is as fast
 
 
 class Batch(NamedTuple):
-    """Connections of one service that have their slots already; what is left is to enter their keys."""
+    """Connections that have everything but their birth: the rows that open them, ascending, and their slots."""
 
-    lcore: Lcore
     rows: I64
     slots: I64
-    in_keys: list[bytes]
-    out_keys: list[bytes]
 
 
-class Opening(NamedTuple):
-    """One connection of a batch."""
-
-    lcore: Lcore
-    slot: int
-    in_key: bytes
-    out_key: bytes
+NOBODY = Batch(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 class Bulk:
-    """Opens the connections of a segment's first packets, worker by worker."""
+    """Opens the connections of a segment's first packets, and ends those whose time is up."""
 
     def __init__(self, machine: Machine, openers: Openers, columns: Columns) -> None:
         self.machine, self.openers, self.columns = machine, openers, columns
+        self._established = machine.protocols[TCP].states.index("established")
 
-    def prepare(self, burst: Burst, rows: I64, first: Any, keys: list[bytes]) -> list[Batch]:
-        """Those first packets among the ordered loop's *rows* that may be taken at once, opened but for their keys."""
-        at = np.flatnonzero(first & burst.simple[rows] & ~burst.answer[rows])
-        handles = burst.handle[rows[at]]
-        at, known = at[handles < 0], handles[handles >= 0]
-        if len(at) < FEW or self.machine.stray or self.machine.listened or self.columns.long or not self._stay(known):
-            return []
+    # --- opening -------------------------------------------------------------------------------------------------
+
+    def prepare(self, burst: Burst, rows: I64, first: Bool) -> Batch:
+        """Those first packets among the ordered loop's *rows* that may be taken at once, opened but not born."""
+        machine = self.machine
+        at = rows[first & burst.simple[rows] & ~burst.answer[rows]]
+        missed = self.columns.missed[at]
+        if np.count_nonzero(missed) < FEW or machine.stray or machine.listened or self.columns.long:
+            return NOBODY
         if (~burst.simple[rows] & (burst.family[rows] != 0)).any():
-            return []  # an odd packet may open connections too
-        if self.machine.table.live + len(at) >= self.machine.setup.conn.pool_size:
-            return []
-        batches = []
-        workers = burst.worker[rows[at]]
-        for worker in np.unique(workers).tolist():
-            here = at[workers == worker]
-            for opener, group in self._groups(burst, rows, here, keys, worker).items():
-                batch = self._open(burst, rows[group], [keys[i] for i in group.tolist()], opener)
-                batches += [batch] if batch is not None else []
-        return batches
-
-    def _groups(self, burst: Burst, rows: I64, at: I64, keys: list[bytes], worker: int) -> dict[Opener, I64]:
-        """First packets of one worker by service; none where one of them has to be opened in order."""
-        find, places = self.machine.lcores[worker].find, self.openers.by_place[worker]
-        mine = [keys[i] for i in at.tolist()]
-        if len(set(mine)) != len(mine) or not find.keys().isdisjoint(mine):
-            at = self._unknown(at, keys, find)  # retransmissions, and connections the cache did not know
-        place = np.empty((len(at), 8), np.uint8)
-        place[:, :4], place[:, 4:6] = burst.flow4[rows[at], 4:8], burst.flow4[rows[at], 10:12]
-        place[:, 6], place[:, 7] = burst.proto[rows[at]], burst.family[rows[at]]
-        _, first, group = np.unique(place.view(np.uint64).ravel(), return_index=True, return_inverse=True)
-        groups = {places.get(_place(keys[int(at[i])])): at[group == number] for number, i in enumerate(first)}
-        return groups if self._good(groups, len(at)) else {}  # type: ignore[return-value]
-
-    def _unknown(self, at: I64, keys: list[bytes], find: dict[bytes, int]) -> I64:
-        """The first row of each key that nobody has; none where somebody has one only for a while."""
-        known = [find[keys[i]] for i in at.tolist() if keys[i] in find]
-        if not self._stay(np.array(known, np.int64)):
-            return at[:0]
-        by_key: dict[bytes, int] = {}
-        for i in at.tolist():
-            if keys[i] not in find:
-                by_key.setdefault(keys[i], i)
-        return np.array(list(by_key.values()), np.int64)
+            return NOBODY  # an odd packet may open connections too
+        known, at = burst.handle[at[~missed]], at[missed]
+        if not self._stay(known) or machine.table.live + len(at) >= machine.setup.conn.pool_size:
+            return NOBODY
+        at = at[first_of_each(*words4(burst.flow4[at], burst.proto[at]))]
+        numbers = self.openers.numbers(burst.flow4[at], burst.proto[at], burst.worker[at])
+        numbers[burst.family[at] != 4] = 0
+        heads, which = distinct_heads(burst, at)
+        good = self._good(burst.worker[at], numbers, heads)
+        return self._open(burst, at[good], numbers[good], heads, which[good]) if good.any() else NOBODY
 
     def _stay(self, handles: Any) -> bool:
         """Whether no row of these connections can end up opening another: none ends before the segment does."""
         column, slots = self.machine.table.columns, handles >> 1
         outlives = column["last_use"][slots] + column["timeout"][slots] > self.columns.end_ns
-        return bool((outlives & (column["mac"][handles] >= 0)).all())
+        return bool((outlives & (column["mac"][handles] >= 0) & (handles >= 0)).all())
 
-    def _good(self, openers: dict[Opener | None, I64], count: int) -> bool:
-        """Whether all may be opened at once: by openers that can, with ports and pools of their own."""
-        if count < FEW:
+    def _good(self, workers: Any, numbers: I64, heads: list[bytes]) -> Bool:
+        """Rows of workers all of whose rows may be taken at once: by openers that can, with ports and pools of their
+        own."""
+        counts = np.bincount(workers)
+        odd = np.bincount(workers[numbers == 0], minlength=len(counts))
+        good = (counts >= FEW) & (odd == 0)
+        openers: dict[int, list[Opener]] = {}
+        for number in np.flatnonzero(np.bincount(numbers)).tolist():
+            opener = self.machine.table.openers[number]
+            if opener is not None:
+                openers.setdefault(opener.lcore.rank, []).append(opener)
+        for rank, some in openers.items():
+            good[rank] = good[rank] and self._able(some, int(counts[rank]), heads)
+        return np.asarray(good[workers])
+
+    def _able(self, openers: list[Opener], count: int, heads: list[bytes]) -> bool:
+        if not all(opener.bulky and opener.has_ports(count) and opener.has_ways(heads) for opener in openers):
             return False
-        laddrs: list[bytes] = []
-        for opener in openers:
-            if opener is None or not opener.bulky or not opener.has_ports(count):
-                return False
-            laddrs += opener.server.laddrs.laddrs
+        laddrs = [laddr for opener in openers for laddr in opener.server.laddrs.laddrs]
         return len(laddrs) == len(set(laddrs)) or len(openers) == 1
 
-    def _open(self, burst: Burst, rows: I64, keys: list[bytes], opener: Opener) -> Batch | None:
-        heads = overlay(burst.buffer, 12)[burst.at[rows]].tolist()
-        if not opener.has_ways(set(heads)):
-            return None
-        order = (burst.first + rows) * ORDERS + ORDERS // 2
-        slots, out_keys = opener.open_many(burst.time_ns[rows], order, heads, keys)
-        burst.opened[rows] = True
-        burst.handle[rows], burst.mac[rows] = 2 * slots, self.machine.table.columns["mac"][2 * slots]
-        return Batch(opener.lcore, rows, slots, keys, out_keys)
+    def _open(self, burst: Burst, rows: I64, numbers: I64, heads: list[bytes], which: I64) -> Batch:
+        """Everything of the connections but their birth."""
+        order = np.argsort(numbers.astype(np.int32), kind="stable")
+        rows, numbers, which = rows[order], numbers[order], which[order]
+        begin = np.flatnonzero(np.append(True, numbers[1:] != numbers[:-1]))
+        openers: list[Any] = [self.machine.table.openers[number] for number in numbers[begin].tolist()]
+        parts = np.split(which, begin[1:])
+        taken = [opener.take_many(heads, part) for opener, part in zip(openers, parts, strict=True)]
+        every: Taken = taken[0] if len(taken) == 1 else type(taken[0])(*map(np.concatenate, zip(*taken, strict=True)))
+        of = np.repeat(np.arange(len(openers)), np.diff(np.append(begin, len(rows))))
+        slots = self._fill(burst, rows, openers, of, every)
+        backs = np.array([self.openers.links.answering(head) for head in heads])[which]
+        column = self.machine.table.columns
+        column["client"][slots], column["mac"][2 * slots] = backs, every.way
+        column["mac"][2 * slots + 1] = np.where(every.at_home, backs, PLAIN)
+        self._index(burst, rows, slots, every)
+        burst.opened[rows], burst.handle[rows], burst.mac[rows] = True, 2 * slots, every.way
+        order = np.argsort(rows)
+        return Batch(rows[order], slots[order])
 
-    def openings(self, batches: list[Batch]) -> dict[int, Opening]:
-        """The connections by row, to enter one by one."""
-        made: dict[int, Opening] = {}
-        for lcore, rows, slots, in_keys, out_keys in batches:
-            each = map(Opening, [lcore] * len(rows), slots.tolist(), in_keys, out_keys)
-            made |= zip(rows.tolist(), each, strict=True)
-        return made
+    def _fill(self, burst: Burst, rows: I64, openers: list[Any], of: I64, taken: Taken) -> I64:
+        """Slots with their columns; *of* is the place in *openers* of each row's."""
+        slots, column = self.machine.table.take_many(len(rows)), self.machine.table.columns
+        states = np.array([opener.first_state for opener in openers])
+        timeouts = np.array([opener.timeouts[opener.first_state] for opener in openers])[of] + taken.fraction
+        column["state"][slots], column["timeout"][slots] = states[of], timeouts
+        column["last_use"][slots] = at = burst.time_ns[rows]
+        column["armed"][slots] = orders(burst, rows)
+        column["dest"][slots], column["home"][slots], column["fraction"][slots] = taken.dest, taken.home, taken.fraction
+        for name, values in (
+            ("opener", [opener.number for opener in openers]), ("full", [opener.kind for opener in openers]),
+            ("rank", [opener.lcore.rank for opener in openers]), ("delta", [opener.delta for opener in openers]),
+            ("limit", [opener.limit for opener in openers]), ("watched", [opener.watched for opener in openers]),
+        ):  # fmt: skip
+            column[name][slots] = np.array(values)[of]
+        self.machine.timers.arm_many(slots, at + timeouts)
+        return slots
 
-    def enter(self, opening: Opening) -> None:
-        """Enter one connection, in its turn."""
-        lcore, slot, in_key, out_key = opening
-        lcore.find[in_key], lcore.find[out_key] = 2 * slot, 2 * slot + 1
-        self.machine.table.number_slot(slot)
-        lcore.opened(1)
+    def _index(self, burst: Burst, rows: I64, slots: I64, taken: Taken) -> None:
+        word0, word1 = words4(burst.flow4[rows], burst.proto[rows])
+        handles = np.concatenate([2 * slots, 2 * slots + 1])
+        words = np.concatenate([word0, taken.word0]), np.concatenate([word1, taken.word1])
+        self.machine.index.insert(handles, *words)
 
-    def enter_all(self, batches: list[Batch]) -> None:
-        """Enter them all, where nothing happens between them."""
+    def bear(self, slot: int) -> None:
+        """One connection of a batch, in its turn."""
         table = self.machine.table
-        rows, slots = np.concatenate([b.rows for b in batches]), np.concatenate([b.slots for b in batches])
-        numbers = np.arange(table.created + 1, table.created + 1 + len(rows))
-        table.columns["number"][slots[np.argsort(rows)]] = numbers
-        table.created += len(rows)
-        for lcore, _, own, in_keys, out_keys in batches:
-            lcore.find.update(zip(in_keys, (2 * own).tolist(), strict=True))
-            lcore.find.update(zip(out_keys, (2 * own + 1).tolist(), strict=True))
-            lcore.opened(len(own))
+        table.bear(slot)
+        self.machine.lcores[table.rank[slot]].opened()
+
+    def bear_all(self, burst: Burst, batch: Batch) -> None:
+        """All of them, where nothing happens between them but ends."""
+        table = self.machine.table
+        table.bear_many(batch.slots)
+        ranks = table.columns["rank"][batch.slots]
+        at = orders(burst, batch.rows)
+        for rank in np.flatnonzero(np.bincount(ranks)).tolist():
+            self.machine.lcores[rank].opened_many(at[ranks == rank])
+
+    # --- ending --------------------------------------------------------------------------------------------------
+
+    def silent(self, slots: I64) -> int:
+        """How many of the first of *slots* may end at once: nobody asked for a Conn, and nobody is told."""
+        self.machine.index.flush()
+        table, column = self.machine.table, self.machine.table.columns
+        told = (column["full"][slots] == FULL_TCP) & (column["state"][slots] == self._established)
+        six = self.machine.index.words[2 * slots, 1] & np.uint64(SIX) != 0
+        odd = told | (column["opener"][slots] == 0) | six | ~table.bare(slots) | self.machine.setup.conn.redirect
+        return int(np.argmax(odd)) if odd.any() else len(slots)
+
+    def end(self, slots: I64, order: I64) -> None:
+        """These connections expire, in this order, at these places of the order of the run (D 2.5)."""
+        machine, table, column = self.machine, self.machine.table, self.machine.table.columns
+        ranks, laddrs = column["rank"][slots], machine.index.words[2 * slots + 1, 0] >> np.uint64(32)
+        for rank in np.flatnonzero(np.bincount(ranks)).tolist():
+            here = ranks == rank
+            machine.lcores[rank].pass_over(int(np.count_nonzero(here)))  # drawn for every expiry
+            machine.lcores[rank].closed_many(order[here])
+        machine.index.forget_many(slots)
+        self._give_back(slots, column["opener"][slots], column["dest"][slots], laddrs)
+        table.free_many(slots)
+
+    def _give_back(self, slots: I64, openers: Any, dests: Any, laddrs: Any) -> None:
+        """Counts, and ports: to each bucket, which real servers may share, in the order of the ends."""
+        machine = self.machine
+        pairs = dests.astype(np.uint64) << np.uint64(32) | laddrs
+        _, first, pair, counts = np.unique(pairs, return_index=True, return_inverse=True, return_counts=True)
+        buckets: dict[int, Any] = {}
+        number = np.zeros(len(first), np.int64)
+        for i, (at, count) in enumerate(zip(first.tolist(), counts.tolist(), strict=True)):
+            opener, dest = machine.table.openers[openers[at]], machine.dests[int(dests[at])]
+            assert opener is not None, "only openers' connections end so"
+            laddr = int(laddrs[at]).to_bytes(4, "little")
+            opener.left(dest, count)
+            opener.server.laddrs.conns[laddr] -= count
+            bucket = opener.lcore.pools[laddr].bucket(dest.endpoint)
+            buckets[id(bucket)] = bucket
+            number[i] = list(buckets).index(id(bucket))
+        of = number[pair]
+        order = np.argsort(of.astype(np.int32), kind="stable")
+        ports = machine.index.ports(2 * slots[order] + 1)
+        ends = np.cumsum(np.bincount(of))
+        for bucket, some in zip(buckets.values(), np.split(ports, ends[:-1]), strict=True):
+            bucket.give_many(some.tolist())
 
 
-def _place(key: bytes) -> bytes:
-    """The part of a key that tells the service."""
-    width = (len(key) - 5) // 2
-    return key[:1] + key[1 + width : 1 + 2 * width] + key[-2:]
+def orders(burst: Burst, rows: I64) -> I64:
+    """The places of *rows* in the order of arming."""
+    return (burst.first + rows) * ORDERS + ORDERS // 2
+
+
+def distinct_heads(burst: Burst, rows: I64) -> tuple[list[bytes], I64]:
+    """The MACs (destination, source) that frames come with, each once, and each row's place among them."""
+    heads = overlay(burst.buffer, 12)[burst.at[rows]]
+    words = heads.view("<u4").reshape(-1, 3)
+    if (words == words[:1]).all():
+        return [heads[:1].tobytes()], np.zeros(len(rows), np.int64)
+    places: dict[bytes, int] = {}
+    which = np.array([places.setdefault(head, len(places)) for head in heads.tolist()])
+    return list(places), which
+
+
+def first_of_each(word0: Any, word1: Any) -> Bool:
+    """Of rows of tuples, those that are the first of theirs.
+
+    Rows of a tuple meet at a place of a scratch table, where the first of all that come there stays; those that met
+    another tuple try again without them.
+    """
+    first = np.ones(len(word0), np.bool_)
+    bits = (4 * len(word0)).bit_length()
+    places = ((word0 ^ word1 * np.uint64(0x9E3779B97F4A7C15)) * np.uint64(0xC2B2AE3D27D4EB4F)) >> np.uint64(64 - bits)
+    scratch, rows = np.zeros(1 << bits, np.int64), np.arange(len(word0))
+    while len(rows):
+        scratch[places[rows[::-1]]] = rows[::-1]  # of equal places the last that is written stays
+        met = scratch[places[rows]]
+        same = (word0[met] == word0[rows]) & (word1[met] == word1[rows])
+        first[rows[same & (met != rows)]] = False
+        rows = rows[~same]
+    return first
