@@ -13,7 +13,7 @@ is rewritten in place. It is laid out as the records of a little-endian classic 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,23 @@ I16 = NDArray[np.int16]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
+
+
+def distinct(column: NDArray[Any]) -> list[int]:
+    """The different values of *column*, ascending: np.unique, which is slower and loads the masked arrays (6 ms)."""
+    ordered = np.sort(column)
+    found: list[int] = ordered[:1].tolist() + ordered[1:][ordered[1:] != ordered[:-1]].tolist()
+    return found
+
+
+def groups(column: NDArray[Any]) -> tuple[I64, I64]:
+    """Of a column of numbers: the first row of each different one, ascending by number, and each row's place among
+    them."""
+    order = np.argsort(column, kind="stable")
+    new = np.append(True, column[order[1:]] != column[order[:-1]])[: len(column)]
+    place = np.empty(len(column), np.int64)
+    place[order] = np.cumsum(new) - 1
+    return order[new], place
 
 
 class Made(NamedTuple):
@@ -79,7 +96,6 @@ class Burst:
     l3_length: I32  # by the IP header
     l4: I32  # offset of the L4 header in the frame
     header: I32  # bytes of the TCP header, 8 of UDP
-    udp_length: I32
     seq: U32
     ack: U32
     flow4: U8  # [n, 12]: src, dst, sport, dport as on the wire

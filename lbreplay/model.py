@@ -1,17 +1,18 @@
-"""What was asked for: a `Setup`, frozen and without behaviour. `config/` makes it, everything else reads it.
+"""What was asked for: a `Setup`, unchangeable and without behaviour. `config/` makes it, everything else reads it.
 
 Addresses are raw bytes in network order (4 of IPv4, 16 of IPv6), so that they compare with what stands in a packet.
 Ports are host integers. Times are seconds as configured; the engine counts in nanoseconds.
+All are named tuples: as many frozen dataclasses take 9 ms to make, a tenth of the time to start.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 NANOSECOND = 1_000_000_000
+NOTHING: Mapping[str, object] = {}
 
 
 class Endpoint(NamedTuple):
@@ -51,8 +52,7 @@ class PortClass(NamedTuple):
         return port & self.mask == self.base
 
 
-@dataclass(frozen=True, slots=True)
-class Worker:
+class Worker(NamedTuple):
     """One lcore. `rank` counts forwarding workers by ascending cpu_id, 0 first (S 2.2); a KNI worker has rank -1."""
 
     rank: int
@@ -62,8 +62,7 @@ class Worker:
     isolated: tuple[int, ...] = ()  # cpu ids of isolated receive lcores, by queue (S 1.7)
 
 
-@dataclass(frozen=True, slots=True)
-class Vlan:
+class Vlan(NamedTuple):
     """A VLAN device on the port: its 802.1Q id and the addresses on it."""
 
     id: int
@@ -71,8 +70,7 @@ class Vlan:
     mac: bytes | None = None  # None: the port's
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(NamedTuple):
     """The port (S 1, S 3)."""
 
     driver: str = "ixgbe"
@@ -93,8 +91,7 @@ class Device:
     resolve: bool = False  # next hops are asked for their MACs (S 4.9)
 
 
-@dataclass(frozen=True, slots=True)
-class FlowDirector:
+class FlowDirector(NamedTuple):
     """The NIC's rules for local addresses (S 2)."""
 
     enabled: bool = True
@@ -103,8 +100,7 @@ class FlowDirector:
     strategy: str = "port-low"  # port-low | port-high | laddr | rss-port | off
 
 
-@dataclass(frozen=True, slots=True)
-class SaPool:
+class SaPool(NamedTuple):
     """Local ports of one address (D 11.3)."""
 
     low: int = 1025
@@ -112,8 +108,7 @@ class SaPool:
     hash_size: int = 16
 
 
-@dataclass(frozen=True, slots=True)
-class ConnSettings:
+class ConnSettings(NamedTuple):
     """`ipvs_defs { conn }` (D 16) and the two switches of chance."""
 
     init_timeout: int = 3
@@ -127,7 +122,7 @@ class ConnSettings:
     laddr_step: bool = True
 
 
-TCP_TIMEOUT = {
+TCP_TIMEOUT: Mapping[str, int] = {
     "none": 2,
     "established": 90,
     "syn_sent": 3,
@@ -141,8 +136,8 @@ TCP_TIMEOUT = {
     "synack": 30,
     "last": 2,
 }
-UDP_TIMEOUT = {"none": 2, "oneway": 300, "normal": 300, "last": 2}
-SCTP_TIMEOUT = {
+UDP_TIMEOUT: Mapping[str, int] = {"none": 2, "oneway": 300, "normal": 300, "last": 2}
+SCTP_TIMEOUT: Mapping[str, int] = {
     "none": 2,
     "init1": 4,
     "init": 61,
@@ -161,8 +156,7 @@ SCTP_TIMEOUT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SynProxy:
+class SynProxy(NamedTuple):
     """`tcp { synproxy }` (D 6). `secrets`: the words of both secrets, an integer stands for all of them."""
 
     mss: int = 1452
@@ -180,37 +174,32 @@ class SynProxy:
     clock_start: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Tcp:
+class Tcp(NamedTuple):
     defence_drop: bool = False
     toa: bool = True
     seq_adjust: bool = True
     isn_offset: int = 0x10000000
-    timeout: Mapping[str, int] = field(default_factory=lambda: dict(TCP_TIMEOUT))
+    timeout: Mapping[str, int] = TCP_TIMEOUT
     synproxy: SynProxy = SynProxy()
 
 
-@dataclass(frozen=True, slots=True)
-class Udp:
+class Udp(NamedTuple):
     defence_drop: bool = False
     uoa_mode: str = "opp"  # or "ipo"
     uoa_max_trail: int = 3
-    timeout: Mapping[str, int] = field(default_factory=lambda: dict(UDP_TIMEOUT))
+    timeout: Mapping[str, int] = UDP_TIMEOUT
 
 
-@dataclass(frozen=True, slots=True)
-class Sctp:
-    timeout: Mapping[str, int] = field(default_factory=lambda: dict(SCTP_TIMEOUT))
+class Sctp(NamedTuple):
+    timeout: Mapping[str, int] = SCTP_TIMEOUT
 
 
-@dataclass(frozen=True, slots=True)
-class Persistence:
+class Persistence(NamedTuple):
     timeout: int = 360
     netmask: int | None = None  # prefix length; None: 32 or 128
 
 
-@dataclass(frozen=True, slots=True)
-class DestCheck:
+class DestCheck(NamedTuple):
     """Passive check of real servers (D 10.5), off unless a service asks for it."""
 
     down_retry: int = 1
@@ -220,8 +209,7 @@ class DestCheck:
     up_confirm: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class RealServer:
+class RealServer(NamedTuple):
     endpoint: Endpoint
     weight: int = 1
     max_conn: int = 0
@@ -242,8 +230,7 @@ class AddressRange(NamedTuple):
     high_port: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """What `ipvsadm -H` matches, for SNAT. `text` is the spelling of the configuration."""
 
     protocol: int
@@ -265,8 +252,7 @@ class AccessList(NamedTuple):
 NOBODY = AccessList()
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(NamedTuple):
     name: str
     protocol: int  # 6, 17, 132, 1, 58
     vip: Endpoint | None = None
@@ -303,22 +289,19 @@ class Service:
         return 6 if len(self.vip.address) == 16 else 4
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     to: Network
     via: bytes | None = None  # None: on link
     mtu: int = 0  # 0: the device's
     source: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbor:
+class Neighbor(NamedTuple):
     address: bytes
     mac: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A change in the middle of a replay. `path` names what changes, `value` is parsed and checked already.
 
     action "set": path like ("service", NAME, "real", "10.0.0.1:80", "weight") or ("service", NAME, "blacklist")
@@ -333,8 +316,7 @@ class Event:
     text: str = ""  # as written, for messages
 
 
-@dataclass(frozen=True, slots=True)
-class Behaviour:
+class Behaviour(NamedTuple):
     """What differs between releases, each by name (D 15). The defaults are v1.10.2."""
 
     start: str = "spread"  # where rr, wrr, wlc begin: "spread" over the workers, or "head" of the list
@@ -381,8 +363,7 @@ EDITIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """ipvs profile: the rule that gives packets a firewall mark."""
 
     mark: int
@@ -392,8 +373,7 @@ class Mark:
     local: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
+class Setup(NamedTuple):
     """Everything a replay needs to know, judged and complete."""
 
     seed: int = 0
@@ -416,7 +396,7 @@ class Setup:
     events: tuple[Event, ...] = ()
     view: str = "client"  # client | lb | rx (interface 3)
     burst_size: int = 4096
-    ipvs: Mapping[str, object] = field(default_factory=dict)  # ipvs profile: sysctls and switches
+    ipvs: Mapping[str, object] = NOTHING  # ipvs profile: sysctls and switches
     marks: tuple[Mark, ...] = ()
     drafted: bool = False  # True: made from the capture, no file was given
 

@@ -147,8 +147,7 @@ class Replay:
         gauges = self.balancer.gauges()
         warnings = [*self.source.warnings, *self.offload.warnings(), *gauges.get("warnings", ())]
         result = self.counters.result(gauges | {"warnings": warnings}, self._capture())
-        result.damage = self.source.damage
-        return result
+        return result._replace(damage=self.source.damage)
 
     def journey(self, burst: Burst) -> None:
         """One burst, all the way."""

@@ -16,8 +16,7 @@ Each of them may be missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,8 +169,7 @@ class Counters:
         }
 
 
-@dataclass
-class Result:
+class Result(NamedTuple):
     """What a replay counted, as the tables of interface 5, and the warnings it has to say."""
 
     capture: Table
@@ -179,10 +177,10 @@ class Result:
     totals: Table
     workers: list[Table]
     services: list[Table]
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str]
+    kernel: Table  # profile ipvs: figures of its own
+    listing: Callable[[], Table] | None  # profile ipvs: what ipvsadm would list
     damage: CaptureError | None = None  # why the capture was not read to its end
-    kernel: Table = field(default_factory=dict)  # profile ipvs: figures of its own
-    listing: Callable[[], Table] | None = None  # profile ipvs: what ipvsadm would list
 
     def document(self) -> Table:
         """The statistics document of interface 5, ready for `json.dumps`."""

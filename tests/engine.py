@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def run(setup: Setup, records: list[craft.Record], folder: Path, burst: int = 40
 
     source = craft.write(folder / "in.pcap", records)
     out, trace = folder / f"out-{burst}.pcap", folder / f"trace-{burst}.ndjson"
-    result = replay(replace(setup, burst_size=burst), str(source), str(out), trace=str(trace) if traced else None)
+    result = replay(setup._replace(burst_size=burst), str(source), str(out), trace=str(trace) if traced else None)
     lines = [json.loads(line) for line in trace.read_text().splitlines()] if traced else []
     return Run(
         craft.read(out),

@@ -13,7 +13,7 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from struct import unpack_from
 
@@ -247,4 +247,4 @@ def learn(flow: Flow, l3: bytes) -> None:
 def flood(seed: int, connections: int = 150) -> Flood:
     """Configuration and traffic of *seed*."""
     world = World(random.Random(seed), connections)
-    return Flood(world.text, replace(world.setup), world.records)
+    return Flood(world.text, world.setup, world.records)

@@ -16,7 +16,6 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import Counter
-from dataclasses import replace
 from ipaddress import ip_address
 from struct import pack, unpack
 
@@ -154,7 +153,7 @@ class Oracle(Modes, SynProxy):
     def copy_of(self, service, worker: Worker) -> Server:
         behaviour = self.setup.behaviour
         if behaviour.mh_port_is_synproxy and (service.mh_port or service.synproxy):
-            service = replace(service, mh_port=True, synproxy=service.protocol == TCP)
+            service = service._replace(mh_port=True, synproxy=service.protocol == TCP)
         return Server(service, worker.rank, len(self.workers), behaviour)
 
     # -------------------------------------------------------- steering, S 1 and S 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import craft
@@ -37,7 +36,7 @@ def capture(tmp_path: Path) -> Path:
 def test_received_frames_stand_before_what_they_caused(capture: Path, tmp_path: Path, burst: int) -> None:
     """As captured, but for ignored ones; a timer's packets go before the frame that came later."""
     out = tmp_path / "out.pcap"
-    result = replay(replace(setup(), burst_size=burst), str(capture), str(out), also={"received"})
+    result = replay(setup()._replace(burst_size=burst), str(capture), str(out), also={"received"})
     given, sent = craft.read(capture), craft.read(out)
     assert [sent[at] for at in (0, 2, 4, 5, -1)] == [given[at] for at in (0, 1, 3, 4, 5)]
     assert given[2] not in sent
@@ -59,7 +58,7 @@ def test_what_leaves_is_the_same_without(capture: Path, tmp_path: Path) -> None:
 def test_the_trace_counts_what_was_added(capture: Path, tmp_path: Path, burst: int) -> None:
     """`out` names frames of OUT as it is, and only those that were sent."""
     trace = tmp_path / "trace.ndjson"
-    asked = replace(setup(), burst_size=burst)
+    asked = setup()._replace(burst_size=burst)
     replay(asked, str(capture), str(tmp_path / "out.pcap"), also={"received"}, trace=str(trace))
     lines = [json.loads(line) for line in trace.read_text().splitlines()]
     assert [(line["n"], line["out"]) for line in lines] == [
@@ -70,7 +69,7 @@ def test_the_trace_counts_what_was_added(capture: Path, tmp_path: Path, burst: i
 @pytest.mark.parametrize("burst", [1, 4096])
 def test_dropped_frames_are_kept_apart(capture: Path, tmp_path: Path, burst: int) -> None:
     """As they came, with both lengths."""
-    asked = replace(setup(), burst_size=burst)
+    asked = setup()._replace(burst_size=burst)
     replay(asked, str(capture), None, also={"dropped"}, drops=str(tmp_path / "drops.pcap"))
     assert craft.read(tmp_path / "drops.pcap") == [craft.read(capture)[3]]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -136,7 +135,7 @@ def test_ports_are_neither_lost_nor_made(number: int) -> None:
 def test_answers_come_home(number: int) -> None:
     """Under right rules the NIC gives every bound local port to the worker that bound it (S 2.1)."""
     story = scenario(number)
-    setup = replace(story.oracle.setup, flow_director=FlowDirector())
+    setup = story.oracle.setup._replace(flow_director=FlowDirector())
     run = rerun(setup, story.records)
     steering = Oracle(setup)
     bound = {(t["laddr"], t["worker"]) for t in run.trace.values() if t.get("new") and t.get("laddr")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from struct import pack
 
@@ -23,7 +22,7 @@ def test_the_same_bytes_at_every_burst_size(tmp_path: Path) -> None:
     outs = []
     for burst in (1, 7, 4096):
         out = tmp_path / f"out-{burst}.pcap"
-        document = replay(replace(setup(), burst_size=burst), str(source), str(out)).document()
+        document = replay(setup()._replace(burst_size=burst), str(source), str(out)).document()
         outs.append((out.read_bytes(), document["workers"], document["services"]))
     assert outs[0] == outs[1] == outs[2] and len(craft.read(out)) == len(frames())
 
@@ -33,7 +32,7 @@ def test_progress_is_told_by_frames_and_bytes(tmp_path: Path) -> None:
     data = frames(3)
     told: list[tuple[int, int]] = []
     source = craft.write(tmp_path / "in.pcap", data)
-    replay(replace(setup(), burst_size=5), str(source), None, progress=lambda n, octets: told.append((n, octets)))
+    replay(setup()._replace(burst_size=5), str(source), None, progress=lambda n, octets: told.append((n, octets)))
     assert [n for n, _ in told] == [5, 10, 12] and sum(octets for _, octets in told) == sum(map(len, data))
 
 
@@ -81,7 +80,7 @@ def test_an_interrupted_run_leaves_no_half_file(tmp_path: Path) -> None:
 
     source = craft.write(tmp_path / "in.pcap", frames())
     with pytest.raises(KeyboardInterrupt):
-        replay(replace(setup(), burst_size=8), str(source), str(tmp_path / "out.pcap"), progress=interrupt)
+        replay(setup()._replace(burst_size=8), str(source), str(tmp_path / "out.pcap"), progress=interrupt)
     assert [path.name for path in tmp_path.iterdir()] == ["in.pcap"]
 
 
@@ -90,7 +89,7 @@ def test_times_that_go_back_are_told_once(tmp_path: Path) -> None:
     records = craft.records(frames(2))
     records[3], records[6] = (records[1][0], *records[3][1:]), (records[1][0], *records[6][1:])
     source = craft.write(tmp_path / "in.pcap", records)
-    warnings = replay(replace(setup(), burst_size=2), str(source), None).warnings
+    warnings = replay(setup()._replace(burst_size=2), str(source), None).warnings
     assert warnings == ["times go back 2 times: such a frame counts as at the time of the one before it"]
 
 
@@ -100,7 +99,7 @@ def test_marks_of_offloads_are_told_once(tmp_path: Path) -> None:
     data += [craft.tcp(client(n), VIP, "A", 1001, 8, bytes(3000)) for n in range(4)]
     data = [bytes(_without_ip_checksum(frame)) for frame in data]
     source = craft.write(tmp_path / "in.pcap", data)
-    result = replay(replace(setup(), burst_size=2), str(source), str(tmp_path / "out.pcap"))
+    result = replay(setup()._replace(burst_size=2), str(source), str(tmp_path / "out.pcap"))
     assert result.warnings == [
         "4 frames are larger than the MTU of 1500: merged by receive offload",
         "12 of 12 IPv4 headers looked at have a wrong checksum, left to transmit offload: they leave with a right one",

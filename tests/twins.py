@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ BURSTS = (1, 7, 256, 4096)
 def outcome(setup: Setup, source: Path, burst: int = 4096, plain: bool = False) -> tuple[list[craft.Record], Any]:
     """What leaves, and the statistics."""
     out, trace = source.with_name("out.pcap"), str(source.with_name("trace")) if plain else None
-    document = replay(replace(setup, burst_size=burst), str(source), str(out), trace=trace).document()
+    document = replay(setup._replace(burst_size=burst), str(source), str(out), trace=trace).document()
     return craft.read(out), json.loads(json.dumps(document))
 
 
@@ -98,7 +97,7 @@ def driven(made: Setup, frames: Iterable[Any], burst: int = 4096) -> tuple[Drive
     """A replay after *frames*, to look into, and its bursts."""
     rows = list(frames)
     records = rows if rows and isinstance(rows[0], tuple) and len(rows[0]) == 3 else records_of(rows)
-    run = Driven(replace(made, burst_size=burst))
+    run = Driven(made._replace(burst_size=burst))
     with tempfile.TemporaryDirectory() as folder:
         with open_capture(str(craft.write(Path(folder) / "in.pcap", records))) as source:
             bursts = list(source.bursts(burst))

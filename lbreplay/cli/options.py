@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import functools
 import os
-import shlex
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -168,6 +166,8 @@ def _profile(assignments: Iterable[str]) -> str | None:
 
 def as_typed(capture: str, config: str | None, assignments: tuple[str, ...], view: str, seed: int | None) -> str:
     """The same capture and settings again, as one types them behind a command."""
+    import shlex
+
     words = [capture, *(["-c", config] if config else []), *(word for text in assignments for word in ("--set", text))]
     words += ["--view", view] if view != "client" else []
     words += ["--seed", str(seed)] if seed is not None else []
@@ -213,6 +213,8 @@ def readable_twice(capture: str, needed: bool = True) -> Iterator[str]:
     if capture != "-" or not needed:
         yield capture
         return
+    import tempfile  # 2 ms to load
+
     with tempfile.TemporaryDirectory(prefix="lbreplay-") as folder:
         path = os.path.join(folder, "stdin")
         with open(path, "wb") as kept:

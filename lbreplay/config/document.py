@@ -6,7 +6,6 @@ The reverse of `load.py`, key by key. Values that TOML cannot hold (an unset MAC
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import asdict, fields
 from typing import Any
 
 from lbreplay.config.values import PROTOCOL_NAME
@@ -24,15 +23,15 @@ def document(setup: Setup) -> Doc:
             "edition": setup.edition,
             "workers": workers(setup.workers),
             "device": _device(setup.device),
-            "flow_director": {**asdict(setup.flow_director), "dst_port_mask": "auto" if mask is None else mask},
-            "sa_pool": asdict(setup.sa_pool),
-            "conn": asdict(setup.conn),
+            "flow_director": {**setup.flow_director._asdict(), "dst_port_mask": "auto" if mask is None else mask},
+            "sa_pool": setup.sa_pool._asdict(),
+            "conn": setup.conn._asdict(),
             "tcp": _tcp(setup),
-            "udp": asdict(setup.udp),
-            "sctp": asdict(setup.sctp),
+            "udp": setup.udp._asdict(),
+            "sctp": setup.sctp._asdict(),
             "ipv4": {"forwarding": setup.ipv4_forwarding},
             "ipv6": {"forwarding": setup.ipv6_forwarding},
-            "behaviour": asdict(setup.behaviour),
+            "behaviour": setup.behaviour._asdict(),
             "service": [_service(service) for service in setup.services],
             "route": [
                 _given({"to": str(r.to), "via": text(r.via), "mtu": r.mtu, "source": text(r.source)})
@@ -66,7 +65,7 @@ def _device(device: Device) -> Doc:
     rss = "|".join(sorted(device.rss)) or "off"
     return _given(
         {
-            **{f.name: getattr(device, f.name) for f in fields(device)},
+            **device._asdict(),
             "rss": "all" if rss == "ip|tcp|udp" else rss,
             "rss_key": "default" if device.rss_key is None else device.rss_key.hex(),
             "reta": "default" if device.reta is None else list(device.reta),
@@ -82,13 +81,12 @@ def _device(device: Device) -> Doc:
 
 
 def _tcp(setup: Setup) -> Doc:
-    table = asdict(setup.tcp)
-    table["synproxy"]["conn_reuse"] = list(setup.tcp.synproxy.conn_reuse)
-    return table
+    synproxy = {**setup.tcp.synproxy._asdict(), "conn_reuse": list(setup.tcp.synproxy.conn_reuse)}
+    return {**setup.tcp._asdict(), "synproxy": synproxy}
 
 
 def _service(service: Service) -> Doc:
-    table = {f.name: getattr(service, f.name) for f in fields(service)}
+    table = service._asdict()
     for name in ("fwmark", "flags", "persistence_engine", "reals"):
         del table[name]
     persistent, check = service.persistent, service.dest_check
@@ -99,8 +97,8 @@ def _service(service: Service) -> Doc:
             "match": service.match and service.match.text,
             "protocol": PROTOCOL_NAME[service.protocol],
             "laddr": [text(address) for address in service.laddr],
-            "persistent": persistent and _given(asdict(persistent)),
-            "dest_check": False if check is None else asdict(check),
+            "persistent": persistent and _given(persistent._asdict()),
+            "dest_check": False if check is None else check._asdict(),
             "blacklist": subjects(service.blacklist),
             "whitelist": subjects(service.whitelist),
             "real": [real(one) for one in service.reals],

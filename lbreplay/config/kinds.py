@@ -8,7 +8,6 @@ so the errors, the nearest known name and the JSON Schema all follow from the sa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 Json = dict[str, Any]
@@ -23,8 +22,7 @@ class Refused(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
+class Where(NamedTuple):
     """Where a value stands: its key path, the folder that `@file` is relative to, and the profile in force."""
 
     path: str = ""
@@ -32,10 +30,10 @@ class Where:
     profile: str = "dpvs"
 
     def key(self, name: str) -> Where:
-        return replace(self, path=f"{self.path}.{name}" if self.path else name)
+        return self._replace(path=f"{self.path}.{name}" if self.path else name)
 
     def item(self, index: int) -> Where:
-        return replace(self, path=f"{self.path}[{index}]")
+        return self._replace(path=f"{self.path}[{index}]")
 
     def refuse(self, expected: str, value: object) -> Refused:
         return Refused(self.path, f"{expected} expected, got {spell(value)}")
@@ -82,7 +80,6 @@ def check(kind: Kind, value: object, where: Where) -> Any:
     return kind.read(value, where)
 
 
-@dataclass(frozen=True)
 class Flag:
     types = (bool,)
     expected = "true or false"
@@ -94,11 +91,11 @@ class Flag:
         return {"type": "boolean"}
 
 
-@dataclass(frozen=True)
 class Int:
-    low: int
-    high: int
     types = (int,)
+
+    def __init__(self, low: int, high: int) -> None:
+        self.low, self.high = low, high
 
     @property
     def expected(self) -> str:
@@ -113,7 +110,6 @@ class Int:
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
 
-@dataclass(frozen=True)
 class PowerOfTwo(Int):
     @property
     def expected(self) -> str:
@@ -129,7 +125,6 @@ class PowerOfTwo(Int):
         return {"enum": powers}
 
 
-@dataclass(frozen=True)
 class Seconds:
     """Seconds on the capture's clock -> integer nanoseconds."""
 
@@ -166,14 +161,13 @@ class Choice:
         return {"type": "string", "enum": list(self.names)}
 
 
-@dataclass(frozen=True)
 class Text:
     """A string that *parse* understands; it raises ValueError for the others."""
 
-    parse: Callable[[str], Any]
-    expected: str
-    pattern: str = ""
     types = (str,)
+
+    def __init__(self, parse: Callable[[str], Any], expected: str, pattern: str = "") -> None:
+        self.parse, self.expected, self.pattern = parse, expected, pattern
 
     def read(self, value: str, where: Where) -> Any:
         try:
@@ -185,12 +179,13 @@ class Text:
         return {"type": "string", **({"pattern": self.pattern} if self.pattern else {})}
 
 
-@dataclass(frozen=True)
 class Many:
     """A list of one kind -> a tuple."""
 
-    kind: Kind
     types = (list,)
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
 
     @property
     def expected(self) -> str:
@@ -232,13 +227,13 @@ class Either:
         return {"anyOf": [kind.json() for kind in self.kinds]}
 
 
-@dataclass(frozen=True)
 class ByProfile:
     """One kind under DPVS, another under the kernel's IPVS."""
 
-    dpvs: Kind
-    ipvs: Kind
     expected = ""
+
+    def __init__(self, dpvs: Kind, ipvs: Kind) -> None:
+        self.dpvs, self.ipvs = dpvs, ipvs
 
     @property
     def types(self) -> tuple[type, ...]:
@@ -267,13 +262,14 @@ class Key(NamedTuple):
         return {**self.kind.json(), "description": self.sentence + only, **default}
 
 
-@dataclass(frozen=True)
 class Table:
     """A table of known keys -> a dict of the given ones, each value judged."""
 
-    keys: Mapping[str, Key]
     types = (dict,)
     expected = "a table"
+
+    def __init__(self, keys: Mapping[str, Key]) -> None:
+        self.keys = keys
 
     def read(self, value: dict[str, Any], where: Where) -> dict[str, Any]:
         self._names(value, where)

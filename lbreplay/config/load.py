@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from lbreplay import model
@@ -49,7 +48,7 @@ def load(
     except Refused as refused:
         told = next((text for path, text in origin.items() if refused.path.startswith(path)), None)
         raise ConfigError(f"--set {told}: {refused}" if told else f"{name}: {refused}") from None
-    return replace(setup, view=view, burst_size=burst_size, drafted=path is None and text is not None)
+    return setup._replace(view=view, burst_size=burst_size, drafted=path is None and text is not None)
 
 
 def read_text(path: str) -> str:
@@ -108,7 +107,7 @@ def _setup(given: Given, where: Where) -> Setup:
         seed=given.get("seed", 0),
         profile=profile,
         edition=SAME_EDITION.get(edition, edition),
-        behaviour=replace(model.EDITIONS.get(edition, model.Behaviour()), **given.get("behaviour", {})),
+        behaviour=model.EDITIONS.get(edition, model.Behaviour())._replace(**given.get("behaviour", {})),
         workers=workers,
         device=_device(given.get("device", {}), workers, where.key("device")),
         flow_director=_flow_director(given.get("flow_director", {})),
@@ -159,7 +158,7 @@ def _workers(given: int | tuple[dict[str, Any], ...], where: Where) -> tuple[Wor
     _queues(given, where)
     ordered = sorted((Worker(-1, **worker) for worker in given), key=lambda worker: worker.cpu_id)
     rank = iter(range(MAX_WORKERS))
-    ranked = tuple(replace(w, rank=next(rank)) if w.kind == "forward" else w for w in ordered)
+    ranked = tuple(w._replace(rank=next(rank)) if w.kind == "forward" else w for w in ordered)
     if all(worker.kind != "forward" for worker in ranked):
         raise Refused(where.path, 'a worker of kind "forward" expected, got none')
     return ranked
@@ -216,7 +215,7 @@ def _sa_pool(given: Given, where: Where) -> model.SaPool:
 def _services(given: Sequence[dict[str, Any]], raw_events: Iterable[Given], where: Where) -> tuple[Service, ...]:
     found = tuple(_service(service, where.item(n)) for n, service in enumerate(given))
     _once((s.vip and (s.vip, s.protocol) for s in found), where, "an address, port and protocol")
-    _once((s.match and replace(s.match, text="") for s in found), where, "a match")
+    _once((s.match and s.match._replace(text="") for s in found), where, "a match")
     _once(((s.fwmark, s.family) if s.fwmark else None for s in found), where, "a mark")
     _once((s.name for s in found), where, "a name")
     added = {str(event["add"]) for event in raw_events if "add" in event}

@@ -2,15 +2,13 @@
 
 One tree. Judging (`load.py`), the nearest known name of a wrong key, `--set`, and the JSON Schema of `lbreplay schema`
 all read it; a new setting is a field in `model.py` and a line here. Ranges are those of ipvsadm, dpip and dpvs.conf
-(S 6.2, 6.4); the defaults stand in the model's dataclasses and are taken from there.
+(S 6.2, 6.4); the defaults stand in the model and are taken from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lbreplay import model
 from lbreplay.config import values
@@ -52,13 +50,13 @@ SYSCTLS = {  # net.ipv4.vs.NAME -> highest value (L 17)
 
 
 def _plain(value: object) -> object:
-    """A dataclass default as TOML holds it."""
+    """A default of the model as TOML holds it."""
     return list(value) if isinstance(value, tuple) else value
 
 
-def _section(of: type, keys: Mapping[str, tuple[Kind, str]], live: bool = False) -> Table:
-    """A table whose keys are fields of the dataclass *of*, defaults included."""
-    default = {f.name: None if f.default is MISSING else _plain(f.default) for f in fields(of)}
+def _section(of: type[NamedTuple], keys: Mapping[str, tuple[Kind, str]], live: bool = False) -> Table:
+    """A table whose keys are fields of *of*, all of which have a default."""
+    default = {name: _plain(value) for name, value in of._field_defaults.items()}
     return Table({name: Key(kind, default[name], sentence, live=live) for name, (kind, sentence) in keys.items()})
 
 
@@ -85,7 +83,7 @@ class _Subjects:
         for n, text in enumerate(value):
             at = where.item(n)
             if isinstance(text, str) and text.startswith("@"):
-                sets.append(self._file(Path(at.folder) / text[1:], at))
+                sets.append(self._file(text[1:], at))
                 continue
             found: Network = check(Text(values.network, 'an address, a network or "@file"'), text, at)
             if found.prefix == 8 * len(found.address):
@@ -94,7 +92,10 @@ class _Subjects:
                 networks.append(found)
         return AccessList(frozenset(addresses), (*sets, *([tuple(networks)] if networks else [])))
 
-    def _file(self, path: Path, at: Where) -> tuple[Network, ...]:
+    def _file(self, name: str, at: Where) -> tuple[Network, ...]:
+        from pathlib import Path  # 2 ms to load, and few configurations name a file
+
+        path = Path(at.folder) / name
         try:
             lines = path.read_text("utf-8").splitlines()
         except (OSError, ValueError) as error:

@@ -91,7 +91,7 @@ EDITIONS = {
         icmp_checksum="all",
         ftp_strict=False,
         overhead_lblc=256,
-        scheduling=replace(_NOW.scheduling, overhead=256),
+        scheduling=_NOW.scheduling._replace(overhead=256),
     ),
     "2.6": Edition(
         name="2.6",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from lbreplay.ipvs.clock import Clock
 from lbreplay.ipvs.conn import Conn, Connections
 from lbreplay.ipvs.defence import Defence
@@ -47,8 +45,8 @@ class Parts:
     """One run's parts; those that need others get them from here."""
 
     def __init__(self, setup: Setup) -> None:
-        device = replace(setup.device, rx_ip_checksum_offload=False)  # the kernel always sums IP headers
-        self.setup = setup = replace(setup, device=device)
+        device = setup.device._replace(rx_ip_checksum_offload=False)  # the kernel always sums IP headers
+        self.setup = setup = setup._replace(device=device)
         self.edition = EDITIONS[setup.edition]
         self.sysctls = Sysctls(setup.ipvs, self.edition.sysctls)
         self.clock = Clock()

@@ -7,7 +7,6 @@ find it, and comes back with its counters when the same service takes the same a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -120,7 +119,7 @@ class VirtualService:
 
     def __init__(self, service: Service, ids: Iterator[int], edition: Edition, sysctls: Sysctls, clock: Clock) -> None:
         flags = service.flags
-        self.service = replace(service, mh_fallback="mh-fallback" in flags, mh_port="mh-port" in flags)
+        self.service = service._replace(mh_fallback="mh-fallback" in flags, mh_port="mh-port" in flags)
         self.edition, self.sysctls, self.clock = edition, sysctls, clock
         self.dests: list[Dest] = []
         self.counts = Counts()

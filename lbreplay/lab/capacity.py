@@ -11,7 +11,7 @@ out *first* is told for even traffic: RSS spreads connections evenly over the wo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from ipaddress import ip_address
 from typing import Any
 
@@ -299,7 +299,7 @@ def holding(setup: Setup, service: Service, duration: float) -> float:
 
 def _changes(setup: Setup, service: Service) -> Iterator[Change]:
     """What another local address, hash size or number of workers would give *service*."""
-    more = replace(service, laddr=(*service.laddr, _another(setup, service)))
+    more = service._replace(laddr=(*service.laddr, _another(setup, service)))
     yield Change("one more local address", _fits(setup, service, more))
     size = separating_size(service)
     if (
@@ -307,7 +307,7 @@ def _changes(setup: Setup, service: Service) -> Iterator[Change]:
         and size != setup.sa_pool.hash_size
         and len(by_bucket(service, setup.sa_pool.hash_size)) < len(service.reals)
     ):
-        wider = replace(setup, sa_pool=replace(setup.sa_pool, hash_size=size))
+        wider = setup._replace(sa_pool=setup.sa_pool._replace(hash_size=size))
         yield Change(f"hash_size {size} instead of {setup.sa_pool.hash_size}", _fits(wider, service, service))
     count = len(setup.forwarding_workers)
     for other in _neighbouring(count):
@@ -317,7 +317,7 @@ def _changes(setup: Setup, service: Service) -> Iterator[Change]:
 def _fits(setup: Setup, old: Service, new: Service) -> int:
     """Connections of *new*, put in place of *old*, before the first thing runs out."""
     services = tuple(new if service is old else service for service in setup.services)
-    return first_limit(replace(setup, services=services), new).connections
+    return first_limit(setup._replace(services=services), new).connections
 
 
 def _another(setup: Setup, service: Service) -> bytes:
@@ -339,4 +339,4 @@ def _neighbouring(count: int) -> tuple[int, ...]:
 
 def with_workers(setup: Setup, count: int) -> Setup:
     """*setup* with *count* forwarding workers of a queue each, the others left out."""
-    return replace(setup, workers=tuple(Worker(rank, rank + 1, (rank,)) for rank in range(count)))
+    return setup._replace(workers=tuple(Worker(rank, rank + 1, (rank,)) for rank in range(count)))

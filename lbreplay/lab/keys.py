@@ -9,7 +9,6 @@ queue that has least so far.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from random import Random
 from typing import Any, NamedTuple
 
@@ -152,7 +151,7 @@ def is_symmetric(rss: Rss) -> bool:
 
 def with_key(setup: Setup, key: bytes) -> Setup:
     """The same port with another key."""
-    return replace(setup, device=replace(setup.device, rss_key=key))
+    return setup._replace(device=setup.device._replace(rss_key=key))
 
 
 def known(setup: Setup, flows: Sequence[Flows]) -> list[Key]:

@@ -134,7 +134,7 @@ def lost_answers(setup: Setup) -> float:
     strategy, pool = _strategy(setup), setup.sa_pool
     laddr = setup.local_addresses[0]
     rules = [rule for rule in strategy.rules() if (rule.laddr, rule.proto) == (laddr, TCP)]
-    place = port_table([(rule.mask, rule.value) for rule in rules])
+    place = port_table([(rule.mask, rule.value) for rule in rules]).tolist()
     lost = total = 0.0
     for worker in setup.forwarding_workers:
         for port in strategy.ports(laddr, worker.rank, pool.low, pool.high):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,7 +38,7 @@ def share(path: str, device: Device, burst_size: int, folder: Path) -> Shared:
             parse(burst, *judging(device))
             sizes.append(_append(burst, folder, files, shapes))
         about = {
-            "info": asdict(source.info),
+            "info": source.info._asdict(),
             **{name: getattr(source, name) for name in COUNTED},
             "damage": None if source.damage is None else str(source.damage),
             "judging": _spelled(device),

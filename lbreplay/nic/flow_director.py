@@ -132,33 +132,33 @@ class _Group:
 
     def __init__(self, rules: Sequence[Rule], width: int) -> None:
         self._width = width
-        self._span: dict[bytes, tuple[int, list[int]]] = {}  # address + protocol -> first rule, port table
-        shared: dict[tuple[tuple[int, int], ...], list[int]] = {}
+        self._span: dict[bytes, tuple[int, int]] = {}  # address + protocol -> first rule, number of its port table
+        shared: dict[tuple[tuple[int, int], ...], int] = {}
         for first, block in _blocks(rules, width):
             pattern = tuple((rule.mask, rule.value) for rule in block)
-            if pattern not in shared:
-                shared[pattern] = port_table(pattern)
-            self._span[b"%b%c" % (block[0].laddr, block[0].proto)] = first, shared[pattern]
+            table = shared.setdefault(pattern, len(shared))
+            self._span[b"%b%c" % (block[0].laddr, block[0].proto)] = first, table
         self._addresses = sorted({key[:-1] for key in self._span})
         self._words = np.frombuffer(b"".join(self._addresses), "<u4").reshape(-1, width // 4)
         self._tails, self._crowded = _by_tail(self._addresses)
-        self._columns(list(shared.values()))
+        tables = [port_table(pattern) for pattern in shared or [()]]
+        self._places = [table.data for table in tables]  # by port; read one by one, arrays are slower
+        self._columns(tables)
 
-    def _columns(self, tables: list[list[int]]) -> None:
+    def _columns(self, tables: list[I32]) -> None:
         """The spans again as arrays, by number of the address and by protocol."""
         wire = np.arange(65536, dtype=np.uint16).byteswap()
-        self._tables = np.array(tables or [[-1] * 65536], np.int32)[:, wire]
+        self._tables = np.array(tables)[:, wire]
         shape = len(self._addresses), len(PROTOCOLS)
         self._first, self._table = np.zeros(shape, np.int32), np.full(shape, -1, np.int32)
-        number = {id(table): i for i, table in enumerate(tables)}
-        for key, (first, table) in self._span.items():
+        for key, span in self._span.items():
             at = self._addresses.index(key[:-1]), PROTOCOLS.index(key[-1])
-            self._first[at], self._table[at] = first, number[id(table)]
+            self._first[at], self._table[at] = span
 
     def find(self, dst: bytes, proto: int, dport: int) -> int:
         """See `Matcher.find`."""
         span = self._span.get(b"%b%c" % (dst, proto))
-        if span is None or (place := span[1][dport]) < 0:
+        if span is None or (place := self._places[span[1]][dport]) < 0:
             return -1
         return span[0] + place
 
@@ -206,11 +206,10 @@ def _blocks(rules: Sequence[Rule], width: int) -> Iterator[tuple[int, list[Rule]
         first += len(block)
 
 
-def port_table(pattern: Sequence[tuple[int, int]]) -> list[int]:
+def port_table(pattern: Sequence[tuple[int, int]]) -> I32:
     """For every port the place of the first (mask, value) that it meets, -1: none."""
     ports = np.arange(65536)
-    table = np.full(65536, -1)
+    table = np.full(65536, -1, np.int32)
     for place, (mask, value) in reversed(list(enumerate(pattern))):
         table[ports & mask == value] = place
-    found: list[int] = table.tolist()
-    return found
+    return table

@@ -290,13 +290,13 @@ class Balancer:
         self.path.expiry.fire(slot)
 
     def leaving(self, burst: Burst) -> Leaving:
-        """What the rows that took the columns leave with; of other rows the ends mean nothing."""
+        """What the rows that took the columns leave with; of other rows it means nothing."""
         setup = self.setup
         return Leaving(
-            heads=self.links.heads,
+            heads=self.links.heads.view("V12")[burst.mac].view(np.uint8),
+            mirrored=self.links.mirrored[burst.mac],
             ends4=self.machine.index.ends(burst.handle, 4),
             ends6=self.machine.index.ends(burst.handle[burst.rows6], 6),
-            mirrored=self.links.mirrored,
             toa=setup.tcp.toa,
             toa_in_syn=setup.behaviour.toa_in_syn,
             prune=setup.behaviour.toa_prune,

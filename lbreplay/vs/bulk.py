@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, Bool, Burst
+from lbreplay.burst import I64, Bool, Burst, groups
 from lbreplay.vs.conn import FULL_TCP
 from lbreplay.vs.index import SIX, words4
 from lbreplay.vs.links import PLAIN
@@ -184,7 +184,8 @@ class Bulk:
         """Counts, and ports: to each bucket, which real servers may share, in the order of the ends."""
         machine = self.machine
         pairs = dests.astype(np.uint64) << np.uint64(32) | laddrs
-        _, first, pair, counts = np.unique(pairs, return_index=True, return_inverse=True, return_counts=True)
+        first, pair = groups(pairs)
+        counts = np.bincount(pair)
         buckets: dict[int, Any] = {}
         number = np.zeros(len(first), np.int64)
         for i, (at, count) in enumerate(zip(first.tolist(), counts.tolist(), strict=True)):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lbreplay.burst import I32, I64, Bool, Burst
+from lbreplay.burst import I32, I64, Bool, Burst, distinct, groups
 from lbreplay.verdict import Verdict
 from lbreplay.vs.bulk import distinct_heads
 from lbreplay.vs.conn import FULL_TCP, IN, INACTIVE, OTHER, OUT, Macs
@@ -286,7 +286,7 @@ class Columns:
         became[column["full"][slots] != FULL_TCP] = 0
         moved = np.flatnonzero(became)
         dests = column["dest"][slots[moved]]
-        for dest in np.unique(dests).tolist():
+        for dest in distinct(dests):
             by = int(became[moved][dests == dest].sum())
             self.machine.dests[dest].actconns += by
             self.machine.dests[dest].inactconns -= by
@@ -312,7 +312,7 @@ class Columns:
         heads, which = distinct_heads(burst, rows)
         answers, column = burst.answer[rows], self.table.columns
         cases = (column["dest"][slots].astype(np.int64) * len(heads) + which) * 2 + answers
-        _, first, case = np.unique(cases, return_index=True, return_inverse=True)
+        first, case = groups(cases)
         shown = zip(slots[first].tolist(), which[first].tolist(), answers[first].tolist(), strict=True)
         macs = [self._macs_towards(slot, heads[head], answer) for slot, head, answer in shown]
         bare = self.table.bare(slots)

@@ -8,7 +8,6 @@ traffic runs; what was asked for (`model`) never does.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import count
 from random import Random
 from typing import NamedTuple
@@ -130,7 +129,7 @@ class VirtualServer:
         limit = dest.real.max_conn if max_conn is None else max_conn
         if not 0 < limit <= dest.max_conn:
             dest.overload = False
-        dest.real = replace(dest.real, weight=dest.real.weight if weight is None else weight, max_conn=limit)
+        dest.real = dest.real._replace(weight=dest.real.weight if weight is None else weight, max_conn=limit)
         dest.weight, dest.max_conn, dest.inhibited = dest.real.weight, limit // self._workers, False
         self.scheduler.changed(dest)
 

@@ -136,7 +136,8 @@ class Timers:
             slots += [np.array(ones, np.int64), *many]
         self._open = max(self._open, now >> BUCKET_BITS)
         if len(slots) > 1:
-            self._sort(np.unique(np.concatenate(slots)))
+            some = np.sort(np.concatenate(slots))
+            self._sort(some[np.append(True, some[1:] != some[:-1])[: len(some)]])
 
     def _holds(self, count: int) -> bool:
         """Whether the first *count* are due as they were when they were sorted."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, PAD, RECORD, U8, Bool, Burst
+from lbreplay.burst import I64, PAD, RECORD, U8, Bool, Burst, distinct
 from lbreplay.model import Endpoint
 from lbreplay.wire import options
 from lbreplay.wire.fields import overlay
@@ -28,10 +28,10 @@ MSS_LOWERED = {4: 8, 6: 20}
 class Leaving(NamedTuple):
     """What the rows of a burst leave with."""
 
-    heads: U8  # u1[m, 12], by `mac`
-    ends4: U8  # u1[n, 12], a row each; of rows that leave in place over IPv4
+    heads: U8  # u1[n, 12], a row each: MACs
+    mirrored: Bool  # a row each: the source is the MAC that the row came to
+    ends4: U8  # u1[n, 12], a row each; of those over IPv4
     ends6: U8  # u1[len(rows6), 36], an IPv6 row each
-    mirrored: Bool  # by `mac`: the source is the MAC that the row came to
     toa: bool
     toa_in_syn: bool
     prune: bool
@@ -183,7 +183,7 @@ def _room(burst: Burst, sizes: I64) -> I64:
 
 def _copy(buffer: U8, source: I64, target: I64, sizes: I64) -> None:
     """Copy byte ranges within *buffer*: by the size of the range, since many rows share one."""
-    for size in np.unique(sizes).tolist():
+    for size in distinct(sizes):
         if size:
             same = sizes == size
             view = overlay(buffer, size)
@@ -212,9 +212,9 @@ def _insert_oddly(burst: Burst, row: int, leaving: Leaving) -> None:
 
 def _put_ends(burst: Burst, rows: I64, leaving: Leaving) -> None:
     """MACs, and the other side's ends reversed."""
-    at, entries = burst.at[rows], burst.mac[rows]
-    heads = leaving.heads.view("V12").ravel()[entries]
-    mirrored = np.flatnonzero(leaving.mirrored[entries])
+    at = burst.at[rows]
+    heads = leaving.heads.view("V12").ravel()[rows]
+    mirrored = np.flatnonzero(leaving.mirrored[rows])
     if len(mirrored):
         came_to = at[mirrored] + np.where(burst.answer[rows[mirrored]], 6, 0)
         sources = overlay(burst.buffer, 6)[came_to].view(np.uint8).reshape(-1, 6)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import click
 import pytest
@@ -92,6 +93,17 @@ def test_a_termination_is_an_interruption() -> None:
         assert process.stdout is not None and process.stdout.readline() == b"1\n"
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 130
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted there")
+def test_a_run_has_one_thread_and_leaves_in_order() -> None:
+    """numpy's threads for linear algebra are not started, and what waits for the end of the process is done."""
+    code = "import atexit, os; from lbreplay.cli import main\n"
+    code += "atexit.register(lambda: print(len(os.listdir('/proc/self/task'))))\n"
+    code += "main(['run', 'samples/web.pcap', '-q'])"
+    alone = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=alone)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -89,7 +89,7 @@ def test_a_damaged_capture_is_shown_and_no_success(
     called: dict[str, Any], capture: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """What was good before the damage is in the table and the statistics; the damage is said once, and last."""
-    called["result"].damage = CaptureError("in.pcap: offset 24: a record expected")
+    called["result"] = called["result"]._replace(damage=CaptureError("in.pcap: offset 24: a record expected"))
     called["result"].warnings.append("in.pcap: offset 24: a record expected")
     assert status(["run", capture, "--stats", str(tmp_path / "stats.json")]) == 2
     shown = capsys.readouterr()

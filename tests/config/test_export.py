@@ -1,6 +1,5 @@
 """Export and import are inverse: what was tried in simulation can be put on a machine, and taken back."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ def again(texts: Export) -> Setup:
 
 def plain(setup: Setup) -> Setup:
     """Without the spelling of events."""
-    return replace(setup, drafted=False, events=tuple(replace(event, text="") for event in setup.events))
+    return setup._replace(drafted=False, events=tuple(event._replace(text="") for event in setup.events))
 
 
 @pytest.mark.parametrize("path", CASES[::5], ids=lambda path: f"{path.parent.parent.name}/{path.parent.name}")

@@ -1,6 +1,5 @@
 """Files of a running balancer import to the configuration they stand for: all recorded cases, and what goes wrong."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,14 +36,13 @@ def comparable(setup: Setup) -> Setup:
     numbers = {service.name: str(n) for n, service in enumerate(setup.services)}
 
     def unnamed(event: Event) -> Event:
-        return replace(event, path=tuple(numbers.get(step, step) for step in event.path), text="")
+        return event._replace(path=tuple(numbers.get(step, step) for step in event.path), text="")
 
-    return replace(
-        setup,
+    return setup._replace(
         seed=0,
-        device=replace(setup.device, address=tuple(sorted(setup.device.address))),
-        udp=replace(setup.udp, timeout={**setup.udp.timeout, "last": 0}),
-        services=tuple(replace(service, name="") for service in setup.services),
+        device=setup.device._replace(address=tuple(sorted(setup.device.address))),
+        udp=setup.udp._replace(timeout={**setup.udp.timeout, "last": 0}),
+        services=tuple(service._replace(name="") for service in setup.services),
         events=tuple(unnamed(event) for event in setup.events),
     )
 

@@ -1,6 +1,5 @@
 """The kernel's ipvsadm, sysctl and modprobe become a configuration of profile ipvs: all recorded cases, and by hand."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,10 +36,9 @@ def comparable(setup: Setup) -> Setup:
 
     def plain(service: Service) -> Service:
         mask = Persistence(service.persistent.timeout, service.persistent.netmask or 32) if service.persistent else None
-        return replace(service, name="", persistent=mask, mode=service.mode if service.reals else "")
+        return service._replace(name="", persistent=mask, mode=service.mode if service.reals else "")
 
-    return replace(
-        setup,
+    return setup._replace(
         services=tuple(map(plain, setup.services)),
         events=(),
         marks=(),

@@ -1,7 +1,5 @@
 """doctor: every mistake is found where it is and nowhere else, with its numbers and a cure that cures."""
 
-import dataclasses
-
 import pytest
 
 from lbreplay.config.load import load
@@ -137,7 +135,7 @@ def test_unowned_ports_are_found_beside_the_missing_rules():
 def test_mistakes_that_configurations_refuse():
     """What a configuration file cannot say, a Setup can: no local address; masks that a NIC would not mix."""
     base = setup()
-    bare = dataclasses.replace(base, services=(dataclasses.replace(base.services[0], laddr=()),))
+    bare = base._replace(services=(base.services[0]._replace(laddr=()),))
     assert "no-laddr" in codes(bare)
 
 

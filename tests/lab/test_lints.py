@@ -1,7 +1,5 @@
 """The numbers and words of the lints; that each mistake is found is held by test_doctor.py."""
 
-import dataclasses
-
 import pytest
 
 from lbreplay.config.load import load
@@ -47,7 +45,7 @@ def test_separating_size():
 def test_no_separating_size():
     """More real servers than buckets cannot be parted."""
     service = setup().services[0]
-    assert separating_size(dataclasses.replace(service, reals=service.reals * 43)) is None
+    assert separating_size(service._replace(reals=service.reals * 43)) is None
 
 
 @pytest.mark.parametrize(

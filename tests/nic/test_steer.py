@@ -1,7 +1,6 @@
 """Steering: columns and single packets agree, rules go before RSS, and wrong masks do what S 2.4 says."""
 
 import ipaddress
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -176,7 +175,7 @@ def test_narrow_mask_collapses_on_lower_ranks():
 def test_kni_queue_has_no_rank():
     """What a configured table sends to a KNI worker's queue has rank -1."""
     base = setup(1, laddrs=())
-    kni = replace(base, workers=(*base.workers, Worker(-1, 9, (1,), "kni")), device=Device(reta=(1,)))
+    kni = base._replace(workers=(*base.workers, Worker(-1, 9, (1,), "kni")), device=Device(reta=(1,)))
     assert Nic(kni).steer_flow(KIND_TCP, 4, CLIENT, 1, CLIENT, 2)[:2] == (1, -1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import craft
@@ -102,8 +101,8 @@ def test_what_may_open_in_between_keeps_its_turn(story: str, tmp_path: Path) -> 
 def test_limits_and_chance_are_those_of_the_loop(conn: dict[str, int], tmp_path: Path) -> None:
     """The pool of connections fills at the same packet; draws come in the same order."""
     made = rig.setup(reals=REALS, workers=4, laddr="192.168.100.200:0")
-    service = replace(made.services[0], laddr=(raw("192.168.100.200"), raw("192.168.100.201"), raw("192.168.100.202")))
-    made = replace(made, conn=replace(made.conn, **conn), services=(service,))  # type: ignore[arg-type]
+    service = made.services[0]._replace(laddr=(raw("192.168.100.200"), raw("192.168.100.201"), raw("192.168.100.202")))
+    made = made._replace(conn=made.conn._replace(**conn), services=(service,))  # type: ignore[arg-type]
     assert not twins.disagreement(made, [*rush(range(200)), *rush(range(300, 400), 31 * SECOND)], tmp_path, (64, 4096))
 
 

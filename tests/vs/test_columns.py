@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import craft
@@ -71,7 +70,7 @@ def test_a_connection_goes_the_same_way_in_waves(story: str, setting: str, tmp_p
 def test_counts_that_a_scheduler_reads_stay_in_order(scheduler: str, tmp_path: Path) -> None:
     """With wlc who becomes active between two openings decides where the second goes."""
     made = rig.setup(reals=(REAL, "192.168.100.3:8080"), view="client")
-    made = replace(made, services=tuple(replace(s, scheduler=scheduler) for s in made.services))
+    made = made._replace(services=tuple(s._replace(scheduler=scheduler) for s in made.services))
     frames: list[bytes] = []
     for n in range(1, 60):
         end = f"172.16.0.{n}:3000"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import craft
@@ -124,8 +123,8 @@ def test_events_make_openers_anew(tmp_path: Path) -> None:
 def test_schedulers_that_look_at_the_packet_see_it() -> None:
     """With conhash clients differ; nobody may pick for many at once."""
     made = rig.setup(reals=(rig.REAL, OTHER))
-    services: tuple[Service, ...] = tuple(replace(s, scheduler="conhash") for s in made.services)
-    (one,) = openers(replace(made, services=services)).values()
+    services: tuple[Service, ...] = tuple(s._replace(scheduler="conhash") for s in made.services)
+    (one,) = openers(made._replace(services=services)).values()
     keys = [first(7)[:4] + bytes((n,)) + first(7)[5:] for n in range(1, 60)]
     picked = {one.machine.table.dest[one.open(key, 0, 0, HEAD) >> 1] for key in keys}
     assert len(picked) == 2 and not one.bulky and opener().bulky

@@ -55,12 +55,12 @@ def packed(ends: tuple[str, int, str, int], six: bool) -> bytes:
 
 
 def leaving(burst: Burst, mtu: int = 1500, toa: bool = True, toa_in_syn: bool = False, prune: bool = True) -> Leaving:
-    heads = np.frombuffer(bytes(Ether(dst=TO, src=OURS))[:12], np.uint8).reshape(1, 12)
+    heads = np.frombuffer(bytes(Ether(dst=TO, src=OURS))[:12], np.uint8).reshape(1, 12)[burst.mac]
     sides = burst.handle & 1
     ends4 = np.frombuffer(b"".join(packed(e, False) for e in ENDS), np.uint8).reshape(2, 12)[sides]
     ends6 = np.frombuffer(b"".join(packed(e, True) for e in ENDS6), np.uint8).reshape(2, 36)[sides[burst.rows6]]
-    no = np.zeros(1, np.bool_)
-    return Leaving(heads, ends4, ends6, no, toa, toa_in_syn, prune, mtu)
+    no = np.zeros(burst.size, np.bool_)
+    return Leaving(heads, no, ends4, ends6, toa, toa_in_syn, prune, mtu)
 
 
 def rewritten(folder: Path, *rows: Row, **how: Any) -> list[bytes]:
@@ -205,7 +205,7 @@ def test_rows_that_stay_are_not_touched(tmp_path: Path) -> None:
     with open_capture(str(path)) as capture:
         (burst,) = capture.bursts(1)
     parse(burst, None, False)
-    burst.handle = np.full(1, -1, np.int32)
+    burst.handle, burst.mac = np.full(1, -1, np.int32), np.zeros(1, np.int32)
     rewrite(burst, leaving(burst))
     assert burst.frame(0) == inward() + bytes(6)
 

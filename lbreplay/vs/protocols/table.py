@@ -7,13 +7,12 @@ unchanged. No cell may be missing. The bytes serve the plain path by index and n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lbreplay.model import NANOSECOND, Service, Setup
 
 
-@dataclass(frozen=True)
-class Protocol:
+class Protocol(NamedTuple):
     """States, events and timeouts of one protocol.
 
     states    names by number, as the configuration spells their timeouts

@@ -9,7 +9,6 @@ what was good before it is delivered first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -28,8 +27,7 @@ LAST_SECOND = (1 << 32) - 1  # a pcap's seconds are 32 bits
 Warn = Callable[[str], None]
 
 
-@dataclass
-class CaptureInfo:
+class CaptureInfo(NamedTuple):
     """What stands at the head of a capture. `snaplen` in bytes; `path` is `-` for standard input."""
 
     path: str

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, U8, U16
+from lbreplay.burst import I64, U8, U16, distinct
 from lbreplay.wire.fields import be16, overlay
 
 ETHERNET = 14  # bytes of its header
@@ -140,7 +140,7 @@ def decode(buffer: U8, at: I64, caplen: I64, linktype: I64) -> Links:
     """The Ethernet headers for frames of other link types at *at*; Ethernet rows keep their own."""
     drop, head = np.zeros(len(at), np.int64), np.zeros((len(at), ETHERNET), np.uint8)
     cut = np.zeros(len(at), np.bool_)
-    for number in np.unique(linktype).tolist():
+    for number in distinct(linktype):
         if number == 1:
             continue
         link = LINKS.get(number, UNKNOWN)

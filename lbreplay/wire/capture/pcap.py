@@ -62,8 +62,9 @@ class PcapReader(Reader):
             caplen, length = length, caplen
         time_ns = seconds * SECOND + fraction * self.unit
         dense = self.variant.header == RECORD and self.info.linktype == 1
-        odd = (fraction * self.unit >= SECOND).any() or (length < caplen).any()
+        short = (length < caplen).any()
+        odd = short or (fraction >= SECOND // self.unit).any()
         native = self.order == "<" and not self.swapped and not odd
         at = starts + self.variant.header
-        length = np.maximum(length, caplen)
+        length = np.maximum(length, caplen) if short else length
         return Frames(chunk, at, caplen, length, time_ns, self.info.linktype, dense, native), used

@@ -76,3 +76,13 @@ def test_a_length_of_nothing_does_not_stand_still() -> None:
     data = good * 6000 + pack("<II", 6, 0) * 20000
     found = walk(padded(data), 0, len(data), shape)
     assert (len(found.starts), found.used, found.bad) == (6000, 6000 * 32, True)
+
+
+def test_records_much_smaller_than_the_first_ones() -> None:
+    """Too many steps from one guess to the next: the walk is right without them."""
+    data = b"".join(pack("<IIII", 1_700_000_000, n, 1500, 1500) + bytes(1500) for n in range(70))
+    data += b"".join(pack("<IIII", 1_700_000_000, n, 0, 0) for n in range(100_000))
+    data += b"".join(pack("<IIII", 1_700_000_000, n, 1500, 1500) + bytes(1500) for n in range(4000))
+    chunk = padded(data)
+    plain, fast = walk_plainly(chunk, 0, len(data), PCAP), walk(chunk, 0, len(data), PCAP)
+    assert np.array_equal(plain.starts, fast.starts) and plain[1:] == fast[1:]
