@@ -42,6 +42,7 @@ class ConnIndex:
         self._pending: dict[int, bytes] = {}  # handle -> key, entered since the last `flush`
         self.words: Any = np.zeros((0, 2), np.uint64)
         self.wide: Any = np.zeros((0, 4), np.uint64)
+        self._used = 0  # handles below this one have words
         self._taken = 0  # places, those of forgotten tuples too
         self._room(1024)
         self._replace(4096)
@@ -57,7 +58,7 @@ class ConnIndex:
         """Neither side of a connection is found any more."""
         for handle in (2 * slot, 2 * slot + 1):
             self._pending.pop(handle, None)
-            if handle < len(self.words) - 1:
+            if handle < self._used:
                 self.words[handle, 1] |= DEAD
 
     def candidates(self, key: bytes) -> Iterator[int]:
@@ -95,14 +96,17 @@ class ConnIndex:
 
     def insert(self, handles: I64, word0: Any, word1: Any, wide: Any = None) -> None:
         """Each tuple belongs to its handle; the words as of `tuple_words`."""
-        self._room(int(handles.max()) + 1)
+        top = int(handles.max()) + 1
+        self._room(top)
+        self.words[self._used : top, 1] = DEAD
+        self._used = max(self._used, top)
         self.words[handles, 0], self.words[handles, 1] = word0, word1
         if wide is not None:
             if not len(self.wide):
                 self.wide = np.zeros((len(self.words), 4), np.uint64)
             self.wide[handles] = wide
         if (self._taken + len(handles)) * SPARSE > len(self._places):
-            live = np.flatnonzero(self.words[:, 1] < DEAD)
+            live = np.flatnonzero(self.words[: self._used, 1] < DEAD)
             self._replace(2 * SPARSE * len(live))
             handles, word0, word1 = live, self.words[live, 0], self.words[live, 1]
         self._put(handles.astype(np.int32), self._place(word0, word1))
@@ -171,12 +175,12 @@ class ConnIndex:
         """Room for *handles*, and a last row that is nobody's, where NONE looks."""
         if handles < len(self.words):
             return
-        words = np.full((2 * handles + 1, 2), FULL, np.uint64)
-        words[: len(self.words)] = self.words
+        words = np.empty((2 * handles + 1, 2), np.uint64)  # memory that is not used yet is not touched
+        words[: self._used], words[-1] = self.words[: self._used], FULL
         self.words = words
         if len(self.wide):
             wide = np.zeros((len(words), 4), np.uint64)
-            wide[: len(self.wide)] = self.wide
+            wide[: self._used] = self.wide[: self._used]
             self.wide = wide
 
     def _replace(self, size: int) -> None:
