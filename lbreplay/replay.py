@@ -10,8 +10,8 @@ count    from the columns, once
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lbreplay.also import Also
@@ -22,7 +22,7 @@ from lbreplay.nic.steer import Nic, Steered
 from lbreplay.stats import Counters, Result
 from lbreplay.vs.balancer import Balancer
 from lbreplay.vs.view import Steer
-from lbreplay.wire.capture import CaptureInfo, Sink, is_pcapng, open_capture, open_sink
+from lbreplay.wire.capture import Capture, CaptureInfo, Sink, is_pcapng, open_capture, open_sink
 from lbreplay.wire.offload import Offload
 from lbreplay.wire.parse import parse
 from lbreplay.wire.rewrite import rewrite
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 KIND = {6: KIND_TCP, 17: KIND_UDP, 132: KIND_SCTP}
 Progress = Callable[[int, int], None]
+LARGE = 1 << 15  # frames, behind which a second process is worth its start
 
 
 def _balancer(setup: Setup, nic: Nic, home: Steer) -> Any:
@@ -57,11 +58,13 @@ def replay(
     also: frozenset[str] | set[str] = frozenset(),
     drops: str | None = None,
     progress: Progress | None = None,
+    cores: int = 1,
 ) -> Result:
     """Send every frame of *in_path* through the balancer; write what leaves to *out_path*; return what was counted.
 
-    *also* "received" puts the received frames among what leaves, "dropped" writes dropped ones to *drops*. Raises
-    CaptureError, also where nothing could be read; *out_path* is then as it was.
+    *also* "received" puts the received frames among what leaves, "dropped" writes dropped ones to *drops*. A large
+    capture is balanced on a second core where there are more *cores* than one. Raises CaptureError, also where nothing
+    could be read; *out_path* is then as it was.
     """
     with ExitStack() as stack:
         source = stack.enter_context(open_capture(in_path))
@@ -72,7 +75,8 @@ def replay(
         run = Replay(setup, source, sink, tell, Also("received" in also, dropped) if also else None)
         if notes is not None:
             notes.attach(run.nic, run.balancer)
-        result = run.run(progress)
+        plain = notes is None and tell is None and not also
+        result = run.run(progress, cores if plain else 1)
         if not source.frames:
             raise source.damage or CaptureError(f"{in_path}: no packet in it")
         return result
@@ -121,8 +125,8 @@ class Replay:
         if trace is not None:
             self.balancer.stories = []
 
-    def run(self, progress: Progress | None) -> Result:
-        """The whole capture.
+    def run(self, progress: Progress | None, cores: int = 1) -> Result:
+        """The whole capture; on two *cores* if it is a large one, where nobody looks at the balancer meanwhile.
 
         Without the cyclic collector: nothing here makes cycles, and walking a million live connections again and
         again took a quarter of the time.
@@ -130,17 +134,42 @@ class Replay:
         collecting = gc.isenabled()
         gc.disable()
         try:
-            return self._run(progress)
+            return self._run(progress, cores)
         finally:
             if collecting:
                 gc.enable()
 
-    def _run(self, progress: Progress | None) -> Result:
-        for burst in self.source.bursts(self.setup.burst_size):
-            self.journey(burst)
-            if progress is not None:
-                progress(burst.first + burst.size - 1, int(burst.length.sum()))
+    def _run(self, progress: Progress | None, cores: int) -> Result:
+        with closing(self._balanced(cores)) as balanced:
+            for burst, leaving in balanced:
+                self.depart(burst, leaving)
+                if progress is not None:
+                    progress(burst.first + burst.size - 1, int(burst.length.sum()))
         return self.result()
+
+    def _balanced(self, cores: int) -> Generator[tuple[Burst, Any], None, None]:
+        """Bursts and what they leave with: balanced here, or beside as soon as the capture turns out to be large."""
+        bursts = map(self.arrive, self.source.bursts(self.setup.burst_size))
+        for burst in bursts:
+            self.balancer.balance(burst)
+            leaving = self.balancer.leaving(burst)
+            yield burst, leaving
+            if cores > 1 and burst.first + burst.size > LARGE and isinstance(self.balancer, Balancer):
+                yield from self._beside(bursts, vars(burst) | leaving._asdict())
+                cores = 1  # if there was no second process, everything is done here
+
+    def _beside(self, bursts: Iterator[Burst], like: dict[str, Any]) -> Iterator[tuple[Burst, Any]]:
+        """The rest of *bursts*, balanced by a second process; *like*: their columns."""
+        from lbreplay.beside import Beside  # of no use to small captures
+
+        assert isinstance(self.source, Capture), "it takes room"
+        try:
+            beside = Beside(self.balancer, like, self.setup.burst_size)
+        except OSError:
+            return
+        with beside:
+            self.balancer, self.source.room = beside, beside.room
+            yield from beside.through(bursts, self.source.idle)
 
     def result(self) -> Result:
         """What was counted so far."""
@@ -151,25 +180,43 @@ class Replay:
 
     def journey(self, burst: Burst) -> None:
         """One burst, all the way."""
+        self.parse(burst)
+        self.travel(burst)
+
+    def parse(self, burst: Burst) -> None:
+        """Fill the columns that the bytes tell."""
         device = self.setup.device
         parse(burst, device.mac, not device.rx_ip_checksum_offload)
         self.offload.look(burst)
-        self.travel(burst)
 
     def travel(self, burst: Burst) -> None:
         """The rest of the way of a burst that is parsed."""
+        self.steer(burst)
+        self.balancer.balance(burst)
+        self.depart(burst, self.balancer.leaving(burst))
+
+    def arrive(self, burst: Burst) -> Burst:
+        """The way of *burst* to the balancer."""
+        self.parse(burst)
+        self.steer(burst)
+        return burst
+
+    def steer(self, burst: Burst) -> None:
+        """To queues and workers."""
         if self.also is not None:
             self.also.keep(burst)
         self.nic.steer(burst)
-        self.balancer.balance(burst)
-        if self.rewriting:
-            rewrite(burst, self.balancer.leaving(burst))
-        leaving = burst if self.also is None else self.also.leaving(burst)
+
+    def depart(self, burst: Burst, leaving: Any) -> None:
+        """The way of *burst* from the balancer to the capture and the counters. *leaving* None: nothing to rewrite."""
+        if self.rewriting and leaving is not None:
+            rewrite(burst, leaving)
+        written = burst if self.also is None else self.also.leaving(burst)
         if self.sink is not None:
-            self.sink.write(leaving)
+            self.sink.write(written)
         self.counters.add(burst)
         if self.trace is not None:
-            self.trace.write(leaving, self.balancer, self.nic)
+            self.trace.write(written, self.balancer, self.nic)
 
     def _home(self, proto: int, src: bytes, sport: int, dst: bytes, dport: int, tag: bytes = b"") -> Steered:
         """Where the NIC sends a packet of this tuple (of SCTP: and verification *tag*)."""

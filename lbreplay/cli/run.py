@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -81,13 +82,19 @@ def run(
         if output_format == "ipvsadm" and setup.profile != "ipvs":
             raise click.UsageError('--format ipvsadm: only under profile = "ipvs"')
         with Progress(enabled=progress and not quiet) as bar:
-            result = replay(setup, path, output, trace=trace, also=set(also), drops=drops, progress=through(path, bar))
+            show, wanted = through(path, bar), set(also)
+            result = replay(setup, path, output, trace=trace, also=wanted, drops=drops, progress=show, cores=_cores())
     if stats is not None:
         _write_stats(stats, result)
     if not quiet:
         _show(result, output_format, color, to_stderr=output == "-")
     if result.damage is not None:
         raise result.damage
+
+
+def _cores() -> int:
+    """Processors that this process may use, where a second one can be used."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
 
 
 def _write_stats(path: str, result: Result) -> None:

@@ -19,8 +19,8 @@ from lbreplay.errors import CaptureError
 from lbreplay.model import Setup
 from lbreplay.nic.profiles import PROFILES, RANDOM_KEY, SYMMETRIC_KEY
 from lbreplay.nic.rss import WIDTH4, Rss
-from lbreplay.nic.steer import SWAPPED
 from lbreplay.wire.capture import open_capture
+from lbreplay.wire.fields import reversed_flows
 from lbreplay.wire.parse import parse
 
 DRAWN_FLOWS = 4096
@@ -143,7 +143,7 @@ def is_symmetric(rss: Rss) -> bool:
     bits = np.packbits(np.eye(8 * WIDTH4, dtype=np.uint8), axis=1)  # tuples with one bit set
     kind = np.full(len(bits), KIND_TCP, np.uint8)
     there = rss.hash_column(kind, bits)
-    return bool((there == rss.hash_column(kind, np.ascontiguousarray(bits[:, SWAPPED[WIDTH4]]))).all())
+    return bool((there == rss.hash_column(kind, reversed_flows(bits))).all())
 
 
 # --- known and searched --------------------------------------------------------------------------------------

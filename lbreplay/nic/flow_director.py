@@ -165,8 +165,9 @@ class _Group:
     def find_rows(self, flow: U8, proto: U8) -> tuple[I64, I32]:
         """See `Matcher.find_rows`."""
         words = flow.view("<u2")
-        rows = np.flatnonzero(self._tails[words[:, self._width - 1]] >= 0)
-        rows = rows[proto[rows] > 0]
+        rows = np.flatnonzero((self._tails.take(words[:, self._width - 1]) >= 0) & (proto > 0))
+        if not rows.size:
+            return rows, np.zeros(0, np.int32)
         rows, slot = self._slots(flow, rows)
         which = (proto[rows] == UDP).astype(np.intp)
         table = self._table[slot, which]

@@ -53,7 +53,7 @@ def word_tables(key: bytes, width: int) -> list[U32]:
 
 
 class Rss:
-    """A port's RSS as configured: `inputs` by kind of packet, `reta`, hashes of columns and of single packets."""
+    """A port's RSS as configured: `inputs` by kind of packet, `hashed` whether it has any; `reta`; hashes."""
 
     def __init__(self, setup: Setup) -> None:
         device = setup.device
@@ -63,24 +63,20 @@ class Rss:
         self.inputs = tuple(
             next((form for name, form in classes.get(kind, ()) if name in device.rss), 0) for kind in KINDS
         )
-        self._hashed = np.array([form != 0 for form in self.inputs])
+        self.hashed = np.array([form != 0 for form in self.inputs])
         self._ports = np.array([form > PAIR for form in self.inputs])
         self.tagged = self.inputs[KIND_SCTP] == TAGGED
         self._reta = np.array(self.reta, np.int16)
-
-    def is_hashed(self, kind: U8) -> NDArray[np.bool_]:
-        """Of each row: whether the NIC computes a hash for it."""
-        return self._hashed[kind]
 
     def hash_column(self, kind: U8, flow: U8) -> U32:
         """The hash of each row of *flow* (src, dst, sport, dport: 12 or 36 bytes in one piece), 0 for no hash."""
         words = flow.view("<u2")
         tables = word_tables(self.key, flow.shape[1])
         result = np.take(tables[-2], words[:, -2]) ^ np.take(tables[-1], words[:, -1])
-        result *= self._ports[kind]
+        result *= self._ports.take(kind)
         for table, column in zip(tables[:-2], words.T, strict=False):
             result ^= np.take(table, column)
-        result *= self._hashed[kind]
+        result *= self.hashed.take(kind)
         return result
 
     def hash_tag(self, width: int, tag: bytes) -> int:
@@ -103,7 +99,7 @@ class Rss:
 
     def queues(self, index: NDArray[np.int16]) -> NDArray[np.int16]:
         """The table's entries at *index*."""
-        return self._reta[index]
+        return self._reta.take(index)
 
 
 def indirection(setup: Setup) -> tuple[int, ...]:

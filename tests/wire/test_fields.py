@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lbreplay.wire.checksum import ones_sum
-from lbreplay.wire.fields import be16, be32, ones_sums, overlay
+from lbreplay.wire.fields import be16, be32, ones_sums, overlay, reversed_flows
 
 
 @pytest.fixture
@@ -49,3 +49,11 @@ def test_sums_of_rows_are_those_of_each() -> None:
     more = np.arange(50) * 1111
     wanted = [ones_sum(row.tobytes() + n.to_bytes(2)) for row, n in zip(rows, more.tolist(), strict=True)]
     assert ones_sums(rows, more).tolist() == wanted
+
+
+@pytest.mark.parametrize("width", [4, 16])
+def test_both_ends_are_exchanged(width: int) -> None:
+    """Addresses and ports, of rows of either family."""
+    source, target = bytes(range(width)), bytes(range(100, 100 + width))
+    flows = np.frombuffer((source + target + b"abcd") * 2, np.uint8).reshape(2, -1)
+    assert reversed_flows(flows).tobytes() == (target + source + b"cdab") * 2

@@ -11,7 +11,7 @@ from lbreplay.burst import Burst, distinct
 from lbreplay.errors import CaptureError, PipeClosed
 from lbreplay.wire.capture.compressed import open_source
 from lbreplay.wire.capture.frames import NO_TIME, CaptureInfo, Frames, Reader
-from lbreplay.wire.capture.layout import lay_out
+from lbreplay.wire.capture.layout import Room, fresh, lay_out
 from lbreplay.wire.capture.link import KNOWN, LINKS
 from lbreplay.wire.capture.pcap import MAGICS, PcapReader
 from lbreplay.wire.capture.pcapng import MAGIC as SECTION_MAGIC
@@ -27,6 +27,7 @@ class Capture:
 
     frames, bytes, first_ns, last_ns    counted so far; bytes on the wire
     warnings    sentences, each said once
+    room        what gives the buffer of the next burst its memory
     damage      why reading stopped before the end of the file, or None; what was good before it was delivered
     """
 
@@ -37,6 +38,7 @@ class Capture:
         self._reader: Reader = self._recognise(source)
         self.info: CaptureInfo = self._reader.info
         self._raised = 0
+        self.room: Room = fresh
 
     def _recognise(self, source: Source) -> Reader:
         head, path = source.head[:4], source.path
@@ -55,13 +57,17 @@ class Capture:
     def damage(self) -> CaptureError | None:
         return self._reader.damage
 
+    def idle(self) -> bool:
+        """Whether nothing more of a live stream is there yet."""
+        return self._source.live and not self._source.ready(0)
+
     def bursts(self, size: int) -> Iterator[Burst]:
         """The frames in order, at most *size* a burst; a burst never spans chunks."""
         for frames in self._reader.chunks():
             self._note_links(frames)
             frames = self._clock(frames)
             for start in range(0, len(frames.at), size):
-                burst = lay_out(frames, start, start + size, self.frames + 1, self.info.nanosecond)
+                burst = lay_out(frames, start, start + size, self.frames + 1, self.info.nanosecond, self.room)
                 self._count(burst)
                 yield burst
         if self._raised:

@@ -5,6 +5,8 @@ Where the capture is laid out so already, that is one slice. Else rows are gathe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from lbreplay.burst import I64, PAD, RECORD, U8, Burst
@@ -29,13 +31,21 @@ def copy_rows(source: U8, at: I64, size: I64, target: U8, to: I64) -> None:
         overlay(target, width)[to[rows]] = overlay(source, width)[at[rows]]
 
 
-def lay_out(frames: Frames, start: int, stop: int, first: int, nanosecond: bool) -> Burst:
-    """Rows *start* to *stop* as a burst with a buffer of its own; *first* is the number of its first frame."""
+Room = Callable[[int], U8]  # memory of so many bytes
+
+
+def fresh(size: int) -> U8:
+    """Room of its own."""
+    return np.empty(size, np.uint8)
+
+
+def lay_out(frames: Frames, start: int, stop: int, first: int, nanosecond: bool, room: Room = fresh) -> Burst:
+    """Rows *start* to *stop* as a burst with a buffer in its *room*; *first* is the number of its first frame."""
     frames = frames.rows(start, stop)
     if not frames.dense:
-        return _gather(frames, first, nanosecond)
+        return _gather(frames, first, nanosecond, room)
     begin, end = int(frames.at[0]) - RECORD, int(frames.at[-1] + frames.caplen[-1])
-    buffer = np.empty(end - begin + PAD, np.uint8)
+    buffer = room(end - begin + PAD)
     buffer[: end - begin] = frames.buffer[begin:end]
     buffer[end - begin :] = 0
     burst = Burst(first, buffer, frames.at - begin, frames.caplen, frames.length, frames.time_ns)
@@ -44,11 +54,11 @@ def lay_out(frames: Frames, start: int, stop: int, first: int, nanosecond: bool)
     return burst
 
 
-def _gather(frames: Frames, first: int, nanosecond: bool) -> Burst:
+def _gather(frames: Frames, first: int, nanosecond: bool, room: Room) -> Burst:
     """Frames that lie apart, or under other link headers: copied row by row, each behind a new record header."""
     at, caplen, length = frames.at, frames.caplen, frames.length
     if isinstance(frames.linktype, int) and frames.linktype == 1:
-        return _copied(frames, first, nanosecond, at, caplen)
+        return _copied(frames, first, nanosecond, room, at, caplen)
     linktype = np.broadcast_to(np.asarray(frames.linktype, np.int64), at.shape)
     drop, head, cut = decode(frames.buffer, at, caplen, linktype)
     foreign = np.where(linktype != 1, ETHERNET, 0)
@@ -56,20 +66,22 @@ def _gather(frames: Frames, first: int, nanosecond: bool) -> Burst:
     size = caplen - drop
     size[cut] = 0
     length = np.maximum(length - drop + foreign, size + foreign)
-    burst = _copied(frames._replace(length=length), first, nanosecond, at + drop, size, foreign)
+    burst = _copied(frames._replace(length=length), first, nanosecond, room, at + drop, size, foreign)
     rows = np.flatnonzero(foreign)
     view = overlay(burst.buffer, ETHERNET)
     view[burst.at[rows]] = head[rows].view(view.dtype)[:, 0]
     return burst
 
 
-def _copied(frames: Frames, first: int, nanosecond: bool, at: I64, size: I64, foreign: I64 | int = 0) -> Burst:
+def _copied(
+    frames: Frames, first: int, nanosecond: bool, room: Room, at: I64, size: I64, foreign: I64 | int = 0
+) -> Burst:
     """A burst of *size* bytes from *at* a row, behind *foreign* bytes of a link header that is still to be written."""
     caplen = size + foreign
     after = np.cumsum(caplen + RECORD)
     to = after - caplen
     end = int(after[-1])
-    buffer = np.empty(end + SLACK, np.uint8)
+    buffer = room(end + SLACK)
     copy_rows(frames.buffer, at, size, buffer, to + foreign)
     buffer[end:] = 0
     burst = Burst(first, buffer[: end + PAD], to, caplen, frames.length, frames.time_ns)
