@@ -16,8 +16,8 @@ import numpy as np
 from lbreplay.burst import I64, Burst
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
-from lbreplay.vs.bulk import Batch, Bulk
-from lbreplay.vs.columns import NONE, Columns, Reverse
+from lbreplay.vs.bulk import Bulk, Rush
+from lbreplay.vs.columns import NO_CHANGES, NONE, Columns, Reverse
 from lbreplay.vs.events import Events
 from lbreplay.vs.links import Links
 from lbreplay.vs.machine import ORDERS, Machine, Ownership
@@ -111,19 +111,31 @@ class Balancer:
 
     def _ordered(self, burst: Burst, rows: I64) -> None:
         """What may not wait yet: many connections are opened at once, where they may; what is left goes one by one."""
-        batch = self.bulk.prepare(burst, rows, self._firsts(burst, rows))
-        if len(batch.rows):
-            rows = self.columns.join(burst, rows[~burst.opened[rows]])
+        rush = self.bulk.prepare(burst, rows, self._firsts(burst, rows))
+        if len(rush.rows):
+            rows = self._opened(burst, rows[~burst.opened[rows]], rush)
             if not len(rows):
-                self.bulk.bear_all(burst, batch)
+                self.bulk.bear_all(burst, rush)
                 return
-        self._one_by_one(burst, np.sort(np.concatenate([rows, batch.rows])), batch)
+        self._one_by_one(burst, np.sort(np.concatenate([rows, rush.rows])), rush)
 
-    def _one_by_one(self, burst: Burst, rows: I64, batch: Batch) -> None:
+    def _opened(self, burst: Burst, rows: I64, rush: Rush) -> I64:
+        """Complete a rush; *rows* that follow may wait now, the others are given back.
+
+        Whoever counts active connections has to know all changes before real servers are picked.
+        """
+        if not rush.counted:
+            self.bulk.complete(burst, rush, NO_CHANGES)
+            return self.columns.join(burst, rows)
+        rows = self.columns.join(burst, rows, counted=True)
+        self.bulk.complete(burst, rush, self.columns.change(burst))
+        return rows
+
+    def _one_by_one(self, burst: Burst, rows: I64, rush: Rush) -> None:
         """THE ordered loop: a row opens a connection, joins those that wait, steps its own, or takes the plain path."""
         machine, table, columns, timers = self.machine, self.machine.table, self.columns, self.machine.timers
         finds, alive = [lcore.find for lcore in machine.lcores], table.alive
-        opening = dict(zip(batch.rows.tolist(), batch.slots.tolist(), strict=True))
+        opening = dict(zip(rush.rows.tolist(), rush.slots.tolist(), strict=True))
         for row, now, handle, simple, first, key, worker, answer, step, head in self._read(burst, rows):
             if now >= timers.nearest:
                 self._clock(burst, row, now)

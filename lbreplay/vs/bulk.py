@@ -17,30 +17,49 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, Bool, Burst, groups
+from lbreplay.burst import I64, Bool, Burst, distinct, groups
 from lbreplay.vs.conn import FULL_TCP
 from lbreplay.vs.index import SIX, words4
 from lbreplay.vs.links import PLAIN
 from lbreplay.vs.machine import ORDERS
+from lbreplay.vs.opener import Taken
 from lbreplay.wire.fields import overlay
 from lbreplay.wire.packet import TCP
 
 if TYPE_CHECKING:
-    from lbreplay.vs.columns import Columns
+    from lbreplay.vs.columns import Changes, Columns
     from lbreplay.vs.machine import Machine
-    from lbreplay.vs.opener import Opener, Openers, Taken
+    from lbreplay.vs.opener import Opener, Openers, Steps
 
 FEW = 16  # rows of a worker below which the loop is as fast
+ENDED = 2  # beside 1 and -1, what a tape tells of a connection
+GONE = 1 << 62  # the place of a real server that was taken out
 
 
-class Batch(NamedTuple):
-    """Connections that have everything but their birth: the rows that open them, ascending, and their slots."""
+class Rush(NamedTuple):
+    """Connections that are opened together: the rows that open them, by opener and ascending within, and their slots.
+
+    `of` is the place in `openers` of each, `which` the place in `heads` of the MACs that its first packet came with.
+    """
 
     rows: I64
     slots: I64
+    openers: list[Opener]
+    of: I64
+    heads: list[bytes]
+    which: I64
+
+    @property
+    def counted(self) -> bool:
+        """Whether some scheduler counts active connections."""
+        return any(opener.watched for opener in self.openers)
+
+    def part(self, place: int) -> slice:
+        """The rows of one opener."""
+        return slice(*np.searchsorted(self.of, (place, place + 1)).tolist())
 
 
-NOBODY = Batch(np.zeros(0, np.int64), np.zeros(0, np.int64))
+NOBODY = Rush(np.zeros(0, np.int64), np.zeros(0, np.int64), [], np.zeros(0, np.int64), [], np.zeros(0, np.int64))
 
 
 class Bulk:
@@ -52,8 +71,9 @@ class Bulk:
 
     # --- opening -------------------------------------------------------------------------------------------------
 
-    def prepare(self, burst: Burst, rows: I64, first: Bool) -> Batch:
-        """Those first packets among the ordered loop's *rows* that may be taken at once, opened but not born."""
+    def prepare(self, burst: Burst, rows: I64, first: Bool) -> Rush:
+        """Those first packets among the ordered loop's *rows* that may be taken at once. They have slots and are found
+        by their clients' tuples; `complete` gives them the rest."""
         machine = self.machine
         at = rows[first & burst.simple[rows] & ~burst.answer[rows]]
         missed = self.columns.missed[at]
@@ -68,8 +88,8 @@ class Bulk:
         numbers = self.openers.numbers(burst.flow4[at], burst.proto[at], burst.worker[at])
         numbers[burst.family[at] != 4] = 0
         heads, which = distinct_heads(burst, at)
-        good = self._good(burst.worker[at], numbers, heads)
-        return self._open(burst, at[good], numbers[good], heads, which[good]) if good.any() else NOBODY
+        good = self._good(burst, rows, at, numbers, heads)
+        return self._allot(burst, at[good], numbers[good], heads, which[good]) if good.any() else NOBODY
 
     def _stay(self, handles: Any) -> bool:
         """Whether no row of these connections can end up opening another: none ends before the segment does."""
@@ -77,12 +97,12 @@ class Bulk:
         outlives = column["last_use"][slots] + column["timeout"][slots] > self.columns.end_ns
         return bool((outlives & (column["mac"][handles] >= 0) & (handles >= 0)).all())
 
-    def _good(self, workers: Any, numbers: I64, heads: list[bytes]) -> Bool:
-        """Rows of workers all of whose rows may be taken at once: by openers that can, with ports and pools of their
-        own."""
+    def _good(self, burst: Burst, rows: I64, first: I64, numbers: I64, heads: list[bytes]) -> Bool:
+        """Which of the *first* rows may be taken at once: those of workers all of whose may, by openers that can, with
+        ports and pools of their own. Where somebody counts connections, none or all."""
+        workers = burst.worker[first]
         counts = np.bincount(workers)
-        odd = np.bincount(workers[numbers == 0], minlength=len(counts))
-        good = (counts >= FEW) & (odd == 0)
+        good = (counts >= FEW) & (np.bincount(workers[numbers == 0], minlength=len(counts)) == 0)
         openers: dict[int, list[Opener]] = {}
         for number in np.flatnonzero(np.bincount(numbers)).tolist():
             opener = self.machine.table.openers[number]
@@ -90,7 +110,9 @@ class Bulk:
                 openers.setdefault(opener.lcore.rank, []).append(opener)
         for rank, some in openers.items():
             good[rank] = good[rank] and self._able(some, int(counts[rank]), heads)
-        return np.asarray(good[workers])
+        counting = [opener for some in openers.values() for opener in some if opener.watched]
+        chosen = np.asarray(good[workers])
+        return chosen if not counting or (chosen.all() and self._countable(burst, rows, counting)) else chosen & False
 
     def _able(self, openers: list[Opener], count: int, heads: list[bytes]) -> bool:
         if not all(opener.bulky and opener.has_ports(count) and opener.has_ways(heads) for opener in openers):
@@ -98,63 +120,122 @@ class Bulk:
         laddrs = [laddr for opener in openers for laddr in opener.server.laddrs.laddrs]
         return len(laddrs) == len(set(laddrs)) or len(openers) == 1
 
-    def _open(self, burst: Burst, rows: I64, numbers: I64, heads: list[bytes], which: I64) -> Batch:
-        """Everything of the connections but their birth."""
-        order = np.argsort(numbers.astype(np.int32), kind="stable")
-        rows, numbers, which = rows[order], numbers[order], which[order]
-        begin = np.flatnonzero(np.append(True, numbers[1:] != numbers[:-1]))
-        openers: list[Any] = [self.machine.table.openers[number] for number in numbers[begin].tolist()]
-        parts = np.split(which, begin[1:])
-        taken = [opener.take_many(heads, part) for opener, part in zip(openers, parts, strict=True)]
-        every: Taken = taken[0] if len(taken) == 1 else type(taken[0])(*map(np.concatenate, zip(*taken, strict=True)))
-        of = np.repeat(np.arange(len(openers)), np.diff(np.append(begin, len(rows))))
-        slots = self._fill(burst, rows, openers, of, every)
-        backs = np.array([self.openers.links.answering(head) for head in heads])[which]
-        column = self.machine.table.columns
-        column["client"][slots], column["mac"][2 * slots] = backs, every.way
-        column["mac"][2 * slots + 1] = np.where(every.at_home, backs, PLAIN)
-        self._index(burst, rows, slots, every)
-        burst.opened[rows], burst.handle[rows], burst.mac[rows] = True, 2 * slots, every.way
-        order = np.argsort(rows)
-        return Batch(rows[order], slots[order])
+    def _countable(self, burst: Burst, rows: I64, openers: list[Opener]) -> bool:
+        """Whether all that changes counts in this segment can be told before it happens: states, by rows that wait
+        or would and are found by their clients' tuples, and ends that nobody is told of."""
+        columns, due = self.columns, self._due(burst, rows)
+        others = np.count_nonzero(burst.simple[rows] & ~columns.missed[rows]) - len(columns.movers)
+        return (
+            columns.view.name == "client"
+            and others == 0
+            and bool(self.machine.table.bare(burst.handle[columns.movers] >> 1).all())
+            and all(opener.answers_come_home for opener in openers)
+            and (not len(due) or self.silent(due) == len(due))
+        )
 
-    def _fill(self, burst: Burst, rows: I64, openers: list[Any], of: I64, taken: Taken) -> I64:
-        """Slots with their columns; *of* is the place in *openers* of each row's."""
-        slots, column = self.machine.table.take_many(len(rows)), self.machine.table.columns
-        states = np.array([opener.first_state for opener in openers])
-        timeouts = np.array([opener.timeouts[opener.first_state] for opener in openers])[of] + taken.fraction
-        column["state"][slots], column["timeout"][slots] = states[of], timeouts
-        column["last_use"][slots] = at = burst.time_ns[rows]
-        column["armed"][slots] = orders(burst, rows)
-        column["dest"][slots], column["home"][slots], column["fraction"][slots] = taken.dest, taken.home, taken.fraction
+    def _due(self, burst: Burst, rows: I64) -> I64:
+        """The slots whose time is up by the last of *rows*."""
+        return self.machine.timers.due(int(burst.time_ns[rows.max()]), most=1 << 62)
+
+    def _allot(self, burst: Burst, rows: I64, numbers: I64, heads: list[bytes], which: I64) -> Rush:
+        """Slots with their columns, and the clients' tuples."""
+        order = np.argsort(numbers.astype(np.int32), kind="stable")
+        first, of = groups(numbers[order])
+        openers = [self.machine.table.openers[number] for number in numbers[order[first]].tolist()]
+        slots = self.machine.table.take_many(len(rows))
+        rush = Rush(rows[order], slots, openers, of, heads, which[order])
+        self._fill(burst, rush)
+        self.machine.index.insert(2 * slots, *words4(burst.flow4[rush.rows], burst.proto[rush.rows]))
+        burst.opened[rows], burst.handle[rush.rows] = True, 2 * slots
+        return rush
+
+    def _fill(self, burst: Burst, rush: Rush) -> None:
+        rows, slots, openers, column = rush.rows, rush.slots, rush.openers, self.machine.table.columns
         for name, values in (
             ("opener", [opener.number for opener in openers]), ("full", [opener.kind for opener in openers]),
             ("rank", [opener.lcore.rank for opener in openers]), ("delta", [opener.delta for opener in openers]),
             ("limit", [opener.limit for opener in openers]), ("watched", [opener.watched for opener in openers]),
+            ("state", [opener.first_state for opener in openers]),
+            ("timeout", [opener.timeouts[opener.first_state] for opener in openers]),
         ):  # fmt: skip
-            column[name][slots] = np.array(values)[of]
-        self.machine.timers.arm_many(slots, at + timeouts)
-        return slots
+            column[name][slots] = np.array(values)[rush.of]
+        column["fraction"][slots] = fractions = self._fractions(rush)
+        column["timeout"][slots] += fractions
+        column["last_use"][slots], column["armed"][slots] = burst.time_ns[rows], orders(burst, rows)
+        self.machine.timers.arm_many(slots, burst.time_ns[rows] + column["timeout"][slots])
 
-    def _index(self, burst: Burst, rows: I64, slots: I64, taken: Taken) -> None:
-        word0, word1 = words4(burst.flow4[rows], burst.proto[rows])
-        handles = np.concatenate([2 * slots, 2 * slots + 1])
-        words = np.concatenate([word0, taken.word0]), np.concatenate([word1, taken.word1])
-        self.machine.index.insert(handles, *words)
+    def _fractions(self, rush: Rush) -> I64:
+        """Each worker draws in the order of its rows."""
+        ranks, made = self.machine.table.columns["rank"][rush.slots], np.empty(len(rush.rows), np.int64)
+        for rank in distinct(ranks):
+            here = np.flatnonzero(ranks == rank)
+            made[here[np.argsort(rush.rows[here])]] = self.machine.lcores[rank].jitters(len(here))
+        return made
+
+    def complete(self, burst: Burst, rush: Rush, changes: Changes) -> None:
+        """Real servers, local ends and ways. *changes* is what whoever counts has to know."""
+        tapes = self._tapes(burst, rush, changes) if rush.counted else [[]] * len(rush.openers)
+        parts = [
+            opener.take_many(self._picked(burst, rush, place, tape), rush.heads, rush.which[rush.part(place)])
+            for place, (opener, tape) in enumerate(zip(rush.openers, tapes, strict=True))
+        ]
+        taken = parts[0] if len(parts) == 1 else Taken(*map(np.concatenate, zip(*parts, strict=True)))
+        column, slots = self.machine.table.columns, rush.slots
+        backs = np.array([self.openers.links.answering(head) for head in rush.heads])[rush.which]
+        column["dest"][slots], column["home"][slots], column["client"][slots] = taken.dest, taken.home, backs
+        column["mac"][2 * slots], column["mac"][2 * slots + 1] = taken.way, np.where(taken.at_home, backs, PLAIN)
+        self.machine.index.insert(2 * slots + 1, taken.word0, taken.word1)
+        burst.mac[rush.rows] = taken.way
+        self.columns.count(changes)
+
+    def _picked(self, burst: Burst, rush: Rush, place: int, tape: Steps) -> I64:
+        rows = rush.rows[rush.part(place)]
+        return rush.openers[place].pick_many(lambda: self.columns.keys(burst, rows), len(rows), tape)
+
+    def _tapes(self, burst: Burst, rush: Rush, changes: Changes) -> list[Steps]:
+        """For each opener what its scheduler sees happen: picks, connections that become active or inactive, ends."""
+        column, due = self.machine.table.columns, self._due(burst, rush.rows)
+        ends = column["last_use"][due] + column["timeout"][due]
+        when = np.concatenate([
+            orders(burst, rush.rows), orders(burst, changes.rows),
+            (burst.first + np.searchsorted(burst.time_ns, ends)) * ORDERS,
+        ])  # fmt: skip
+        slots = np.concatenate([rush.slots, changes.slots, due])
+        by = np.concatenate([np.zeros(len(rush.rows), np.int64), changes.became, np.full(len(due), ENDED)])
+        order = np.argsort(when, kind="stable")
+        slots, by = slots[order], by[order]
+        numbers = column["opener"][slots]
+        return [self._tape(opener, slots[some], by[some], rush.slots[rush.part(place)])
+                for place, opener in enumerate(rush.openers)
+                for some in [numbers == opener.number]]  # fmt: skip
+
+    def _tape(self, opener: Opener, slots: I64, by: I64, new: I64) -> Steps:
+        if not opener.watched:
+            return []
+        scheduler: Any = opener.server.scheduler
+        loads = np.where(by == ENDED, -1, by * scheduler.overhead)
+        places = {int(dest): place for place, dest in enumerate(opener.plan.dests)}
+        born = {slot: -1 - n for n, slot in enumerate(new.tolist())}
+        dests = self.machine.table.columns["dest"][slots].tolist()
+        at = [
+            born[slot] if slot in born else places.get(dest, GONE)
+            for slot, dest in zip(slots.tolist(), dests, strict=True)
+        ]
+        return [(place, load) for place, load in zip(at, loads.tolist(), strict=True) if place != GONE]
 
     def bear(self, slot: int) -> None:
-        """One connection of a batch, in its turn."""
+        """One connection of a rush, in its turn."""
         table = self.machine.table
         table.bear(slot)
         self.machine.lcores[table.rank[slot]].opened()
 
-    def bear_all(self, burst: Burst, batch: Batch) -> None:
+    def bear_all(self, burst: Burst, rush: Rush) -> None:
         """All of them, where nothing happens between them but ends."""
-        table = self.machine.table
-        table.bear_many(batch.slots)
-        ranks = table.columns["rank"][batch.slots]
-        at = orders(burst, batch.rows)
-        for rank in np.flatnonzero(np.bincount(ranks)).tolist():
+        table, order = self.machine.table, np.argsort(rush.rows)
+        slots = rush.slots[order]
+        table.bear_many(slots)
+        ranks, at = table.columns["rank"][slots], orders(burst, rush.rows[order])
+        for rank in distinct(ranks):
             self.machine.lcores[rank].opened_many(at[ranks == rank])
 
     # --- ending --------------------------------------------------------------------------------------------------

@@ -16,11 +16,11 @@ Measured: without waiting a run takes six times as long on a few long connection
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I32, I64, Bool, Burst, distinct, groups
+from lbreplay.burst import I32, I64, Bool, Burst, groups
 from lbreplay.verdict import Verdict
 from lbreplay.vs.bulk import distinct_heads
 from lbreplay.vs.conn import FULL_TCP, IN, INACTIVE, OTHER, OUT, Macs
@@ -57,6 +57,7 @@ class Columns:
         self._handles: I32 = np.zeros(0, np.int32)
         self._deferred: list[tuple[int, int]] = []  # (row, handle) that joined them since
         self.missed: Bool = np.zeros(0, np.bool_)  # rows whose tuple nobody had when their segment began
+        self.movers: I64 = np.zeros(0, np.int64)  # rows that might wait, but for somebody who counts their states
         self.end_ns = 0  # connections that outlive this may wait
         self.long = False  # the segment is longer than some timeout, so none may
 
@@ -117,7 +118,7 @@ class Columns:
         """Let the rows of [start, stop) wait that may; the rest, ascending, is the ordered loop's."""
         self._begin(int(burst.time_ns[start]), int(burst.time_ns[stop - 1]))
         rows = start + np.flatnonzero(burst.simple[start:stop])
-        self.missed = np.ones(burst.size, np.bool_)
+        self.missed, self.movers = np.ones(burst.size, np.bool_), rows[:0]
         if not len(rows) or not self.table.live:
             return np.arange(start, stop)
         handles = self.find(burst, rows)
@@ -127,7 +128,9 @@ class Columns:
         burst.handle[rows] = handles
         outlives = column["last_use"][slots] + column["timeout"][slots] > self.end_ns
         waits = (handles >= 0) & outlives & (column["mac"][handles] >= 0)
-        waits &= self._still(burst, rows, handles, slots, waits)
+        still = self._still(burst, rows, handles, slots, waits)
+        self.movers = rows[waits & ~still]
+        waits &= still
         self._rows, self._handles = rows[waits], handles[waits]
         column["mark"][slots[waits]] = self._serial
         left = np.ones(stop - start, np.bool_)
@@ -140,11 +143,15 @@ class Columns:
         owned = (column["rank"][slots] == burst.worker[rows]) | burst.answer[rows] | self._shared
         return np.asarray((handles >= 0) & owned & (column["full"][slots] != OTHER))
 
-    def join(self, burst: Burst, rows: I64) -> I64:
+    def join(self, burst: Burst, rows: I64, counted: bool = False) -> I64:
         """Let rows wait that follow the row which opened their connection a moment ago; the others are still left.
 
         Without this every row of a new connection goes through the loop in its first burst: 60 % of short datagrams.
+        *counted*: whoever counts states is told of them all by `change`, so those of watched connections wait too.
         """
+        if counted:
+            self._wait(self.movers, burst.handle[self.movers])
+            rows = rows[~np.isin(rows, self.movers, assume_unique=True)]
         some = rows[burst.simple[rows] & self.missed[rows]]
         if not len(some) or self.long:
             return rows
@@ -152,12 +159,13 @@ class Columns:
         column, slots = self.table.columns, handles >> 1
         behind = column["armed"][slots] < (burst.first + some) * ORDERS
         waits = self._owned(burst, some, handles) & behind & (column["mac"][handles] >= 0)
-        waits &= (column["watched"][slots] == 0) & (column["alive"][slots] != BORN)
+        waits &= (column["watched"][slots] == 0) | counted
+        waits &= column["alive"][slots] != BORN
         waits &= column["last_use"][slots] + column["timeout"][slots] > self.end_ns
-        self._deferred_many(some[waits], handles[waits])
+        self._wait(some[waits], handles[waits])
         return rows[~np.isin(rows, some[waits], assume_unique=True)]
 
-    def _deferred_many(self, rows: I64, handles: I32) -> None:
+    def _wait(self, rows: I64, handles: I32) -> None:
         """`defer` for many."""
         self._rows, self._handles = np.concatenate([self._rows, rows]), np.concatenate([self._handles, handles])
         order = np.argsort(self._rows, kind="stable")
@@ -234,7 +242,7 @@ class Columns:
         if self._deferred:
             rows, handles = np.array(self._deferred).T
             self._deferred.clear()
-            self._deferred_many(rows, handles.astype(np.int32))
+            self._wait(rows, handles.astype(np.int32))
         cut = int(np.searchsorted(self._rows, row))
         rows, handles = self._rows[:cut], self._handles[:cut]
         self._rows, self._handles = self._rows[cut:], self._handles[cut:]
@@ -245,7 +253,7 @@ class Columns:
     def _take(self, burst: Burst, rows: I64, handles: I32) -> None:
         """Rows, ascending, as if one by one."""
         wave = Wave(rows, handles)
-        shortened = self._step(burst, wave)
+        shortened = self._step(burst, wave, self.count)
         column = self.table.columns
         last_rows = wave.rows[wave.last]
         column["last_use"][wave.slots[wave.last]] = burst.time_ns[last_rows]
@@ -255,10 +263,22 @@ class Columns:
         burst.mac[wave.rows] = self._macs(burst, wave)
         burst.fdata[wave.rows] = self._remember(burst, wave)
 
-    def _step(self, burst: Burst, wave: Wave) -> I32:
+    def change(self, burst: Burst) -> Changes:
+        """Change the states that all waiting rows change; who counts them is told. Else the rows wait on."""
+        told = [NO_CHANGES]
+        wave = Wave(self._rows, self._handles)
+        shortened = self._step(burst, wave, told.append)
+        burst.moved[self._rows] = True
+        if len(self._rows):  # their last use is still to be told: no deadline is earlier than this
+            first_ns, timeouts = int(burst.time_ns[self._rows[0]]), self.table.columns["timeout"]
+            self.machine.timers.arm_many(shortened.astype(np.int64), first_ns + timeouts[shortened])
+        return Changes(*map(np.concatenate, zip(*told, strict=True)))
+
+    def _step(self, burst: Burst, wave: Wave, tell: Callable[[Changes], None]) -> I32:
         """States: the first row of each connection that changes at all, then the second, and so on.
 
-        Returns the slots whose timers may have to go off earlier now.
+        *tell* hears of connections that became active (1) or inactive (-1), and by which row. Returns the slots whose
+        timers may have to go off earlier now.
         """
         states, slots = self.table.columns["state"], wave.slots
         sides, steps = wave.handles & 1, burst.step[wave.rows]
@@ -271,28 +291,35 @@ class Columns:
         touched, before = slots[at], states[slots[at]]
         while len(at):
             slot = slots[at]
-            states[slot] = np.where(moved[at], states[slot], self._next[sides[at], steps[at], states[slot]])
+            old = states[slot]
+            states[slot] = new = np.where(moved[at], old, self._next[sides[at], steps[at], old])
+            became = (new == self._established).astype(np.int64) - (old == self._established)
+            told = np.flatnonzero(became * (self.table.columns["full"][slot] == FULL_TCP))
+            tell(Changes(wave.rows[at[told]], slot[told], became[told]))
             more = at < last
             at, last = at[more] + 1, last[more]
         changed = states[touched] != before
         return self._changed(touched[changed], before[changed])
 
     def _changed(self, slots: I32, before: Any) -> I32:
-        """What follows from new states: timeouts, and the counts of active connections (D 5.2)."""
+        """The timeouts of new states; the slots with a shorter one."""
         column, limits = self.table.columns, self.machine.limits
         now, limit = column["state"][slots], column["limit"][slots]
         column["timeout"][slots] = limits[limit, now] + column["fraction"][slots]
-        became = (now == self._established).astype(np.int64) - (before == self._established)
-        became[column["full"][slots] != FULL_TCP] = 0
-        moved = np.flatnonzero(became)
-        dests = column["dest"][slots[moved]]
-        for dest in distinct(dests):
-            by = int(became[moved][dests == dest].sum())
-            self.machine.dests[dest].actconns += by
-            self.machine.dests[dest].inactconns -= by
-        for slot in slots[moved][~self.table.bare(slots[moved])].tolist():
-            self.table.made[slot].flags ^= INACTIVE
         return np.asarray(slots[limits[limit, now] < limits[limit, before]])
+
+    def count(self, changes: Changes) -> None:
+        """Count active and inactive connections (D 5.2)."""
+        _, slots, became = changes
+        if not len(slots):
+            return
+        dests = self.table.columns["dest"][slots]
+        sums = np.bincount(dests, became).astype(np.int64)
+        for dest in np.flatnonzero(sums).tolist():
+            self.machine.dests[dest].actconns += int(sums[dest])
+            self.machine.dests[dest].inactconns -= int(sums[dest])
+        for slot in slots[~self.table.bare(slots)].tolist():
+            self.table.made[slot].flags ^= INACTIVE
 
     def _macs(self, burst: Burst, wave: Wave) -> Any:
         """What rows leave with: it changes once the real server's side was heard of (D 12.3)."""
@@ -474,7 +501,7 @@ class Columns:
         burst.leaving[rows] = True
         self._bring_home(burst, rows, slots)
         burst.owner[rows] = burst.worker[rows]
-        self._count(burst, rows, column["dest"][slots].astype(np.int64) * 2 + sides)
+        self._count_packets(burst, rows, column["dest"][slots].astype(np.int64) * 2 + sides)
 
     def _bring_home(self, burst: Burst, rows: I64, slots: I32) -> None:
         """Answers are received where the NIC steers them."""
@@ -487,7 +514,7 @@ class Columns:
             getattr(burst, name)[rows] = values
         burst.hash[rows] = self.table.columns["home_hash"][slots]
 
-    def _count(self, burst: Burst, rows: I64, places: I64) -> None:
+    def _count_packets(self, burst: Burst, rows: I64, places: I64) -> None:
         packets = np.bincount(places)
         octets = np.bincount(places, burst.l3_length[rows])
         for place in np.flatnonzero(packets).tolist():
@@ -497,6 +524,17 @@ class Columns:
         """*row* for the plain path."""
         n, now = burst.first + row, int(burst.time_ns[row])
         return Packet(burst.frame(row), int(burst.length[row]), now, n, row, int(burst.worker[row]))
+
+
+class Changes(NamedTuple):
+    """Connections that became active (1) or inactive (-1), and the rows that made them so, in no order."""
+
+    rows: I64
+    slots: I32
+    became: I64
+
+
+NO_CHANGES = Changes(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int64))
 
 
 class Wave:

@@ -7,6 +7,7 @@ it does, and every draw of chance, is that of `schedule.py`. Its connections hav
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,9 @@ NO_FLOW = Flow(b"", 0, b"", 0, 0)
 BLIND = ("rr", "wrr", "wlc", "fo")  # schedulers that do not look at the packet
 
 
+Steps = list[tuple[int, int]]  # see `WeightedLeastConnection.pick_among`
+
+
 class Plan(NamedTuple):
     """What an opener's connections are made of: by real server and by local address, as tuple words have it."""
 
@@ -53,7 +57,6 @@ class Taken(NamedTuple):
     way: I64  # entry of vs/links that what goes to the real server leaves with
     home: I64
     at_home: Bool
-    fraction: I64
 
 
 class Opener:
@@ -128,12 +131,16 @@ class Opener:
 
     @property
     def bulky(self) -> bool:
-        """Whether the n-th of many takes the n-th of everything: round robin, and every real server may be picked."""
+        """Whether many may be opened at once: every real server may be picked, however often."""
         vip = self.server.service.vip
         assert vip is not None, "openers have an address"
-        in_turn = self.server.service.scheduler == "rr" and not self.watched
-        plain = in_turn and len(vip.address) == 4 and not self._redirect
+        plain = len(vip.address) == 4 and not self._redirect and bool(self.server.dests)
         return plain and all(dest.valid and not dest.max_conn for dest in self.server.dests)
+
+    @property
+    def answers_come_home(self) -> bool:
+        """Whether answers to any of its local addresses do."""
+        return all(at_home for _, at_home in filter(None, self.plan.homes))
 
     def has_ways(self, heads: list[bytes]) -> bool:
         """Whether what comes with any of these MACs leaves by columns."""
@@ -173,11 +180,11 @@ class Opener:
         port = low + ((rank - low) & mask)  # the first that this worker owns
         return [self.links.pool_home(rank, proto, laddr, port, peer) for laddr in self.server.laddrs.laddrs]
 
-    def take_many(self, heads: list[bytes], which: I64) -> Taken:
-        """What as many connections get as *which* has places: of each the MACs that its first packet came with, a
-        place in *heads*. There is room for them."""
-        count, plan, server = len(which), self.plan, self.server
-        picked, laddrs = np.array(server.scheduler.pick_many(count)), server.laddrs.next_many(count)  # type: ignore[attr-defined]
+    def take_many(self, picked: I64, heads: list[bytes], which: I64) -> Taken:
+        """What connections to the real servers at positions *picked* get: of each the MACs that its first packet came
+        with, a place in *heads*. There is room for them."""
+        plan = self.plan
+        laddrs = self.server.laddrs.next_many(len(picked))
         ports = self._ports(plan.bucket_of[picked * len(plan.laddrs) + laddrs])
         ways = np.array([self._ways_by_place(head) for head in heads])
         homes = np.array(plan.homes or [(0, True)] * len(plan.laddrs), np.int64)[laddrs]
@@ -185,12 +192,23 @@ class Opener:
         return Taken(
             dest=plan.dests[picked],
             word0=plan.reals[picked] | plan.laddrs[laddrs] << np.uint64(32),
-            word1=plan.rports[picked] | ports << np.uint64(16) | np.uint64(server.service.protocol << 32),
+            word1=plan.rports[picked] | ports << np.uint64(16) | np.uint64(self.server.service.protocol << 32),
             way=ways[which, picked],
             home=homes[:, 0],
             at_home=homes[:, 1] != 0,
-            fraction=self.lcore.jitters(count),
         )
+
+    def pick_many(self, keys: Callable[[], list[bytes]], count: int, tape: Steps) -> I64:
+        """Positions of the real servers that *count* packets are sent to. Who looks at them asks for their *keys*, who
+        counts connections reads the *tape* of what changes between them."""
+        scheduler: Any = self.server.scheduler
+        if self.watched:
+            return np.array(scheduler.pick_among(tape), np.int64)
+        if self.server.service.scheduler == "rr":
+            return np.asarray(scheduler.pick_many(count))
+        flows = map(_flow, keys()) if self._sighted else [NO_FLOW] * count
+        places = {dest: place for place, dest in enumerate(self.server.dests)}
+        return np.array([places[scheduler.pick(flow)] for flow in flows])
 
     def _ports(self, buckets: I64) -> Any:
         """A port a connection, as words have them: slices of each bucket, in connections' order."""

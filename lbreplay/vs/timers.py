@@ -104,14 +104,14 @@ class Timers:
         waiting[: len(self._waiting)] = self._waiting
         self._waiting, self._bucket_of = waiting, waiting.data
 
-    def due(self, now: int) -> I64:
-        """The next slots due at or before *now*, in order, at most FEW; none: `nearest` lies after *now*.
+    def due(self, now: int, most: int = FEW) -> I64:
+        """The next slots due at or before *now*, in order, at most *most*; none: `nearest` lies after *now*.
 
         They stay the next until `take`.
         """
         self._open_until(now)
         while True:
-            count = min(int(np.searchsorted(self._deadlines, now, "right")), FEW)
+            count = min(int(np.searchsorted(self._deadlines, now, "right")), most)
             if self._holds(count):
                 break
             self._sort(self._soon)
