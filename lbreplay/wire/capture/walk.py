@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lbreplay.burst import I64, U8
 
 SAMPLE = 64  # records walked plainly first: their size and marks make the guesses
-STRIDE = 64  # records between two walkers, about
+STRIDE = 40  # records between two walkers, about
 WINDOW = 2  # average records searched for a start
 WORTH = 4096  # expected records below which the plain walk is as fast
 MOST = 1024  # steps of a walker, before giving up for the plain walk
