@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, Bool, Burst, distinct, groups
+from lbreplay.burst import I64, Bool, Burst, ascending, distinct, groups
 from lbreplay.vs.conn import FULL_TCP
 from lbreplay.vs.index import SIX, words4
 from lbreplay.vs.links import PLAIN
@@ -139,7 +139,7 @@ class Bulk:
 
     def _allot(self, burst: Burst, rows: I64, numbers: I64, heads: list[bytes], which: I64) -> Rush:
         """Slots with their columns, and the clients' tuples."""
-        order = np.argsort(numbers.astype(np.int32), kind="stable")
+        order = ascending(numbers)
         first, of = groups(numbers[order])
         openers = [self.machine.table.openers[number] for number in numbers[order[first]].tolist()]
         slots = self.machine.table.take_many(len(rows))
@@ -202,7 +202,7 @@ class Bulk:
         ])  # fmt: skip
         slots = np.concatenate([rush.slots, changes.slots, due])
         by = np.concatenate([np.zeros(len(rush.rows), np.int64), changes.became, np.full(len(due), ENDED)])
-        order = np.argsort(when, kind="stable")
+        order = ascending(when)
         slots, by = slots[order], by[order]
         numbers = column["opener"][slots]
         return [self._tape(opener, slots[some], by[some], rush.slots[rush.part(place)])
@@ -264,25 +264,24 @@ class Bulk:
     def _give_back(self, slots: I64, openers: Any, dests: Any, laddrs: Any) -> None:
         """Counts, and ports: to each bucket, which real servers may share, in the order of the ends."""
         machine = self.machine
-        pairs = dests.astype(np.uint64) << np.uint64(32) | laddrs
-        first, pair = groups(pairs)
+        addresses, laddr = groups(laddrs)
+        first, pair = groups(dests * len(addresses) + laddr)
         counts = np.bincount(pair)
-        buckets: dict[int, Any] = {}
-        number = np.zeros(len(first), np.int64)
-        for i, (at, count) in enumerate(zip(first.tolist(), counts.tolist(), strict=True)):
+        buckets: dict[Any, int] = {}  # and their places
+        number = []
+        for at, count in zip(first.tolist(), counts.tolist(), strict=True):
             opener, dest = machine.table.openers[openers[at]], machine.dests[int(dests[at])]
             assert opener is not None, "only openers' connections end so"
-            laddr = int(laddrs[at]).to_bytes(4, "little")
+            address = int(laddrs[at]).to_bytes(4, "little")
             opener.left(dest, count)
-            opener.server.laddrs.conns[laddr] -= count
-            bucket = opener.lcore.pools[laddr].bucket(dest.endpoint)
-            buckets[id(bucket)] = bucket
-            number[i] = list(buckets).index(id(bucket))
-        of = number[pair]
-        order = np.argsort(of.astype(np.int32), kind="stable")
+            opener.server.laddrs.conns[address] -= count
+            bucket = opener.lcore.pools[address].bucket(dest.endpoint)
+            number.append(buckets.setdefault(bucket, len(buckets)))
+        of = np.array(number)[pair]
+        order = ascending(of)
         ports = machine.index.ports(2 * slots[order] + 1)
         ends = np.cumsum(np.bincount(of))
-        for bucket, some in zip(buckets.values(), np.split(ports, ends[:-1]), strict=True):
+        for bucket, some in zip(buckets, np.split(ports, ends[:-1]), strict=True):
             bucket.give_many(some.tolist())
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, U8, Bool
+from lbreplay.burst import I64, U8, Bool, ascending
 from lbreplay.model import Endpoint
 from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import EXPIRE_QUIESCENT, FULL_TCP, FULL_UDP, INACTIVE, Conn
@@ -215,7 +215,7 @@ class Opener:
         counts = np.bincount(buckets, minlength=len(self.plan.buckets)).tolist()
         taken = [bucket.take_fresh(count) for bucket, count in zip(self.plan.buckets, counts, strict=True)]
         ports = np.empty(len(buckets), ">u2")
-        ports[np.argsort(buckets.astype(np.int16), kind="stable")] = np.concatenate(taken)
+        ports[ascending(buckets)] = np.concatenate(taken)
         return ports.view("<u2").astype(np.uint64)
 
     def _ways_by_place(self, head: bytes) -> list[int]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lbreplay.burst import I64
+from lbreplay.burst import I64, ascending
 
 BUCKET_BITS = 26  # nanoseconds a bucket: 67 ms
 NEVER = 1 << 62
@@ -83,7 +83,7 @@ class Timers:
         """Slots into their buckets, all still to come."""
         if not len(slots):
             return
-        order = np.argsort(buckets, kind="stable")
+        order = ascending(buckets)
         slots, buckets = slots[order], buckets[order]
         begin = np.flatnonzero(np.append(True, buckets[1:] != buckets[:-1]))
         for number, some in zip(buckets[begin].tolist(), np.split(slots, begin[1:]), strict=True):
