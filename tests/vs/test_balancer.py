@@ -62,9 +62,9 @@ def test_the_floods_take_every_way(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def _counted(taken: Counter[str], name: str, function: object) -> object:
-    def counted(*args: object) -> object:
+    def counted(*args: object, **named: object) -> object:
         taken[name] += 1
-        return function(*args)  # type: ignore[operator]
+        return function(*args, **named)  # type: ignore[operator]
 
     return counted
 

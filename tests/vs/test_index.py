@@ -168,6 +168,25 @@ def test_addresses_that_mix_alike_are_told_apart() -> None:
     assert [list(index.candidates(entered)) for entered in alike] == [[], [], [2], [3], [], []]
 
 
+@pytest.mark.parametrize("six", [False, True])
+def test_many_at_one_place(six: bool) -> None:
+    """Tuples that differ in their addresses alone, and hash alike: a walk over what was forgotten as well."""
+    chance, index = random.Random(6), ConnIndex()
+    many = [b"\x06" + chance.randbytes(32 if six else 8) + bytes(4) for _ in range(60_000)]
+    places = index._place(*words(many)[:2])
+    alike = [many[at] for at in np.flatnonzero(places == np.bincount(places).argmax()).tolist()]
+    assert len(alike) > 15
+    insert(index, dict(enumerate(alike[:8])))
+    for handle, one in enumerate(alike[8:14], 8):
+        index.enter(handle, one)
+        index.flush()
+    index.forget(0)
+    index.forget_many(np.array([4, 5]))
+    right = [NONE, NONE, *range(2, 8), *[NONE] * 4, 12, 13, *[NONE] * (len(alike) - 14)]
+    assert find(index, alike) == right
+    assert [next(index.candidates(one), NONE) for one in alike] == right
+
+
 def test_four_bytes_are_not_sixteen() -> None:
     """An IPv6 tuple whose words look like an IPv4 one's is nobody's, before and after the first IPv6 entry."""
     index, four, six = ConnIndex(), key(1), key(1, six=True)

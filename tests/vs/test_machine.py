@@ -42,6 +42,7 @@ def test_the_newest_of_equal_tuples_is_found_and_the_older_after_it(indexed: boo
     first, second, third = conn(owner), conn(owner), conn(owner)
     if indexed:
         owner.index.flush()
+        assert set(owner.index.candidates(first.out_key)) == {2 * one.slot + 1 for one in (first, second, third)}
     assert find.get(first.in_key) == 2 * third.slot
     owner.unhash(second)
     assert find.get(first.in_key) == 2 * third.slot
