@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from lbreplay.verdict import PENDING
 
 RECORD = 16  # bytes of a pcap record header, before each frame in `buffer`
+ROW_BITS = 20  # that number the rows of a burst
 PAD = 256  # zero bytes behind the last frame of `buffer`: an overlay of headers may read past a short frame
 
 # What a NIC makes of a frame (S 1.4): the values of the column `kind`, filled by wire/parse, read by nic.
@@ -50,6 +51,26 @@ def distinct(column: NDArray[Any]) -> list[int]:
     ordered = np.sort(column)
     found: list[int] = ordered[:1].tolist() + ordered[1:][ordered[1:] != ordered[:-1]].tolist()
     return found
+
+
+def ascending(column: NDArray[Any]) -> I64:
+    """The rows of a column of numbers from 0 to 2**40, by number and then by row: a stable argsort at a fifth of its
+    cost, since numbers with their rows behind them are sorted as they are."""
+    if len(column) >> ROW_BITS:
+        return np.argsort(column, kind="stable")
+    marked = column.astype(np.int64) << ROW_BITS | np.arange(len(column))
+    marked.sort()
+    return marked & ((1 << ROW_BITS) - 1)
+
+
+def groups(column: NDArray[Any]) -> tuple[I64, I64]:
+    """Of a column of numbers: the first row of each different one, ascending by number, and each row's place among
+    them."""
+    order = ascending(column)
+    new = np.append(True, column[order[1:]] != column[order[:-1]])[: len(column)]
+    place = np.empty(len(column), np.int64)
+    place[order] = np.cumsum(new) - 1
+    return order[new], place
 
 
 class Made(NamedTuple):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
 
 from lbreplay.vs.timers import Timers
 
@@ -19,6 +21,26 @@ class Timed(Protocol):
         ...
 
 
+class Waiting:
+    """Who waits for what, by slot, as `vs.timers.Timers` reads it."""
+
+    NAMES = ("alive", "last_use", "timeout", "rank", "armed")
+
+    def __init__(self) -> None:
+        self.columns: dict[str, Any] = {name: np.zeros(64, np.int64) for name in self.NAMES}
+
+    def put(self, slot: int, due: int, armed: int) -> None:
+        """*slot* waits for *due*."""
+        while slot >= len(self.columns["alive"]):
+            self.columns = {name: np.append(column, np.zeros_like(column)) for name, column in self.columns.items()}
+        column = self.columns
+        column["alive"][slot], column["last_use"][slot], column["armed"][slot] = 1, due, armed
+
+    def drop(self, slot: int) -> None:
+        """*slot* waits for nothing."""
+        self.columns["alive"][slot] = 0
+
+
 class Clock:
     """The time of the replay. What fires sees its own deadline as `now`."""
 
@@ -27,11 +49,8 @@ class Clock:
         self._order = 0
         self._things: list[Timed | None] = []
         self._free: list[int] = []
-        self._timers = Timers(self._due)
-
-    def _due(self, slot: int) -> tuple[int, int, int] | None:
-        thing = self._things[slot]
-        return None if thing is None else (thing.due, 0, thing.armed)
+        self._waiting = Waiting()
+        self._timers = Timers(self._waiting)
 
     def arm(self, thing: Timed, due: int) -> None:
         """Let *thing* fire at *due* (ns), whatever it waited for before."""
@@ -43,11 +62,13 @@ class Clock:
                 self._things.append(None)
             thing.slot = self._free.pop()
             self._things[thing.slot] = thing
+        self._waiting.put(thing.slot, due, thing.armed)
         self._timers.arm(thing.slot, due)
 
     def disarm(self, thing: Timed) -> None:
         """Let *thing* wait for nothing."""
         if thing.slot >= 0:
+            self._waiting.drop(thing.slot)
             self._things[thing.slot] = None
             self._free.append(thing.slot)
             thing.slot = -1
@@ -56,9 +77,10 @@ class Clock:
         """Fire everything due at or before *until*."""
         if until < self._timers.nearest:
             return
-        while (slot := self._timers.pop(until)) is not None:
-            thing = self._things[slot]
-            assert thing is not None, "what is popped is armed"
+        while len(slots := self._timers.due(until)):
+            self._timers.take(1)
+            thing = self._things[slots[0]]
+            assert thing is not None, "what is due is armed"
             self.now = max(self.now, thing.due)
             self.disarm(thing)
             thing.fire()

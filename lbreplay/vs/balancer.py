@@ -16,8 +16,8 @@ import numpy as np
 from lbreplay.burst import I64, Burst
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
-from lbreplay.vs.bulk import Bulk
-from lbreplay.vs.columns import NONE, Columns, Reverse
+from lbreplay.vs.bulk import Bulk, Rush
+from lbreplay.vs.columns import NO_CHANGES, NONE, Columns, Reverse
 from lbreplay.vs.events import Events
 from lbreplay.vs.links import Links
 from lbreplay.vs.machine import ORDERS, Machine, Ownership
@@ -67,7 +67,9 @@ class Balancer:
             self._segment(burst, start, stop)
             start = stop
         burst.worker_index = np.where(burst.worker_index < 0, burst.worker_index, self._indices(burst))
-        self.machine.cache.flush()
+        self.machine.index.flush()
+        for lcore in self.machine.lcores:
+            lcore.find.fresh.clear()
         if self.plain_stories is not None:
             burst.conn = self.machine.table.columns["number"][burst.handle >> 1]
         self.machine.table.recycle()
@@ -103,26 +105,46 @@ class Balancer:
                 self._clock(burst, row, int(burst.time_ns[row]))
                 self._plain(burst, row)
         self._clock(burst, stop - 1, int(burst.time_ns[stop - 1]))
+        for lcore in self.machine.lcores:
+            lcore.settle()
         self.columns.settle(burst, start, stop)
 
     def _ordered(self, burst: Burst, rows: I64) -> None:
+        """What may not wait yet: many connections are opened at once, where they may; what is left goes one by one."""
+        rush = self.bulk.prepare(burst, rows, self._firsts(burst, rows))
+        if len(rush.rows):
+            rows = self._opened(burst, rows[~burst.opened[rows]], rush)
+            if not len(rows):
+                self.bulk.bear_all(burst, rush)
+                return
+        self._one_by_one(burst, np.sort(np.concatenate([rows, rush.rows])), rush)
+
+    def _opened(self, burst: Burst, rows: I64, rush: Rush) -> I64:
+        """Complete a rush; *rows* that follow may wait now, the others are given back.
+
+        Whoever counts active connections has to know all changes before real servers are picked.
+        """
+        if not rush.counted:
+            self.bulk.complete(burst, rush, NO_CHANGES)
+            return self.columns.join(burst, rows)
+        rows = self.columns.join(burst, rows, counted=True)
+        self.bulk.complete(burst, rush, self.columns.change(burst))
+        return rows
+
+    def _one_by_one(self, burst: Burst, rows: I64, rush: Rush) -> None:
         """THE ordered loop: a row opens a connection, joins those that wait, steps its own, or takes the plain path."""
         machine, table, columns, timers = self.machine, self.machine.table, self.columns, self.machine.timers
         finds, alive = [lcore.find for lcore in machine.lcores], table.alive
-        firsts, keys = self._firsts(burst, rows), columns.keys(burst, rows)
-        batches = self.bulk.prepare(burst, rows, firsts, keys)
-        if batches and sum(len(b.rows) for b in batches) == len(rows) and burst.time_ns[rows[-1]] < timers.nearest:
-            self.bulk.enter_all(batches)
-            return
-        openings = self.bulk.openings(batches)
-        for row, now, handle, simple, first, key, worker, answer, step, head in self._read(burst, rows, firsts, keys):
+        opening = dict(zip(rush.rows.tolist(), rush.slots.tolist(), strict=True))
+        for row, now, handle, simple, first, key, worker, answer, step, head in self._read(burst, rows):
             if now >= timers.nearest:
                 self._clock(burst, row, now)
-            if row in openings:
-                self.bulk.enter(openings[row])
+            if row in opening:
+                self.bulk.bear(opening[row])
                 continue
             if simple and (handle < 0 or not alive[handle >> 1]):
-                handle = finds[worker].get(key, NONE)
+                handle = finds[worker].get(key)
+                handle = NONE if handle is None else handle
                 if answer:
                     handle = handle | 1 if handle >= 0 else self._find_answer(key)
                 elif handle < 0 and first:
@@ -162,15 +184,15 @@ class Balancer:
         """Rows that may open a connection: pure SYNs, and datagrams."""
         return (burst.proto[rows] == UDP) | (burst.flags[rows] & PURE == SYN)
 
-    def _read(self, burst: Burst, rows: I64, firsts: Any, keys: list[bytes]) -> Any:
+    def _read(self, burst: Burst, rows: I64) -> Any:
         """What the loop reads of each row, as Python numbers."""
         return zip(
             rows.tolist(),
             burst.time_ns[rows].tolist(),
             burst.handle[rows].tolist(),
             burst.simple[rows].tolist(),
-            firsts.tolist(),
-            keys,
+            self._firsts(burst, rows).tolist(),
+            self.columns.keys(burst, rows),
             self.columns.askers(burst, rows).tolist(),
             burst.answer[rows].tolist(),
             burst.step[rows].tolist(),
@@ -181,8 +203,8 @@ class Balancer:
     def _find_answer(self, key: bytes) -> int:
         """The handle of an answer, by its client's key, on whichever worker has it."""
         for lcore in self.machine.lcores:
-            handle = lcore.find.get(key, NONE)
-            if handle >= 0 and not handle & 1:
+            handle = lcore.find.get(key)
+            if handle is not None and not handle & 1:
                 return handle | 1
         return NONE
 
@@ -258,16 +280,26 @@ class Balancer:
 
         An event stops them, for it may end a connection sooner; and a connection's end may be what puts an event off.
         """
-        machine, table = self.machine, self.machine.table
-        while (slot := machine.timers.pop(min(now, self.events.next_ns))) is not None:
-            if self.path.expiry.ends_silently(slot):
-                continue
-            machine.now = table.last_use[slot] + table.timeout[slot]
-            machine.row, machine.cause = int(np.searchsorted(burst.time_ns, machine.now)), 0
-            place = burst.first + machine.row
-            if place != self._place:
-                self._place, machine.order = place, place * ORDERS
-            self.path.expiry.fire(slot)
+        timers, column = self.machine.timers, self.machine.table.columns
+        while len(slots := timers.due(min(now, self.events.next_ns))):
+            slots = slots[: self.bulk.silent(slots) or 1]
+            deadlines = column["last_use"][slots] + column["timeout"][slots]
+            timers.take(len(slots))
+            places = burst.first + np.searchsorted(burst.time_ns, deadlines)
+            if len(slots) > 1:
+                self.bulk.end(slots, places * ORDERS)
+            else:
+                self._expire(int(slots[0]), int(deadlines[0]), int(places[0]), burst)
+
+    def _expire(self, slot: int, deadline: int, place: int, burst: Burst) -> None:
+        """One connection's time is up, before the frame numbered *place*."""
+        machine = self.machine
+        if self.path.expiry.ends_silently(slot, place * ORDERS):
+            return
+        machine.now, machine.row, machine.cause = deadline, place - burst.first, 0
+        if place != self._place:
+            self._place, machine.order = place, place * ORDERS
+        self.path.expiry.fire(slot)
 
     def leaving(self, burst: Burst) -> Leaving:
         """What the rows that took the columns leave with; of other rows it means nothing."""
@@ -275,8 +307,8 @@ class Balancer:
         return Leaving(
             heads=self.links.heads.view("V12")[burst.mac].view(np.uint8),
             mirrored=self.links.mirrored[burst.mac],
-            ends4=self.machine.cache.ends_of(burst.handle, 4),
-            ends6=self.machine.cache.ends_of(burst.handle[burst.rows6], 6),
+            ends4=self.machine.index.ends(burst.handle, 4),
+            ends6=self.machine.index.ends(burst.handle[burst.rows6], 6),
             toa=setup.tcp.toa,
             toa_in_syn=setup.behaviour.toa_in_syn,
             prune=setup.behaviour.toa_prune,

@@ -1,10 +1,12 @@
-"""Many ordinary connections at once: what a flood of first packets opens, in columns (D 2.4, D 11).
+"""Many ordinary connections at once: what a flood of first packets opens, and what expires, in columns (D 2.4, D 11).
 
 Whoever opens a connection takes the next real server, the next local address and the next port, so the n-th of a
 segment takes the n-th of each: cursors advance by n, and ports are slices of what was never used. That holds while
 nothing else on the worker opens connections between them, every real server may be picked, and the fresh ports last;
-`prepare` sees to it before anything moves, and leaves the rows to the ordered loop where it is not so. The loop still
-enters each key in its turn, so that a row finds a connection only behind the row that opened it.
+`prepare` sees to it before anything moves, and leaves the rows to the ordered loop where it is not so. What is opened
+so is *born* in its turn: a row finds a connection only behind the row that opened it.
+
+Connections that end in silence give back what they took in the order of their ends, which matters to ports alone.
 
 Measured: half the time of a run of nothing but first packets, a sixth of one of short connections.
 """
@@ -15,143 +17,304 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, Burst, distinct
+from lbreplay.burst import I64, Bool, Burst, ascending, distinct, groups
+from lbreplay.vs.conn import FULL_TCP
+from lbreplay.vs.index import SIX, words4
+from lbreplay.vs.links import PLAIN
 from lbreplay.vs.machine import ORDERS
+from lbreplay.vs.opener import Taken
 from lbreplay.wire.fields import overlay
+from lbreplay.wire.packet import TCP
 
 if TYPE_CHECKING:
-    from lbreplay.vs.columns import Columns
-    from lbreplay.vs.machine import Lcore, Machine
-    from lbreplay.vs.opener import Opener, Openers
+    from lbreplay.vs.columns import Changes, Columns
+    from lbreplay.vs.machine import Machine
+    from lbreplay.vs.opener import Opener, Openers, Steps
 
 FEW = 16  # rows of a worker below which the loop is as fast
+ENDED = 2  # beside 1 and -1, what a tape tells of a connection
+GONE = 1 << 62  # the place of a real server that was taken out
 
 
-class Batch(NamedTuple):
-    """Connections of one service that have their slots already; what is left is to enter their keys."""
+class Rush(NamedTuple):
+    """Connections that are opened together: the rows that open them, by opener and ascending within, and their slots.
 
-    lcore: Lcore
+    `of` is the place in `openers` of each, `which` the place in `heads` of the MACs that its first packet came with.
+    """
+
     rows: I64
     slots: I64
-    in_keys: list[bytes]
-    out_keys: list[bytes]
+    openers: list[Opener]
+    of: I64
+    heads: list[bytes]
+    which: I64
+
+    @property
+    def counted(self) -> bool:
+        """Whether some scheduler counts active connections."""
+        return any(opener.watched for opener in self.openers)
+
+    def part(self, place: int) -> slice:
+        """The rows of one opener."""
+        return slice(*np.searchsorted(self.of, (place, place + 1)).tolist())
 
 
-class Opening(NamedTuple):
-    """One connection of a batch."""
-
-    lcore: Lcore
-    slot: int
-    in_key: bytes
-    out_key: bytes
+NOBODY = Rush(np.zeros(0, np.int64), np.zeros(0, np.int64), [], np.zeros(0, np.int64), [], np.zeros(0, np.int64))
 
 
 class Bulk:
-    """Opens the connections of a segment's first packets, worker by worker."""
+    """Opens the connections of a segment's first packets, and ends those whose time is up."""
 
     def __init__(self, machine: Machine, openers: Openers, columns: Columns) -> None:
         self.machine, self.openers, self.columns = machine, openers, columns
+        self._established = machine.protocols[TCP].states.index("established")
 
-    def prepare(self, burst: Burst, rows: I64, first: Any, keys: list[bytes]) -> list[Batch]:
-        """Those first packets among the ordered loop's *rows* that may be taken at once, opened but for their keys."""
-        at = np.flatnonzero(first & burst.simple[rows] & ~burst.answer[rows])
-        handles = burst.handle[rows[at]]
-        at, known = at[handles < 0], handles[handles >= 0]
-        if len(at) < FEW or self.machine.stray or self.machine.listened or self.columns.long or not self._stay(known):
-            return []
+    # --- opening -------------------------------------------------------------------------------------------------
+
+    def prepare(self, burst: Burst, rows: I64, first: Bool) -> Rush:
+        """Those first packets among the ordered loop's *rows* that may be taken at once. They have slots and are found
+        by their clients' tuples; `complete` gives them the rest."""
+        machine = self.machine
+        at = rows[first & burst.simple[rows] & ~burst.answer[rows]]
+        missed = self.columns.missed[at]
+        if np.count_nonzero(missed) < FEW or machine.stray or machine.listened or self.columns.long:
+            return NOBODY
         if (~burst.simple[rows] & (burst.family[rows] != 0)).any():
-            return []  # an odd packet may open connections too
-        if self.machine.table.live + len(at) >= self.machine.setup.conn.pool_size:
-            return []
-        batches = []
-        workers = burst.worker[rows[at]]
-        for worker in distinct(workers):
-            here = at[workers == worker]
-            for opener, group in self._groups(burst, rows, here, keys, worker).items():
-                batch = self._open(burst, rows[group], [keys[i] for i in group.tolist()], opener)
-                batches += [batch] if batch is not None else []
-        return batches
-
-    def _groups(self, burst: Burst, rows: I64, at: I64, keys: list[bytes], worker: int) -> dict[Opener, I64]:
-        """First packets of one worker by service; none where one of them has to be opened in order."""
-        find, places = self.machine.lcores[worker].find, self.openers.by_place[worker]
-        mine = [keys[i] for i in at.tolist()]
-        if len(set(mine)) != len(mine) or not find.keys().isdisjoint(mine):
-            at = self._unknown(at, keys, find)  # retransmissions, and connections the cache did not know
-        place = np.empty((len(at), 8), np.uint8)
-        place[:, :4], place[:, 4:6] = burst.flow4[rows[at], 4:8], burst.flow4[rows[at], 10:12]
-        place[:, 6], place[:, 7] = burst.proto[rows[at]], burst.family[rows[at]]
-        _, first, group = np.unique(place.view(np.uint64).ravel(), return_index=True, return_inverse=True)
-        groups = {places.get(_place(keys[int(at[i])])): at[group == number] for number, i in enumerate(first)}
-        return groups if self._good(groups, len(at)) else {}  # type: ignore[return-value]
-
-    def _unknown(self, at: I64, keys: list[bytes], find: dict[bytes, int]) -> I64:
-        """The first row of each key that nobody has; none where somebody has one only for a while."""
-        known = [find[keys[i]] for i in at.tolist() if keys[i] in find]
-        if not self._stay(np.array(known, np.int64)):
-            return at[:0]
-        by_key: dict[bytes, int] = {}
-        for i in at.tolist():
-            if keys[i] not in find:
-                by_key.setdefault(keys[i], i)
-        return np.array(list(by_key.values()), np.int64)
+            return NOBODY  # an odd packet may open connections too
+        known, at = burst.handle[at[~missed]], at[missed]
+        if not self._stay(known) or machine.table.live + len(at) >= machine.setup.conn.pool_size:
+            return NOBODY
+        at = at[first_of_each(*words4(burst.flow4[at], burst.proto[at]))]
+        numbers = self.openers.numbers(burst.flow4[at], burst.proto[at], burst.worker[at])
+        numbers[burst.family[at] != 4] = 0
+        heads, which = distinct_heads(burst, at)
+        good = self._good(burst, rows, at, numbers, heads)
+        return self._allot(burst, at[good], numbers[good], heads, which[good]) if good.any() else NOBODY
 
     def _stay(self, handles: Any) -> bool:
         """Whether no row of these connections can end up opening another: none ends before the segment does."""
         column, slots = self.machine.table.columns, handles >> 1
         outlives = column["last_use"][slots] + column["timeout"][slots] > self.columns.end_ns
-        return bool((outlives & (column["mac"][handles] >= 0)).all())
+        return bool((outlives & (column["mac"][handles] >= 0) & (handles >= 0)).all())
 
-    def _good(self, openers: dict[Opener | None, I64], count: int) -> bool:
-        """Whether all may be opened at once: by openers that can, with ports and pools of their own."""
-        if count < FEW:
+    def _good(self, burst: Burst, rows: I64, first: I64, numbers: I64, heads: list[bytes]) -> Bool:
+        """Which of the *first* rows may be taken at once: those of workers all of whose may, by openers that can, with
+        ports and pools of their own. Where somebody counts connections, none or all."""
+        workers = burst.worker[first]
+        counts = np.bincount(workers)
+        good = (counts >= FEW) & (np.bincount(workers[numbers == 0], minlength=len(counts)) == 0)
+        openers: dict[int, list[Opener]] = {}
+        for number in np.flatnonzero(np.bincount(numbers)).tolist():
+            opener = self.machine.table.openers[number]
+            if opener is not None:
+                openers.setdefault(opener.lcore.rank, []).append(opener)
+        for rank, some in openers.items():
+            good[rank] = good[rank] and self._able(some, int(counts[rank]), heads)
+        counting = [opener for some in openers.values() for opener in some if opener.watched]
+        chosen = np.asarray(good[workers])
+        return chosen if not counting or (chosen.all() and self._countable(burst, rows, counting)) else chosen & False
+
+    def _able(self, openers: list[Opener], count: int, heads: list[bytes]) -> bool:
+        if not all(opener.bulky and opener.has_ports(count) and opener.has_ways(heads) for opener in openers):
             return False
-        laddrs: list[bytes] = []
-        for opener in openers:
-            if opener is None or not opener.bulky or not opener.has_ports(count):
-                return False
-            laddrs += opener.server.laddrs.laddrs
+        laddrs = [laddr for opener in openers for laddr in opener.server.laddrs.laddrs]
         return len(laddrs) == len(set(laddrs)) or len(openers) == 1
 
-    def _open(self, burst: Burst, rows: I64, keys: list[bytes], opener: Opener) -> Batch | None:
-        heads = overlay(burst.buffer, 12)[burst.at[rows]].tolist()
-        if not opener.has_ways(set(heads)):
-            return None
-        order = (burst.first + rows) * ORDERS + ORDERS // 2
-        slots, out_keys = opener.open_many(burst.time_ns[rows], order, heads, keys)
-        burst.opened[rows] = True
-        burst.handle[rows], burst.mac[rows] = 2 * slots, self.machine.table.columns["mac"][2 * slots]
-        return Batch(opener.lcore, rows, slots, keys, out_keys)
+    def _countable(self, burst: Burst, rows: I64, openers: list[Opener]) -> bool:
+        """Whether all that changes counts in this segment can be told before it happens: states, by rows that wait
+        or would and are found by their clients' tuples, and ends that nobody is told of."""
+        columns, due = self.columns, self._due(burst, rows)
+        others = np.count_nonzero(burst.simple[rows] & ~columns.missed[rows]) - len(columns.movers)
+        return (
+            columns.view.name == "client"
+            and others == 0
+            and bool(self.machine.table.bare(burst.handle[columns.movers] >> 1).all())
+            and all(opener.answers_come_home for opener in openers)
+            and (not len(due) or self.silent(due) == len(due))
+        )
 
-    def openings(self, batches: list[Batch]) -> dict[int, Opening]:
-        """The connections by row, to enter one by one."""
-        made: dict[int, Opening] = {}
-        for lcore, rows, slots, in_keys, out_keys in batches:
-            each = map(Opening, [lcore] * len(rows), slots.tolist(), in_keys, out_keys)
-            made |= zip(rows.tolist(), each, strict=True)
+    def _due(self, burst: Burst, rows: I64) -> I64:
+        """The slots whose time is up by the last of *rows*."""
+        return self.machine.timers.due(int(burst.time_ns[rows.max()]), most=1 << 62)
+
+    def _allot(self, burst: Burst, rows: I64, numbers: I64, heads: list[bytes], which: I64) -> Rush:
+        """Slots with their columns, and the clients' tuples."""
+        order = ascending(numbers)
+        first, of = groups(numbers[order])
+        openers = [self.machine.table.openers[number] for number in numbers[order[first]].tolist()]
+        slots = self.machine.table.take_many(len(rows))
+        rush = Rush(rows[order], slots, openers, of, heads, which[order])
+        self._fill(burst, rush)
+        self.machine.index.insert(2 * slots, *words4(burst.flow4[rush.rows], burst.proto[rush.rows]))
+        burst.opened[rows], burst.handle[rush.rows] = True, 2 * slots
+        return rush
+
+    def _fill(self, burst: Burst, rush: Rush) -> None:
+        rows, slots, openers, column = rush.rows, rush.slots, rush.openers, self.machine.table.columns
+        for name, values in (
+            ("opener", [opener.number for opener in openers]), ("full", [opener.kind for opener in openers]),
+            ("rank", [opener.lcore.rank for opener in openers]), ("delta", [opener.delta for opener in openers]),
+            ("limit", [opener.limit for opener in openers]), ("watched", [opener.watched for opener in openers]),
+            ("state", [opener.first_state for opener in openers]),
+            ("timeout", [opener.timeouts[opener.first_state] for opener in openers]),
+        ):  # fmt: skip
+            column[name][slots] = np.array(values)[rush.of]
+        column["fraction"][slots] = fractions = self._fractions(rush)
+        column["timeout"][slots] += fractions
+        column["last_use"][slots], column["armed"][slots] = burst.time_ns[rows], orders(burst, rows)
+        self.machine.timers.arm_many(slots, burst.time_ns[rows] + column["timeout"][slots])
+
+    def _fractions(self, rush: Rush) -> I64:
+        """Each worker draws in the order of its rows."""
+        ranks, made = self.machine.table.columns["rank"][rush.slots], np.empty(len(rush.rows), np.int64)
+        for rank in distinct(ranks):
+            here = np.flatnonzero(ranks == rank)
+            made[here[np.argsort(rush.rows[here])]] = self.machine.lcores[rank].jitters(len(here))
         return made
 
-    def enter(self, opening: Opening) -> None:
-        """Enter one connection, in its turn."""
-        lcore, slot, in_key, out_key = opening
-        lcore.find[in_key], lcore.find[out_key] = 2 * slot, 2 * slot + 1
-        self.machine.table.number_slot(slot)
-        lcore.opened(1)
+    def complete(self, burst: Burst, rush: Rush, changes: Changes) -> None:
+        """Real servers, local ends and ways. *changes* is what whoever counts has to know."""
+        tapes = self._tapes(burst, rush, changes) if rush.counted else [[]] * len(rush.openers)
+        parts = [
+            opener.take_many(self._picked(burst, rush, place, tape), rush.heads, rush.which[rush.part(place)])
+            for place, (opener, tape) in enumerate(zip(rush.openers, tapes, strict=True))
+        ]
+        taken = parts[0] if len(parts) == 1 else Taken(*map(np.concatenate, zip(*parts, strict=True)))
+        column, slots = self.machine.table.columns, rush.slots
+        backs = np.array([self.openers.links.answering(head) for head in rush.heads])[rush.which]
+        column["dest"][slots], column["home"][slots], column["client"][slots] = taken.dest, taken.home, backs
+        column["mac"][2 * slots], column["mac"][2 * slots + 1] = taken.way, np.where(taken.at_home, backs, PLAIN)
+        self.machine.index.insert(2 * slots + 1, taken.word0, taken.word1)
+        burst.mac[rush.rows] = taken.way
+        self.columns.count(changes)
 
-    def enter_all(self, batches: list[Batch]) -> None:
-        """Enter them all, where nothing happens between them."""
+    def _picked(self, burst: Burst, rush: Rush, place: int, tape: Steps) -> I64:
+        rows = rush.rows[rush.part(place)]
+        return rush.openers[place].pick_many(lambda: self.columns.keys(burst, rows), len(rows), tape)
+
+    def _tapes(self, burst: Burst, rush: Rush, changes: Changes) -> list[Steps]:
+        """For each opener what its scheduler sees happen: picks, connections that become active or inactive, ends."""
+        column, due = self.machine.table.columns, self._due(burst, rush.rows)
+        ends = column["last_use"][due] + column["timeout"][due]
+        when = np.concatenate([
+            orders(burst, rush.rows), orders(burst, changes.rows),
+            (burst.first + np.searchsorted(burst.time_ns, ends)) * ORDERS,
+        ])  # fmt: skip
+        slots = np.concatenate([rush.slots, changes.slots, due])
+        by = np.concatenate([np.zeros(len(rush.rows), np.int64), changes.became, np.full(len(due), ENDED)])
+        order = ascending(when)
+        slots, by = slots[order], by[order]
+        numbers = column["opener"][slots]
+        return [self._tape(opener, slots[some], by[some], rush.slots[rush.part(place)])
+                for place, opener in enumerate(rush.openers)
+                for some in [numbers == opener.number]]  # fmt: skip
+
+    def _tape(self, opener: Opener, slots: I64, by: I64, new: I64) -> Steps:
+        if not opener.watched:
+            return []
+        scheduler: Any = opener.server.scheduler
+        loads = np.where(by == ENDED, -1, by * scheduler.overhead)
+        places = {int(dest): place for place, dest in enumerate(opener.plan.dests)}
+        born = {slot: -1 - n for n, slot in enumerate(new.tolist())}
+        dests = self.machine.table.columns["dest"][slots].tolist()
+        at = [
+            born[slot] if slot in born else places.get(dest, GONE)
+            for slot, dest in zip(slots.tolist(), dests, strict=True)
+        ]
+        return [(place, load) for place, load in zip(at, loads.tolist(), strict=True) if place != GONE]
+
+    def bear(self, slot: int) -> None:
+        """One connection of a rush, in its turn."""
         table = self.machine.table
-        rows, slots = np.concatenate([b.rows for b in batches]), np.concatenate([b.slots for b in batches])
-        numbers = np.arange(table.created + 1, table.created + 1 + len(rows))
-        table.columns["number"][slots[np.argsort(rows)]] = numbers
-        table.created += len(rows)
-        for lcore, _, own, in_keys, out_keys in batches:
-            lcore.find.update(zip(in_keys, (2 * own).tolist(), strict=True))
-            lcore.find.update(zip(out_keys, (2 * own + 1).tolist(), strict=True))
-            lcore.opened(len(own))
+        table.bear(slot)
+        self.machine.lcores[table.rank[slot]].opened()
+
+    def bear_all(self, burst: Burst, rush: Rush) -> None:
+        """All of them, where nothing happens between them but ends."""
+        table, order = self.machine.table, np.argsort(rush.rows)
+        slots = rush.slots[order]
+        table.bear_many(slots)
+        ranks, at = table.columns["rank"][slots], orders(burst, rush.rows[order])
+        for rank in distinct(ranks):
+            self.machine.lcores[rank].opened_many(at[ranks == rank])
+
+    # --- ending --------------------------------------------------------------------------------------------------
+
+    def silent(self, slots: I64) -> int:
+        """How many of the first of *slots* may end at once: nobody asked for a Conn, and nobody is told."""
+        self.machine.index.flush()
+        table, column = self.machine.table, self.machine.table.columns
+        told = (column["full"][slots] == FULL_TCP) & (column["state"][slots] == self._established)
+        six = self.machine.index.words[2 * slots, 1] & np.uint64(SIX) != 0
+        odd = told | (column["opener"][slots] == 0) | six | ~table.bare(slots) | self.machine.setup.conn.redirect
+        return int(np.argmax(odd)) if odd.any() else len(slots)
+
+    def end(self, slots: I64, order: I64) -> None:
+        """These connections expire, in this order, at these places of the order of the run (D 2.5)."""
+        machine, table, column = self.machine, self.machine.table, self.machine.table.columns
+        ranks, laddrs = column["rank"][slots], machine.index.words[2 * slots + 1, 0] >> np.uint64(32)
+        for rank in np.flatnonzero(np.bincount(ranks)).tolist():
+            here = ranks == rank
+            machine.lcores[rank].pass_over(int(np.count_nonzero(here)))  # drawn for every expiry
+            machine.lcores[rank].closed_many(order[here])
+        machine.index.forget_many(slots)
+        self._give_back(slots, column["opener"][slots], column["dest"][slots], laddrs)
+        table.free_many(slots)
+
+    def _give_back(self, slots: I64, openers: Any, dests: Any, laddrs: Any) -> None:
+        """Counts, and ports: to each bucket, which real servers may share, in the order of the ends."""
+        machine = self.machine
+        addresses, laddr = groups(laddrs)
+        first, pair = groups(dests * len(addresses) + laddr)
+        counts = np.bincount(pair)
+        buckets: dict[Any, int] = {}  # and their places
+        number = []
+        for at, count in zip(first.tolist(), counts.tolist(), strict=True):
+            opener, dest = machine.table.openers[openers[at]], machine.dests[int(dests[at])]
+            assert opener is not None, "only openers' connections end so"
+            address = int(laddrs[at]).to_bytes(4, "little")
+            opener.left(dest, count)
+            opener.server.laddrs.conns[address] -= count
+            bucket = opener.lcore.pools[address].bucket(dest.endpoint)
+            number.append(buckets.setdefault(bucket, len(buckets)))
+        of = np.array(number)[pair]
+        order = ascending(of)
+        ports = machine.index.ports(2 * slots[order] + 1)
+        ends = np.cumsum(np.bincount(of))
+        for bucket, some in zip(buckets, np.split(ports, ends[:-1]), strict=True):
+            bucket.give_many(some.tolist())
 
 
-def _place(key: bytes) -> bytes:
-    """The part of a key that tells the service."""
-    width = (len(key) - 5) // 2
-    return key[:1] + key[1 + width : 1 + 2 * width] + key[-2:]
+def orders(burst: Burst, rows: I64) -> I64:
+    """The places of *rows* in the order of arming."""
+    return (burst.first + rows) * ORDERS + ORDERS // 2
+
+
+def distinct_heads(burst: Burst, rows: I64) -> tuple[list[bytes], I64]:
+    """The MACs (destination, source) that frames come with, each once, and each row's place among them."""
+    heads = overlay(burst.buffer, 12)[burst.at[rows]]
+    words = heads.view("<u4").reshape(-1, 3)
+    if (words == words[:1]).all():
+        return [heads[:1].tobytes()], np.zeros(len(rows), np.int64)
+    places: dict[bytes, int] = {}
+    which = np.array([places.setdefault(head, len(places)) for head in heads.tolist()])
+    return list(places), which
+
+
+def first_of_each(word0: Any, word1: Any) -> Bool:
+    """Of rows of tuples, those that are the first of theirs.
+
+    Rows of a tuple meet at a place of a scratch table, where the first of all that come there stays; those that met
+    another tuple try again without them.
+    """
+    first = np.ones(len(word0), np.bool_)
+    bits = (4 * len(word0)).bit_length()
+    places = ((word0 ^ word1 * np.uint64(0x9E3779B97F4A7C15)) * np.uint64(0xC2B2AE3D27D4EB4F)) >> np.uint64(64 - bits)
+    scratch, rows = np.zeros(1 << bits, np.int64), np.arange(len(word0))
+    while len(rows):
+        scratch[places[rows[::-1]]] = rows[::-1]  # of equal places the last that is written stays
+        met = scratch[places[rows]]
+        same = (word0[met] == word0[rows]) & (word1[met] == word1[rows])
+        first[rows[same & (met != rows)]] = False
+        rows = rows[~same]
+    return first

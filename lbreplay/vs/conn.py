@@ -1,12 +1,9 @@
 """Connections: what one holds (D 2.2), and the table of all of them.
 
 A connection has two sides: 0 (IN) is what arrives from the client, 1 (OUT) what arrives from the real server. A
-**handle** is `2 * slot + side`; each worker's dict finds it by the key of an arriving packet (D 2.1). A `Conn` holds
+**handle** is `2 * slot + side`; it is found by the key of an arriving packet (`index.py`, D 2.1). A `Conn` holds
 what the plain path needs. What the columns need of every connection stands in numpy arrays by slot or handle, with
 memoryviews of the same memory for the ordered loop, which reads single numbers.
-
-The *route cache* is one array from a hash of a tuple to a handle. It may be stale or overwritten at any time: a row
-believes it only after comparing its own tuple with the connection's, and asks the dict otherwise.
 """
 
 from __future__ import annotations
@@ -16,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lbreplay.burst import I32, I64, U8
+from lbreplay.burst import I64, Bool
 from lbreplay.model import Endpoint
+from lbreplay.vs.index import BORN, UNBORN
 from lbreplay.wire.packet import flow_key
 
 if TYPE_CHECKING:
@@ -120,19 +118,23 @@ def key_of(proto: int, source: Endpoint, dest: Endpoint) -> bytes:
 class ConnTable:
     """Slots of connections with their columns, grown by doubling. A freed slot is used again after its burst only.
 
-    by slot      state u1, timeout i8 (ns), last_use i8 (ns), armed i8 (order of last use), rank i2, dest i4, number i8,
+    by slot      alive u1 (0 free, BORN, UNBORN: its row is still to come), state u1, timeout last_use i8 (ns),
+                 armed i8 (order of last use), rank i2, dest i4, number i8, opener i4 (its number; 0: the plain path),
                  delta u4, fdata u4 (sequence delta, first data byte: D 5.4), full u1 (FULL_*),
                  met u1 (the real server's side was heard of), rs_seq rs_ack u4 (D 5.5 a),
                  watched u1 (its service counts active connections: changes of state stay in order),
                  limit i2 (row of the machine's table of timeouts),
-                 fraction i8 (ns of its timeouts below a second, D 2.5),
+                 fraction i4 (ns of its timeouts below a second, D 2.5),
                  mark i4 (segment in which rows of it waited), still i4 (the same, of one watched that keeps its state),
                  client i4 (entry of vs/links that the client's frames told; connections without a Conn),
                  home i4, home_hash u4 (where the NIC sends its answers: entry of vs/links; client view)
     by handle    mac i4 (entry of the link table the side's packets leave with; -1: plain path)
+
+    `made` has the Conn of each slot that somebody asked for one. `openers` are by number.
     """
 
     COLUMNS = (
+        ("alive", 1, np.uint8),
         ("state", 1, np.uint8),
         ("timeout", 1, np.int64),
         ("last_use", 1, np.int64),
@@ -140,6 +142,7 @@ class ConnTable:
         ("rank", 1, np.int16),
         ("dest", 1, np.int32),
         ("number", 1, np.int64),
+        ("opener", 1, np.int32),
         ("delta", 1, np.uint32),
         ("fdata", 1, np.uint32),
         ("full", 1, np.uint8),
@@ -148,7 +151,7 @@ class ConnTable:
         ("limit", 1, np.int16),
         ("mark", 1, np.int32),
         ("still", 1, np.int32),
-        ("fraction", 1, np.int64),
+        ("fraction", 1, np.int32),
         ("rs_seq", 1, np.uint32),
         ("rs_ack", 1, np.uint32),
         ("client", 1, np.int32),
@@ -157,6 +160,7 @@ class ConnTable:
         ("mac", 2, np.int32),
     )
 
+    alive: Any
     state: Any
     timeout: Any
     last_use: Any
@@ -164,6 +168,7 @@ class ConnTable:
     rank: Any
     dest: Any
     number: Any
+    opener: Any
     delta: Any
     fdata: Any
     full: Any
@@ -182,14 +187,12 @@ class ConnTable:
 
     def __init__(self) -> None:
         self.conns = Conns(self)
-        self.made: list[Conn | None] = []
-        self.openers: list[Opener | None] = []  # by slot: who opened it, where nobody asked for a Conn yet
-        self.in_keys: list[bytes] = []
-        self.out_keys: list[bytes] = []
-        self.alive = bytearray()
+        self.made: dict[int, Conn] = {}
+        self.openers: list[Opener | None] = [None]
         self.columns: dict[str, Any] = {}  # the arrays; the attributes are memoryviews of them
         self._free: list[int] = []
         self._freed: list[int] = []
+        self.used = 0  # slots that ever had a connection
         self.live = 0
         self.created = 0
         self.capacity = 0
@@ -204,53 +207,56 @@ class ConnTable:
             setattr(self, name, memoryview(column))
         self.capacity = capacity
 
-    def take(self, opener: Opener | None, in_key: bytes, out_key: bytes, dest: int, rank: int) -> int:
+    def take(self, dest: int, rank: int) -> int:
         """A slot and a number for a new connection; its other columns are 0."""
-        self.created += 1
+        slot = self._free.pop() if self._free else int(self._fresh(1)[0])
         self.live += 1
-        if self._free:
-            slot = self._free.pop()
-            self.alive[slot] = 1
-            self.openers[slot], self.in_keys[slot], self.out_keys[slot] = opener, in_key, out_key
-        else:
-            slot = len(self.alive)
-            if slot == self.capacity:
-                self._grow(2 * slot)
-            self.alive.append(1)
-            self.openers.append(opener)
-            self.made.append(None)
-            self.in_keys.append(in_key)
-            self.out_keys.append(out_key)
-        self.dest[slot], self.rank[slot], self.number[slot] = dest, rank, self.created
+        self.created += 1
+        self.alive[slot], self.dest[slot], self.rank[slot], self.number[slot] = BORN, dest, rank, self.created
         return slot
 
-    def take_many(self, opener: Opener, in_keys: list[bytes], out_keys: list[bytes]) -> I64:
-        """Slots for new connections, which get their numbers when they are entered."""
-        count = len(in_keys)
+    def take_many(self, count: int) -> I64:
+        """Slots for new connections, which are born, and get their numbers, when they are entered."""
         self.live += count
         again = min(count, len(self._free))
-        slots = [self._free.pop() for _ in range(again)]
-        for slot, in_key, out_key in zip(slots, in_keys, out_keys, strict=False):
-            self.alive[slot] = 1
-            self.openers[slot], self.in_keys[slot], self.out_keys[slot] = opener, in_key, out_key
-        start, more = len(self.alive), count - again
-        while start + more > self.capacity:
-            self._grow(2 * self.capacity)
-        self.alive.extend(b"\1" * more)
-        self.openers.extend([opener] * more)
-        self.made.extend([None] * more)
-        self.in_keys.extend(in_keys[again:])
-        self.out_keys.extend(out_keys[again:])
-        return np.array([*slots, *range(start, start + more)], np.int64)
+        slots = np.array(self._free[len(self._free) - again :], np.int64)
+        del self._free[len(self._free) - again :]
+        slots = np.concatenate([slots, self._fresh(count - again)])
+        self.columns["alive"][slots] = UNBORN
+        return slots
 
-    def number_slot(self, slot: int) -> None:
-        """The next number for a connection that is entered now."""
+    def _fresh(self, count: int) -> I64:
+        """Slots that nobody had."""
+        start, self.used = self.used, self.used + count
+        if self.used > self.capacity:
+            self._grow(max(2 * self.capacity, self.used))
+        return np.arange(start, self.used)
+
+    def bear(self, slot: int) -> None:
+        """A connection is entered now: it is found, and has the next number."""
         self.created += 1
-        self.number[slot] = self.created
+        self.alive[slot], self.number[slot] = BORN, self.created
+
+    def bear_many(self, slots: I64) -> None:
+        """The same for many, in their order."""
+        self.columns["alive"][slots] = BORN
+        self.columns["number"][slots] = np.arange(self.created + 1, self.created + 1 + len(slots))
+        self.created += len(slots)
+
+    def opener_of(self, slot: int) -> Opener:
+        """Who opened a connection that nobody asked for a Conn yet."""
+        opener: Opener | None = self.openers[self.opener[slot]]
+        assert opener is not None, "a live slot has a Conn or an opener"
+        return opener
+
+    def bare(self, slots: Any) -> Bool:
+        """Which of *slots* have no Conn, as most have none."""
+        made = self.made
+        return np.array([slot not in made for slot in slots.tolist()], np.bool_) if made else np.ones(len(slots), bool)
 
     def add(self, conn: Conn) -> int:
         """Give *conn* a slot and a number."""
-        slot = self.take(None, conn.in_key, conn.out_key, conn.dest.id, conn.rank)
+        slot = self.take(conn.dest.id, conn.rank)
         conn.slot, conn.number = slot, self.created
         self.made[slot] = conn
         self.mac[2 * slot] = self.mac[2 * slot + 1] = -1
@@ -263,9 +269,15 @@ class ConnTable:
     def free_slot(self, slot: int) -> None:
         """Empty a slot. Its columns stay as they are until the burst is over: rows refer to them."""
         self.alive[slot] = 0
-        self.made[slot] = self.openers[slot] = None
+        self.made.pop(slot, None)
         self._freed.append(slot)
         self.live -= 1
+
+    def free_many(self, slots: I64) -> None:
+        """The same for slots without a Conn."""
+        self.columns["alive"][slots] = 0
+        self._freed += slots.tolist()
+        self.live -= len(slots)
 
     def recycle(self) -> None:
         """The burst is over: freed slots may be used again, with fresh columns."""
@@ -287,150 +299,10 @@ class Conns:
 
     def __getitem__(self, slot: int) -> Conn | None:
         table = self._table
-        conn = table.made[slot]
-        if conn is None and table.alive[slot]:
-            opener = table.openers[slot]
-            assert opener is not None, "a live slot has a Conn or an opener"
-            conn = table.made[slot] = opener.revive(slot)
+        conn = table.made.get(slot)
+        if conn is None and slot < table.used and table.alive[slot]:
+            conn = table.made[slot] = table.opener_of(slot).revive(slot)
         return conn
 
     def __iter__(self) -> Iterator[Conn | None]:
-        return (self[slot] for slot in range(len(self._table.alive)))
-
-
-class RouteCache:
-    """Finds handles for many rows at once; see the head comment.
-
-    A row's tuple is two 64-bit words: of IPv4 the tuple itself (addresses; ports, protocol), of IPv6 a mix of the
-    addresses, which are compared in full besides (`wide`).
-    """
-
-    WORD0, WORD1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
-    MIX = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93], np.uint64)
-    DEAD = np.uint64(0xFFFFFFFFFFFFFFFF)
-
-    def __init__(self) -> None:
-        self._slots: list[int] = []  # of connections to take in at the next flush
-        self._in_keys: list[bytes] = []
-        self._out_keys: list[bytes] = []
-        self._dead: list[int] = []
-        self.word0 = self.word1 = np.zeros(0, np.uint64)
-        self.ends: U8 = np.zeros((0, 12), np.uint8)  # the IPv4 tuple the side's packets leave with
-        self.wide = np.zeros((0, 4), np.uint64)  # the IPv6 addresses it is found by
-        self.ends6: U8 = np.zeros((0, 36), np.uint8)
-        self._resize(2048)
-
-    def _resize(self, handles: int) -> None:
-        """Room for *handles*, and a cache with some two to four places for each."""
-        self.word0, self.word1 = _grown(self.word0, handles, self.DEAD), _grown(self.word1, handles, self.DEAD)
-        self.ends = _grown(self.ends, handles)
-        if len(self.wide):
-            self.wide, self.ends6 = _grown(self.wide, handles), _grown(self.ends6, handles)
-        bits = max(16, (2 * handles).bit_length())
-        self._shift = np.uint64(64 - bits)
-        self._cache: I32 = np.zeros(1 << bits, np.int32)
-        live = np.flatnonzero(self.word1 != self.DEAD)
-        self._cache[self._place(self.word0[live], self.word1[live])] = live
-
-    def enter(self, slot: int, in_key: bytes, out_key: bytes) -> None:
-        """Remember a new connection; it is found from the next `flush` on. NAT64 is not: it never takes the columns."""
-        if len(in_key) == len(out_key):
-            self._slots.append(slot)
-            self._in_keys.append(in_key)
-            self._out_keys.append(out_key)
-
-    def enter_many(self, slots: I64, in_keys: list[bytes], out_keys: list[bytes]) -> None:
-        """`enter` for many."""
-        self._slots += slots.tolist()
-        self._in_keys += in_keys
-        self._out_keys += out_keys
-
-    def forget(self, slot: int) -> None:
-        """Forget a connection at the next `flush`."""
-        self._dead.append(slot)
-
-    def flush(self) -> None:
-        """Take in what was entered since, forget what ended."""
-        if self._slots:
-            slots, in_keys, out_keys = np.array(self._slots), self._in_keys, self._out_keys
-            long = np.array([len(key) for key in in_keys])
-            for width in (13, 37):
-                same = np.flatnonzero(long == width)
-                if len(same) == len(slots):
-                    self._take(slots, in_keys, out_keys, width)
-                elif len(same):
-                    self._take(slots[same], [in_keys[i] for i in same], [out_keys[i] for i in same], width)
-            self._slots, self._in_keys, self._out_keys = [], [], []
-        if self._dead:
-            dead = np.array(self._dead)
-            dead = dead[2 * dead < len(self.word1)]
-            self.word1[2 * dead] = self.word1[2 * dead + 1] = self.DEAD
-            self._dead.clear()
-
-    def _take(self, slots: I64, in_keys: list[bytes], out_keys: list[bytes], width: int) -> None:
-        handles = np.concatenate([2 * slots, 2 * slots + 1])
-        keys = np.frombuffer(b"".join(in_keys) + b"".join(out_keys), np.uint8).reshape(-1, width)
-        if int(handles.max()) >= len(self.word0):
-            self._resize(max(2 * len(self.word0), 2 << int(handles.max()).bit_length()))
-        flows = np.ascontiguousarray(keys[:, 1:])
-        leaving = np.roll(reversed_flows(flows), len(slots), 0)  # as the reverse of the other side
-        if width == 13:
-            word0, word1 = words4(flows, keys[:, 0])
-            self.ends[handles] = leaving
-        else:
-            if not len(self.wide):  # the first IPv6 connection
-                self.wide, self.ends6 = _grown(self.wide, len(self.word0)), _grown(self.ends6, len(self.word0))
-            wide, word0, word1 = words6(flows, keys[:, 0])
-            self.wide[handles], self.ends6[handles] = wide, leaving
-        self.word0[handles], self.word1[handles] = word0, word1
-        self._cache[self._place(word0, word1)] = handles
-
-    def ends_of(self, handles: I32, family: int) -> U8:
-        """The tuples that packets of *handles* leave with; of -1, or another family, anything."""
-        ends = self.ends if family == 4 else self.ends6
-        if not len(ends):  # no IPv6 connection yet
-            return np.zeros((len(handles), ends.shape[1]), np.uint8)
-        return ends.view(f"V{ends.shape[1]}")[handles].view(np.uint8)
-
-    def _place(self, word0: Any, word1: Any) -> Any:
-        mixed = word0 * self.WORD0 + word1 * self.WORD1
-        return (mixed ^ (mixed >> np.uint64(29))) * self.WORD1 >> self._shift
-
-    def find(self, flow4: U8, proto: U8, rows6: I64, flow6: U8) -> I32:
-        """A handle for each row, or -1; *flow4* has a row for each, *flow6* one for each of *rows6*."""
-        word0, word1 = words4(flow4, proto)
-        if len(rows6):
-            wide, word0[rows6], word1[rows6] = words6(flow6, proto[rows6])
-        handles = self._cache[self._place(word0, word1)]
-        known = (self.word0[handles] == word0) & (self.word1[handles] == word1)
-        if len(rows6):
-            known[rows6] &= len(self.wide) > 0 and (self.wide[handles[rows6]] == wide).all(1)
-        return np.where(known, handles, np.int32(-1))
-
-
-def _grown(column: Any, rows: int, fill: Any = 0) -> Any:
-    """*column* with room for *rows*."""
-    new = np.full((rows, *column.shape[1:]), fill, column.dtype)
-    new[: len(column)] = column
-    return new
-
-
-def reversed_flows(flows: U8) -> U8:
-    """Rows of (src, dst, sport, dport) with both ends exchanged."""
-    width = (flows.shape[1] - 4) // 2
-    return np.concatenate([flows[:, width:-4], flows[:, :width], flows[:, -2:], flows[:, -4:-2]], 1)
-
-
-def words4(flow4: U8, proto: U8) -> tuple[Any, Any]:
-    """The two words of IPv4 rows: their addresses; their ports and protocol."""
-    words = flow4.view(np.uint32)
-    word0 = words[:, 0].astype(np.uint64) | (words[:, 1].astype(np.uint64) << np.uint64(32))
-    return word0, words[:, 2].astype(np.uint64) | (proto.astype(np.uint64) << np.uint64(32))
-
-
-def words6(flow6: U8, proto: U8) -> tuple[Any, Any, Any]:
-    """The addresses of IPv6 rows as four words, and their two words."""
-    wide = np.ascontiguousarray(flow6[:, :32]).view(np.uint64)
-    mixed = (wide * RouteCache.MIX).sum(1, dtype=np.uint64)
-    ports = np.ascontiguousarray(flow6[:, 32:]).view(np.uint32)[:, 0]
-    return wide, mixed, ports.astype(np.uint64) | (proto.astype(np.uint64) << np.uint64(32)) | np.uint64(6 << 40)
+        return (self[slot] for slot in range(self._table.used))

@@ -23,14 +23,15 @@ class Expiry:
     def __init__(self, machine: Machine, xmit: Transmitter) -> None:
         self.machine, self.xmit = machine, xmit
 
-    def ends_silently(self, slot: int) -> bool:
-        """The timer of *slot* went off: end a connection that has no Conn and tells nobody; False: it is for `fire`."""
+    def ends_silently(self, slot: int, order: int) -> bool:
+        """The timer of *slot* went off: end a connection that has no Conn and tells nobody, at this place in the order;
+        False: it is for `fire`."""
         table = self.machine.table
-        opener = table.openers[slot]
-        if opener is None or table.made[slot] is not None or table.state[slot] == opener.established:
+        opener = table.openers[table.opener[slot]]
+        if opener is None or slot in table.made or table.state[slot] == opener.established:
             return False
         opener.lcore.jitter_again()  # drawn for every expiry
-        opener.end(slot)
+        opener.end(slot, order)
         return True
 
     def fire(self, slot: int) -> None:
@@ -68,9 +69,7 @@ class Expiry:
         machine.ended(conn)
         self._unbind(conn)
         machine.table.free(conn)
-        lcore = machine.lcores[conn.rank]
-        lcore.expired += 1
-        lcore.active -= 1
+        machine.lcores[conn.rank].closed(machine.order)
 
     def _unbind(self, conn: Conn) -> None:
         dest = conn.dest

@@ -64,12 +64,17 @@ class _Bucket:
         self.used += 1
         return port
 
-    def take_fresh(self, count: int) -> Sequence[int]:
+    def take_fresh(self, count: int) -> I64:
         """The next *count* ports at once; as many must be fresh."""
         ports = self._ports[self._fresh : self._fresh + count]
         self._fresh += count
         self.used += count
-        return ports
+        return np.arange(ports.start, ports.stop, ports.step) if isinstance(ports, range) else np.array(ports, np.int64)
+
+    def give_many(self, ports: list[int]) -> None:
+        """Give them back, in their order."""
+        self.used -= len(ports)
+        self._released.extend(ports)
 
     def give(self, port: int) -> None:
         self.used -= 1
@@ -96,6 +101,10 @@ class _FittingBucket(_Bucket):
     def give(self, port: int) -> None:
         self.used -= 1
         self._free[port] = None
+
+    def give_many(self, ports: list[int]) -> None:
+        self.used -= len(ports)
+        self._free.update(dict.fromkeys(ports))
 
 
 class SockAddrPool:

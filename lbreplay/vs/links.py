@@ -170,8 +170,12 @@ class Links:
 
     def meet(self, slot: int, macs: Macs) -> None:
         """The real server's side was heard of: what goes there leaves with *macs* from now on."""
-        self.machine.table.mac[2 * slot] = self._id(*macs, True)
+        self.machine.table.mac[2 * slot] = self.told(macs)
         self.machine.table.met[slot] = 1
+
+    def told(self, macs: Macs) -> int:
+        """The entry of MACs that frames told."""
+        return self._id(*macs, True)
 
     def macs_of(self, entry: int) -> Macs:
         """The MACs (destination, source) of an entry."""

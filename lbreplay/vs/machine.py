@@ -19,8 +19,9 @@ from lbreplay.model import NANOSECOND, Service, Setup
 from lbreplay.stack import Stack
 from lbreplay.stack.neighbor import Addressed
 from lbreplay.vs.acl import AccessControl
-from lbreplay.vs.conn import INACTIVE, TEMPLATE, Conn, ConnTable, RouteCache
+from lbreplay.vs.conn import INACTIVE, TEMPLATE, Conn, ConnTable
 from lbreplay.vs.draws import Draws
+from lbreplay.vs.index import ConnIndex, Finder
 from lbreplay.vs.laddr import SockAddrPool
 from lbreplay.vs.protocols import Protocol, protocols
 from lbreplay.vs.server import Dest, Servers
@@ -67,7 +68,7 @@ class Watch(typing.Protocol):
 class Lcore:
     """One forwarding worker: what it owns and what it counted."""
 
-    def __init__(self, setup: Setup, rank: int, find: dict[bytes, int], ownership: Ownership) -> None:
+    def __init__(self, setup: Setup, rank: int, find: Finder, ownership: Ownership) -> None:
         self.rank = rank
         self.find = find  # key of an arriving packet -> handle
         self.older: dict[bytes, list[int]] = {}  # handles behind those, where connections have equal tuples
@@ -76,14 +77,46 @@ class Lcore:
         self._opening, self._ending = Draws(setup.seed, f"{rank}:open"), Draws(setup.seed, f"{rank}:end")
         self.pools = {address: _pool(setup, ownership, address, rank) for address in setup.local_addresses}
         self.created = self.expired = self.active = self.peak = 0
+        self._openings: I64 | None = None  # of many connections, while ends are still to come between them
+        self._ends: list[int] = []
         self.counters: Counter[str] = Counter()  # the extended counters that move (D 13.3)
 
-    def opened(self, count: int) -> None:
-        """Count new connections."""
-        self.created += count
-        self.active += count
-        if self.active > self.peak:
-            self.peak = self.active
+    def opened(self) -> None:
+        """Count a new connection."""
+        self.created += 1
+        self.active += 1
+        self.peak = max(self.peak, self.active)
+
+    def closed(self, order: int) -> None:
+        """Count an end, at its place in the order."""
+        if self._openings is not None:
+            self._ends.append(order)
+        else:
+            self.expired += 1
+            self.active -= 1
+
+    def closed_many(self, orders: I64) -> None:
+        """Count ends, at their places in the order."""
+        if self._openings is not None:
+            self._ends += orders.tolist()
+        else:
+            self.expired += len(orders)
+            self.active -= len(orders)
+
+    def opened_many(self, orders: I64) -> None:
+        """New connections at these places, ascending; ends between them are still to come, until `settle`."""
+        self._openings = orders
+
+    def settle(self) -> None:
+        """Count new connections and the ends between them, as if one by one."""
+        if self._openings is None:
+            return
+        opened, ends = len(self._openings), np.sort(np.array(self._ends, np.int64))
+        living = self.active + np.arange(1, opened + 1) - np.searchsorted(ends, self._openings, "right")
+        self.peak = max(self.peak, int(living.max()))
+        self.created, self.expired = self.created + opened, self.expired + len(ends)
+        self.active += opened - len(ends)
+        self._openings, self._ends = None, []
 
     def jitter(self) -> int:
         """A fraction of a second, in ns (D 2.5); 0 where the setting takes it out."""
@@ -99,6 +132,11 @@ class Lcore:
     def jitter_again(self) -> int:
         """The fraction drawn anew when a timer went off (D 2.5)."""
         return int(self._ending.one() * 1_000_000) * 1000 if self._jittered else 0
+
+    def pass_over(self, count: int) -> None:
+        """As many draws of `jitter_again` that nobody needs."""
+        if self._jittered:
+            self._ending.many(count)
 
 
 def _pool(setup: Setup, ownership: Ownership, address: bytes, rank: int) -> SockAddrPool:
@@ -121,13 +159,14 @@ class Machine:
         self.setup = setup
         self.stack = Stack(setup)
         self.table = ConnTable()
-        self.cache = RouteCache()
+        self.index = ConnIndex()
         self.protocols = protocols(setup.behaviour)
         self.access = AccessControl(setup.services, setup.behaviour)
-        self.timers = Timers(self.due_of)
-        shared: dict[bytes, int] | None = {} if setup.conn.table == "shared" else None
+        self.timers = Timers(self.table)
+        shared = Finder(self.index, self.table, None) if setup.conn.table == "shared" else None
         ranks = range(len(setup.forwarding_workers))
-        self.lcores = [Lcore(setup, rank, {} if shared is None else shared, ownership) for rank in ranks]
+        finders = [shared or Finder(self.index, self.table, rank) for rank in ranks]
+        self.lcores = [Lcore(setup, rank, finders[rank], ownership) for rank in ranks]
         self.dests: dict[int, Dest] = {}  # by id: every one that ever had a connection
         if shared is not None:
             for lcore in self.lcores:
@@ -152,12 +191,6 @@ class Machine:
         self._limits: dict[tuple[int, str], int] = {}
         self.limits = np.full((len(setup.services) + 1, 16), NO_TABLE)  # timeouts by service and state, in ns
         self.shortest_timeout = self._fill_limits()
-
-    def due_of(self, slot: int) -> tuple[int, int, int] | None:
-        table = self.table
-        if not table.alive[slot]:
-            return None
-        return table.last_use[slot] + table.timeout[slot], table.rank[slot], table.armed[slot]
 
     def send(self, frame: bytes, length: int, worker: int, own: bool) -> Verdict | None:
         """Put a frame on its way out, at the clock's time, before what the present row sends itself. Where its next hop
@@ -259,7 +292,7 @@ class Machine:
         lcore = self.lcores[conn.rank]
         for side, key in enumerate((conn.in_key, conn.out_key)):
             _push(lcore.find, lcore.older, key, 2 * conn.slot + side)
-        self.cache.enter(conn.slot, conn.in_key, conn.out_key)
+            self.index.enter(2 * conn.slot + side, key)
         if self.watch is not None:
             self.watch.opened(conn)
         shared = self.redirect_key(conn)
@@ -268,7 +301,7 @@ class Machine:
 
     def unhash(self, conn: Conn) -> None:
         """Take both sides out; an older connection that stood behind is found again."""
-        self.cache.forget(conn.slot)
+        self.index.forget(conn.slot)
         if self.watch is not None:
             self.watch.closed(conn)
         lcore = self.lcores[conn.rank]
@@ -285,7 +318,7 @@ class Machine:
         return {"out": conn.out_key, "in": conn.in_key, "": None}[conn.mode.redirected_side]
 
 
-def _push(table: dict[bytes, int], older: dict[bytes, list[int]], key: bytes, value: int) -> None:
+def _push(table: dict[bytes, int] | Finder, older: dict[bytes, list[int]], key: bytes, value: int) -> None:
     """Enter *value*; with equal keys the newest is found (D 2.1)."""
     beneath = table.get(key)
     if beneath is not None:
@@ -293,7 +326,7 @@ def _push(table: dict[bytes, int], older: dict[bytes, list[int]], key: bytes, va
     table[key] = value
 
 
-def _pull(table: dict[bytes, int], older: dict[bytes, list[int]], key: bytes, value: int) -> None:
+def _pull(table: dict[bytes, int] | Finder, older: dict[bytes, list[int]], key: bytes, value: int) -> None:
     """Take *value* out, wherever it stands among those of its key."""
     beneath = older.get(key, [])
     if table.get(key) != value:

@@ -7,11 +7,12 @@ it does, and every draw of chance, is that of `schedule.py`. Its connections hav
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64
+from lbreplay.burst import I64, U8, Bool, ascending
 from lbreplay.model import Endpoint
 from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import EXPIRE_QUIESCENT, FULL_TCP, FULL_UDP, INACTIVE, Conn
@@ -32,11 +33,39 @@ NO_FLOW = Flow(b"", 0, b"", 0, 0)
 BLIND = ("rr", "wrr", "wlc", "fo")  # schedulers that do not look at the packet
 
 
+Steps = list[tuple[int, int]]  # see `WeightedLeastConnection.pick_among`
+
+
+class Plan(NamedTuple):
+    """What an opener's connections are made of: by real server and by local address, as tuple words have it."""
+
+    dests: I64
+    reals: Any
+    rports: Any
+    laddrs: Any
+    buckets: list[Any]  # of ports, each once
+    bucket_of: I64  # by real server and local address
+    homes: list[tuple[int, bool] | None]  # by local address, entry of vs/links and whether it is ours; client view
+
+
+class Taken(NamedTuple):
+    """What many connections got: columns, one entry each."""
+
+    dest: I64
+    word0: Any  # of their answers' tuples
+    word1: Any
+    way: I64  # entry of vs/links that what goes to the real server leaves with
+    home: I64
+    at_home: Bool
+
+
 class Opener:
     """Opens the connections of one service on one worker."""
 
     def __init__(self, machine: Machine, links: Links, lcore: Lcore, server: VirtualServer) -> None:
         self.machine, self.links, self.lcore, self.server = machine, links, lcore, server
+        self.number = len(machine.table.openers)
+        machine.table.openers.append(self)
         service, setup = server.service, machine.setup
         protocol = machine.protocols[service.protocol]
         self.timeouts = protocol.timeout(setup, service)
@@ -45,12 +74,17 @@ class Opener:
         self.first_state = protocol.next[column][0]  # a SYN, or a datagram, from NONE
         self.kind = FULL_TCP if service.protocol == TCP else FULL_UDP
         self.delta = setup.tcp.isn_offset if service.protocol == TCP and setup.tcp.seq_adjust else 0
-        self._watched, self._limit = links.watched(service), machine.limit_of(service)
+        self.watched, self.limit = links.watched(service), machine.limit_of(service)
         self._sighted = service.scheduler not in BLIND
         self._pool_size = setup.conn.pool_size
         self._redirect = setup.conn.redirect
+        self.renew()
+
+    def renew(self) -> None:
+        """Real servers, local addresses or ways to them may have changed."""
         self._prefixes: dict[tuple[int, bytes], bytes] = {}
         self._slow: dict[bytes, dict[int, int] | None] = {}
+        self._plan: Plan | None = None
 
     def open(self, key: bytes, now: int, order: int, head: bytes) -> int:
         """The IN handle of the connection that the packet with *key* opens, or NOT_HERE, or REFUSED - verdict."""
@@ -69,49 +103,75 @@ class Opener:
             return REFUSED - Verdict.LADDR_PORT_EXHAUSTED
         laddr, lport = bound
         out_key = (self._prefixes.get((dest.id, laddr)) or self._prefix(dest, laddr)) + lport.to_bytes(2)
-        slot = table.take(self, key, out_key, dest.id, lcore.rank)
+        slot = table.take(dest.id, lcore.rank)
+        table.opener[slot] = self.number
         table.state[slot] = state = self.first_state
         table.fraction[slot] = fraction = lcore.jitter()
         table.timeout[slot] = timeout = self.timeouts[state] + fraction
         table.last_use[slot], table.armed[slot] = now, order
         table.delta[slot], table.full[slot] = self.delta, self.kind
-        table.watched[slot], table.limit[slot] = self._watched, self._limit
+        table.watched[slot], table.limit[slot] = self.watched, self.limit
         handle = 2 * slot
         table.mac[handle] = slow[dest.id]
         table.client[slot] = back = self.links.answering(head)
         at_home = not self.links.watches_answers or self.links.comes_home(slot, lcore.rank, out_key, laddr)
         table.mac[handle + 1] = back if at_home else PLAIN
-        lcore.find[key], lcore.find[out_key] = handle, handle + 1
+        lcore.find.fresh[key], lcore.find.fresh[out_key] = handle, handle + 1
         if self._redirect:
             machine.redirect[out_key] = lcore.rank
-        machine.cache.enter(slot, key, out_key)
+        machine.index.enter(handle, key)
+        machine.index.enter(handle + 1, out_key)
         machine.timers.arm(slot, now + timeout)
         dest.conns += 1
         dest.inactconns += 1
-        lcore.opened(1)
+        lcore.opened()
         return handle
 
     # --- many at once (bulk.py) --------------------------------------------------------------------------------
 
     @property
     def bulky(self) -> bool:
-        """Whether the n-th of many takes the n-th of everything: round robin, and every real server may be picked."""
+        """Whether many may be opened at once: every real server may be picked, however often."""
         vip = self.server.service.vip
         assert vip is not None, "openers have an address"
-        in_turn = self.server.service.scheduler == "rr" and not self._watched
-        plain = in_turn and len(vip.address) == 4 and not self._redirect
+        plain = len(vip.address) == 4 and not self._redirect and bool(self.server.dests)
         return plain and all(dest.valid and not dest.max_conn for dest in self.server.dests)
 
-    def has_ways(self, heads: set[bytes]) -> bool:
+    @property
+    def answers_come_home(self) -> bool:
+        """Whether answers to any of its local addresses do."""
+        return all(at_home for _, at_home in filter(None, self.plan.homes))
+
+    def has_ways(self, heads: list[bytes]) -> bool:
         """Whether what comes with any of these MACs leaves by columns."""
         return all((self._slow.get(head) or self._ways(head)) is not None for head in heads)
 
     def has_ports(self, count: int) -> bool:
         """Whether *count* more connections find fresh ports whomever they meet, and answers to them go one way."""
-        pools = [self.lcore.pools[address] for address in self.server.laddrs.laddrs]
-        if any(pool.bucket(dest.endpoint).fresh < count for pool in pools for dest in self.server.dests):
-            return False
-        return not self.links.watches_answers or None not in self._pool_homes()
+        return all(bucket.fresh >= count for bucket in self.plan.buckets) and None not in self.plan.homes
+
+    @property
+    def plan(self) -> Plan:
+        """What many connections are made of, as arrays."""
+        self._plan = self._plan or self._planned()
+        return self._plan
+
+    def _planned(self) -> Plan:
+        dests, laddrs = self.server.dests, self.server.laddrs.laddrs
+        pairs = [(dest, laddr) for dest in dests for laddr in laddrs]
+        buckets = [self.lcore.pools[laddr].bucket(dest.endpoint) for dest, laddr in pairs]
+        distinct = list({id(bucket): bucket for bucket in buckets}.values())
+        for dest in dests:
+            self.machine.dests[dest.id] = dest
+        return Plan(
+            dests=np.array([dest.id for dest in dests]),
+            reals=np.frombuffer(b"".join(dest.address for dest in dests), "<u4").astype(np.uint64),
+            rports=np.array([dest.port for dest in dests], ">u2").view("<u2").astype(np.uint64),
+            laddrs=np.frombuffer(b"".join(laddrs), "<u4").astype(np.uint64),
+            buckets=distinct,
+            bucket_of=np.array([next(i for i, one in enumerate(distinct) if one is bucket) for bucket in buckets]),
+            homes=self._pool_homes() if self.links.watches_answers else [],
+        )
 
     def _pool_homes(self) -> list[tuple[int, bool] | None]:
         rank, proto = self.lcore.rank, self.server.service.protocol
@@ -120,59 +180,43 @@ class Opener:
         port = low + ((rank - low) & mask)  # the first that this worker owns
         return [self.links.pool_home(rank, proto, laddr, port, peer) for laddr in self.server.laddrs.laddrs]
 
-    def open_many(self, at: I64, order: I64, heads: list[bytes], keys: list[bytes]) -> tuple[I64, list[bytes]]:
-        """Slots and OUT keys of the connections that packets with *keys* open, at times *at*; there is room."""
-        count, server, table = len(keys), self.server, self.machine.table
-        picked, laddrs = np.array(server.scheduler.pick_many(count)), server.laddrs.next_many(count)  # type: ignore[attr-defined]
-        out_keys = self._out_keys(picked, laddrs)
-        slots = table.take_many(self, keys, out_keys)
-        column = table.columns
-        fractions = self.lcore.jitters(count)
-        timeouts = fractions + self.timeouts[self.first_state]
-        ids = np.array([dest.id for dest in server.dests])
-        for name, value in (
-            ("state", self.first_state), ("fraction", fractions), ("timeout", timeouts), ("last_use", at),
-            ("armed", order), ("delta", self.delta), ("full", self.kind), ("limit", self._limit), ("dest", ids[picked]),
-            ("rank", self.lcore.rank),
-        ):  # fmt: skip
-            column[name][slots] = value
-        self._leave(slots, heads, picked, laddrs)
+    def take_many(self, picked: I64, heads: list[bytes], which: I64) -> Taken:
+        """What connections to the real servers at positions *picked* get: of each the MACs that its first packet came
+        with, a place in *heads*. There is room for them."""
+        plan = self.plan
+        laddrs = self.server.laddrs.next_many(len(picked))
+        ports = self._ports(plan.bucket_of[picked * len(plan.laddrs) + laddrs])
+        ways = np.array([self._ways_by_place(head) for head in heads])
+        homes = np.array(plan.homes or [(0, True)] * len(plan.laddrs), np.int64)[laddrs]
         self._count(picked, laddrs)
-        self.machine.cache.enter_many(slots, keys, out_keys)
-        self.machine.timers.arm_many(slots, at + timeouts)
-        return slots, out_keys
+        return Taken(
+            dest=plan.dests[picked],
+            word0=plan.reals[picked] | plan.laddrs[laddrs] << np.uint64(32),
+            word1=plan.rports[picked] | ports << np.uint64(16) | np.uint64(self.server.service.protocol << 32),
+            way=ways[which, picked],
+            home=homes[:, 0],
+            at_home=homes[:, 1] != 0,
+        )
 
-    def _out_keys(self, picked: I64, laddrs: I64) -> list[bytes]:
-        """Keys of the answers. Ports are slices of each bucket, which real servers may share, in connections' order."""
-        pairs = [(dest, laddr) for dest in self.server.dests for laddr in self.server.laddrs.laddrs]
-        at = picked * len(self.server.laddrs.laddrs) + laddrs
-        prefixes = [self._prefixes.get((dest.id, laddr)) or self._prefix(dest, laddr) for dest, laddr in pairs]
-        keys = np.empty((len(at), 13), np.uint8)
-        keys[:, :11] = np.frombuffer(b"".join(prefixes), np.uint8).reshape(-1, 11)[at]
-        buckets = [self.lcore.pools[laddr].bucket(dest.endpoint) for dest, laddr in pairs]
-        distinct = {id(bucket): bucket for bucket in buckets}
-        number = {key: i for i, key in enumerate(distinct)}
-        of_row = np.array([number[id(bucket)] for bucket in buckets])[at]
-        counts = np.bincount(of_row, minlength=len(distinct)).tolist()
-        ports = [bucket.take_fresh(count) for bucket, count in zip(distinct.values(), counts, strict=True)]
-        order = np.argsort(of_row, kind="stable")
-        keys[order, 11:] = np.concatenate(ports).astype(">u2").view(np.uint8).reshape(-1, 2)
-        made: list[bytes] = keys.view("V13").ravel().tolist()
-        return made
+    def pick_many(self, keys: Callable[[], list[bytes]], count: int, tape: Steps) -> I64:
+        """Positions of the real servers that *count* packets are sent to. Who looks at them asks for their *keys*, who
+        counts connections reads the *tape* of what changes between them."""
+        scheduler: Any = self.server.scheduler
+        if self.watched:
+            return np.array(scheduler.pick_among(tape), np.int64)
+        if self.server.service.scheduler == "rr":
+            return np.asarray(scheduler.pick_many(count))
+        flows = map(_flow, keys()) if self._sighted else [NO_FLOW] * count
+        places = {dest: place for place, dest in enumerate(self.server.dests)}
+        return np.array([places[scheduler.pick(flow)] for flow in flows])
 
-    def _leave(self, slots: I64, heads: list[bytes], picked: I64, laddrs: I64) -> None:
-        """What both sides leave with."""
-        column, links = self.machine.table.columns, self.links
-        known = {head: i for i, head in enumerate(set(heads))}
-        head_at = np.array([known[head] for head in heads])
-        back = np.array([links.answering(head) for head in known])[head_at]
-        column["mac"][2 * slots] = np.array([self._ways_by_place(head) for head in known])[head_at, picked]
-        column["client"][slots] = back
-        if links.watches_answers:
-            homes = [home for home in self._pool_homes() if home is not None]
-            column["home"][slots] = np.array([entry for entry, _ in homes])[laddrs]
-            back = np.where(np.array([at_home for _, at_home in homes])[laddrs], back, PLAIN)
-        column["mac"][2 * slots + 1] = back
+    def _ports(self, buckets: I64) -> Any:
+        """A port a connection, as words have them: slices of each bucket, in connections' order."""
+        counts = np.bincount(buckets, minlength=len(self.plan.buckets)).tolist()
+        taken = [bucket.take_fresh(count) for bucket, count in zip(self.plan.buckets, counts, strict=True)]
+        ports = np.empty(len(buckets), ">u2")
+        ports[ascending(buckets)] = np.concatenate(taken)
+        return ports.view("<u2").astype(np.uint64)
 
     def _ways_by_place(self, head: bytes) -> list[int]:
         ways = self._slow.get(head) or self._ways(head)
@@ -217,33 +261,35 @@ class Opener:
             dest.actconns -= 1
             dest.inactconns += 1
 
-    def end(self, slot: int) -> None:
-        """The connection expires in silence: everything it took is given back (D 2.5)."""
+    def end(self, slot: int, order: int) -> None:
+        """The connection expires in silence, at this place in the order: all it took is given back (D 2.5)."""
         machine, lcore, table = self.machine, self.lcore, self.machine.table
-        find, in_key, out_key = lcore.find, table.in_keys[slot], table.out_keys[slot]
-        if find.get(in_key) == 2 * slot:
-            del find[in_key]
-        if find.get(out_key) == 2 * slot + 1:
-            del find[out_key]
+        in_key, out_key = machine.index.key(2 * slot), machine.index.key(2 * slot + 1)
+        for key, handle in ((in_key, 2 * slot), (out_key, 2 * slot + 1)):
+            if lcore.find.own.get(key) == handle:  # it was found again behind another
+                del lcore.find.own[key]
         if self._redirect and machine.redirect.get(out_key) == lcore.rank:
             del machine.redirect[out_key]
-        machine.cache.forget(slot)
+        machine.index.forget(slot)
         dest = machine.dests[table.dest[slot]]
-        dest.inactconns -= 1
-        if dest.overload and not dest.full:
-            dest.overload = False
+        self.left(dest, 1)
         width = (len(out_key) - 5) // 2
         laddr = out_key[1 + width : 1 + 2 * width]
         lcore.pools[laddr].release(int.from_bytes(out_key[-2:]), dest.endpoint)
         self.server.laddrs.release(laddr)
         table.free_slot(slot)
-        lcore.expired += 1
-        lcore.active -= 1
+        lcore.closed(order)
+
+    def left(self, dest: Dest, count: int) -> None:
+        """So many inactive connections of *dest* are no more."""
+        dest.inactconns -= count
+        if dest.overload and not dest.full:
+            dest.overload = False
 
     def revive(self, slot: int) -> Conn:
         """The connection as the plain path wants it."""
         machine, table, links = self.machine, self.machine.table, self.links
-        in_key, out_key = table.in_keys[slot], table.out_keys[slot]
+        in_key, out_key = machine.index.key(2 * slot), machine.index.key(2 * slot + 1)
         service = self.server.service
         conn = Conn(service.protocol, self.lcore.rank, self.server, machine.dests[table.dest[slot]], MODES["fnat"], 0)
         conn.slot, conn.number = slot, table.number[slot]
@@ -277,14 +323,43 @@ class Openers:
     def __init__(self, machine: Machine, links: Links) -> None:
         self.machine, self.links = machine, links
         self.by_place: list[dict[bytes, Opener]] = []
+        self._known: dict[tuple[int, VirtualServer], Opener] = {}
         self.rebuild()
 
     def rebuild(self) -> None:
         """Anew, after an event changed services, real servers or lists."""
         self.by_place = [
-            {_place(server.service): Opener(self.machine, self.links, lcore, server) for server in self._plain(lcore)}
+            {_place(server.service): self._opener(lcore, server) for server in self._plain(lcore)}
             for lcore in self.machine.lcores
         ]
+        self._places, self._numbers = self._numbered()
+
+    def _opener(self, lcore: Lcore, server: VirtualServer) -> Opener:
+        """The one there was, that its connections know, or a new one."""
+        known = self._known.get((lcore.rank, server))
+        if known is None:
+            known = self._known[lcore.rank, server] = Opener(self.machine, self.links, lcore, server)
+        known.renew()
+        return known
+
+    def _numbered(self) -> tuple[Any, I64]:
+        """IPv4 places as sorted numbers, and by worker and place the number of the opener, 0: none."""
+        places = sorted({_number(key) for keys in self.by_place for key in keys if len(key) == 7})
+        numbers = np.zeros((len(self.by_place), len(places) + 1), np.int64)
+        for rank, openers in enumerate(self.by_place):
+            for key, opener in openers.items():
+                if len(key) == 7:
+                    numbers[rank, places.index(_number(key))] = opener.number
+        return np.array(places, np.uint64), numbers
+
+    def numbers(self, flow4: U8, proto: U8, workers: Any) -> I64:
+        """By row, the number of the opener of IPv4 packets, 0: none."""
+        words = flow4.view(np.uint32)
+        place = words[:, 1].astype(np.uint64) | (words[:, 2] >> 16).astype(np.uint64) << np.uint64(32)
+        place |= proto.astype(np.uint64) << np.uint64(48)
+        at = np.searchsorted(self._places, place)
+        there = np.append(self._places, np.uint64(0xFFFFFFFFFFFFFFFF))[at] == place
+        return np.where(there, self._numbers[workers, at], 0)
 
     def _plain(self, lcore: Lcore) -> list[VirtualServer]:
         return [server for server in lcore.servers.by_name.values() if self._ordinary(server)]
@@ -315,3 +390,8 @@ class Openers:
 def _place(service: Service) -> bytes:
     assert service.vip is not None, "only services with an address open connections here"
     return bytes((service.protocol,)) + service.vip.address + service.vip.port.to_bytes(2)
+
+
+def _number(place: bytes) -> int:
+    """An IPv4 place as one number: address, port, protocol."""
+    return int.from_bytes(place[1:7], "little") | place[0] << 48

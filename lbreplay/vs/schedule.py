@@ -119,9 +119,7 @@ class Scheduling:
         if not conn.flags & ONE_PACKET:
             machine.hash(conn)
             machine.touch(conn)
-        lcore.created += 1
-        lcore.active += 1
-        lcore.peak = max(lcore.peak, lcore.active)
+        lcore.opened()
 
     # --- persistence -----------------------------------------------------------------------------------------
 

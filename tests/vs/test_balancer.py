@@ -17,8 +17,16 @@ from lbreplay.model import Setup
 from lbreplay.vs.balancer import Balancer
 from lbreplay.vs.bulk import Bulk
 from lbreplay.vs.columns import Columns
+from lbreplay.vs.index import ConnIndex, Finder
+from lbreplay.vs.opener import Opener
 
 SEEDS = range(12)
+WAYS = (
+    (Columns, "_take"), (Columns, "step"), (Columns, "meet"), (Columns, "_meet_many"), (Columns, "_remember_end"),
+    (Columns, "join"), (Bulk, "bear"), (Bulk, "bear_all"), (Bulk, "end"),
+    (Balancer, "_open"), (Balancer, "_plain"), (Balancer, "_find_answer"), (Opener, "end"), (Opener, "revive"),
+    (Finder, "_indexed"), (ConnIndex, "forget_many"),
+)  # fmt: skip
 RECORDED = [case for suite in ("dpvs", "dpvs-1.8") if (GOLDEN / suite).is_dir() for case in cases(suite)][::9]
 
 
@@ -44,22 +52,19 @@ def test_the_floods_take_every_way(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("lbreplay.vs.bulk.FEW", 4)
     taken: Counter[str] = Counter()
     made = [floods.flood(number, 80) for number in SEEDS[:6]]  # by the plain path, and so before anybody counts
-    for owner, name in (
-        (Columns, "_take"), (Columns, "step"), (Columns, "meet"), (Columns, "_remember_end"), (Bulk, "_open"),
-        (Bulk, "enter"), (Balancer, "_open"), (Balancer, "_plain"),
-    ):  # fmt: skip
+    for owner, name in WAYS:
         monkeypatch.setattr(owner, name, _counted(taken, f"{owner.__name__}.{name}", getattr(owner, name)))
     for flood in made:
         source = craft.write(tmp_path / "in.pcap", flood.records)
         twins.outcome(flood.setup, source, 30)
         twins.outcome(flood.setup, source, 8)
-    assert len(+taken) == 8, taken
+    assert len(+taken) == len(WAYS), taken
 
 
 def _counted(taken: Counter[str], name: str, function: object) -> object:
-    def counted(*args: object) -> object:
+    def counted(*args: object, **named: object) -> object:
         taken[name] += 1
-        return function(*args)  # type: ignore[operator]
+        return function(*args, **named)  # type: ignore[operator]
 
     return counted
 

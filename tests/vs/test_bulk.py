@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
+from typing import Any
 
 import craft
+import numpy as np
 import pytest
 import rig
 import twins
+from made_server import endpoint
 from oracle import ACK, SYN
 from traffic import GATEWAY, OURS, Flow, ethernet, raw
 
-from lbreplay.model import Setup
-from lbreplay.vs.bulk import Bulk
+from lbreplay.model import Endpoint, Setup
+from lbreplay.replay import Replay
+from lbreplay.vs.bulk import Bulk, first_of_each
+from lbreplay.vs.laddr import SockAddrPool
+from lbreplay.wire.packet import flow_key
 
 VIP = (raw("10.0.0.100"), 80)
 SECOND = 10**9
@@ -26,6 +33,15 @@ laddr = ["2001:db8:2::200"]
 [[service.real]]
 address = "[2001:db8:2::2]:8080"
 """
+NEXT = """
+[[service]]
+name = "next"
+vip = "10.0.0.100:81"
+scheduler = "rr"
+laddr = ["192.168.100.201"]
+[[service.real]]
+address = "192.168.100.9:8080"
+"""
 REMOVAL = '[[event]]\nat = 1\nremove = "service.web.real.192.168.100.2:8080"\n'
 
 
@@ -35,10 +51,10 @@ def syn(number: int, flags: int = SYN, source: bytes = GATEWAY, vip: tuple[bytes
     return ethernet(Flow((client, 3000), vip, 1000).tcp(flags), OURS, source)
 
 
-def rush(numbers: range, at: int = 0, **fields: object) -> list[craft.Record]:
-    """One first packet a microsecond, from *at* nanoseconds on."""
+def rush(numbers: range, at: int = 0, step: int = 1000, **fields: object) -> list[craft.Record]:
+    """One first packet a *step*, from *at* nanoseconds on."""
     frames = [syn(number, **fields) for number in numbers]  # type: ignore[arg-type]
-    return [(craft.START + at + n * 1000, len(frame), frame) for n, frame in enumerate(frames)]
+    return [(craft.START + at + n * step, len(frame), frame) for n, frame in enumerate(frames)]
 
 
 def setup(**settings: object) -> Setup:
@@ -49,14 +65,14 @@ def setup(**settings: object) -> Setup:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many connections each batch opened."""
     sizes: list[int] = []
-    entire = Bulk._open
+    entire = Bulk.prepare
 
-    def noted(self: Bulk, *args: object) -> object:
-        batch = entire(self, *args)  # type: ignore[arg-type]
-        sizes.append(0 if batch is None else len(batch.rows))
+    def noted(self: Bulk, *args: Any) -> Any:
+        batch = entire(self, *args)
+        sizes.extend([len(batch.rows)] if len(batch.rows) else [])
         return batch
 
-    monkeypatch.setattr(Bulk, "_open", noted)
+    monkeypatch.setattr(Bulk, "prepare", noted)
     return sizes
 
 
@@ -69,10 +85,38 @@ def test_a_rush_is_opened_at_once(opened: list[int], tmp_path: Path) -> None:
     assert sum(opened) > 2 * 250
 
 
-def test_where_nothing_else_happens_keys_are_entered_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows went through the loop, each time that it ran."""
+    return twins.ordered_rows(monkeypatch)
+
+
+def test_where_nothing_else_happens_all_are_born_at_once(opened: list[int], alone: list[int], tmp_path: Path) -> None:
     """Without the loop."""
-    monkeypatch.delattr(Bulk, "enter")
     assert not twins.disagreement(setup(workers=2), rush(range(200)), tmp_path, (4096,))
+    assert opened == [200] and not alone
+
+
+@pytest.mark.parametrize("loop", [False, True], ids=["at once", "in the loop"])
+def test_numbers_are_in_the_order_of_the_rows(loop: bool, opened: list[int], alone: list[int]) -> None:
+    """Whoever opens them: slots are taken by service and worker, numbers are not."""
+    records = [one for n in range(100) for one in rush(range(2 * n, 2 * n + 2), vip=(VIP[0], 80 + n % 2))]
+    records += rush(range(300, 301), flags=ACK) if loop else []
+    run, (burst,) = twins.driven(setup(workers=2, events=NEXT), records)
+    slots = burst.handle[:200] >> 1
+    assert opened == [200] and bool(alone) == loop and slots.tolist() != sorted(slots.tolist())
+    table = run.balancer.machine.table
+    assert table.columns["number"][slots].tolist() == list(range(1, 201)) and table.created == 200
+    assert [lcore.created for lcore in run.balancer.machine.lcores] == [100, 100]
+
+
+def test_ends_between_births_at_once(opened: list[int], alone: list[int], tmp_path: Path) -> None:
+    """One end a microsecond, one birth in two: the peak is just before the first end."""
+    records = [*rush(range(100)), *rush(range(1000, 1060), 30 * SECOND - 37_500, 2000)]
+    assert not twins.disagreement(setup(), records, tmp_path, (100,))
+    assert opened == [100, 60] and not alone
+    document = twins.outcome(setup(), craft.write(tmp_path / "in.pcap", records), 100)[1]
+    assert document["workers"][0]["conns"] == {"created": 160, "expired": 81, "active": 79, "peak": 119}
 
 
 ORDERED = {
@@ -126,3 +170,149 @@ def test_any_number_of_gateways(opened: list[int], tmp_path: Path) -> None:
     records = [(craft.START + n * 100, len(frame), frame) for n, frame in enumerate(frames)]
     assert not twins.disagreement(setup(), records, tmp_path, (4200,))
     assert sum(opened) == 4300
+
+
+# --- the first of each tuple ----------------------------------------------------------------------------------------
+
+SAME = 0x9E3779B97F4A7C15  # what a tuple's second word is multiplied by for its place
+
+
+def firsts(word0: list[int], word1: list[int]) -> list[bool]:
+    """The same by a set."""
+    seen: set[tuple[int, int]] = set()
+    return [not (one in seen or seen.add(one)) for one in zip(word0, word1, strict=True)]
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_the_first_of_each_tuple(number: int) -> None:
+    """Few tuples or many, one word in common or none, all at one place of the scratch table or anywhere."""
+    chance = random.Random(number)
+    count, few = chance.choice([(1, 1), (17, 3), (500, 40), (3000, 20_000), (4096, 1500)])
+    pool = [(chance.getrandbits(64), chance.getrandbits(40)) for _ in range(few)]
+    if number % 3 == 0:
+        pool = [(chance.choice(pool[:9])[0], word1) for _, word1 in pool]
+    if number % 3 == 1:
+        pool = [(77 ^ word1 * SAME & (1 << 64) - 1, word1) for _, word1 in pool[:200]]
+    word0, word1 = map(list, zip(*(chance.choice(pool) for _ in range(count)), strict=True))
+    first = first_of_each(np.array(word0, np.uint64), np.array(word1, np.uint64))
+    assert first.tolist() == firsts(word0, word1)
+
+
+# --- ends -----------------------------------------------------------------------------------------------------------
+
+HEAD = syn(1)[:12]
+DATAGRAMS = """
+[[service]]
+name = "datagrams"
+vip = "10.0.0.100:53"
+protocol = "udp"
+scheduler = "rr"
+laddr = ["192.168.100.200"]
+[[service.real]]
+address = "192.168.100.2:8080"
+"""
+
+
+def world(**settings: object) -> Replay:
+    """Two workers, two services that share an address, and so ports; draws count."""
+    more = "[sa_pool]\nhigh = 1100\nhash_size = 2\n[udp]\nuoa_max_trail = 0\n"
+    made = setup(workers=2, more=more, events=DATAGRAMS, real="max_conn = 50", **settings)
+    addresses = raw("192.168.100.200"), raw("192.168.100.201")
+    services = tuple(service._replace(laddr=addresses) for service in made.services)
+    return Replay(made._replace(services=services, conn=made.conn._replace(timer_jitter=True)), None, None, None)  # type: ignore[arg-type]
+
+
+def peopled(**settings: object) -> tuple[Replay, list[int]]:
+    """And 120 connections, in every service and on every worker."""
+    run = world(**settings)
+    handles = []
+    for n in range(120):
+        openers = run.balancer.openers.by_place[n % 3 % 2]
+        key = flow_key(17 if n % 4 else 6, raw(f"172.16.0.{n}"), 3000, *endpoint("10.0.0.100", 53 if n % 4 else 80))
+        handles.append(openers[key[:1] + key[5:9] + key[11:]].open(key, n, n, HEAD))
+    assert min(handles) >= 0
+    run.balancer.machine.index.flush()
+    for lcore in run.balancer.machine.lcores:
+        lcore.find.fresh.clear()
+    return run, [handle >> 1 for handle in handles]
+
+
+def drained(pool: SockAddrPool, peer: Endpoint) -> list[int | None]:
+    """The ports of a bucket in the order in which they are given out."""
+    return list(iter(lambda: pool.fetch(peer), None))
+
+
+def left(run: Replay) -> list[Any]:
+    """Everything that ends may change, down to the order in which ports and slots are used again."""
+    machine = run.balancer.machine
+    told: list[Any] = [machine.table.live, machine.table.columns["alive"].tolist()]
+    told += [machine.index.words[: 2 * machine.table.used, 1].tolist()]
+    for lcore in machine.lcores:
+        told += [lcore.created, lcore.expired, lcore.active, lcore.peak, lcore.jitter_again(), lcore.jitter()]
+        for server in lcore.servers.by_name.values():
+            told += [(dest.actconns, dest.inactconns, dest.overload) for dest in server.dests]
+            told += [server.laddrs.conns]
+        for pool in lcore.pools.values():
+            told += [pool.used, drained(pool, endpoint("9.9.9.9", 80)), drained(pool, endpoint("9.9.9.9", 81))]
+    machine.table.recycle()
+    return [*told, machine.table.take_many(100).tolist()]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_many_ends_are_ends_one_by_one(number: int) -> None:
+    """Ports come back in the order of the ends, whoever shares them; counts, places and draws are the same."""
+    chance = random.Random(number)
+    (once, slots), (each, same) = peopled(), peopled()
+    assert slots == same
+    some = chance.sample(slots, chance.choice([2, 30, 100, 120]))
+    order = sorted(chance.randrange(50) * 256 for _ in some)
+    for run in (once, each):
+        for lcore in run.balancer.machine.lcores:
+            for server in lcore.servers.by_name.values():
+                server.dests[0].overload = True
+        run.balancer.machine.lcores[1].opened_many(np.array([100, 5000]))
+    assert once.balancer.bulk.silent(np.array(some)) == len(some)
+    once.balancer.bulk.end(np.array(some), np.array(order))
+    for slot, place in zip(some, order, strict=True):
+        assert each.balancer.path.expiry.ends_silently(slot, place)
+    for run in (once, each):
+        run.balancer.machine.lcores[1].settle()
+    assert left(once) == left(each)
+
+
+def test_what_ended_at_once_is_not_found() -> None:
+    """By nobody, while its neighbours are."""
+    run, slots = peopled()
+    machine = run.balancer.machine
+    keys = [(slot, side, machine.index.key(2 * slot + side)) for slot in slots for side in (0, 1)]
+    run.balancer.bulk.end(np.array(slots[5:50]), np.arange(45))
+    for slot, side, key in keys:
+        found = machine.lcores[machine.table.rank[slot]].find.get(key)
+        assert found == (None if slot in slots[5:50] else 2 * slot + side)
+
+
+def test_who_tells_of_his_end_ends_alone() -> None:
+    """Established TCP, whoever has a Conn or never had an opener; those in front of him end without him."""
+    run, slots = peopled()
+    bulk, table = run.balancer.bulk, run.balancer.machine.table
+    tcp = next(at for at, slot in enumerate(slots) if at > 8 and table.full[slot] == 1)
+    udp = next(at for at, slot in enumerate(slots) if at > tcp and table.full[slot] == 2)
+    established = run.balancer.machine.protocols[6].states.index("established")
+    assert bulk.silent(np.array(slots)) == len(slots)
+    table.state[slots[udp]] = table.state[slots[tcp]] = established
+    behind = slots[tcp + 1 :]
+    assert [bulk.silent(np.array(some)) for some in (slots, slots[tcp:], behind)] == [tcp, 0, len(behind)]
+    assert table.conns[slots[7]] is not None and bulk.silent(np.array(slots)) == 7
+    table.opener[slots[3]] = 0
+    assert bulk.silent(np.array(slots)) == 3
+
+
+def test_other_families_and_shared_tuples_end_alone() -> None:
+    """The local address is read from an IPv4 tuple; redirect entries go one by one."""
+    run, slots = peopled(conn="redirect = true")
+    assert run.balancer.bulk.silent(np.array(slots)) == 0
+    run = Replay(setup(events=SIX), None, None, None)  # type: ignore[arg-type]
+    vip = endpoint("2001:db8:1::a00:64", 80)
+    opener = run.balancer.openers.by_place[0][b"\x06" + vip.address + vip.port.to_bytes(2)]
+    handle = opener.open(flow_key(6, raw("2001:db8:c::1"), 3000, *vip), 0, 0, HEAD)
+    assert handle >= 0 and run.balancer.bulk.silent(np.array([handle >> 1])) == 0

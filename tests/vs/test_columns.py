@@ -91,6 +91,56 @@ def test_what_leaves_has_the_mac_of_its_time(tmp_path: Path) -> None:
     assert inward == ["02:00:00:00:01:01"] * 3 + ["02:00:00:00:0a:0a"]
 
 
+def dialogue(client: str) -> list[bytes]:
+    """An ordinary connection in a capture taken at clients, its first data twice."""
+    question = rig.tcp(client, VIP, "PA", 1001, 8, b"question")
+    return [
+        rig.syn(client, VIP), rig.tcp(VIP, client, "SA", 7, 1001), rig.tcp(client, VIP, "A", 1001, 8), question,
+        question, rig.tcp(VIP, client, "PA", 8, 1009, b"answer"), rig.tcp(client, VIP, "FA", 1009, 14),
+    ]  # fmt: skip
+
+
+def in_turn(talks: list[list[bytes]]) -> list[bytes]:
+    """The first frame of each, then the second of each, and so on."""
+    return [frame for frames in zip(*talks, strict=True) for frame in frames]
+
+
+CLIENTS = [f"172.16.0.{n}:3000" for n in range(1, 41)]
+DATAGRAMS = in_turn([[rig.udp(client, VIP, b"x" * n) for n in range(1, 6)] for client in CLIENTS])
+UDP = {"protocol": "udp", "more": "[udp]\nuoa_max_trail = 0\n"}
+MICROSECOND = 1000
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rows_behind_their_opening_row_join_those_that_wait(
+    workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All datagrams of new connections, and answers with their clients, in one burst: none goes through the loop."""
+    alone = twins.ordered_rows(monkeypatch)
+    datagrams = craft.records(DATAGRAMS, MICROSECOND)
+    assert not twins.disagreement(rig.setup(workers=workers, **UDP), datagrams, tmp_path, (4096, 80)) and not alone
+    talks = craft.records(in_turn([dialogue(client) for client in CLIENTS]), MICROSECOND)
+    assert not twins.disagreement(rig.setup(workers=workers, view="client"), talks, tmp_path, (4096,)) and not alone
+
+
+def test_rows_before_their_opening_row_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They meet nobody; for their sake every opening row takes its turn in the loop."""
+    alone = twins.ordered_rows(monkeypatch)
+    early = [rig.tcp(client, VIP, "A", 1001, 8) for client in CLIENTS[:2]]
+    talks = craft.records([*early, *in_turn([dialogue(client) for client in CLIENTS])], MICROSECOND)
+    assert not twins.disagreement(rig.setup(view="client"), talks, tmp_path, (4096,))
+    assert alone == [2 + len(CLIENTS)]
+
+
+def test_who_joins_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Datagrams of connections that an earlier burst made, or this one, in turn."""
+    alone = twins.ordered_rows(monkeypatch)
+    known, new = DATAGRAMS[:20] * 3, DATAGRAMS[20:40] * 3
+    records = craft.records(known + in_turn([known, new]), MICROSECOND)
+    assert not twins.disagreement(rig.setup(**UDP), records, tmp_path, (60, 4096))
+    assert not alone
+
+
 def test_a_wave_has_a_run_for_each_connection() -> None:
     """Rows by connection, in order within each; both sides are one connection."""
     wave = Wave(np.array([1, 3, 4, 8, 9]), np.array([6, 2, 7, 3, 6], np.int32))

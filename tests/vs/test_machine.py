@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+
+import numpy as np
 import pytest
 import rig
 from made_server import endpoint
@@ -10,7 +13,7 @@ from lbreplay.model import NANOSECOND
 from lbreplay.nic.steer import Nic
 from lbreplay.vs.conn import INACTIVE, Conn
 from lbreplay.vs.forwarding import MODES
-from lbreplay.vs.machine import TIMER_TICK, Machine
+from lbreplay.vs.machine import TIMER_TICK, Lcore, Machine
 from lbreplay.wire.packet import TCP
 
 
@@ -31,18 +34,24 @@ def conn(owner: Machine, rank: int = 0, mode: str = "nat", port: int = 3000) -> 
     return made
 
 
-def test_the_newest_of_equal_tuples_is_found_and_the_older_after_it() -> None:
+@pytest.mark.parametrize("indexed", [False, True], ids=["in one burst", "of earlier bursts"])
+def test_the_newest_of_equal_tuples_is_found_and_the_older_after_it(indexed: bool) -> None:
     """Nodes go to the head of their bucket (D 2.1)."""
     owner = machine(mode="nat")
     find = owner.lcores[0].find
     first, second, third = conn(owner), conn(owner), conn(owner)
-    assert find[first.in_key] == 2 * third.slot
+    if indexed:
+        owner.index.flush()
+        assert set(owner.index.candidates(first.out_key)) == {2 * one.slot + 1 for one in (first, second, third)}
+    assert find.get(first.in_key) == 2 * third.slot
     owner.unhash(second)
-    assert find[first.in_key] == 2 * third.slot
+    assert find.get(first.in_key) == 2 * third.slot
     owner.unhash(third)
-    assert (find[first.in_key], find[first.out_key]) == (2 * first.slot, 2 * first.slot + 1)
+    assert (find.get(first.in_key), find.get(first.out_key)) == (2 * first.slot, 2 * first.slot + 1)
     owner.unhash(first)
-    assert find == {}
+    owner.index.flush()
+    assert first.in_key not in find and first.out_key not in find
+    assert not find.own and not owner.lcores[0].older and not list(owner.index.candidates(first.in_key))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +83,74 @@ def test_a_shared_table_is_one_table() -> None:
     assert owner.lcores[0].find is owner.lcores[1].find and made.in_key in owner.lcores[0].find
     again = conn(owner, 0)
     owner.unhash(again)
-    assert owner.lcores[1].find[made.in_key] == 2 * made.slot
+    assert owner.lcores[1].find.get(made.in_key) == 2 * made.slot
+
+
+def told(owner: Lcore, opened: list[int], ends: list[int], chance: random.Random) -> None:
+    """Openings at these places at once, then the ends in any order, some of them at once."""
+    owner.opened_many(np.array(opened))
+    while ends:
+        some = [ends.pop(chance.randrange(len(ends))) for _ in range(chance.randrange(len(ends)) + 1)]
+        if len(some) == 1:
+            owner.closed(some[0])
+        else:
+            owner.closed_many(np.array(some))
+    owner.settle()
+
+
+def counts(owner: Lcore) -> tuple[int, int, int, int]:
+    return owner.created, owner.expired, owner.active, owner.peak
+
+
+def test_ends_between_openings_are_counted_in_their_places() -> None:
+    """As if each was told in its turn: the peak lies in between."""
+    chance, below = random.Random(1), 0
+    once, each = machine().lcores[0], machine().lcores[0]
+    for _ in range(200):
+        places = chance.sample(range(1000), chance.randrange(1, 60))
+        ends = [place for place in places[1:] if chance.random() < 0.5][: each.active]
+        opened = sorted(set(places) - set(ends))
+        before, active = each.peak, each.active
+        for place in sorted(places):
+            if place in ends:
+                each.closed(place)
+            else:
+                each.opened()
+        told(once, opened, ends, chance)
+        assert counts(once) == counts(each)
+        below += before < each.peak < active + len(opened)
+    assert below > 5, "peaks that neither the first nor the last count tells"
+
+
+def test_ends_alone_are_counted_at_once() -> None:
+    """Where no openings wait, and after they were settled; there is nothing to settle then."""
+    owner = machine().lcores[0]
+    owner.opened()
+    owner.opened()
+    owner.closed(7)
+    owner.settle()
+    assert counts(owner) == (2, 1, 1, 2)
+    owner.opened_many(np.array([10, 20, 30]))
+    owner.closed_many(np.array([15, 12]))
+    assert counts(owner) == (2, 1, 1, 2)
+    owner.settle()
+    assert counts(owner) == (5, 3, 2, 2)
+    owner.closed_many(np.array([40]))
+    assert counts(owner) == (5, 4, 1, 2)
+
+
+def test_draws_passed_over_are_draws() -> None:
+    """The next one is the same as after as many that somebody had; openings have a stream of their own."""
+    made = rig.setup()
+    jittered = made._replace(conn=made.conn._replace(timer_jitter=True))
+    once, each = (Machine(jittered, Nic(jittered).strategy).lcores[0] for _ in range(2))
+    once.pass_over(700)
+    assert len({each.jitter_again() for _ in range(700)}) > 600
+    assert [once.jitter_again() for _ in range(3)] == [each.jitter_again() for _ in range(3)]
+    assert once.jitters(5).tolist() == [each.jitter() for _ in range(5)]
+    still = machine().lcores[0]
+    still.pass_over(3)
+    assert still.jitter_again() == still.jitter() == still.jitters(2).any() == 0
 
 
 def test_established_connections_are_active() -> None:

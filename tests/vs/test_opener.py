@@ -40,18 +40,28 @@ def first(number: int) -> bytes:
     return flow_key(6, raw("172.16.0.1"), number, vip.address, vip.port)
 
 
-def test_a_connection_has_all_its_columns() -> None:
-    """And is found by both keys."""
+@pytest.mark.parametrize("indexed", [False, True], ids=["in its burst", "in later bursts"])
+def test_a_connection_has_all_its_columns(indexed: bool) -> None:
+    """And is found by both keys, until it ends."""
     one = opener(conn="")
     handle = one.open(first(3000), 10**9, 7, HEAD)
     table, slot = one.machine.table, handle >> 1
     assert (table.number[slot], table.last_use[slot], table.armed[slot], table.rank[slot]) == (1, 10**9, 7, 0)
     assert (table.timeout[slot], table.delta[slot], table.state[slot]) == (30 * 10**9, rig.DELTA, one.first_state)
-    assert one.lcore.find == {first(3000): handle, table.out_keys[slot]: handle + 1}
+    index, find = one.machine.index, one.lcore.find
+    out_key = flow_key(6, raw("192.168.100.2"), 8080, raw("192.168.100.200"), 1025)
+    assert (index.key(handle), index.key(handle + 1)) == (first(3000), out_key)
+    if indexed:
+        index.flush()
+        find.fresh.clear()
+    assert (find.get(first(3000)), find.get(out_key)) == (handle, handle + 1)
     assert one.server.dests[0].inactconns == one.lcore.active == one.server.laddrs.conns[raw("192.168.100.200")] == 1
-    one.end(slot)
+    one.end(slot, 9)
     used = one.lcore.pools[raw("192.168.100.200")].used
-    assert one.lcore.find == {} and one.server.dests[0].inactconns == one.lcore.active == used == 0
+    assert one.server.dests[0].inactconns == one.lcore.active == used == table.live == 0
+    assert one.server.laddrs.conns[raw("192.168.100.200")] == 0 and one.lcore.expired == 1
+    index.flush()
+    assert first(3000) not in find and out_key not in find and not list(index.candidates(first(3000)))
 
 
 def test_what_refuses_a_connection_says_why() -> None:
@@ -121,10 +131,11 @@ def test_events_make_openers_anew(tmp_path: Path) -> None:
 
 
 def test_schedulers_that_look_at_the_packet_see_it() -> None:
-    """With conhash clients differ; nobody may pick for many at once."""
+    """With conhash clients differ, one by one and many at once."""
     made = rig.setup(reals=(rig.REAL, OTHER))
     services: tuple[Service, ...] = tuple(s._replace(scheduler="conhash") for s in made.services)
     (one,) = openers(made._replace(services=services)).values()
     keys = [first(7)[:4] + bytes((n,)) + first(7)[5:] for n in range(1, 60)]
-    picked = {one.machine.table.dest[one.open(key, 0, 0, HEAD) >> 1] for key in keys}
-    assert len(picked) == 2 and not one.bulky and opener().bulky
+    picked = [one.machine.table.dest[one.open(key, 0, 0, HEAD) >> 1] for key in keys]
+    at_once = one.plan.dests[one.pick_many(lambda: keys, len(keys), [])]
+    assert len(set(picked)) == 2 and at_once.tolist() == picked

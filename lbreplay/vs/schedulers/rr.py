@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from lbreplay.burst import I64
 from lbreplay.vs.schedulers.order import HEAD, first_dest
 
 if TYPE_CHECKING:
@@ -44,9 +47,8 @@ class RoundRobin:
                 return dest
         return None
 
-    def pick_many(self, many: int) -> list[int]:
+    def pick_many(self, many: int) -> I64:
         """Positions of the next *many* picks, where every real server may be picked."""
-        count = len(self._dests)
-        made = [at % count for at in range(self._cursor + 1, self._cursor + 1 + many)]
-        self._cursor = made[-1]
+        made = np.arange(self._cursor + 1, self._cursor + 1 + many) % len(self._dests)
+        self._cursor = int(made[-1])
         return made
