@@ -14,21 +14,24 @@ from lbreplay.wire.capture.frames import SLACK, Frames
 from lbreplay.wire.capture.link import ETHERNET, decode
 from lbreplay.wire.fields import overlay
 
-WIDTHS = (SLACK, 512, 128)  # of the copies in `copy_rows`
+LONG, BLOCK, SHORT = 2048, 256, 128  # bytes: rows longer than these are copied alone, by blocks, as one block
 
 
 def copy_rows(source: U8, at: I64, size: I64, target: U8, to: I64) -> None:
     """target[to : to + size] = source[at : at + size] for each row; *to* ascends, rows do not overlap.
 
-    All rows of a width are copied at once and in order, too wide: what is too much falls on the rows behind, which are
-    written after it. A wide pass comes before a narrow one, and a pass writes again the beginning of all longer rows.
-    Cost: 15 ns a row of 74 bytes, where slices one by one take 130. Both arrays need SLACK bytes behind the last row.
+    Blocks of all rows are copied at once and in order, too wide: what is too much falls on the beginnings of rows
+    behind, which are written after it. Later blocks come before first ones, and the first of short rows last.
+    Cost: 10 ns a row of 74 bytes, where slices one by one take 130. Both arrays need PAD bytes behind the last row.
     """
-    for row in np.flatnonzero(size > WIDTHS[0]).tolist():
+    for row in np.flatnonzero(size > LONG).tolist():
         target[to[row] : to[row] + size[row]] = source[at[row] : at[row] + size[row]]
-    for width, narrower in zip(WIDTHS, (*WIDTHS[1:], -1), strict=True):
-        rows = np.flatnonzero(size > narrower)
-        overlay(target, width)[to[rows]] = overlay(source, width)[at[rows]]
+    into, out_of = overlay(target, BLOCK), overlay(source, BLOCK)
+    longest = min(int(size.max()), LONG)
+    for start in range((longest - 1) // BLOCK * BLOCK, -1, -BLOCK):
+        rows = np.flatnonzero(size > max(start, SHORT))
+        into[to[rows] + start] = out_of[at[rows] + start]
+    overlay(target, SHORT)[to] = overlay(source, SHORT)[at]
 
 
 Room = Callable[[int], U8]  # memory of so many bytes
