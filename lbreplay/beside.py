@@ -97,9 +97,9 @@ class Beside:
         self._sent = 0
         self._gauges: dict[str, Any] = {}
         (asked, self._ask), (self._answer, answered) = os.pipe(), os.pipe()
-        self._short = fcntl(self._ask, F_GETPIPE_SZ) // (SLOTS + 1)
         self._child = 0
         try:
+            self._short = fcntl(self._ask, F_GETPIPE_SZ) // (SLOTS + 1)
             self._child = _fork()
         except OSError:
             os.close(asked)
