@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 KIND = {6: KIND_TCP, 17: KIND_UDP, 132: KIND_SCTP}
 Progress = Callable[[int, int], None]
 LARGE = 1 << 14  # frames, behind which a second process is worth its start
-TIMES = 8  # as many frames make a burst from there on
+TIMES = 4  # as many frames make a burst from there on
 
 
 def _balancer(setup: Setup, nic: Nic, home: Steer) -> Any:
