@@ -141,6 +141,53 @@ def test_who_joins_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert not alone
 
 
+MANY = [f"172.16.1.{n}:3000" for n in range(1, 121)]
+
+
+def answered(reals: list[str], **fields: object) -> list[bytes]:
+    """Every local port of one address answers, as the real server does."""
+    ends = [(real, f"192.168.100.200:{port}") for real in reals for port in range(1025, 1085)]
+    return [rig.tcp(*end, "SA", 5000, 1001 + DELTA, mac=rig.RS_MAC, **fields) for end in ends]
+
+
+@pytest.mark.parametrize("director", ["", "dst_port_mask = 1", "enabled = false"])
+@pytest.mark.parametrize("view", ["client", "rx"])
+def test_answers_in_the_burst_of_the_opening_rows(director: str, view: str, tmp_path: Path) -> None:
+    """On the worker that has the connection they join, on another one, or where they do not come home, they do not."""
+    made = rig.setup(workers=4, view=view, more=f"[flow_director]\n{director}\n")
+    syns = [rig.syn(client, VIP) for client in MANY]
+    answers = [rig.tcp(VIP, client, "SA", 7, 1001) for client in MANY] if view == "client" else answered([REAL])
+    frames = craft.records([*syns, *answers, *answers[::2]], MICROSECOND)
+    assert not twins.disagreement(made, frames, tmp_path, (4096,))
+
+
+def test_a_lesson_among_rows_that_wait_and_rows_that_join(tmp_path: Path) -> None:
+    """Those before it leave with the old MAC, whichever way they came to wait."""
+    made = rig.setup(view="client", more='[[neighbor]]\naddress = "192.168.100.2"\nmac = "02:00:00:00:01:01"\n')
+    known, new = ([dialogue(client) for client in clients] for clients in (CLIENTS[:20], CLIENTS[20:]))
+    before = [*in_turn([talk[:1] for talk in known]) * 6, rig.tick()]
+    woven = in_turn([
+        in_turn([talk[1:4] for talk in known[:10]]) + in_turn([talk[1:4] for talk in known[10:]]),
+        in_turn([talk[:3] for talk in new]),
+    ])  # fmt: skip
+    frames = craft.records([*before, *woven[:60], LESSON, *woven[60:]], MICROSECOND)
+    assert not twins.disagreement(made, frames, tmp_path, (121, 4096))
+
+
+def test_changes_that_somebody_counts_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With wlc: of connections that were known, and of those that are opened between their rows; else they go alone."""
+    alone = twins.ordered_rows(monkeypatch)
+    made = rig.setup(reals=(REAL, "192.168.100.3:8080"), view="client", scheduler="wlc")
+    first, second = ([dialogue(client) for client in clients] for clients in (CLIENTS[:20], CLIENTS[20:]))
+    woven = in_turn([in_turn([talk[2:] for talk in first]), in_turn([talk[:5] for talk in second])])
+    frames = [*in_turn([talk[:2] for talk in first]), *woven]
+    records = craft.records(frames, MICROSECOND)
+    assert not twins.disagreement(made, records, tmp_path, (4096,)) and not alone
+    assert not twins.disagreement(made, records, tmp_path, (40,)) and alone == [20, 20], (
+        "the last to close, and to open"
+    )
+
+
 def test_a_wave_has_a_run_for_each_connection() -> None:
     """Rows by connection, in order within each; both sides are one connection."""
     wave = Wave(np.array([1, 3, 4, 8, 9]), np.array([6, 2, 7, 3, 6], np.int32))

@@ -119,6 +119,14 @@ def test_the_same_slots_again_and_again() -> None:
     assert len(index._places) <= 1 << 13
 
 
+def test_handles_between_others_are_nobodys() -> None:
+    """They had no tuple yet: when places are made anew they get none."""
+    index, keys = ConnIndex(), [key(n) for n in range(5000)]
+    for start in (0, 1000):
+        insert(index, {100_000 * (n % 2) + n: keys[n] for n in range(start, start + 4000, 2 if start else 1)})
+    assert find(index, [bytes(13), keys[4999]]) == [NONE, NONE] and len(index._places) <= 1 << 15
+
+
 @pytest.mark.parametrize("six", [False, True])
 def test_what_was_entered_is_found_after_a_flush(six: bool) -> None:
     """Both sides of a connection, and nothing that ended, nor another protocol's."""
