@@ -14,6 +14,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from lbreplay.also import Also
 from lbreplay.burst import KIND_SCTP, KIND_TCP, KIND_UDP, Burst
 from lbreplay.errors import CaptureError
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 KIND = {6: KIND_TCP, 17: KIND_UDP, 132: KIND_SCTP}
 Progress = Callable[[int, int], None]
 LARGE = 1 << 14  # frames, behind which a second process is worth its start
+KEPT = 31 << 20  # bytes; up to 32 MiB are learned from
 TIMES = 4  # as many frames make a burst from there on
 
 
@@ -130,10 +133,12 @@ class Replay:
         """The whole capture; on two *cores* if it is a large one, where nobody looks at the balancer meanwhile.
 
         Without the cyclic collector: nothing here makes cycles, and walking a million live connections again and
-        again took a quarter of the time.
+        again took a quarter of the time. And with the memory that bursts give back kept for the next ones: glibc keeps
+        as much as it was once given back at once, and what it does not keep costs a fault a page, 5 % of imix.
         """
         collecting = gc.isenabled()
         gc.disable()
+        np.empty(KEPT, np.uint8)
         try:
             return self._run(progress, cores)
         finally:
