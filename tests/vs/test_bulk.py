@@ -45,6 +45,12 @@ address = "192.168.100.9:8080"
 REMOVAL = '[[event]]\nat = 1\nremove = "service.web.real.192.168.100.2:8080"\n'
 
 
+@pytest.fixture(autouse=True)
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small bursts are rushes too."""
+    monkeypatch.setattr("lbreplay.vs.bulk.FEW", 16)
+
+
 def syn(number: int, flags: int = SYN, source: bytes = GATEWAY, vip: tuple[bytes, int] = VIP) -> bytes:
     """The first packet of a client of its own, by hand because there are many."""
     client = raw(f"2001:db8:c::{number:x}" if len(vip[0]) == 16 else f"172.16.{number >> 8}.{number & 255}")
@@ -59,6 +65,12 @@ def rush(numbers: range, at: int = 0, step: int = 1000, **fields: object) -> lis
 
 def setup(**settings: object) -> Setup:
     return rig.setup(reals=REALS, **settings)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rush is what is called one here, whatever is faster."""
+    monkeypatch.setattr("lbreplay.vs.bulk.FEW", 16)
 
 
 @pytest.fixture

@@ -17,6 +17,12 @@ CLIENT, VIP, REAL, LADDR = rig.CLIENT, rig.VIP, rig.REAL, rig.LADDR
 DELTA = rig.DELTA
 
 
+@pytest.fixture(autouse=True)
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small bursts are rushes too."""
+    monkeypatch.setattr("lbreplay.vs.bulk.FEW", 16)
+
+
 def data(seq: int, ack: int, payload: bytes = b"hello", **fields: object) -> bytes:
     return rig.tcp(CLIENT, VIP, "PA", seq, ack, payload, **fields)
 
@@ -91,6 +97,12 @@ def test_what_leaves_has_the_mac_of_its_time(tmp_path: Path) -> None:
     assert inward == ["02:00:00:00:01:01"] * 3 + ["02:00:00:00:0a:0a"]
 
 
+@pytest.fixture(autouse=True)
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rush is what is called one here, whatever is faster."""
+    monkeypatch.setattr("lbreplay.vs.bulk.FEW", 16)
+
+
 def dialogue(client: str) -> list[bytes]:
     """An ordinary connection in a capture taken at clients, its first data twice."""
     question = rig.tcp(client, VIP, "PA", 1001, 8, b"question")
@@ -144,10 +156,10 @@ def test_who_joins_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 MANY = [f"172.16.1.{n}:3000" for n in range(1, 121)]
 
 
-def answered(reals: list[str], **fields: object) -> list[bytes]:
-    """Every local port of one address answers, as the real server does."""
-    ends = [(real, f"192.168.100.200:{port}") for real in reals for port in range(1025, 1085)]
-    return [rig.tcp(*end, "SA", 5000, 1001 + DELTA, mac=rig.RS_MAC, **fields) for end in ends]
+def answered() -> list[bytes]:
+    """What the real server says to many local ports."""
+    ends = [f"192.168.100.200:{port}" for port in range(1025, 1085)]
+    return [rig.tcp(REAL, end, "SA", 5000, 1001 + DELTA, mac=rig.RS_MAC) for end in ends]
 
 
 @pytest.mark.parametrize("director", ["", "dst_port_mask = 1", "enabled = false"])
@@ -156,7 +168,7 @@ def test_answers_in_the_burst_of_the_opening_rows(director: str, view: str, tmp_
     """On the worker that has the connection they join, on another one, or where they do not come home, they do not."""
     made = rig.setup(workers=4, view=view, more=f"[flow_director]\n{director}\n")
     syns = [rig.syn(client, VIP) for client in MANY]
-    answers = [rig.tcp(VIP, client, "SA", 7, 1001) for client in MANY] if view == "client" else answered([REAL])
+    answers = [rig.tcp(VIP, client, "SA", 7, 1001) for client in MANY] if view == "client" else answered()
     frames = craft.records([*syns, *answers, *answers[::2]], MICROSECOND)
     assert not twins.disagreement(made, frames, tmp_path, (4096,))
 
