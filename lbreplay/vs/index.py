@@ -224,13 +224,6 @@ class Finder:
     def __contains__(self, key: bytes) -> bool:
         return self.get(key) is not None
 
-    def __setitem__(self, key: bytes, handle: int) -> None:
-        self.own[key] = handle
-
-    def __delitem__(self, key: bytes) -> None:
-        self.own.pop(key, None)
-        self.fresh.pop(key, None)
-
 
 def tuple_words(flows: U8, proto: U8) -> tuple[Any, ...]:
     """The words of rows of (src, dst, sport, dport) in one piece: word 0, word 1, and of IPv6 the addresses."""
