@@ -19,7 +19,7 @@ import numpy as np
 
 from lbreplay.burst import I64, Bool, Burst, ascending, distinct, groups
 from lbreplay.vs.conn import FULL_TCP
-from lbreplay.vs.index import SIX, words4
+from lbreplay.vs.index import SIX, WORD0, WORD1, words4
 from lbreplay.vs.links import PLAIN
 from lbreplay.vs.machine import ORDERS
 from lbreplay.vs.opener import Taken
@@ -309,7 +309,7 @@ def first_of_each(word0: Any, word1: Any) -> Bool:
     """
     first = np.ones(len(word0), np.bool_)
     bits = (4 * len(word0)).bit_length()
-    places = ((word0 ^ word1 * np.uint64(0x9E3779B97F4A7C15)) * np.uint64(0xC2B2AE3D27D4EB4F)) >> np.uint64(64 - bits)
+    places = ((word0 ^ word1 * np.uint64(WORD0)) * np.uint64(WORD1)) >> np.uint64(64 - bits)
     scratch, rows = np.zeros(1 << bits, np.int64), np.arange(len(word0))
     while len(rows):
         scratch[places[rows[::-1]]] = rows[::-1]  # of equal places the last that is written stays
