@@ -28,6 +28,7 @@ from lbreplay.wire.fields import overlay
 from lbreplay.wire.packet import SYN, UDP
 from lbreplay.wire.rewrite import Leaving
 
+SHORT = 128  # rows of a segment below which columns gain nothing over one row after the other
 LOOKUP = {"": 0, "in": 1, "out": 2, "miss": 3}  # codes of column `lookup`
 
 
@@ -63,7 +64,7 @@ class Balancer:
         start = 0
         while start < burst.size:
             self._clock(burst, start, int(burst.time_ns[start]))
-            stop = int(np.searchsorted(burst.time_ns, self.events.next_ns))
+            stop = self._stop(burst, start)
             self._segment(burst, start, stop)
             start = stop
         burst.worker_index = np.where(burst.worker_index < 0, burst.worker_index, self._indices(burst))
@@ -73,6 +74,12 @@ class Balancer:
         if self.plain_stories is not None:
             burst.conn = self.machine.table.columns["number"][burst.handle >> 1]
         self.machine.table.recycle()
+
+    def _stop(self, burst: Burst, start: int) -> int:
+        """Where a segment ends: before the next event, and before a timeout may run out in it, if that is not soon."""
+        soon = int(burst.time_ns[start]) + self.machine.shortest_timeout
+        event, end = np.searchsorted(burst.time_ns, (self.events.next_ns, soon)).tolist()
+        return int(event if end - start < SHORT else min(event, end))
 
     def _begin(self, burst: Burst) -> None:
         burst.worker_index = np.zeros(burst.size, np.int16)
@@ -117,7 +124,8 @@ class Balancer:
             if not len(rows):
                 self.bulk.bear_all(burst, rush)
                 return
-        self._one_by_one(burst, np.sort(np.concatenate([rows, rush.rows])), rush)
+        if len(rows):
+            self._one_by_one(burst, np.sort(np.concatenate([rows, rush.rows])), rush)
 
     def _opened(self, burst: Burst, rows: I64, rush: Rush) -> I64:
         """Complete a rush; *rows* that follow may wait now, the others are given back.

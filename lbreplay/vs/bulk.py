@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lbreplay.vs.machine import Machine
     from lbreplay.vs.opener import Opener, Openers, Steps
 
-FEW = 16  # rows of a worker below which the loop is as fast
+FEW = 64  # rows of connections to open below which the loop is as fast
 ENDED = 2  # beside 1 and -1, what a tape tells of a connection
 GONE = 1 << 62  # the place of a real server that was taken out
 
@@ -76,16 +76,16 @@ class Bulk:
         by their clients' tuples; `complete` gives them the rest."""
         machine = self.machine
         at = rows[first & burst.simple[rows] & ~burst.answer[rows]]
-        missed = self.columns.missed[at]
-        if np.count_nonzero(missed) < FEW or machine.stray or machine.listened or self.columns.long:
+        missed, new = self.columns.missed[at], np.count_nonzero(self.columns.missed[rows] & burst.simple[rows])
+        if not missed.any() or new < FEW or machine.stray or machine.listened or self.columns.long:
             return NOBODY
         if (~burst.simple[rows] & (burst.family[rows] != 0)).any():
             return NOBODY  # an odd packet may open connections too
         known, at = burst.handle[at[~missed]], at[missed]
         if not self._stay(known) or machine.table.live + len(at) >= machine.setup.conn.pool_size:
             return NOBODY
-        at = at[first_of_each(*words4(burst.flow4[at], burst.proto[at]))]
-        numbers = self.openers.numbers(burst.flow4[at], burst.proto[at], burst.worker[at])
+        at = at[first_of_each(*words4(burst.flow4.take(at, 0), burst.proto[at]))]
+        numbers = self.openers.numbers(burst.flow4.take(at, 0), burst.proto[at], burst.worker[at])
         numbers[burst.family[at] != 4] = 0
         heads, which = distinct_heads(burst, at)
         good = self._good(burst, rows, at, numbers, heads)
@@ -102,7 +102,7 @@ class Bulk:
         ports and pools of their own. Where somebody counts connections, none or all."""
         workers = burst.worker[first]
         counts = np.bincount(workers)
-        good = (counts >= FEW) & (np.bincount(workers[numbers == 0], minlength=len(counts)) == 0)
+        good = np.bincount(workers[numbers == 0], minlength=len(counts)) == 0
         openers: dict[int, list[Opener]] = {}
         for number in np.flatnonzero(np.bincount(numbers)).tolist():
             opener = self.machine.table.openers[number]
@@ -145,7 +145,7 @@ class Bulk:
         slots = self.machine.table.take_many(len(rows))
         rush = Rush(rows[order], slots, openers, of, heads, which[order])
         self._fill(burst, rush)
-        self.machine.index.insert(2 * slots, *words4(burst.flow4[rush.rows], burst.proto[rush.rows]))
+        self.machine.index.insert(2 * slots, *words4(burst.flow4.take(rush.rows, 0), burst.proto[rush.rows]))
         burst.opened[rows], burst.handle[rush.rows] = True, 2 * slots
         return rush
 

@@ -24,8 +24,9 @@ from lbreplay.burst import I32, I64, Bool, Burst, ascending, groups
 from lbreplay.verdict import Verdict
 from lbreplay.vs.bulk import distinct_heads
 from lbreplay.vs.conn import FULL_TCP, IN, INACTIVE, OTHER, OUT, Macs
-from lbreplay.vs.index import BORN, reversed_flows, tuple_words, words4
+from lbreplay.vs.index import BORN, tuple_words, turned4, words4
 from lbreplay.vs.machine import ORDERS
+from lbreplay.wire.fields import reversed_flows
 from lbreplay.wire.packet import ACK, ETH_ARP, ETH_VLAN, ICMP, ICMPV6, RST, SYN, TCP, UDP, Packet, reverse_key
 
 if TYPE_CHECKING:
@@ -98,10 +99,10 @@ class Columns:
         """The handle of somebody who has each row's tuple (an answer's client's, then its answering side), or -1."""
         answer = burst.answer[rows]
         turned = answer.any()
-        flow4 = burst.flow4[rows]
+        words = words4(burst.flow4.take(rows, 0), burst.proto[rows])
         if turned:
-            flow4 = np.where(answer[:, None], reversed_flows(flow4), flow4)
-        handles = self.index.find(*words4(np.ascontiguousarray(flow4), burst.proto[rows]))
+            words = tuple(np.where(answer, back, there) for back, there in zip(turned4(*words), words, strict=True))
+        handles = self.index.find(*words)
         six = np.flatnonzero(burst.family[rows] == 6) if len(burst.rows6) else rows[:0]
         if len(six):
             flow6 = burst.flow6[np.searchsorted(burst.rows6, rows[six])]
@@ -124,8 +125,8 @@ class Columns:
             return np.arange(start, stop)
         handles = self.find(burst, rows)
         self.missed[rows] = handles < 0
-        column, slots = self.table.columns, handles >> 1
-        handles[~self._owned(burst, rows, handles)] = NONE
+        column, slots = self.table.columns, slots_of(handles)
+        handles[~self._owned(burst, rows, handles, slots)] = NONE
         burst.handle[rows] = handles
         outlives = column["last_use"][slots] + column["timeout"][slots] > self.end_ns
         waits = (handles >= 0) & outlives & (column["mac"][handles] >= 0)
@@ -138,9 +139,9 @@ class Columns:
         left[self._rows - start] = False
         return start + np.flatnonzero(left)
 
-    def _owned(self, burst: Burst, rows: I64, handles: I32) -> Bool:
+    def _owned(self, burst: Burst, rows: I64, handles: I32, slots: I64) -> Bool:
         """Whether the worker that received each row has what was found, and nobody can have it besides."""
-        column, slots = self.table.columns, handles >> 1
+        column = self.table.columns
         owned = (column["rank"][slots] == burst.worker[rows]) | burst.answer[rows] | self._shared
         return np.asarray((handles >= 0) & owned & (column["full"][slots] != OTHER))
 
@@ -157,9 +158,9 @@ class Columns:
         if not len(some) or self.long:
             return rows
         handles = self.find(burst, some)
-        column, slots = self.table.columns, handles >> 1
+        column, slots = self.table.columns, slots_of(handles)
         behind = column["armed"][slots] < (burst.first + some) * ORDERS
-        waits = self._owned(burst, some, handles) & behind & (column["mac"][handles] >= 0)
+        waits = self._owned(burst, some, handles, slots) & behind & (column["mac"][handles] >= 0)
         waits &= (column["watched"][slots] == 0) | counted
         waits &= column["alive"][slots] != BORN
         waits &= column["last_use"][slots] + column["timeout"][slots] > self.end_ns
@@ -175,11 +176,12 @@ class Columns:
 
     def _begin(self, first: int, last: int) -> None:
         """A new segment, in which nothing waits yet; in a long one nothing may."""
+        self.index.flush()  # what has no handle now is new
         self._serial += 1
         self.long = last - first >= self.machine.shortest_timeout
         self.end_ns = 1 << 62 if self.long else last
 
-    def _still(self, burst: Burst, rows: I64, handles: I32, slots: I32, found: Bool) -> Bool:
+    def _still(self, burst: Burst, rows: I64, handles: I32, slots: I64, found: Bool) -> Bool:
         """Rows of services that nobody counts, and of connections none of whose rows changes its state."""
         column = self.table.columns
         watched = found & (column["watched"][slots] != 0)
@@ -260,7 +262,7 @@ class Columns:
         column["last_use"][wave.slots[wave.last]] = burst.time_ns[last_rows]
         column["armed"][wave.slots[wave.last]] = (burst.first + last_rows) * ORDERS + ORDERS // 2
         deadlines = column["last_use"][shortened] + column["timeout"][shortened]
-        self.machine.timers.arm_many(shortened.astype(np.int64), deadlines)
+        self.machine.timers.arm_many(shortened, deadlines)
         burst.mac[wave.rows] = self._macs(burst, wave)
         burst.fdata[wave.rows] = self._remember(burst, wave)
 
@@ -272,11 +274,11 @@ class Columns:
         burst.moved[self._rows] = True
         if len(self._rows):  # their last use is still to be told: no deadline is earlier than this
             first_ns, timeouts = int(burst.time_ns[self._rows[0]]), self.table.columns["timeout"]
-            self.machine.timers.arm_many(shortened.astype(np.int64), first_ns + timeouts[shortened])
+            self.machine.timers.arm_many(shortened, first_ns + timeouts[shortened])
         return Changes(*map(np.concatenate, zip(*told, strict=True)))
 
-    def _step(self, burst: Burst, wave: Wave, tell: Callable[[Changes], None]) -> I32:
-        """States: the first row of each connection that changes at all, then the second, and so on.
+    def _step(self, burst: Burst, wave: Wave, tell: Tell) -> I64:
+        """States: the first row of each connection that changes it, then the next one that does, and so on.
 
         *tell* hears of connections that became active (1) or inactive (-1), and by which row. Returns the slots whose
         timers may have to go off earlier now.
@@ -288,26 +290,39 @@ class Columns:
         changing = (self._after(sides, steps, now) != now) & ~moved
         if not changing.any():
             return slots[:0]
-        groups = np.add.reduceat(changing, wave.begin, dtype=np.int64) > 0
-        at, last = wave.begin[groups], wave.last[groups]
-        touched, before = slots[at], states[slots[at]]
-        while len(at):
-            slot = slots[at]
-            old = states[slot]
-            states[slot] = new = np.where(moved[at], old, self._after(sides[at], steps[at], old))
-            became = (new == self._established).astype(np.int64) - (old == self._established)
-            told = np.flatnonzero(became * (self.table.columns["full"][slot] == FULL_TCP))
-            tell(Changes(wave.rows[at[told]], slot[told], became[told]))
-            more = at < last
-            at, last = at[more] + 1, last[more]
-        changed = states[touched] != before
-        return self._changed(touched[changed], before[changed])
+        touched = np.logical_or.reduceat(changing, wave.begin)
+        begin = slots[wave.begin[touched]]
+        before = states[begin]
+        rows = np.flatnonzero(touched[wave.group])
+        while len(rows):
+            rows = self._step_once(wave, rows, sides, steps, moved, tell)
+        changed = states[begin] != before
+        return self._changed(begin[changed], before[changed])
+
+    def _step_once(self, wave: Wave, rows: I64, sides: Any, steps: Any, moved: Bool, tell: Tell) -> I64:
+        """Of some rows of *wave*, the first of each connection that changes its state; those behind it are left."""
+        states = self.table.columns["state"]
+        slots = wave.slots[rows]
+        old = states[slots]
+        new = self._after(sides[rows], steps[rows], old)
+        changing = np.flatnonzero((new != old) & ~moved[rows])
+        group = wave.group[rows[changing]]
+        first = changing[np.append(True, group[1:] != group[:-1])[: len(group)]]
+        slots, old, new = slots[first], old[first], new[first]
+        states[slots] = new
+        became = (new == self._established).astype(np.int64) - (old == self._established)
+        told = np.flatnonzero(became * (self.table.columns["full"][slots] == FULL_TCP))
+        tell(Changes(wave.rows[rows[first[told]]], slots[told], became[told]))
+        reached = np.full(len(wave.begin), len(wave.rows))
+        reached[wave.group[rows[first]]] = rows[first]
+        behind: I64 = rows[rows > reached[wave.group[rows]]]
+        return behind
 
     def _after(self, sides: Any, steps: Any, states: Any) -> Any:
         """The states that come after: one index into a flat table costs a quarter of three."""
         return self._next.ravel().take((sides * (UDP_STEP + 1) + steps << STATE_BITS) + states)
 
-    def _changed(self, slots: I32, before: Any) -> I32:
+    def _changed(self, slots: I64, before: Any) -> I64:
         """The timeouts of new states; the slots with a shorter one."""
         column, limits = self.table.columns, self.machine.limits
         now, limit = column["state"][slots], column["limit"][slots]
@@ -340,7 +355,7 @@ class Columns:
         since[wave.group[heard]] = heard
         return np.where(np.arange(len(wave.rows)) > since[wave.group], column["mac"][wave.handles], macs)
 
-    def _meet_many(self, burst: Burst, rows: I64, slots: I32) -> None:
+    def _meet_many(self, burst: Burst, rows: I64, slots: I64) -> None:
         """`meet` for many: few cases of MACs and real servers stand behind them."""
         heads, which = distinct_heads(burst, rows)
         answers, column = burst.answer[rows], self.table.columns
@@ -384,7 +399,7 @@ class Columns:
         if conn is not None:
             conn.fdata = end
 
-    def _remember_ends(self, slots: I32, acks: Any, ends: Any) -> None:
+    def _remember_ends(self, slots: I64, acks: Any, ends: Any) -> None:
         """Rows of real servers by connection, in order within each.
 
         An acknowledgement that is not behind the one before it wins, so mostly the last row does; connections
@@ -445,7 +460,8 @@ class Columns:
 
     def keys(self, burst: Burst, rows: I64) -> list[bytes]:
         """Keys of ordinary rows as the dicts have them; of answers, their clients'."""
-        flow4 = np.where(burst.answer[rows][:, None], reversed_flows(burst.flow4[rows]), burst.flow4[rows])
+        flow4, answers = burst.flow4.take(rows, 0), np.flatnonzero(burst.answer[rows])
+        flow4[answers] = reversed_flows(flow4.take(answers, 0))
         keys = np.empty((len(rows), 13), np.uint8)
         keys[:, 0], keys[:, 1:] = burst.proto[rows], flow4
         made: list[bytes] = keys.view("V13").ravel().tolist()
@@ -499,7 +515,7 @@ class Columns:
         if not len(rows):
             return
         column, handles = self.table.columns, burst.handle[rows]
-        slots, sides = handles >> 1, handles & 1
+        slots, sides = slots_of(handles), handles & 1
         fast = self.links.fast[burst.mac[rows]]
         burst.verdict[rows] = np.where(fast, np.uint8(Verdict.FORWARDED_FAST), np.uint8(Verdict.FORWARDED_SLOW))
         burst.lookup[rows] = np.where(burst.opened[rows], MISSED, LOOKED_UP + sides)
@@ -507,9 +523,9 @@ class Columns:
         burst.leaving[rows] = True
         self._bring_home(burst, rows, slots)
         burst.owner[rows] = burst.worker[rows]
-        self._count_packets(burst, rows, column["dest"][slots].astype(np.int64) * 2 + sides)
+        self._count_packets(burst, rows, column["dest"][slots] * 2 + sides)
 
-    def _bring_home(self, burst: Burst, rows: I64, slots: I32) -> None:
+    def _bring_home(self, burst: Burst, rows: I64, slots: I64) -> None:
         """Answers are received where the NIC steers them."""
         turned = np.flatnonzero(burst.answer[rows])
         if not len(turned):
@@ -536,11 +552,12 @@ class Changes(NamedTuple):
     """Connections that became active (1) or inactive (-1), and the rows that made them so, in no order."""
 
     rows: I64
-    slots: I32
+    slots: I64
     became: I64
 
 
-NO_CHANGES = Changes(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int64))
+Tell = Callable[[Changes], Any]
+NO_CHANGES = Changes(*[np.zeros(0, np.int64)] * 3)
 
 
 class Wave:
@@ -550,16 +567,23 @@ class Wave:
     def __init__(self, rows: I64, handles: I32) -> None:
         order = ascending(handles >> 1)
         self.rows, self.handles = rows[order], handles[order]
-        self.slots = self.handles >> 1
+        self.slots = slots_of(self.handles)
         first = np.append(True, self.slots[1:] != self.slots[:-1])
         self.begin = np.flatnonzero(first)
         self.last = np.append(self.begin[1:], len(rows)) - 1
         self.group = np.cumsum(first) - 1
 
 
+def slots_of(handles: I32) -> I64:
+    """The connections of *handles*, as numpy indexes fastest."""
+    return (handles >> 1).astype(np.int64)
+
+
 def stream_ends(burst: Burst, rows: I64) -> Any:
     """Sequence number behind each segment, as DPVS counts it: of IPv6 mostly 40 too many (D 5.5 a)."""
-    header = (burst.buffer[burst.at[rows] + 14] & 15).astype(np.int32) * 4
+    header = np.full(len(rows), 20, np.int32)  # of simple rows
+    six = np.flatnonzero(burst.family[rows] == 6) if len(burst.rows6) else rows[:0]
+    header[six] = (burst.buffer[burst.at[rows[six]] + 14] & 15).astype(np.int32) * 4
     return burst.seq[rows] + (burst.l3_length[rows] - header - burst.header[rows]).astype(np.uint32)
 
 

@@ -224,13 +224,6 @@ class Finder:
     def __contains__(self, key: bytes) -> bool:
         return self.get(key) is not None
 
-    def __setitem__(self, key: bytes, handle: int) -> None:
-        self.own[key] = handle
-
-    def __delitem__(self, key: bytes) -> None:
-        self.own.pop(key, None)
-        self.fresh.pop(key, None)
-
 
 def tuple_words(flows: U8, proto: U8) -> tuple[Any, ...]:
     """The words of rows of (src, dst, sport, dport) in one piece: word 0, word 1, and of IPv6 the addresses."""
@@ -249,6 +242,13 @@ def words4(flow4: U8, proto: U8) -> tuple[Any, Any]:
     return word0, words[:, 2].astype(np.uint64) | (proto.astype(np.uint64) << np.uint64(32))
 
 
+def turned4(word0: Any, word1: Any) -> tuple[Any, Any]:
+    """The words of the same rows with both ends exchanged."""
+    half, port, ports = np.uint64(32), np.uint64(16), np.uint64(0xFFFFFFFF)
+    there = word1 & ports
+    return word0 << half | word0 >> half, word1 & ~ports | there >> port | there << port & ports
+
+
 def _words(key: bytes) -> tuple[int, int]:
     """The words of one key."""
     ports = int.from_bytes(key[-4:], "little") | key[0] << 32
@@ -256,9 +256,3 @@ def _words(key: bytes) -> tuple[int, int]:
         return int.from_bytes(key[1:9], "little"), ports
     mixed = sum(word * by for word, by in zip(unpack_from("<4Q", key, 1), MIX, strict=True)) & FULL
     return mixed, ports | SIX
-
-
-def reversed_flows(flows: U8) -> U8:
-    """Rows of (src, dst, sport, dport) with both ends exchanged."""
-    width = (flows.shape[1] - 4) // 2
-    return np.concatenate([flows[:, width:-4], flows[:, :width], flows[:, -2:], flows[:, -4:-2]], 1)

@@ -291,7 +291,7 @@ class Machine:
         """Enter both sides of a connection; with equal tuples the newest is found (D 2.1)."""
         lcore = self.lcores[conn.rank]
         for side, key in enumerate((conn.in_key, conn.out_key)):
-            _push(lcore.find, lcore.older, key, 2 * conn.slot + side)
+            _push(lcore.find.own, lcore.older, key, 2 * conn.slot + side)
             self.index.enter(2 * conn.slot + side, key)
         if self.watch is not None:
             self.watch.opened(conn)
@@ -306,7 +306,7 @@ class Machine:
             self.watch.closed(conn)
         lcore = self.lcores[conn.rank]
         for side, key in enumerate((conn.in_key, conn.out_key)):
-            _pull(lcore.find, lcore.older, key, 2 * conn.slot + side)
+            _pull(lcore.find.own, lcore.older, key, 2 * conn.slot + side)
         shared = self.redirect_key(conn)
         if shared is not None:
             _pull(self.redirect, self._redirect_older, shared, conn.rank)
@@ -318,7 +318,7 @@ class Machine:
         return {"out": conn.out_key, "in": conn.in_key, "": None}[conn.mode.redirected_side]
 
 
-def _push(table: dict[bytes, int] | Finder, older: dict[bytes, list[int]], key: bytes, value: int) -> None:
+def _push(table: dict[bytes, int], older: dict[bytes, list[int]], key: bytes, value: int) -> None:
     """Enter *value*; with equal keys the newest is found (D 2.1)."""
     beneath = table.get(key)
     if beneath is not None:
@@ -326,7 +326,7 @@ def _push(table: dict[bytes, int] | Finder, older: dict[bytes, list[int]], key: 
     table[key] = value
 
 
-def _pull(table: dict[bytes, int] | Finder, older: dict[bytes, list[int]], key: bytes, value: int) -> None:
+def _pull(table: dict[bytes, int], older: dict[bytes, list[int]], key: bytes, value: int) -> None:
     """Take *value* out, wherever it stands among those of its key."""
     beneath = older.get(key, [])
     if table.get(key) != value:

@@ -264,10 +264,7 @@ class Opener:
     def end(self, slot: int, order: int) -> None:
         """The connection expires in silence, at this place in the order: all it took is given back (D 2.5)."""
         machine, lcore, table = self.machine, self.lcore, self.machine.table
-        in_key, out_key = machine.index.key(2 * slot), machine.index.key(2 * slot + 1)
-        for key, handle in ((in_key, 2 * slot), (out_key, 2 * slot + 1)):
-            if lcore.find.own.get(key) == handle:  # it was found again behind another
-                del lcore.find.own[key]
+        out_key = machine.index.key(2 * slot + 1)
         if self._redirect and machine.redirect.get(out_key) == lcore.rank:
             del machine.redirect[out_key]
         machine.index.forget(slot)

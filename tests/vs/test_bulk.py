@@ -45,6 +45,12 @@ address = "192.168.100.9:8080"
 REMOVAL = '[[event]]\nat = 1\nremove = "service.web.real.192.168.100.2:8080"\n'
 
 
+@pytest.fixture(autouse=True)
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small bursts are rushes too."""
+    monkeypatch.setattr("lbreplay.vs.bulk.FEW", 16)
+
+
 def syn(number: int, flags: int = SYN, source: bytes = GATEWAY, vip: tuple[bytes, int] = VIP) -> bytes:
     """The first packet of a client of its own, by hand because there are many."""
     client = raw(f"2001:db8:c::{number:x}" if len(vip[0]) == 16 else f"172.16.{number >> 8}.{number & 255}")
@@ -59,6 +65,12 @@ def rush(numbers: range, at: int = 0, step: int = 1000, **fields: object) -> lis
 
 def setup(**settings: object) -> Setup:
     return rig.setup(reals=REALS, **settings)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rush is what is called one here, whatever is faster."""
+    monkeypatch.setattr("lbreplay.vs.bulk.FEW", 16)
 
 
 @pytest.fixture
@@ -110,6 +122,25 @@ def test_numbers_are_in_the_order_of_the_rows(loop: bool, opened: list[int], alo
     assert [lcore.created for lcore in run.balancer.machine.lcores] == [100, 100]
 
 
+def test_draws_are_in_the_order_of_the_rows(opened: list[int], tmp_path: Path) -> None:
+    """Fractions of timeouts of two services on one worker: who has expired when more come tells them apart."""
+    made = setup(events=NEXT)
+    made = made._replace(conn=made.conn._replace(timer_jitter=True))
+    both = [one for n in range(100) for one in rush(range(n, n + 1), n * 1000, vip=(VIP[0], 80 + n % 2))]
+    records = [*both, *rush(range(200, 300), 30 * SECOND + SECOND // 2)]
+    assert not twins.disagreement(made, records, tmp_path, (100,)) and opened == [100, 100]
+
+
+EVENT = '[[event]]\nat = 1\nset = "service.web.real.192.168.100.2:8080.weight=1"\n'
+
+
+def test_what_was_opened_before_an_event_is_known_behind_it(opened: list[int], tmp_path: Path) -> None:
+    """Few in front of it, one by one; many behind it in the same burst, among them those again."""
+    records = [*rush(range(10)), *rush(range(30), 2 * SECOND)]
+    assert not twins.disagreement(setup(events=EVENT), records, tmp_path, (4096,))
+    assert opened == [20]
+
+
 def test_ends_between_births_at_once(opened: list[int], alone: list[int], tmp_path: Path) -> None:
     """One end a microsecond, one birth in two: the peak is just before the first end."""
     records = [*rush(range(100)), *rush(range(1000, 1060), 30 * SECOND - 37_500, 2000)]
@@ -117,6 +148,30 @@ def test_ends_between_births_at_once(opened: list[int], alone: list[int], tmp_pa
     assert opened == [100, 60] and not alone
     document = twins.outcome(setup(), craft.write(tmp_path / "in.pcap", records), 100)[1]
     assert document["workers"][0]["conns"] == {"created": 160, "expired": 81, "active": 79, "peak": 119}
+
+
+NAT = """
+[[service]]
+name = "nat"
+vip = "10.0.0.100:82"
+mode = "nat"
+scheduler = "rr"
+[[service.real]]
+address = "192.168.100.2:8080"
+"""
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["older ends first", "newer ends first"])
+def test_a_tuple_that_two_have_is_nobodys_when_both_ended(reset: bool, tmp_path: Path) -> None:
+    """A client behind NAT has a local end of full NAT for its own; whoever has a slot next gets no late answers."""
+    end = "192.168.100.200:1025"
+    late = [rig.tcp(rig.REAL, end, flags, 5000, 1001 + rig.DELTA, mac=rig.RS_MAC) for flags in ("SA", "A")]
+    single = [(SECOND, rig.syn(end, "10.0.0.100:82")), *[(40 * SECOND, rig.tick()), (70 * SECOND, rig.tick())]]
+    single += [(SECOND + 9, rig.tcp(end, "10.0.0.100:82", "R", 1001))] if reset else []
+    single += [(72 * SECOND + n, frame) for n, frame in enumerate(late)]
+    records = [*rush(range(20)), *((craft.START + at, len(frame), frame) for at, frame in single)]
+    records = sorted([*records, *rush(range(100, 140), 71 * SECOND)])
+    assert not twins.disagreement(rig.setup(events=NAT), records, tmp_path, (20, 4096))
 
 
 ORDERED = {

@@ -17,6 +17,12 @@ CLIENT, VIP, REAL, LADDR = rig.CLIENT, rig.VIP, rig.REAL, rig.LADDR
 DELTA = rig.DELTA
 
 
+@pytest.fixture(autouse=True)
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small bursts are rushes too."""
+    monkeypatch.setattr("lbreplay.vs.bulk.FEW", 16)
+
+
 def data(seq: int, ack: int, payload: bytes = b"hello", **fields: object) -> bytes:
     return rig.tcp(CLIENT, VIP, "PA", seq, ack, payload, **fields)
 
@@ -91,6 +97,12 @@ def test_what_leaves_has_the_mac_of_its_time(tmp_path: Path) -> None:
     assert inward == ["02:00:00:00:01:01"] * 3 + ["02:00:00:00:0a:0a"]
 
 
+@pytest.fixture(autouse=True)
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rush is what is called one here, whatever is faster."""
+    monkeypatch.setattr("lbreplay.vs.bulk.FEW", 16)
+
+
 def dialogue(client: str) -> list[bytes]:
     """An ordinary connection in a capture taken at clients, its first data twice."""
     question = rig.tcp(client, VIP, "PA", 1001, 8, b"question")
@@ -139,6 +151,53 @@ def test_who_joins_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     records = craft.records(known + in_turn([known, new]), MICROSECOND)
     assert not twins.disagreement(rig.setup(**UDP), records, tmp_path, (60, 4096))
     assert not alone
+
+
+MANY = [f"172.16.1.{n}:3000" for n in range(1, 121)]
+
+
+def answered() -> list[bytes]:
+    """What the real server says to many local ports."""
+    ends = [f"192.168.100.200:{port}" for port in range(1025, 1085)]
+    return [rig.tcp(REAL, end, "SA", 5000, 1001 + DELTA, mac=rig.RS_MAC) for end in ends]
+
+
+@pytest.mark.parametrize("director", ["", "dst_port_mask = 1", "enabled = false"])
+@pytest.mark.parametrize("view", ["client", "rx"])
+def test_answers_in_the_burst_of_the_opening_rows(director: str, view: str, tmp_path: Path) -> None:
+    """On the worker that has the connection they join, on another one, or where they do not come home, they do not."""
+    made = rig.setup(workers=4, view=view, more=f"[flow_director]\n{director}\n")
+    syns = [rig.syn(client, VIP) for client in MANY]
+    answers = [rig.tcp(VIP, client, "SA", 7, 1001) for client in MANY] if view == "client" else answered()
+    frames = craft.records([*syns, *answers, *answers[::2]], MICROSECOND)
+    assert not twins.disagreement(made, frames, tmp_path, (4096,))
+
+
+def test_a_lesson_among_rows_that_wait_and_rows_that_join(tmp_path: Path) -> None:
+    """Those before it leave with the old MAC, whichever way they came to wait."""
+    made = rig.setup(view="client", more='[[neighbor]]\naddress = "192.168.100.2"\nmac = "02:00:00:00:01:01"\n')
+    known, new = ([dialogue(client) for client in clients] for clients in (CLIENTS[:20], CLIENTS[20:]))
+    before = [*in_turn([talk[:1] for talk in known]) * 6, rig.tick()]
+    woven = in_turn([
+        in_turn([talk[1:4] for talk in known[:10]]) + in_turn([talk[1:4] for talk in known[10:]]),
+        in_turn([talk[:3] for talk in new]),
+    ])  # fmt: skip
+    frames = craft.records([*before, *woven[:60], LESSON, *woven[60:]], MICROSECOND)
+    assert not twins.disagreement(made, frames, tmp_path, (121, 4096))
+
+
+def test_changes_that_somebody_counts_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With wlc: of connections that were known, and of those that are opened between their rows; else they go alone."""
+    alone = twins.ordered_rows(monkeypatch)
+    made = rig.setup(reals=(REAL, "192.168.100.3:8080"), view="client", scheduler="wlc")
+    first, second = ([dialogue(client) for client in clients] for clients in (CLIENTS[:20], CLIENTS[20:]))
+    woven = in_turn([in_turn([talk[2:] for talk in first]), in_turn([talk[:5] for talk in second])])
+    frames = [*in_turn([talk[:2] for talk in first]), *woven]
+    records = craft.records(frames, MICROSECOND)
+    assert not twins.disagreement(made, records, tmp_path, (4096,)) and not alone
+    assert not twins.disagreement(made, records, tmp_path, (40,)) and alone == [20, 20], (
+        "the last to close, and to open"
+    )
 
 
 def test_a_wave_has_a_run_for_each_connection() -> None:

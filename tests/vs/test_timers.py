@@ -213,6 +213,19 @@ def test_many_are_armed_as_each_is(number: int) -> None:
     assert fired > 3000
 
 
+def test_one_of_many_comes_nearer_inside_an_open_bucket() -> None:
+    """The others stay as they were sorted."""
+    wheel, slots = Wheel(), np.arange(5)
+    for slot in slots.tolist():
+        wheel.set(slot, 10 * SECOND + 100 + slot)
+    wheel.timers.arm_many(slots, 10 * SECOND + 100 + slots)
+    assert wheel.fired(10 * SECOND) == []
+    wheel.set(3, 10 * SECOND + 50)
+    wheel.timers.arm_many(slots[3:4], np.array([10 * SECOND + 50]))
+    assert wheel.timers.nearest <= 10 * SECOND + 50 and wheel.fired(10 * SECOND + 50) == [3]
+    assert wheel.fired(11 * SECOND) == [0, 1, 2, 4]
+
+
 def test_nobody_is_armed_at_once_too() -> None:
     """Before any slot was."""
     wheel = Wheel()
