@@ -101,9 +101,10 @@ class Counters:
             self.redirected_in += self._sum(self._of_rank[redirected[moved]])
 
     def _add_written(self, burst: Counted) -> None:
-        owner = self._of_rank[burst.owner[burst.leaving]]
+        rows = slice(None) if burst.leaving.all() else burst.leaving  # a mask costs a row more than counting it
+        owner = self._of_rank[burst.owner[rows]]
         self.opackets += self._sum(owner)
-        self.obytes += self._sum(owner, burst.sent[burst.leaving])
+        self.obytes += self._sum(owner, burst.sent[rows])
         self.made(burst.made)
 
     def _cross(self, table: Numbers, worker: Numbers, code: NDArray[Any]) -> None:

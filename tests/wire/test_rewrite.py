@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import random
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +56,19 @@ def packed(ends: tuple[str, int, str, int], six: bool) -> bytes:
     return data[8:44] if six else data[12:24]
 
 
-def leaving(burst: Burst, mtu: int = 1500, toa: bool = True, toa_in_syn: bool = False, prune: bool = True) -> Leaving:
+def leaving(
+    burst: Burst,
+    mtu: int = 1500,
+    toa: bool = True,
+    toa_in_syn: bool = False,
+    prune: bool = True,
+    mirrored: bool = False,
+) -> Leaving:
     heads = np.frombuffer(bytes(Ether(dst=TO, src=OURS))[:12], np.uint8).reshape(1, 12)[burst.mac]
     sides = burst.handle & 1
     ends4 = np.frombuffer(b"".join(packed(e, False) for e in ENDS), np.uint8).reshape(2, 12)[sides]
     ends6 = np.frombuffer(b"".join(packed(e, True) for e in ENDS6), np.uint8).reshape(2, 36)[sides[burst.rows6]]
-    no = np.zeros(burst.size, np.bool_)
-    return Leaving(heads, no, ends4, ends6, toa, toa_in_syn, prune, mtu)
+    return Leaving(heads, np.full(burst.size, mirrored), ends4, ends6, toa, toa_in_syn, prune, mtu)
 
 
 def rewritten(folder: Path, *rows: Row, **how: Any) -> list[bytes]:
@@ -94,8 +102,15 @@ def expected(row: Row, seq: int, ack: int, options: bytes | None = None) -> byte
     six = IPv6 in packet
     layer, (src, sport, dst, dport) = packet[IPv6 if six else IP], (ENDS6 if six else ENDS)[row.side]
     packet.src, packet.dst, layer.src, layer.dst = OURS, TO, src, dst
+    l4 = layer.payload
+    l4.sport, l4.dport = sport, dport
+    if UDP in packet:
+        del l4.chksum
+        if not six:
+            del layer.chksum
+        return bytes(packet)
     tcp = packet[TCP]
-    tcp.sport, tcp.dport, tcp.seq, tcp.ack = sport, dport, seq % 2**32, ack % 2**32
+    tcp.seq, tcp.ack = seq % 2**32, ack % 2**32
     if options is not None:
         head = bytes(tcp)[:20]
         body = options + bytes(tcp.payload)
@@ -144,6 +159,63 @@ def test_padding_is_taken_off(tmp_path: Path) -> None:
     row = Row(inward())
     padded = Row(row.frame + bytes(6))
     assert rewritten(tmp_path, padded, row) == [expected(row, 0xFFFFFFF0 + DELTA, 500)] * 2
+
+
+def shuffled(seed: int, lengths: list[int]) -> list[Row]:
+    """TCP and UDP over both families, both ways, some asking for the client's address."""
+    rng = random.Random(seed)
+    rows = []
+    for length, six, out, datagram in product(lengths, (False, True), (0, OUT), (False, True)):
+        payload = rng.randbytes(length)
+        if datagram:
+            rows.append(Row(craft.udp(*UDP_ENDS[six, out], payload), side=out, full=False))
+        elif out:
+            rows.append(Row(outward("PA", payload, six), side=out))
+        else:
+            rows.append(Row(inward("PA", payload, six), fdata=rng.choice([0, 500])))
+    rng.shuffle(rows)
+    return rows
+
+
+UDP_ENDS = {
+    (False, 0): (f"{CLIENT}:3000", f"{VIP}:80"),
+    (True, 0): (f"[{CLIENT6}]:3000", f"[{VIP6}]:80"),
+    (False, OUT): (f"{REAL}:8080", f"{LOCAL}:1025"),
+    (True, OUT): (f"[{REAL6}]:8080", f"[{LOCAL6}]:1025"),
+}
+
+
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("lengths", [[0], [1, 4, 7, 20], [0, 3, 63, 64], [0, 2, 65, 700, 1399]], ids=str)
+def test_all_shapes_side_by_side(tmp_path: Path, lengths: list[int], number: int) -> None:
+    """Rows of any family, protocol and length do not disturb each other, at even and at odd offsets."""
+    rows = shuffled(number, lengths)
+    padded = [replace(row, frame=row.frame + bytes(3 * (at % 5 == 0))) for at, row in enumerate(rows)]
+    for row, left in zip(rows, rewritten(tmp_path, *padded), strict=True):
+        six, option = IPv6 in Ether(row.frame), None
+        if row.fdata:
+            client = bytes(IPv6(src=CLIENT6))[8:24] if six else bytes(IP(src=CLIENT))[12:16]
+            option = bytes([254, len(client) + 4]) + (3000).to_bytes(2) + client
+        seq, ack = (700, 5 - DELTA) if row.side == OUT else (0xFFFFFFF0 + DELTA, 500)
+        assert left == expected(row, seq, ack, option)
+
+
+def test_a_mirrored_row_leaves_from_where_it_came_to(tmp_path: Path) -> None:
+    """Its source is the MAC that it was sent to; of an answer that the client saw, the one that sent it."""
+    rows = [Row(inward()), Row(outward(), side=OUT, answer=True)]
+    asked, answered = rewritten(tmp_path, *rows, mirrored=True)
+    assert asked[6:12] == rows[0].frame[0:6] and answered[6:12] == rows[1].frame[6:12]
+
+
+def test_options_give_way_to_the_clients_address(tmp_path: Path) -> None:
+    """Where they leave no room they are pruned, and the segment becomes shorter than it was, between others."""
+    plain, full = Row(inward(payload=b"first")), Row(inward(payload=b"second", options=[("NOP", None)] * 40), fdata=500)
+    option = bytes([254, 8]) + (3000).to_bytes(2) + bytes(IP(src=CLIENT))[12:16]
+    assert rewritten(tmp_path, plain, full, full, plain) == [
+        expected(plain, 0xFFFFFFF0 + DELTA, 500),
+        *[expected(full, 0xFFFFFFF0 + DELTA, 500, option)] * 2,
+        expected(plain, 0xFFFFFFF0 + DELTA, 500),
+    ]
 
 
 @pytest.mark.parametrize("six", [False, True])

@@ -88,7 +88,8 @@ class Sink:
     def _slices(self, burst: Burst) -> Iterator[bytes | memoryview]:
         """Slices of the buffer, or one of a copy, where something made goes between rows or most rows lie apart."""
         rows = np.flatnonzero(burst.leaving)
-        begin, end = burst.at[rows] - RECORD, burst.at[rows] + burst.caplen[rows]
+        at = burst.at[rows]
+        begin, end = at - RECORD, at + burst.caplen[rows]
         apart = np.flatnonzero(begin[1:] != end[:-1]) + 1
         if burst.made or len(apart) * SCATTERED > len(rows):
             yield gathered(burst, rows, self._unit)
