@@ -40,9 +40,12 @@ if TYPE_CHECKING:
 SLOTS = 4  # bursts on their way; more make nothing faster, and are cold when they come back
 ROWS = 1 << 16  # of a slot, at most
 BUFFER = 5 << 20  # bytes of a slot for frames: a chunk of a capture, and what other link headers add
+AHEAD = 2  # bursts that are away: the process beside has enough to do
 ALIGNED = 64  # bytes, of a cache line
 HEADER = 8  # bytes before a message: its length
 QUIET = (signal.SIGINT, signal.SIGTERM)  # the process beside ends with its parent, whom they are sent to as well
+
+KEPT = {"step", "macs", "end", "word0", "word1", "wide", "mac", "opened", "moved"}  # by the balancer: nobody else asks
 
 Columns = dict[str, Any]
 Message = Any
@@ -91,6 +94,7 @@ class Beside:
     """
 
     def __init__(self, balancer: Balancer, like: Mapping[str, Any], rows: int) -> None:
+        self._prepare = balancer.prepare
         self._slots = [Slot(like, min(rows, ROWS)) for _ in range(SLOTS)]
         self._away: deque[Burst] = deque()
         self._back: deque[Message] = deque()  # answers that came while a long message waited
@@ -149,6 +153,8 @@ class Beside:
     # --- bursts ------------------------------------------------------------------------------------------------
 
     def _send_burst(self, burst: Burst) -> None:
+        if len(self._away) >= AHEAD:
+            self._prepare(burst)
         columns = {name: value for name, value in vars(burst).items() if isinstance(value, np.ndarray)}
         message = burst.first, burst.size, *self._slots[self._sent % SLOTS].put(columns)
         vars(burst).update(columns)
@@ -230,7 +236,9 @@ def _serve(balancer: Balancer, slots: list[Slot], asked: int, answered: int) -> 
             if not _waiting(asked):
                 rewrite(burst, Leaving(**leaving))
                 leaving.clear()
-            changed = {name: value for name, value in vars(burst).items() if value is not given.get(name)}
+            changed = {
+                name: value for name, value in vars(burst).items() if value is not given.get(name) and name not in KEPT
+            }
             _write(answered, _pickled((burst.made, *slots[turn].put(changed | leaving))))
             turn = (turn + 1) % len(slots)
         _write(answered, _pickled(balancer.gauges()))

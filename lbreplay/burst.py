@@ -40,6 +40,7 @@ BY_FLOW_DIRECTOR = 2
 U8 = NDArray[np.uint8]
 U16 = NDArray[np.uint16]
 U32 = NDArray[np.uint32]
+U64 = NDArray[np.uint64]
 I16 = NDArray[np.int16]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -121,18 +122,24 @@ class Burst:
     hash: U32
     reta: I16
     rule: I32
+    # vs/balancer, before it looks for connections
+    answer: Bool  # of a virtual address, taken for its real server's (client and lb view)
+    step: U16  # what moves its connection's state: TCP flags, 256 for UDP
+    macs: U8  # [n, 12]: destination and source
+    end: U32  # sequence number behind a segment (D 5.5)
+    word0: U64  # of the tuple that rows are found by, see vs/index
+    word1: U64
+    wide: U64  # [len(rows6), 4]
     # vs/balancer
     worker_index: I16  # into setup.workers, -1: not received
     lookup: U8  # 0 none, 1 in, 2 out, 3 miss
     wrong_worker: Bool
     redirected: I16  # rank it was handed to, or -1
     owner: I16  # rank that handled it
-    answer: Bool  # of a virtual address, taken for its real server's (client and lb view)
     handle: I32  # connection and side of rows that took the columns, -1: plain path
     opened: Bool  # rows that took the columns and opened their connection
     conn: I64  # numbers of their connections, where somebody annotates
     moved: Bool  # rows whose state changed in its turn already
-    step: U16  # what moves its connection's state: TCP flags, 256 for UDP
     mac: I32  # what they leave with: entry of vs/links
     fdata: U32  # acknowledgement that asks for the client's address (D 5.4)
     delta: U32  # what sequence numbers move by

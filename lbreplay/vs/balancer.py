@@ -24,7 +24,6 @@ from lbreplay.vs.machine import ORDERS, Machine, Ownership
 from lbreplay.vs.opener import NOT_HERE, REFUSED, Openers
 from lbreplay.vs.path import PURE, Path, Story
 from lbreplay.vs.view import Steer, View
-from lbreplay.wire.fields import overlay
 from lbreplay.wire.packet import SYN, UDP
 from lbreplay.wire.rewrite import Leaving
 
@@ -51,6 +50,10 @@ class Balancer:
         self._worker_of_queue = {q: i for i, w in enumerate(setup.workers) for q in w.queues}
         self._place = 0  # of the frame before which timers went off last
         self._started = False
+
+    def prepare(self, burst: Burst) -> None:
+        """Fill what `balance` needs and nothing that happens changes. It may be done before, in another process."""
+        self.columns.prepare(burst)
 
     def balance(self, burst: Burst) -> None:
         """Give every row its verdict; mark the rows that leave, and put what else leaves into `burst.made`."""
@@ -87,6 +90,8 @@ class Balancer:
         burst.wrong_worker = np.zeros(burst.size, np.bool_)
         burst.redirected = np.full(burst.size, -1, np.int16)
         burst.owner = burst.worker.copy()
+        if not hasattr(burst, "word0"):
+            self.prepare(burst)
         self.columns.start(burst)
         self.machine.out = burst.made
         if self.stories is not None:
@@ -204,7 +209,7 @@ class Balancer:
             self.columns.askers(burst, rows).tolist(),
             burst.answer[rows].tolist(),
             burst.step[rows].tolist(),
-            overlay(burst.buffer, 12)[burst.at[rows]].tolist(),
+            burst.macs.take(rows, 0).view("V12").ravel().tolist(),
             strict=True,
         )
 

@@ -19,11 +19,10 @@ import numpy as np
 
 from lbreplay.burst import I64, Bool, Burst, ascending, distinct, groups
 from lbreplay.vs.conn import FULL_TCP
-from lbreplay.vs.index import SIX, WORD0, WORD1, words4
+from lbreplay.vs.index import SIX, WORD0, WORD1
 from lbreplay.vs.links import PLAIN
 from lbreplay.vs.machine import ORDERS
 from lbreplay.vs.opener import Taken
-from lbreplay.wire.fields import overlay
 from lbreplay.wire.packet import TCP
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ class Bulk:
         known, at = burst.handle[at[~missed]], at[missed]
         if not self._stay(known) or machine.table.live + len(at) >= machine.setup.conn.pool_size:
             return NOBODY
-        at = at[first_of_each(*words4(burst.flow4.take(at, 0), burst.proto[at]))]
+        at = at[first_of_each(burst.word0[at], burst.word1[at])]
         numbers = self.openers.numbers(burst.flow4.take(at, 0), burst.proto[at], burst.worker[at])
         numbers[burst.family[at] != 4] = 0
         heads, which = distinct_heads(burst, at)
@@ -145,7 +144,7 @@ class Bulk:
         slots = self.machine.table.take_many(len(rows))
         rush = Rush(rows[order], slots, openers, of, heads, which[order])
         self._fill(burst, rush)
-        self.machine.index.insert(2 * slots, *words4(burst.flow4.take(rush.rows, 0), burst.proto[rush.rows]))
+        self.machine.index.insert(2 * slots, burst.word0[rush.rows], burst.word1[rush.rows])
         burst.opened[rows], burst.handle[rush.rows] = True, 2 * slots
         return rush
 
@@ -292,12 +291,12 @@ def orders(burst: Burst, rows: I64) -> I64:
 
 def distinct_heads(burst: Burst, rows: I64) -> tuple[list[bytes], I64]:
     """The MACs (destination, source) that frames come with, each once, and each row's place among them."""
-    heads = overlay(burst.buffer, 12)[burst.at[rows]]
-    words = heads.view("<u4").reshape(-1, 3)
+    heads = burst.macs.take(rows, 0)
+    words = heads.view(np.uint32)
     if (words == words[:1]).all():
-        return [heads[:1].tobytes()], np.zeros(len(rows), np.int64)
+        return [heads[0].tobytes()], np.zeros(len(rows), np.int64)
     places: dict[bytes, int] = {}
-    which = np.array([places.setdefault(head, len(places)) for head in heads.tolist()])
+    which = np.array([places.setdefault(head, len(places)) for head in heads.view("V12").ravel().tolist()])
     return list(places), which
 
 

@@ -26,7 +26,7 @@ from lbreplay.vs.bulk import distinct_heads
 from lbreplay.vs.conn import FULL_TCP, IN, INACTIVE, OTHER, OUT, Macs
 from lbreplay.vs.index import BORN, tuple_words, turned4, words4
 from lbreplay.vs.machine import ORDERS
-from lbreplay.wire.fields import reversed_flows
+from lbreplay.wire.fields import overlay, reversed_flows
 from lbreplay.wire.packet import ACK, ETH_ARP, ETH_VLAN, ICMP, ICMPV6, RST, SYN, TCP, UDP, Packet, reverse_key
 
 if TYPE_CHECKING:
@@ -65,8 +65,35 @@ class Columns:
 
     # --- who is whose ------------------------------------------------------------------------------------------
 
+    def prepare(self, burst: Burst) -> None:
+        """What rows tell without their connections: which are answers of a virtual address, which are ordinary, whose
+        tuple they have. Nothing is asked that a replay changes, so it may be done long before."""
+        burst.simple &= burst.worker >= 0
+        burst.simple &= burst.l3_length <= self.links.shortest_mtu
+        burst.answer = np.zeros(burst.size, np.bool_)
+        if self.view.name == "client":
+            burst.answer = self._answers(burst)
+        elif self.view.name == "lb":
+            burst.simple &= ~self.view.own(burst)
+        burst.simple &= burst.ours | burst.answer
+        burst.step = np.where(burst.proto == UDP, np.uint16(UDP_STEP), burst.flags)
+        burst.macs = overlay(burst.buffer, 12)[burst.at].view(np.uint8).reshape(-1, 12)
+        burst.end = _stream_ends(burst)
+        self._tuples(burst)
+
+    def _tuples(self, burst: Burst) -> None:
+        """The words that rows are looked up by; of answers, their clients'."""
+        words: tuple[Any, ...] = words4(burst.flow4, burst.proto)
+        if burst.answer.any():
+            back = turned4(*words)
+            words = tuple(np.where(burst.answer, turned, there) for turned, there in zip(back, words, strict=True))
+        burst.word0, burst.word1 = words
+        rows, flow6 = burst.rows6, burst.flow6
+        flow6 = np.ascontiguousarray(np.where(burst.answer[rows][:, None], reversed_flows(flow6), flow6))
+        burst.word0[rows], burst.word1[rows], burst.wide = tuple_words(flow6, burst.proto[rows])
+
     def start(self, burst: Burst) -> None:
-        """Columns of a burst: which rows are answers of a virtual address, which are ordinary."""
+        """The columns that are filled here."""
         burst.handle = np.full(burst.size, NONE, np.int32)
         burst.mac = np.zeros(burst.size, np.int32)
         burst.fdata = np.zeros(burst.size, np.uint32)
@@ -74,15 +101,6 @@ class Columns:
         burst.full = np.zeros(burst.size, np.uint8)
         burst.opened = np.zeros(burst.size, np.bool_)
         burst.moved = np.zeros(burst.size, np.bool_)
-        burst.answer = np.zeros(burst.size, np.bool_)
-        burst.simple &= burst.worker >= 0
-        burst.simple &= burst.l3_length <= self.links.shortest_mtu
-        if self.view.name == "client":
-            burst.answer = self._answers(burst)
-        elif self.view.name == "lb":
-            burst.simple &= ~self.view.own(burst)
-        burst.simple &= burst.ours | burst.answer
-        burst.step = np.where(burst.proto == UDP, np.uint16(UDP_STEP), burst.flags)
 
     def _answers(self, burst: Burst) -> Bool:
         """Rows that come from the address and port of a service."""
@@ -98,17 +116,12 @@ class Columns:
     def find(self, burst: Burst, rows: I64) -> I32:
         """The handle of somebody who has each row's tuple (an answer's client's, then its answering side), or -1."""
         answer = burst.answer[rows]
-        turned = answer.any()
-        words = words4(burst.flow4.take(rows, 0), burst.proto[rows])
-        if turned:
-            words = tuple(np.where(answer, back, there) for back, there in zip(turned4(*words), words, strict=True))
-        handles = self.index.find(*words)
-        six = np.flatnonzero(burst.family[rows] == 6) if len(burst.rows6) else rows[:0]
-        if len(six):
-            flow6 = burst.flow6[np.searchsorted(burst.rows6, rows[six])]
-            flow6 = np.ascontiguousarray(np.where(answer[six][:, None], reversed_flows(flow6), flow6))
-            handles[six] = self.index.find(*tuple_words(flow6, burst.proto[rows[six]]))
-        if turned:
+        handles = self.index.find(burst.word0[rows], burst.word1[rows])
+        if len(burst.rows6):
+            six = np.flatnonzero(burst.family[rows] == 6)
+            wide = burst.wide[np.searchsorted(burst.rows6, rows[six])]
+            handles[six] = self.index.find(burst.word0[rows[six]], burst.word1[rows[six]], wide)
+        if answer.any():
             there = answer & (handles >= 0)
             handles[there & (handles & 1 == OUT)] = NONE
             handles[there & (handles >= 0)] |= 1
@@ -378,7 +391,7 @@ class Columns:
         if not out.any():
             return fdata
         told, synack = out & (flags & RST == 0), out & (flags & (SYN | ACK) == SYN | ACK)
-        ends = np.where(synack, burst.seq[rows] + np.uint32(1), stream_ends(burst, rows))
+        ends = np.where(synack, burst.seq[rows] + np.uint32(1), burst.end[rows])
         moved = np.where(burst.answer[rows], column["delta"][slots], np.uint32(0))
         if told.any():
             self._remember_ends(slots[told], burst.ack[rows][told] + moved[told], ends[told])
@@ -454,7 +467,7 @@ class Columns:
             end = (int(burst.seq[row]) + 1) & 0xFFFFFFFF
             self._begins(slot, end)
         else:
-            end = int(stream_ends(burst, np.array([row]))[0])
+            end = int(burst.end[row])
         if not flags & RST:
             self._remember_end(slot, ack, end)
 
@@ -579,12 +592,11 @@ def slots_of(handles: I32) -> I64:
     return (handles >> 1).astype(np.int64)
 
 
-def stream_ends(burst: Burst, rows: I64) -> Any:
+def _stream_ends(burst: Burst) -> Any:
     """Sequence number behind each segment, as DPVS counts it: of IPv6 mostly 40 too many (D 5.5 a)."""
-    header = np.full(len(rows), 20, np.int32)  # of simple rows
-    six = np.flatnonzero(burst.family[rows] == 6) if len(burst.rows6) else rows[:0]
-    header[six] = (burst.buffer[burst.at[rows[six]] + 14] & 15).astype(np.int32) * 4
-    return burst.seq[rows] + (burst.l3_length[rows] - header - burst.header[rows]).astype(np.uint32)
+    header = np.full(burst.size, 20, np.int32)
+    header[burst.rows6] = (burst.buffer[burst.at[burst.rows6] + 14] & 15).astype(np.int32) * 4
+    return burst.seq + (burst.l3_length - header - burst.header).astype(np.uint32)
 
 
 def _tables(machine: Machine) -> Any:
