@@ -14,7 +14,8 @@ view.py         where the capture was taken (interface 3)
 
 machine.py      the lcores and the little they share (D 2.1, D 4.4); events.py: an operator's changes (D 3)
 resolve.py      next hops asked for their MACs, packets that wait (device.resolve)
-conn.py         connections and their table (D 2.2); timers.py, expiry.py: when and how they end (D 2.5)
+conn.py         connections and their table (D 2.2); index.py: whose a tuple is
+timers.py       when they end; expiry.py: how (D 2.5)
 server.py       one worker's living copies of services and real servers (D 10.1); destcheck.py: their check (D 10.5)
 schedulers/     which real server takes a new connection, one algorithm a file (D 10.3)
 laddr.py        which local address and port a full-NAT connection leaves from (D 11)
