@@ -74,6 +74,15 @@ def groups(column: NDArray[Any]) -> tuple[I64, I64]:
     return order[new], place
 
 
+def parted(column: NDArray[Any]) -> list[tuple[int, I64]]:
+    """The different numbers of a column of small ones, ascending, each with its rows, ascending."""
+    order, counts = ascending(column), np.bincount(column)
+    numbers = np.flatnonzero(counts)
+    stops = np.cumsum(counts[numbers]).tolist()
+    starts = [0, *stops[:-1]]
+    return [(number, order[at:stop]) for number, at, stop in zip(numbers.tolist(), starts, stops, strict=True)]
+
+
 class Made(NamedTuple):
     """A frame that leaves and is not a row's bytes in place: rewritten in length, or the balancer's own.
 

@@ -2,7 +2,7 @@
 
 balancer.py     the ordered loop: every row of a burst on its worker; what is ordinary takes the columns
 columns.py      ordinary packets of known connections, many at a time; early.py: answers seen before their connection
-opener.py       ordinary new connections one by one; bulk.py: floods of them
+opener.py       ordinary new connections one by one; bulk.py: floods of them; plans.py: what they are made of
 links.py        with which MACs the columns send (D 12.3)
 
 path.py         the plain path: one packet through the hooks of DPVS in its order (D 1.5)

@@ -13,16 +13,17 @@ Measured: half the time of a run of nothing but first packets, a sixth of one of
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, Bool, Burst, ascending, distinct, groups
+from lbreplay.burst import I64, Bool, Burst, ascending, parted
 from lbreplay.vs.conn import FULL_TCP
 from lbreplay.vs.index import SIX, WORD0, WORD1
+from lbreplay.vs.laddr import next_many
 from lbreplay.vs.links import PLAIN
-from lbreplay.vs.machine import ORDERS
-from lbreplay.vs.opener import Taken
+from lbreplay.vs.machine import ORDERS, jitters
 from lbreplay.wire.packet import TCP
 
 if TYPE_CHECKING:
@@ -36,29 +37,25 @@ GONE = 1 << 62  # the place of a real server that was taken out
 
 
 class Rush(NamedTuple):
-    """Connections that are opened together: the rows that open them, by opener and ascending within, and their slots.
+    """Connections that are opened together: the rows that open them, ascending, and their slots.
 
-    `of` is the place in `openers` of each, `which` the place in `heads` of the MACs that its first packet came with.
+    `parts` has the openers, each with the places of its connections here; `which` is the place in `heads` of the MACs
+    that each first packet came with.
     """
 
     rows: I64
     slots: I64
-    openers: list[Opener]
-    of: I64
+    parts: list[tuple[Opener, I64]]
     heads: list[bytes]
     which: I64
 
     @property
     def counted(self) -> bool:
         """Whether some scheduler counts active connections."""
-        return any(opener.watched for opener in self.openers)
-
-    def part(self, place: int) -> slice:
-        """The rows of one opener."""
-        return slice(*np.searchsorted(self.of, (place, place + 1)).tolist())
+        return any(opener.watched for opener, _ in self.parts)
 
 
-NOBODY = Rush(np.zeros(0, np.int64), np.zeros(0, np.int64), [], np.zeros(0, np.int64), [], np.zeros(0, np.int64))
+NOBODY = Rush(np.zeros(0, np.int64), np.zeros(0, np.int64), [], [], np.zeros(0, np.int64))
 
 
 class Bulk:
@@ -86,9 +83,8 @@ class Bulk:
         at = at[first_of_each(burst.word0[at], burst.word1[at])]
         numbers = self.openers.numbers(burst.flow4.take(at, 0), burst.proto[at], burst.worker[at])
         numbers[burst.family[at] != 4] = 0
-        heads, which = distinct_heads(burst, at)
-        good = self._good(burst, rows, at, numbers, heads)
-        return self._allot(burst, at[good], numbers[good], heads, which[good]) if good.any() else NOBODY
+        good = self._good(burst, rows, at, numbers)
+        return self._allot(burst, at[good], numbers[good]) if good.any() else NOBODY
 
     def _stay(self, handles: Any) -> bool:
         """Whether no row of these connections can end up opening another: none ends before the segment does."""
@@ -96,28 +92,22 @@ class Bulk:
         outlives = column["last_use"][slots] + column["timeout"][slots] > self.columns.end_ns
         return bool((outlives & (column["mac"][handles] >= 0) & (handles >= 0)).all())
 
-    def _good(self, burst: Burst, rows: I64, first: I64, numbers: I64, heads: list[bytes]) -> Bool:
-        """Which of the *first* rows may be taken at once: those of workers all of whose may, by openers that can, with
-        ports and pools of their own. Where somebody counts connections, none or all."""
+    def _good(self, burst: Burst, rows: I64, first: I64, numbers: I64) -> Bool:
+        """Which of the *first* rows may be taken at once: those of workers all of whose may. Where somebody counts
+        connections, none or all."""
         workers = burst.worker[first]
         counts = np.bincount(workers)
         good = np.bincount(workers[numbers == 0], minlength=len(counts)) == 0
-        openers: dict[int, list[Opener]] = {}
-        for number in np.flatnonzero(np.bincount(numbers)).tolist():
-            opener = self.machine.table.openers[number]
-            if opener is not None:
-                openers.setdefault(opener.lcore.rank, []).append(opener)
-        for rank, some in openers.items():
-            good[rank] = good[rank] and self._able(some, int(counts[rank]), heads)
-        counting = [opener for some in openers.values() for opener in some if opener.watched]
+        present = np.flatnonzero(np.bincount(numbers)[1:]) + 1
+        good[self.openers.plans.unable(present, counts)] = False
         chosen = np.asarray(good[workers])
+        counting = [self._opener(number) for number in present[self.openers.columns["watched"][present] != 0].tolist()]
         return chosen if not counting or (chosen.all() and self._countable(burst, rows, counting)) else chosen & False
 
-    def _able(self, openers: list[Opener], count: int, heads: list[bytes]) -> bool:
-        if not all(opener.bulky and opener.has_ports(count) and opener.has_ways(heads) for opener in openers):
-            return False
-        laddrs = [laddr for opener in openers for laddr in opener.server.laddrs.laddrs]
-        return len(laddrs) == len(set(laddrs)) or len(openers) == 1
+    def _opener(self, number: int) -> Opener:
+        opener = self.machine.table.openers[number]
+        assert opener is not None, "0 is nobody's number"
+        return opener
 
     def _countable(self, burst: Burst, rows: I64, openers: list[Opener]) -> bool:
         """Whether all that changes counts in this segment can be told before it happens: states, by rows that wait
@@ -136,60 +126,61 @@ class Bulk:
         """The slots whose time is up by the last of *rows*."""
         return self.machine.timers.due(int(burst.time_ns[rows.max()]), most=1 << 62)
 
-    def _allot(self, burst: Burst, rows: I64, numbers: I64, heads: list[bytes], which: I64) -> Rush:
+    def _allot(self, burst: Burst, rows: I64, numbers: I64) -> Rush:
         """Slots with their columns, and the clients' tuples."""
-        order = ascending(numbers)
-        first, of = groups(numbers[order])
-        openers = [self.machine.table.openers[number] for number in numbers[order[first]].tolist()]
         slots = self.machine.table.take_many(len(rows))
-        rush = Rush(rows[order], slots, openers, of, heads, which[order])
-        self._fill(burst, rush)
-        self.machine.index.insert(2 * slots, burst.word0[rush.rows], burst.word1[rush.rows])
-        burst.opened[rows], burst.handle[rush.rows] = True, 2 * slots
+        parts = [(self._opener(number), part) for number, part in parted(numbers)]
+        rush = Rush(rows, slots, parts, *distinct_heads(burst, rows))
+        self._fill(burst, rush, numbers)
+        self.machine.index.insert(2 * slots, burst.word0[rows], burst.word1[rows])
+        burst.opened[rows], burst.handle[rows] = True, 2 * slots
         return rush
 
-    def _fill(self, burst: Burst, rush: Rush) -> None:
-        rows, slots, openers, column = rush.rows, rush.slots, rush.openers, self.machine.table.columns
-        for name, values in (
-            ("opener", [opener.number for opener in openers]), ("full", [opener.kind for opener in openers]),
-            ("rank", [opener.lcore.rank for opener in openers]), ("delta", [opener.delta for opener in openers]),
-            ("limit", [opener.limit for opener in openers]), ("watched", [opener.watched for opener in openers]),
-            ("state", [opener.first_state for opener in openers]),
-            ("timeout", [opener.timeouts[opener.first_state] for opener in openers]),
-        ):  # fmt: skip
-            column[name][slots] = np.array(values)[rush.of]
-        column["fraction"][slots] = fractions = self._fractions(rush)
+    def _fill(self, burst: Burst, rush: Rush, numbers: I64) -> None:
+        rows, slots, column = rush.rows, rush.slots, self.machine.table.columns
+        column["opener"][slots] = numbers
+        for name, constants in self.openers.columns.items():
+            column[name][slots] = constants[numbers]
+        column["fraction"][slots] = fractions = self._fractions(column["rank"][slots])
         column["timeout"][slots] += fractions
         column["last_use"][slots], column["armed"][slots] = burst.time_ns[rows], orders(burst, rows)
         self.machine.timers.arm_many(slots, burst.time_ns[rows] + column["timeout"][slots])
 
-    def _fractions(self, rush: Rush) -> I64:
+    def _fractions(self, ranks: Any) -> I64:
         """Each worker draws in the order of its rows."""
-        ranks, made = self.machine.table.columns["rank"][rush.slots], np.empty(len(rush.rows), np.int64)
-        for rank in distinct(ranks):
-            here = np.flatnonzero(ranks == rank)
-            made[here[np.argsort(rush.rows[here])]] = self.machine.lcores[rank].jitters(len(here))
-        return made
+        draws = np.empty(len(ranks))
+        for rank, part in parted(ranks):
+            draws[part] = self.machine.lcores[rank].draws(len(part))
+        return jitters(draws)
 
     def complete(self, burst: Burst, rush: Rush, changes: Changes) -> None:
         """Real servers, local ends and ways. *changes* is what whoever counts has to know."""
-        tapes = self._tapes(burst, rush, changes) if rush.counted else [[]] * len(rush.openers)
-        parts = [
-            opener.take_many(self._picked(burst, rush, place, tape), rush.heads, rush.which[rush.part(place)])
-            for place, (opener, tape) in enumerate(zip(rush.openers, tapes, strict=True))
-        ]
-        taken = parts[0] if len(parts) == 1 else Taken(*map(np.concatenate, zip(*parts, strict=True)))
-        column, slots = self.machine.table.columns, rush.slots
+        machine, column, slots = self.machine, self.machine.table.columns, rush.slots
+        tapes = self._tapes(burst, rush, changes) if rush.counted else [[]] * len(rush.parts)
+        dests, laddrs = self._picked(burst, rush, tapes), self._laddrs(rush)
+        pairs, ways, homes, at_home = self.openers.plans.take(column["opener"][slots], dests, laddrs)
+        ports = machine.ports.take_many(machine.pairs.buckets(pairs))
+        machine.pairs.opened(pairs)
         backs = np.array([self.openers.links.answering(head) for head in rush.heads])[rush.which]
-        column["dest"][slots], column["home"][slots], column["client"][slots] = taken.dest, taken.home, backs
-        column["mac"][2 * slots], column["mac"][2 * slots + 1] = taken.way, np.where(taken.at_home, backs, PLAIN)
-        self.machine.index.insert(2 * slots + 1, taken.word0, taken.word1)
-        burst.mac[rush.rows] = taken.way
+        column["dest"][slots], column["home"][slots], column["client"][slots] = machine.pairs.dests(pairs), homes, backs
+        column["mac"][2 * slots], column["mac"][2 * slots + 1] = ways, np.where(at_home, backs, PLAIN)
+        machine.index.insert(2 * slots + 1, *machine.pairs.tuples(pairs, ports))
+        burst.mac[rush.rows] = ways
         self.columns.count(changes)
 
-    def _picked(self, burst: Burst, rush: Rush, place: int, tape: Steps) -> I64:
-        rows = rush.rows[rush.part(place)]
-        return rush.openers[place].pick_many(lambda: self.columns.keys(burst, rows), len(rows), tape)
+    def _picked(self, burst: Burst, rush: Rush, tapes: list[Steps]) -> I64:
+        """The positions of real servers."""
+        picked = np.empty(len(rush.rows), np.int64)
+        for (opener, part), tape in zip(rush.parts, tapes, strict=True):
+            picked[part] = opener.pick_many(partial(self.columns.keys, burst, rush.rows[part]), len(part), tape)
+        return picked
+
+    def _laddrs(self, rush: Rush) -> I64:
+        """The positions of local addresses."""
+        made, parts = np.empty(len(rush.rows), np.int64), [part for _, part in rush.parts]
+        cursors = [opener.server.laddrs for opener, _ in rush.parts]
+        made[np.concatenate(parts)] = next_many(cursors, np.array([len(part) for part in parts]))
+        return made
 
     def _tapes(self, burst: Burst, rush: Rush, changes: Changes) -> list[Steps]:
         """For each opener what its scheduler sees happen: picks, connections that become active or inactive, ends."""
@@ -204,16 +195,15 @@ class Bulk:
         order = ascending(when)
         slots, by = slots[order], by[order]
         numbers = column["opener"][slots]
-        return [self._tape(opener, slots[some], by[some], rush.slots[rush.part(place)])
-                for place, opener in enumerate(rush.openers)
-                for some in [numbers == opener.number]]  # fmt: skip
+        return [self._tape(opener, slots[some], by[some], rush.slots[part])
+                for opener, part in rush.parts for some in [numbers == opener.number]]  # fmt: skip
 
     def _tape(self, opener: Opener, slots: I64, by: I64, new: I64) -> Steps:
         if not opener.watched:
             return []
         scheduler: Any = opener.server.scheduler
         loads = np.where(by == ENDED, -1, by * scheduler.overhead)
-        places = {int(dest): place for place, dest in enumerate(opener.plan.dests)}
+        places = {dest.id: place for place, dest in enumerate(opener.server.dests)}
         born = {slot: -1 - n for n, slot in enumerate(new.tolist())}
         dests = self.machine.table.columns["dest"][slots].tolist()
         at = [
@@ -230,12 +220,10 @@ class Bulk:
 
     def bear_all(self, burst: Burst, rush: Rush) -> None:
         """All of them, where nothing happens between them but ends."""
-        table, order = self.machine.table, np.argsort(rush.rows)
-        slots = rush.slots[order]
-        table.bear_many(slots)
-        ranks, at = table.columns["rank"][slots], orders(burst, rush.rows[order])
-        for rank in distinct(ranks):
-            self.machine.lcores[rank].opened_many(at[ranks == rank])
+        table, at = self.machine.table, orders(burst, rush.rows)
+        table.bear_many(rush.slots)
+        for rank, part in parted(table.columns["rank"][rush.slots]):
+            self.machine.lcores[rank].opened_many(at[part])
 
     # --- ending --------------------------------------------------------------------------------------------------
 
@@ -251,37 +239,14 @@ class Bulk:
     def end(self, slots: I64, order: I64) -> None:
         """These connections expire, in this order, at these places of the order of the run (D 2.5)."""
         machine, table, column = self.machine, self.machine.table, self.machine.table.columns
-        ranks, laddrs = column["rank"][slots], machine.index.words[2 * slots + 1, 0] >> np.uint64(32)
-        for rank in np.flatnonzero(np.bincount(ranks)).tolist():
-            here = ranks == rank
-            machine.lcores[rank].pass_over(int(np.count_nonzero(here)))  # drawn for every expiry
-            machine.lcores[rank].closed_many(order[here])
+        for rank, part in parted(column["rank"][slots]):
+            machine.lcores[rank].pass_over(len(part))  # drawn for every expiry
+            machine.lcores[rank].closed_many(order[part])
+        pairs = machine.pairs.of(column["dest"][slots], machine.index.words[2 * slots + 1, 0])
+        machine.pairs.ended(pairs)
+        machine.ports.give_many(machine.pairs.buckets(pairs), machine.index.ports(2 * slots + 1))
         machine.index.forget_many(slots)
-        self._give_back(slots, column["opener"][slots], column["dest"][slots], laddrs)
         table.free_many(slots)
-
-    def _give_back(self, slots: I64, openers: Any, dests: Any, laddrs: Any) -> None:
-        """Counts, and ports: to each bucket, which real servers may share, in the order of the ends."""
-        machine = self.machine
-        addresses, laddr = groups(laddrs)
-        first, pair = groups(dests * len(addresses) + laddr)
-        counts = np.bincount(pair)
-        buckets: dict[Any, int] = {}  # and their places
-        number = []
-        for at, count in zip(first.tolist(), counts.tolist(), strict=True):
-            opener, dest = machine.table.openers[openers[at]], machine.dests[int(dests[at])]
-            assert opener is not None, "only openers' connections end so"
-            address = int(laddrs[at]).to_bytes(4, "little")
-            opener.left(dest, count)
-            opener.server.laddrs.conns[address] -= count
-            bucket = opener.lcore.pools[address].bucket(dest.endpoint)
-            number.append(buckets.setdefault(bucket, len(buckets)))
-        of = np.array(number)[pair]
-        order = ascending(of)
-        ports = machine.index.ports(2 * slots[order] + 1)
-        ends = np.cumsum(np.bincount(of))
-        for bucket, some in zip(buckets, np.split(ports, ends[:-1]), strict=True):
-            bucket.give_many(some.tolist())
 
 
 def orders(burst: Burst, rows: I64) -> I64:

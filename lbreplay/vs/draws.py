@@ -25,6 +25,8 @@ class Draws:
 
     def many(self, count: int) -> Any:
         """The next *count* numbers, as an array."""
+        if not self._left:
+            return self._source.random(count)
         ready = min(count, len(self._left))
         first = [self._left.pop() for _ in range(ready)]
         return np.concatenate([np.array(first), self._source.random(count - ready)])

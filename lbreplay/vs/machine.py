@@ -10,7 +10,7 @@ import typing
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,8 @@ from lbreplay.vs.acl import AccessControl
 from lbreplay.vs.conn import INACTIVE, TEMPLATE, Conn, ConnTable
 from lbreplay.vs.draws import Draws
 from lbreplay.vs.index import ConnIndex, Finder
-from lbreplay.vs.laddr import SockAddrPool
+from lbreplay.vs.laddr import PortBook, SockAddrPool
+from lbreplay.vs.plans import Pairs
 from lbreplay.vs.protocols import Protocol, protocols
 from lbreplay.vs.server import Dest, Servers
 from lbreplay.vs.timers import Timers
@@ -68,14 +69,14 @@ class Watch(typing.Protocol):
 class Lcore:
     """One forwarding worker: what it owns and what it counted."""
 
-    def __init__(self, setup: Setup, rank: int, find: Finder, ownership: Ownership) -> None:
+    def __init__(self, setup: Setup, rank: int, find: Finder, ownership: Ownership, ports: PortBook) -> None:
         self.rank = rank
         self.find = find  # key of an arriving packet -> handle
         self.older: dict[bytes, list[int]] = {}  # handles behind those, where connections have equal tuples
         self.servers = Servers(setup, rank, len(setup.forwarding_workers))
         self._jittered = setup.conn.timer_jitter
         self._opening, self._ending = Draws(setup.seed, f"{rank}:open"), Draws(setup.seed, f"{rank}:end")
-        self.pools = {address: _pool(setup, ownership, address, rank) for address in setup.local_addresses}
+        self.pools = {address: _pool(setup, ownership, address, rank, ports) for address in setup.local_addresses}
         self.created = self.expired = self.active = self.peak = 0
         self._openings: I64 | None = None  # of many connections, while ends are still to come between them
         self._ends: list[int] = []
@@ -122,12 +123,9 @@ class Lcore:
         """A fraction of a second, in ns (D 2.5); 0 where the setting takes it out."""
         return int(self._opening.one() * 1_000_000) * 1000 if self._jittered else 0
 
-    def jitters(self, count: int) -> I64:
-        """The next *count* fractions."""
-        if not self._jittered:
-            return np.zeros(count, np.int64)
-        fractions: I64 = (self._opening.many(count) * 1_000_000).astype(np.int64) * 1000
-        return fractions
+    def draws(self, count: int) -> Any:
+        """What makes the next *count* fractions, see `jitters`."""
+        return self._opening.many(count) if self._jittered else np.zeros(count)
 
     def jitter_again(self) -> int:
         """The fraction drawn anew when a timer went off (D 2.5)."""
@@ -139,13 +137,19 @@ class Lcore:
             self._ending.many(count)
 
 
-def _pool(setup: Setup, ownership: Ownership, address: bytes, rank: int) -> SockAddrPool:
+def jitters(draws: Any) -> I64:
+    """The fractions of *draws*."""
+    fractions: I64 = (draws * 1_000_000).astype(np.int64) * 1000
+    return fractions
+
+
+def _pool(setup: Setup, ownership: Ownership, address: bytes, rank: int, book: PortBook) -> SockAddrPool:
     pool = setup.sa_pool
     ports = ownership.ports(address, rank, pool.low, pool.high)
     fits = None
     if setup.flow_director.strategy == "rss-port":
         fits = partial(_fits, ownership, rank, address)
-    return SockAddrPool(address, ports, pool.hash_size, fits)
+    return SockAddrPool(address, ports, pool.hash_size, fits, book)
 
 
 def _fits(ownership: Ownership, rank: int, address: bytes, port: int, peer: Endpoint | None) -> bool:
@@ -166,8 +170,10 @@ class Machine:
         shared = Finder(self.index, self.table, None) if setup.conn.table == "shared" else None
         ranks = range(len(setup.forwarding_workers))
         finders = [shared or Finder(self.index, self.table, rank) for rank in ranks]
-        self.lcores = [Lcore(setup, rank, finders[rank], ownership) for rank in ranks]
+        self.ports = PortBook()
+        self.lcores = [Lcore(setup, rank, finders[rank], ownership, self.ports) for rank in ranks]
         self.dests: dict[int, Dest] = {}  # by id: every one that ever had a connection
+        self.pairs = Pairs(self.dests)
         if shared is not None:
             for lcore in self.lcores:
                 lcore.older = self.lcores[0].older

@@ -8,16 +8,17 @@ it does, and every draw of chance, is that of `schedule.py`. Its connections hav
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lbreplay.burst import I64, U8, Bool, ascending
+from lbreplay.burst import I64, U8
 from lbreplay.model import Endpoint
 from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import EXPIRE_QUIESCENT, FULL_TCP, FULL_UDP, INACTIVE, Conn
 from lbreplay.vs.forwarding import MODES
 from lbreplay.vs.links import PLAIN
+from lbreplay.vs.plans import AT_HOME, NO_PLAN, Plans, left
 from lbreplay.vs.server import Flow
 from lbreplay.wire.packet import TCP, UDP
 
@@ -34,29 +35,6 @@ BLIND = ("rr", "wrr", "wlc", "fo")  # schedulers that do not look at the packet
 
 
 Steps = list[tuple[int, int]]  # see `WeightedLeastConnection.pick_among`
-
-
-class Plan(NamedTuple):
-    """What an opener's connections are made of: by real server and by local address, as tuple words have it."""
-
-    dests: I64
-    reals: Any
-    rports: Any
-    laddrs: Any
-    buckets: list[Any]  # of ports, each once
-    bucket_of: I64  # by real server and local address
-    homes: list[tuple[int, bool] | None]  # by local address, entry of vs/links and whether it is ours; client view
-
-
-class Taken(NamedTuple):
-    """What many connections got: columns, one entry each."""
-
-    dest: I64
-    word0: Any  # of their answers' tuples
-    word1: Any
-    way: I64  # entry of vs/links that what goes to the real server leaves with
-    home: I64
-    at_home: Bool
 
 
 class Opener:
@@ -83,14 +61,14 @@ class Opener:
     def renew(self) -> None:
         """Real servers, local addresses or ways to them may have changed."""
         self._prefixes: dict[tuple[int, bytes], bytes] = {}
-        self._slow: dict[bytes, dict[int, int] | None] = {}
-        self._plan: Plan | None = None
+        self._slow: dict[int, int] | None = None
+        self._plan: I64 | None = None
 
     def open(self, key: bytes, now: int, order: int, head: bytes) -> int:
         """The IN handle of the connection that the packet with *key* opens, or NOT_HERE, or REFUSED - verdict."""
         machine, lcore, table = self.machine, self.lcore, self.machine.table
-        slow = self._slow.get(head) or self._ways(head)
-        if slow is None or len(slow) != len(self.server.dests) or table.live >= self._pool_size:
+        slow = self._slow if self._slow is not None else self._ways()
+        if len(slow) != len(self.server.dests) or table.live >= self._pool_size:
             return NOT_HERE
         dest = self.server.scheduler.pick(_flow(key) if self._sighted else NO_FLOW)
         if dest is None:
@@ -130,48 +108,32 @@ class Opener:
     # --- many at once (bulk.py) --------------------------------------------------------------------------------
 
     @property
-    def bulky(self) -> bool:
-        """Whether many may be opened at once: every real server may be picked, however often."""
+    def answers_come_home(self) -> bool:
+        """Whether answers to any of its local addresses do."""
+        return bool(self.plan[AT_HOME].all())
+
+    @property
+    def plan(self) -> I64:
+        """What many connections are made of: columns of its pairs. None of them where many may not be opened at once:
+        then some real server may not be picked, or does not leave by columns, or answers go several ways."""
+        self._plan = self._planned() if self._plan is None else self._plan
+        return self._plan
+
+    def _planned(self) -> I64:
+        server, laddrs, ways = self.server, self.server.laddrs.laddrs, self._ways()
+        if not self._bulky() or len(ways) != len(server.dests):
+            return NO_PLAN
+        homes = self._pool_homes() if self.links.watches_answers else [(0, True)] * len(laddrs)
+        found = [(dest, laddr, home) for dest in server.dests for laddr, home in zip(laddrs, homes, strict=True)]
+        made = [(self._pair(dest, laddr), ways[dest.id], *home) for dest, laddr, home in found if home is not None]
+        return np.array(made, np.int64).T if len(made) == len(found) else NO_PLAN
+
+    def _bulky(self) -> bool:
+        """Whether every real server may be picked, however often, and there is nobody to tell."""
         vip = self.server.service.vip
         assert vip is not None, "openers have an address"
         plain = len(vip.address) == 4 and not self._redirect and bool(self.server.dests)
         return plain and all(dest.valid and not dest.max_conn for dest in self.server.dests)
-
-    @property
-    def answers_come_home(self) -> bool:
-        """Whether answers to any of its local addresses do."""
-        return all(at_home for _, at_home in filter(None, self.plan.homes))
-
-    def has_ways(self, heads: list[bytes]) -> bool:
-        """Whether what comes with any of these MACs leaves by columns."""
-        return all((self._slow.get(head) or self._ways(head)) is not None for head in heads)
-
-    def has_ports(self, count: int) -> bool:
-        """Whether *count* more connections find fresh ports whomever they meet, and answers to them go one way."""
-        return all(bucket.fresh >= count for bucket in self.plan.buckets) and None not in self.plan.homes
-
-    @property
-    def plan(self) -> Plan:
-        """What many connections are made of, as arrays."""
-        self._plan = self._plan or self._planned()
-        return self._plan
-
-    def _planned(self) -> Plan:
-        dests, laddrs = self.server.dests, self.server.laddrs.laddrs
-        pairs = [(dest, laddr) for dest in dests for laddr in laddrs]
-        buckets = [self.lcore.pools[laddr].bucket(dest.endpoint) for dest, laddr in pairs]
-        distinct = list({id(bucket): bucket for bucket in buckets}.values())
-        for dest in dests:
-            self.machine.dests[dest.id] = dest
-        return Plan(
-            dests=np.array([dest.id for dest in dests]),
-            reals=np.frombuffer(b"".join(dest.address for dest in dests), "<u4").astype(np.uint64),
-            rports=np.array([dest.port for dest in dests], ">u2").view("<u2").astype(np.uint64),
-            laddrs=np.frombuffer(b"".join(laddrs), "<u4").astype(np.uint64),
-            buckets=distinct,
-            bucket_of=np.array([next(i for i, one in enumerate(distinct) if one is bucket) for bucket in buckets]),
-            homes=self._pool_homes() if self.links.watches_answers else [],
-        )
 
     def _pool_homes(self) -> list[tuple[int, bool] | None]:
         rank, proto = self.lcore.rank, self.server.service.protocol
@@ -179,24 +141,6 @@ class Opener:
         low, mask = self.machine.setup.sa_pool.low, self.machine.setup.port_mask
         port = low + ((rank - low) & mask)  # the first that this worker owns
         return [self.links.pool_home(rank, proto, laddr, port, peer) for laddr in self.server.laddrs.laddrs]
-
-    def take_many(self, picked: I64, heads: list[bytes], which: I64) -> Taken:
-        """What connections to the real servers at positions *picked* get: of each the MACs that its first packet came
-        with, a place in *heads*. There is room for them."""
-        plan = self.plan
-        laddrs = self.server.laddrs.next_many(len(picked))
-        ports = self._ports(plan.bucket_of[picked * len(plan.laddrs) + laddrs])
-        ways = np.array([self._ways_by_place(head) for head in heads])
-        homes = np.array(plan.homes or [(0, True)] * len(plan.laddrs), np.int64)[laddrs]
-        self._count(picked, laddrs)
-        return Taken(
-            dest=plan.dests[picked],
-            word0=plan.reals[picked] | plan.laddrs[laddrs] << np.uint64(32),
-            word1=plan.rports[picked] | ports << np.uint64(16) | np.uint64(self.server.service.protocol << 32),
-            way=ways[which, picked],
-            home=homes[:, 0],
-            at_home=homes[:, 1] != 0,
-        )
 
     def pick_many(self, keys: Callable[[], list[bytes]], count: int, tape: Steps) -> I64:
         """Positions of the real servers that *count* packets are sent to. Who looks at them asks for their *keys*, who
@@ -210,42 +154,24 @@ class Opener:
         places = {dest: place for place, dest in enumerate(self.server.dests)}
         return np.array([places[scheduler.pick(flow)] for flow in flows])
 
-    def _ports(self, buckets: I64) -> Any:
-        """A port a connection, as words have them: slices of each bucket, in connections' order."""
-        counts = np.bincount(buckets, minlength=len(self.plan.buckets)).tolist()
-        taken = [bucket.take_fresh(count) for bucket, count in zip(self.plan.buckets, counts, strict=True)]
-        ports = np.empty(len(buckets), ">u2")
-        ports[ascending(buckets)] = np.concatenate(taken)
-        return ports.view("<u2").astype(np.uint64)
-
-    def _ways_by_place(self, head: bytes) -> list[int]:
-        ways = self._slow.get(head) or self._ways(head)
-        assert ways is not None, "somebody asked has_ways"
-        return [ways[dest.id] for dest in self.server.dests]
-
-    def _count(self, picked: I64, laddrs: I64) -> None:
-        dests, cursor = self.server.dests, self.server.laddrs
-        for dest, count in zip(dests, np.bincount(picked, minlength=len(dests)).tolist(), strict=True):
-            dest.conns += count
-            dest.inactconns += count
-        for laddr, count in zip(cursor.laddrs, np.bincount(laddrs, minlength=len(cursor.laddrs)).tolist(), strict=True):
-            cursor.conns[laddr] += count
+    def _pair(self, dest: Dest, laddr: bytes) -> int:
+        bucket = self.lcore.pools[laddr].bucket(dest.endpoint)
+        return self.machine.pairs.enter(self.server, dest, laddr, bucket.number)
 
     def _prefix(self, dest: Dest, laddr: bytes) -> bytes:
         """What the OUT keys of this real server and local address begin with."""
         self.machine.dests[dest.id] = dest
+        if len(laddr) == 4:
+            self._pair(dest, laddr)  # whose connections may end many at once
         ends = dest.address + laddr + dest.port.to_bytes(2)
         made = self._prefixes[dest.id, laddr] = bytes((self.server.service.protocol,)) + ends
         return made
 
-    def _ways(self, head: bytes) -> dict[int, int] | None:
-        """By real server, what the first packet leaves with when frames come with the MACs of *head*."""
-        ways = {dest.id: self.links.way(dest.address) for dest in self.server.dests}
-        made = None if PLAIN in ways.values() else ways
-        if len(self._slow) > 4096:
-            self._slow.clear()
-        self._slow[head] = made
-        return made
+    def _ways(self) -> dict[int, int]:
+        """What the first packets to real servers leave with, of those to whom they leave by columns."""
+        ways = [(dest.id, self.links.way(dest.address)) for dest in self.server.dests]
+        self._slow = {dest: way for dest, way in ways if way != PLAIN}
+        return self._slow
 
     def change(self, slot: int, old: int, new: int) -> None:
         """A new state: its timeout, and the counts of active and inactive connections (D 5.2)."""
@@ -269,19 +195,13 @@ class Opener:
             del machine.redirect[out_key]
         machine.index.forget(slot)
         dest = machine.dests[table.dest[slot]]
-        self.left(dest, 1)
+        left(dest, 1)
         width = (len(out_key) - 5) // 2
         laddr = out_key[1 + width : 1 + 2 * width]
         lcore.pools[laddr].release(int.from_bytes(out_key[-2:]), dest.endpoint)
         self.server.laddrs.release(laddr)
         table.free_slot(slot)
         lcore.closed(order)
-
-    def left(self, dest: Dest, count: int) -> None:
-        """So many inactive connections of *dest* are no more."""
-        dest.inactconns -= count
-        if dest.overload and not dest.full:
-            dest.overload = False
 
     def revive(self, slot: int) -> Conn:
         """The connection as the plain path wants it."""
@@ -330,6 +250,9 @@ class Openers:
             for lcore in self.machine.lcores
         ]
         self._places, self._numbers = self._numbered()
+        table = self.machine.table
+        self.plans = Plans(table.openers, self.machine.pairs, self.machine.ports)
+        self.columns = _constants(table.openers)
 
     def _opener(self, lcore: Lcore, server: VirtualServer) -> Opener:
         """The one there was, that its connections know, or a new one."""
@@ -382,6 +305,17 @@ class Openers:
             and not self.links.overlapping
             and not (setup.conn.redirect and setup.flow_director.strategy == "off")  # equal keys have two owners
         )
+
+
+def _constants(openers: list[Opener | None]) -> dict[str, I64]:
+    """What columns of new connections begin with, by the number of their opener."""
+    rows = [
+        (one.kind, one.lcore.rank, one.delta, one.limit, one.watched, one.first_state, one.timeouts[one.first_state])
+        for one in filter(None, openers)
+    ]
+    names = "full", "rank", "delta", "limit", "watched", "state", "timeout"
+    columns = np.array([(0,) * len(names), *rows], np.int64).T  # 0 is nobody's number
+    return dict(zip(names, columns, strict=True))
 
 
 def _place(service: Service) -> bytes:

@@ -13,7 +13,7 @@ from lbreplay.model import NANOSECOND
 from lbreplay.nic.steer import Nic
 from lbreplay.vs.conn import INACTIVE, Conn
 from lbreplay.vs.forwarding import MODES
-from lbreplay.vs.machine import TIMER_TICK, Lcore, Machine
+from lbreplay.vs.machine import TIMER_TICK, Lcore, Machine, jitters
 from lbreplay.wire.packet import TCP
 
 
@@ -147,7 +147,7 @@ def test_draws_passed_over_are_draws() -> None:
     once.pass_over(700)
     assert len({each.jitter_again() for _ in range(700)}) > 600
     assert [once.jitter_again() for _ in range(3)] == [each.jitter_again() for _ in range(3)]
-    assert once.jitters(5).tolist() == [each.jitter() for _ in range(5)]
+    assert jitters(once.draws(5)).tolist() == [each.jitter() for _ in range(5)]
     still = machine().lcores[0]
     still.pass_over(3)
     assert still.jitter_again() == still.jitter() == still.jitters(2).any() == 0
