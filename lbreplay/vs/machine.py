@@ -75,6 +75,7 @@ class Lcore:
         self.older: dict[bytes, list[int]] = {}  # handles behind those, where connections have equal tuples
         self.servers = Servers(setup, rank, len(setup.forwarding_workers))
         self._jittered = setup.conn.timer_jitter
+        self._passed = 0  # draws of `_ending` that nobody needs and that are still to come
         self._opening, self._ending = Draws(setup.seed, f"{rank}:open"), Draws(setup.seed, f"{rank}:end")
         self.pools = {address: _pool(setup, ownership, address, rank, ports) for address in setup.local_addresses}
         self.created = self.expired = self.active = self.peak = 0
@@ -112,11 +113,13 @@ class Lcore:
         """Count new connections and the ends between them, as if one by one."""
         if self._openings is None:
             return
-        opened, ends = len(self._openings), np.sort(np.array(self._ends, np.int64))
-        living = self.active + np.arange(1, opened + 1) - np.searchsorted(ends, self._openings, "right")
-        self.peak = max(self.peak, int(living.max()))
-        self.created, self.expired = self.created + opened, self.expired + len(ends)
-        self.active += opened - len(ends)
+        opened, ended = len(self._openings), len(self._ends)
+        if self.active + opened > self.peak:
+            ends = np.sort(np.array(self._ends, np.int64))
+            living = np.arange(1, opened + 1) - ends.searchsorted(self._openings, "right")
+            self.peak = max(self.peak, self.active + int(living.max()))
+        self.created, self.expired = self.created + opened, self.expired + ended
+        self.active += opened - ended
         self._openings, self._ends = None, []
 
     def jitter(self) -> int:
@@ -129,12 +132,14 @@ class Lcore:
 
     def jitter_again(self) -> int:
         """The fraction drawn anew when a timer went off (D 2.5)."""
+        if self._passed:
+            self._ending.many(self._passed)
+            self._passed = 0
         return int(self._ending.one() * 1_000_000) * 1000 if self._jittered else 0
 
     def pass_over(self, count: int) -> None:
         """As many draws of `jitter_again` that nobody needs."""
-        if self._jittered:
-            self._ending.many(count)
+        self._passed += count if self._jittered else 0
 
 
 def jitters(draws: Any) -> I64:

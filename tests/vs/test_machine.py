@@ -150,7 +150,7 @@ def test_draws_passed_over_are_draws() -> None:
     assert jitters(once.draws(5)).tolist() == [each.jitter() for _ in range(5)]
     still = machine().lcores[0]
     still.pass_over(3)
-    assert still.jitter_again() == still.jitter() == still.jitters(2).any() == 0
+    assert still.jitter_again() == still.jitter() == still.draws(2).any() == 0
 
 
 def test_established_connections_are_active() -> None:

@@ -49,6 +49,5 @@ class RoundRobin:
 
     def pick_many(self, many: int) -> I64:
         """Positions of the next *many* picks, where every real server may be picked."""
-        made = np.arange(self._cursor + 1, self._cursor + 1 + many) % len(self._dests)
-        self._cursor = int(made[-1])
-        return made
+        first, self._cursor = self._cursor + 1, (self._cursor + many) % len(self._dests)
+        return np.arange(first, first + many) % len(self._dests)
