@@ -141,34 +141,36 @@ class Bulk:
         order = ascending(numbers)
         first, of = groups(numbers[order])
         openers = [self.machine.table.openers[number] for number in numbers[order[first]].tolist()]
-        slots = self.machine.table.take_many(len(rows))
+        slots = self._take(burst, rows[order], openers, of)
         rush = Rush(rows[order], slots, openers, of, heads, which[order])
-        self._fill(burst, rush)
         self.machine.index.insert(2 * slots, burst.word0[rush.rows], burst.word1[rush.rows])
         burst.opened[rows], burst.handle[rush.rows] = True, 2 * slots
         return rush
 
-    def _fill(self, burst: Burst, rush: Rush) -> None:
-        rows, slots, openers, column = rush.rows, rush.slots, rush.openers, self.machine.table.columns
-        for name, values in (
-            ("opener", [opener.number for opener in openers]), ("full", [opener.kind for opener in openers]),
-            ("rank", [opener.lcore.rank for opener in openers]), ("delta", [opener.delta for opener in openers]),
-            ("limit", [opener.limit for opener in openers]), ("watched", [opener.watched for opener in openers]),
-            ("state", [opener.first_state for opener in openers]),
-            ("timeout", [opener.timeouts[opener.first_state] for opener in openers]),
-        ):  # fmt: skip
-            column[name][slots] = np.array(values)[rush.of]
-        column["fraction"][slots] = fractions = self._fractions(rush)
-        column["timeout"][slots] += fractions
-        column["last_use"][slots], column["armed"][slots] = burst.time_ns[rows], orders(burst, rows)
-        self.machine.timers.arm_many(slots, burst.time_ns[rows] + column["timeout"][slots])
+    def _take(self, burst: Burst, rows: I64, openers: list[Any], of: I64) -> I64:
+        """Slots with their first columns; *of* is the place in *openers* of each row's."""
+        values = {
+            "opener": [opener.number for opener in openers], "full": [opener.kind for opener in openers],
+            "rank": [opener.lcore.rank for opener in openers], "delta": [opener.delta for opener in openers],
+            "limit": [opener.limit for opener in openers], "watched": [opener.watched for opener in openers],
+            "state": [opener.first_state for opener in openers],
+            "timeout": [opener.timeouts[opener.first_state] for opener in openers],
+        }  # fmt: skip
+        columns = {name: np.array(value)[of] for name, value in values.items()}
+        fractions, times = self._fractions(rows, columns["rank"]), burst.time_ns[rows]
+        columns["timeout"] += fractions
+        slots = self.machine.table.take_many(
+            len(rows), **columns, fraction=fractions, last_use=times, armed=orders(burst, rows)
+        )
+        self.machine.timers.arm_many(slots, times + columns["timeout"])
+        return slots
 
-    def _fractions(self, rush: Rush) -> I64:
+    def _fractions(self, rows: I64, ranks: I64) -> I64:
         """Each worker draws in the order of its rows."""
-        ranks, made = self.machine.table.columns["rank"][rush.slots], np.empty(len(rush.rows), np.int64)
+        made = np.empty(len(rows), np.int64)
         for rank in distinct(ranks):
             here = np.flatnonzero(ranks == rank)
-            made[here[np.argsort(rush.rows[here])]] = self.machine.lcores[rank].jitters(len(here))
+            made[here[np.argsort(rows[here])]] = self.machine.lcores[rank].jitters(len(here))
         return made
 
     def complete(self, burst: Burst, rush: Rush, changes: Changes) -> None:
