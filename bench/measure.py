@@ -23,14 +23,7 @@ CONFIG = str(ROOT / "bench" / "lb.toml")
 PYTHON = sys.executable
 LBREPLAY = str(Path(sys.executable).parent / "lbreplay")
 MIB = 1 << 20
-# a process begins with the peak of the one it is forked from: a small one stands between it and the bench
-PEAK = """
-import os, subprocess, sys
-child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
-_, status, usage = os.wait4(child.pid, 0)
-print(usage.ru_maxrss)
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
+LOOK = 0.01  # seconds between two looks at memory
 
 
 class Missing(Exception):
@@ -57,11 +50,33 @@ def seconds(*command: str) -> float:
 
 
 def peak(*command: str) -> int:
-    """Bytes of memory that *command* has at its peak."""
-    told = subprocess.run(
-        [PYTHON, "-c", PEAK, *command], check=True, stdout=subprocess.PIPE, text=True, env=_environment(), cwd=ROOT
-    )
-    return int(told.stdout) * 1024
+    """Bytes of memory that *command* and the processes it starts have at their peak; what they share counts once."""
+    most = 0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=_environment(), cwd=ROOT) as process:
+        while process.poll() is None:
+            most = max(most, sum(map(_held, _family(process.pid))))
+            time.sleep(LOOK)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return most
+
+
+def _family(process: int) -> list[int]:
+    """A process and those that it started."""
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except OSError:  # it has ended
+        return []
+    return [process, *(one for child in children for one in _family(int(child)))]
+
+
+def _held(process: int) -> int:
+    """Bytes of memory of a process, a share of what it shares."""
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def _environment() -> dict[str, str]:

@@ -23,6 +23,8 @@ def figures(quick: bool) -> Iterator[Figure]:
     frames = QUICK if quick else FULL
     for profile, asked in ASKED.items():
         yield Figure(f"{profile}, frames a second", "tcprewrite", partial(_tcprewrite, profile, frames), asked)
+    wlc = ("--set", 'service.web.scheduler="wlc"')
+    yield Figure("web under wlc, frames a second", "tcprewrite", partial(_tcprewrite, "web", frames, *wlc))
     for tool, fewer in SCRIPTS.items():
         yield Figure("web, frames a second", f"a {tool} script", partial(_script, tool, frames, fewer), 1)
     steady, live = (frames if quick else 4 * FULL), (frames if quick else FULL)
@@ -30,7 +32,7 @@ def figures(quick: bool) -> Iterator[Figure]:
     yield Figure(f"memory a connection, {live:,} live", f"{MOST} bytes", partial(_connection, live), 1, less=True)
 
 
-def _tcprewrite(profile: str, frames: int) -> float:
+def _tcprewrite(profile: str, frames: int, *more: str) -> float:
     path = capture(profile, frames)
     maps = (
         "--srcipmap=10.0.0.0/8:198.18.0.0/16",
@@ -38,7 +40,7 @@ def _tcprewrite(profile: str, frames: int) -> float:
         "--portmap=80:8080,53:5353",
     )
     beside = ("tcprewrite", *maps, f"--infile={path}", f"--outfile={DESK / 'beside.pcap'}")
-    return paired(partial(seconds, *beside), partial(seconds, *replay(path)))
+    return paired(partial(seconds, *beside), partial(seconds, *replay(path, *more)))
 
 
 def _script(tool: str, frames: int, fewer: int) -> float:

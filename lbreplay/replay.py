@@ -37,7 +37,7 @@ KIND = {6: KIND_TCP, 17: KIND_UDP, 132: KIND_SCTP}
 Progress = Callable[[int, int], None]
 LARGE = 1 << 14  # frames, behind which a second process is worth its start
 KEPT = 31 << 20  # bytes; up to 32 MiB are learned from
-TIMES = 4  # as many frames make a burst from there on
+BURST, TIMES = 4096, 4  # times as many frames make a burst from there on, where nobody asked for another size
 
 
 def _balancer(setup: Setup, nic: Nic, home: Steer) -> Any:
@@ -155,13 +155,13 @@ class Replay:
 
     def _balanced(self, cores: int) -> Generator[tuple[Burst, Any], None, None]:
         """Bursts and what they leave with: balanced here, or beside as soon as the capture turns out to be large."""
-        bursts = map(self.arrive, self.source.bursts(self.setup.burst_size))
+        bursts, small = map(self.arrive, self.source.bursts(self.setup.burst_size)), True
         for burst in bursts:
             self.balancer.balance(burst)
             leaving = self.balancer.leaving(burst)
             yield burst, leaving
-            if burst.first + burst.size > LARGE and isinstance(self.source, Capture) and self.source.times == 1:
-                self.source.times = TIMES
+            if small and burst.first + burst.size > LARGE and isinstance(self.source, Capture):
+                small, self.source.times = False, TIMES if self.setup.burst_size == BURST else 1
                 if cores > 1 and isinstance(self.balancer, Balancer):
                     yield from self._beside(bursts, vars(burst) | leaving._asdict())
 
@@ -171,7 +171,7 @@ class Replay:
 
         assert isinstance(self.source, Capture), "it takes room"
         try:
-            beside = Beside(self.balancer, like, TIMES * self.setup.burst_size)
+            beside = Beside(self.balancer, like, self.source.times * self.setup.burst_size)
         except OSError:
             return
         with beside:

@@ -50,7 +50,7 @@ burst = click.option(
     metavar="N",
     default=4096,
     show_default=True,
-    help="Frames handled at once, some more in a large capture; never changes a result.",
+    help="Frames handled at once, and 16384 of a large capture if nobody asks; never changes a result.",
 )
 output = click.option(
     "-o",

@@ -128,25 +128,24 @@ class Bulk:
 
     def _allot(self, burst: Burst, rows: I64, numbers: I64) -> Rush:
         """Slots with their columns, and the clients' tuples."""
-        slots = self.machine.table.take_many(len(rows))
+        slots = self._take(burst, rows, numbers)
         parts = [(self._opener(number), part) for number, part in parted(numbers)]
-        rush = Rush(rows, slots, parts, *distinct_heads(burst, rows))
-        self._fill(burst, rush, numbers)
         self.machine.index.insert(2 * slots, burst.word0[rows], burst.word1[rows])
         burst.opened[rows], burst.handle[rows] = True, 2 * slots
-        return rush
+        return Rush(rows, slots, parts, *distinct_heads(burst, rows))
 
-    def _fill(self, burst: Burst, rush: Rush, numbers: I64) -> None:
-        rows, slots, column = rush.rows, rush.slots, self.machine.table.columns
-        column["opener"][slots] = numbers
-        for name, constants in self.openers.columns.items():
-            column[name][slots] = constants[numbers]
-        column["fraction"][slots] = fractions = self._fractions(column["rank"][slots])
-        column["timeout"][slots] += fractions
-        column["last_use"][slots], column["armed"][slots] = burst.time_ns[rows], orders(burst, rows)
-        self.machine.timers.arm_many(slots, burst.time_ns[rows] + column["timeout"][slots])
+    def _take(self, burst: Burst, rows: I64, numbers: I64) -> I64:
+        """Slots with their first columns."""
+        columns = {name: constants[numbers] for name, constants in self.openers.columns.items()}
+        fractions, times = self._fractions(columns["rank"]), burst.time_ns[rows]
+        columns["timeout"] += fractions
+        slots = self.machine.table.take_many(
+            len(rows), opener=numbers, **columns, fraction=fractions, last_use=times, armed=orders(burst, rows)
+        )
+        self.machine.timers.arm_many(slots, times + columns["timeout"])
+        return slots
 
-    def _fractions(self, ranks: Any) -> I64:
+    def _fractions(self, ranks: I64) -> I64:
         """Each worker draws in the order of its rows."""
         draws = np.empty(len(ranks))
         for rank, part in parted(ranks):

@@ -108,6 +108,7 @@ class Conn:
             self.dest.count(side, 1, length)
 
 
+LINE = 64  # bytes of a cache line
 NOBODY = Endpoint(b"", 0)
 
 
@@ -115,8 +116,25 @@ def key_of(proto: int, source: Endpoint, dest: Endpoint) -> bytes:
     return flow_key(proto, source.address, source.port, dest.address, dest.port)
 
 
+COLUMNS: tuple[tuple[str, Any], ...] = (
+    # what every packet asks for: one cache line
+    ("last_use", np.int64), ("timeout", np.int64), ("armed", np.int64),
+    ("dest", np.int32), ("home", np.int32), ("fdata", np.uint32), ("delta", np.uint32),
+    ("rs_seq", np.uint32), ("rs_ack", np.uint32), ("mark", np.int32), ("rank", np.int16), ("limit", np.int16),
+    ("state", np.uint8), ("full", np.uint8), ("met", np.uint8), ("watched", np.uint8), ("alive", np.uint8),
+    # the rest: another
+    ("number", np.int64), ("opener", np.int32), ("fraction", np.int32), ("client", np.int32),
+    ("still", np.int32), ("home_hash", np.uint32),
+)  # fmt: skip
+PACKED = np.dtype(list(COLUMNS), align=True)
+RECORD = np.dtype([("columns", PACKED), ("rest", np.void, -PACKED.itemsize % LINE)])
+
+
 class ConnTable:
-    """Slots of connections with their columns, grown by doubling. A freed slot is used again after its burst only.
+    """Slots of connections with their columns, grown in steps. A freed slot is used again after its burst only.
+
+    The columns are strided views of one array of records: a packet of one of a million connections finds all of it in
+    one cache line, where columns by themselves took a line each (0.50 to 0.39 microseconds a frame).
 
     by slot      alive u1 (0 free, BORN, UNBORN: its row is still to come), state u1, timeout last_use i8 (ns),
                  armed i8 (order of last use), rank i2, dest i4, number i8, opener i4 (its number; 0: the plain path),
@@ -132,33 +150,6 @@ class ConnTable:
 
     `made` has the Conn of each slot that somebody asked for one. `openers` are by number.
     """
-
-    COLUMNS = (
-        ("alive", 1, np.uint8),
-        ("state", 1, np.uint8),
-        ("timeout", 1, np.int64),
-        ("last_use", 1, np.int64),
-        ("armed", 1, np.int64),
-        ("rank", 1, np.int16),
-        ("dest", 1, np.int32),
-        ("number", 1, np.int64),
-        ("opener", 1, np.int32),
-        ("delta", 1, np.uint32),
-        ("fdata", 1, np.uint32),
-        ("full", 1, np.uint8),
-        ("met", 1, np.uint8),
-        ("watched", 1, np.uint8),
-        ("limit", 1, np.int16),
-        ("mark", 1, np.int32),
-        ("still", 1, np.int32),
-        ("fraction", 1, np.int32),
-        ("rs_seq", 1, np.uint32),
-        ("rs_ack", 1, np.uint32),
-        ("client", 1, np.int32),
-        ("home", 1, np.int32),
-        ("home_hash", 1, np.uint32),
-        ("mac", 2, np.int32),
-    )
 
     alive: Any
     state: Any
@@ -189,7 +180,8 @@ class ConnTable:
         self.conns = Conns(self)
         self.made: dict[int, Conn] = {}
         self.openers: list[Opener | None] = [None]
-        self.columns: dict[str, Any] = {}  # the arrays; the attributes are memoryviews of them
+        self.columns: dict[str, Any] = {"mac": np.zeros(0, np.int32)}  # the attributes are memoryviews of them
+        self._records = _records(0)
         self._free: list[int] = []
         self._freed: list[int] = []
         self.used = 0  # slots that ever had a connection
@@ -199,13 +191,13 @@ class ConnTable:
         self._grow(1024)
 
     def _grow(self, capacity: int) -> None:
-        for name, width, dtype in self.COLUMNS:
-            column: Any = np.zeros(capacity * width, dtype)
-            if self.capacity:
-                column[: self.capacity * width] = self.columns[name]
-            self.columns[name] = column
+        """Room for *capacity* slots."""
+        records, macs = _records(capacity), np.zeros(2 * capacity, np.int32)
+        records[: self.capacity], macs[: 2 * self.capacity] = self._records, self.columns["mac"]
+        self._records, self.capacity = records, capacity
+        self.columns = {name: records.view(RECORD)["columns"][name] for name, _ in COLUMNS} | {"mac": macs}
+        for name, column in self.columns.items():
             setattr(self, name, memoryview(column))
-        self.capacity = capacity
 
     def take(self, dest: int, rank: int) -> int:
         """A slot and a number for a new connection; its other columns are 0."""
@@ -215,21 +207,27 @@ class ConnTable:
         self.alive[slot], self.dest[slot], self.rank[slot], self.number[slot] = BORN, dest, rank, self.created
         return slot
 
-    def take_many(self, count: int) -> I64:
-        """Slots for new connections, which are born, and get their numbers, when they are entered."""
+    def take_many(self, count: int, **columns: Any) -> I64:
+        """Slots for new connections with these columns, all at once: half the time of column by column.
+
+        They are born, and get their numbers, when they are entered.
+        """
         self.live += count
         again = min(count, len(self._free))
         slots = np.array(self._free[len(self._free) - again :], np.int64)
         del self._free[len(self._free) - again :]
         slots = np.concatenate([slots, self._fresh(count - again)])
-        self.columns["alive"][slots] = UNBORN
+        made = np.zeros(count, RECORD)
+        for name, values in (columns | {"alive": UNBORN}).items():
+            made["columns"][name] = values
+        self._records[slots] = made.view(self._records.dtype)
         return slots
 
     def _fresh(self, count: int) -> I64:
         """Slots that nobody had."""
         start, self.used = self.used, self.used + count
         if self.used > self.capacity:
-            self._grow(max(2 * self.capacity, self.used))
+            self._grow(max(8 * self.capacity, self.used))  # what is not used is not touched
         return np.arange(start, self.used)
 
     def bear(self, slot: int) -> None:
@@ -284,11 +282,17 @@ class ConnTable:
         if not self._freed:
             return
         freed = np.array(self._freed)
-        for name, width, _ in self.COLUMNS:
-            for side in range(width):
-                self.columns[name][freed * width + side] = 0
+        self._records[freed] = np.void(bytes(RECORD.itemsize))
+        self.columns["mac"][2 * freed] = self.columns["mac"][2 * freed + 1] = 0
         self._free.extend(self._freed)
         self._freed.clear()
+
+
+def _records(count: int) -> Any:
+    """As many records, all 0, each in cache lines of its own."""
+    memory = np.zeros(count * RECORD.itemsize + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    return memory[start : start + count * RECORD.itemsize].view((np.void, RECORD.itemsize))
 
 
 class Conns:

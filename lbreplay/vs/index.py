@@ -176,7 +176,7 @@ class ConnIndex:
         """Room for *handles*, and a last row that is nobody's, where NONE looks."""
         if handles < len(self.words):
             return
-        words = np.empty((2 * handles + 1, 2), np.uint64)  # memory that is not used yet is not touched
+        words = np.empty((8 * handles + 1, 2), np.uint64)  # memory that is not used yet is not touched
         words[: self._used], words[-1] = self.words[: self._used], FULL
         self.words = words
         if len(self.wide):
