@@ -26,9 +26,10 @@ from lbreplay.vs.opener import Taken
 from lbreplay.wire.packet import TCP
 
 if TYPE_CHECKING:
-    from lbreplay.vs.columns import Changes, Columns
+    from lbreplay.vs.columns import Columns
     from lbreplay.vs.machine import Machine
     from lbreplay.vs.opener import Opener, Openers, Steps
+    from lbreplay.vs.waves import Changes
 
 FEW = 64  # rows of connections to open below which the loop is as fast
 ENDED = 2  # beside 1 and -1, what a tape tells of a connection
@@ -187,7 +188,7 @@ class Bulk:
         column["mac"][2 * slots], column["mac"][2 * slots + 1] = taken.way, np.where(taken.at_home, backs, PLAIN)
         self.machine.index.insert(2 * slots + 1, taken.word0, taken.word1)
         burst.mac[rush.rows] = taken.way
-        self.columns.count(changes)
+        self.columns.waves.count(changes)
 
     def _picked(self, burst: Burst, rush: Rush, place: int, tape: Steps) -> I64:
         rows = rush.rows[rush.part(place)]
