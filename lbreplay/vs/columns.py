@@ -1,10 +1,10 @@
 """The column path: ordinary packets of known connections, many at a time.
 
-Most rows need no order: a row only steps its own connection, so rows of different connections may be taken together, and
-rows of one connection in turn (`waves.py`). What has to stay in order is what connections share: schedulers, local ports,
-the timers that give them back, the counts that wlc reads. So the ordered loop keeps the rows that open connections and
-those that need the plain path, and everything else waits here until somebody has to see it: the end of the segment, or an
-odd packet of a connection that has rows waiting (`flush`).
+Most rows need no order: a row only steps its own connection, so rows of different connections may be taken together,
+and rows of one connection in turn (`waves.py`). What has to stay in order is what connections share: schedulers,
+local ports, the timers that give them back, the counts that wlc reads. So the ordered loop keeps the rows that open
+connections and those that need the plain path, and everything else waits here until somebody has to see it: the end
+of the segment, or an odd packet of a connection that has rows waiting (`flush`).
 
 A row may wait when its connection cannot expire before the segment ends, whatever waits with it. Where a service counts
 active connections (`watched`: wlc, or a passive check), a change of state is made in its turn (`move`), the rest waits.
