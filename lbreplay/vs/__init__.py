@@ -1,7 +1,7 @@
 """The virtual servers of the workers: who takes a connection, from which local address, and what state it is in.
 
 balancer.py     the ordered loop: every row of a burst on its worker; what is ordinary takes the columns
-columns.py      ordinary packets of known connections, many at a time; early.py: answers seen before their connection
+columns.py      ordinary packets of known connections, which may wait; waves.py: taken many at a time
 opener.py       ordinary new connections one by one; bulk.py: floods of them; plans.py: what they are made of
 links.py        with which MACs the columns send (D 12.3)
 
@@ -10,7 +10,7 @@ schedule.py     a new connection: a real server picked, a local end bound, a pla
 forwarding/     as what a connection's packets leave, one mode a file (D 5.4-5.8)
 translate.py    one packet of a connection, translated; xmit.py: sent (D 12)
 synproxy.py     the client answered first (D 6); icmp.py: errors about connections (D 9)
-view.py         where the capture was taken (interface 3)
+view.py         where the capture was taken (interface 3); early.py: answers seen before their connection
 
 machine.py      the lcores and the little they share (D 2.1, D 4.4); events.py: an operator's changes (D 3)
 resolve.py      next hops asked for their MACs, packets that wait (device.resolve)

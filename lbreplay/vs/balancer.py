@@ -17,13 +17,14 @@ from lbreplay.burst import I64, Burst
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
 from lbreplay.vs.bulk import Bulk, Rush
-from lbreplay.vs.columns import NO_CHANGES, NONE, Columns, Reverse
+from lbreplay.vs.columns import NONE, Columns, Reverse
 from lbreplay.vs.events import Events
 from lbreplay.vs.links import Links
 from lbreplay.vs.machine import ORDERS, Machine, Ownership
 from lbreplay.vs.opener import NOT_HERE, REFUSED, Openers
 from lbreplay.vs.path import PURE, Path, Story
 from lbreplay.vs.view import Steer, View
+from lbreplay.vs.waves import NO_CHANGES
 from lbreplay.wire.packet import SYN, UDP
 from lbreplay.wire.rewrite import Leaving
 
@@ -173,7 +174,7 @@ class Balancer:
                 if columns.waits(handle >> 1):
                     columns.flush(burst, row)
                 burst.handle[row] = handle
-                burst.mac[row], burst.fdata[row] = columns.step(burst, row, handle, head)
+                burst.mac[row], burst.fdata[row] = columns.waves.step(burst, row, handle, head)
             else:
                 burst.handle[row] = NONE
                 self._plain(burst, row)
@@ -236,7 +237,7 @@ class Balancer:
         if self.plain_stories is not None:
             self.plain_stories[row] = self.path.story
         if machine.stack.neighbours_version != neighbours:
-            self.columns.forget_hops()
+            self.columns.waves.forget_hops()
             self.links.refresh_all()
             self.openers.rebuild()
 

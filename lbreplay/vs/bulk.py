@@ -27,9 +27,10 @@ from lbreplay.vs.machine import ORDERS, jitters
 from lbreplay.wire.packet import TCP
 
 if TYPE_CHECKING:
-    from lbreplay.vs.columns import Changes, Columns
+    from lbreplay.vs.columns import Columns
     from lbreplay.vs.machine import Machine
     from lbreplay.vs.opener import Opener, Openers, Steps
+    from lbreplay.vs.waves import Changes
 
 FEW = 64  # rows of connections to open below which the loop is as fast
 ENDED = 2  # beside 1 and -1, what a tape tells of a connection
@@ -165,7 +166,7 @@ class Bulk:
         column["mac"][2 * slots], column["mac"][2 * slots + 1] = ways, np.where(at_home, backs, PLAIN)
         machine.index.insert(2 * slots + 1, *machine.pairs.tuples(pairs, ports))
         burst.mac[rush.rows] = ways
-        self.columns.count(changes)
+        self.columns.waves.count(changes)
 
     def _picked(self, burst: Burst, rush: Rush, tapes: list[Steps]) -> I64:
         """The positions of real servers."""

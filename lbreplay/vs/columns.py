@@ -1,11 +1,10 @@
 """The column path: ordinary packets of known connections, many at a time.
 
-Most rows need no order. A row only steps its own connection, so rows of different connections may be taken together,
-and rows of one connection in turn, in *waves*: the first row of each, then the second of each, and so on. What has to
-stay in order is what connections share: schedulers, local ports, the timers that give them back, the counts that wlc
-reads. So the ordered loop keeps the rows that open connections and those that need the plain path, and everything
-else waits here in `pending` until somebody has to see it: the end of the segment, or an odd packet of a connection
-that has rows waiting (`flush`).
+Most rows need no order: a row only steps its own connection, so rows of different connections may be taken together,
+and rows of one connection in turn (`waves.py`). What has to stay in order is what connections share: schedulers,
+local ports, the timers that give them back, the counts that wlc reads. So the ordered loop keeps the rows that open
+connections and those that need the plain path, and everything else waits here until somebody has to see it: the end
+of the segment, or an odd packet of a connection that has rows waiting (`flush`).
 
 A row may wait when its connection cannot expire before the segment ends, whatever waits with it. Where a service counts
 active connections (`watched`: wlc, or a passive check), a change of state is made in its turn (`move`), the rest waits.
@@ -16,18 +15,18 @@ Measured: without waiting a run takes six times as long on a few long connection
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lbreplay.burst import I32, I64, Bool, Burst, ascending, groups
+from lbreplay.burst import I32, I64, Bool, Burst, ascending
 from lbreplay.verdict import Verdict
-from lbreplay.vs.bulk import distinct_heads
-from lbreplay.vs.conn import FULL_TCP, IN, INACTIVE, OTHER, OUT, Macs
+from lbreplay.vs.conn import OTHER, OUT
 from lbreplay.vs.index import BORN, tuple_words, turned4, words4
 from lbreplay.vs.machine import ORDERS
+from lbreplay.vs.waves import UDP_STEP, Changes, Waves, slots_of
 from lbreplay.wire.fields import overlay, reversed_flows
-from lbreplay.wire.packet import ACK, ETH_ARP, ETH_VLAN, ICMP, ICMPV6, RST, SYN, TCP, UDP, Packet, reverse_key
+from lbreplay.wire.packet import ETH_ARP, ETH_VLAN, ICMP, ICMPV6, UDP, Packet, reverse_key
 
 if TYPE_CHECKING:
     from lbreplay.vs.links import Links
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
 Reverse = Callable[[Burst, I64], Any]  # the workers that rows would go to with their ends exchanged
 NONE = -1
 LOOKED_UP, MISSED = 1, 3  # codes of column `lookup` for a hit IN (OUT is one more) and for a miss
-UDP_STEP = 256  # steps are TCP flags, or this
-STATE_BITS = 4  # that number the states of a protocol
 
 
 class Columns:
@@ -47,13 +44,10 @@ class Columns:
     def __init__(self, machine: Machine, links: Links, view: View, reverse: Reverse) -> None:
         self.machine, self.links, self.view, self._reverse = machine, links, view, reverse
         self.table, self.index = machine.table, machine.index
-        self._next = _tables(machine)
-        self._rows_next = [[bytes(row) for row in side] for side in self._next]  # the same, to read one by one
-        self._established = machine.protocols[TCP].states.index("established")
+        self.waves = Waves(machine, links, view)
         self._shared = machine.setup.conn.table == "shared"
         self._virtual = _sorted_services(view)
         self._virtual6 = [(proto, address, port) for proto, address, port in view.virtual if len(address) == 16]
-        self._hops: dict[tuple[bytes, bytes], Macs] = {}
         self._serial = 0
         self._rows: I64 = np.zeros(0, np.int64)  # rows that wait, ascending
         self._handles: I32 = np.zeros(0, np.int32)
@@ -126,6 +120,27 @@ class Columns:
             handles[there & (handles & 1 == OUT)] = NONE
             handles[there & (handles >= 0)] |= 1
         return handles
+
+    def keys(self, burst: Burst, rows: I64) -> list[bytes]:
+        """Keys of ordinary rows as the dicts have them; of answers, their clients'."""
+        flow4, answers = burst.flow4.take(rows, 0), np.flatnonzero(burst.answer[rows])
+        flow4[answers] = reversed_flows(flow4.take(answers, 0))
+        keys = np.empty((len(rows), 13), np.uint8)
+        keys[:, 0], keys[:, 1:] = burst.proto[rows], flow4
+        made: list[bytes] = keys.view("V13").ravel().tolist()
+        for at in np.flatnonzero(burst.family[rows] == 6).tolist():
+            row = int(rows[at])
+            key = b"%c" % int(burst.proto[row]) + burst.flow6[np.searchsorted(burst.rows6, row)].tobytes()
+            made[at] = reverse_key(key) if burst.answer[row] else key
+        return made
+
+    def askers(self, burst: Burst, rows: I64) -> Any:
+        """The worker that has each row's connection, if any has: of an answer, the one its client's packets go to."""
+        workers = burst.worker[rows]
+        turned = np.flatnonzero(burst.answer[rows] & (burst.handle[rows] < 0))
+        if len(turned):
+            workers[turned] = self._reverse(burst, rows[turned])
+        return workers
 
     # --- who may wait ------------------------------------------------------------------------------------------
 
@@ -201,7 +216,7 @@ class Columns:
         if not watched.any():
             return np.ones(len(rows), np.bool_)
         state = column["state"][slots]
-        changing = watched & (self._after(handles & 1, burst.step[rows], state) != state)
+        changing = watched & (self.waves.after(handles & 1, burst.step[rows], state) != state)
         column["mark"][slots[changing]] = -self._serial
         still = np.asarray(column["mark"][slots] != -self._serial)
         column["still"][slots[watched & still]] = self._serial
@@ -224,7 +239,7 @@ class Columns:
             self.flush(burst, row)
         burst.moved[row] = True
         old, conn = table.state[slot], table.made.get(slot)
-        new = self._rows_next[handle & 1][step][old]
+        new = self.waves.after_one(handle & 1, step, old)
         if new == old:
             return
         if conn is not None:
@@ -251,8 +266,6 @@ class Columns:
         handles = [lcore.find.get(key) for key in keys for lcore in self.machine.lcores]
         return any(self.waits(handle >> 1) for handle in handles if handle is not None)
 
-    # --- waves -------------------------------------------------------------------------------------------------
-
     def flush(self, burst: Burst, row: int) -> None:
         """Take all waiting rows before *row*."""
         if self._deferred:
@@ -264,261 +277,11 @@ class Columns:
         self._rows, self._handles = self._rows[cut:], self._handles[cut:]
         if cut:
             burst.handle[rows] = handles
-            self._take(burst, rows, handles)
-
-    def _take(self, burst: Burst, rows: I64, handles: I32) -> None:
-        """Rows, ascending, as if one by one."""
-        wave = Wave(rows, handles)
-        shortened = self._step(burst, wave, self.count)
-        column = self.table.columns
-        last_rows = wave.rows[wave.last]
-        column["last_use"][wave.slots[wave.last]] = burst.time_ns[last_rows]
-        column["armed"][wave.slots[wave.last]] = (burst.first + last_rows) * ORDERS + ORDERS // 2
-        deadlines = column["last_use"][shortened] + column["timeout"][shortened]
-        self.machine.timers.arm_many(shortened, deadlines)
-        burst.mac[wave.rows] = self._macs(burst, wave)
-        burst.fdata[wave.rows] = self._remember(burst, wave)
+            self.waves.take(burst, rows, handles)
 
     def change(self, burst: Burst) -> Changes:
-        """Change the states that all waiting rows change; who counts them is told. Else the rows wait on."""
-        told = [NO_CHANGES]
-        wave = Wave(self._rows, self._handles)
-        shortened = self._step(burst, wave, told.append)
-        burst.moved[self._rows] = True
-        if len(self._rows):  # their last use is still to be told: no deadline is earlier than this
-            first_ns, timeouts = int(burst.time_ns[self._rows[0]]), self.table.columns["timeout"]
-            self.machine.timers.arm_many(shortened, first_ns + timeouts[shortened])
-        return Changes(*map(np.concatenate, zip(*told, strict=True)))
-
-    def _step(self, burst: Burst, wave: Wave, tell: Tell) -> I64:
-        """States: the first row of each connection that changes it, then the next one that does, and so on.
-
-        *tell* hears of connections that became active (1) or inactive (-1), and by which row. Returns the slots whose
-        timers may have to go off earlier now.
-        """
-        states, slots = self.table.columns["state"], wave.slots
-        sides, steps = wave.handles & 1, burst.step[wave.rows]
-        moved = burst.moved[wave.rows]
-        now = states[slots]
-        changing = (self._after(sides, steps, now) != now) & ~moved
-        if not changing.any():
-            return slots[:0]
-        touched = np.logical_or.reduceat(changing, wave.begin)
-        begin = slots[wave.begin[touched]]
-        before = states[begin]
-        rows = np.flatnonzero(touched[wave.group])
-        while len(rows):
-            rows = self._step_once(wave, rows, sides, steps, moved, tell)
-        changed = states[begin] != before
-        return self._changed(begin[changed], before[changed])
-
-    def _step_once(self, wave: Wave, rows: I64, sides: Any, steps: Any, moved: Bool, tell: Tell) -> I64:
-        """Of some rows of *wave*, the first of each connection that changes its state; those behind it are left."""
-        states = self.table.columns["state"]
-        slots = wave.slots[rows]
-        old = states[slots]
-        new = self._after(sides[rows], steps[rows], old)
-        changing = np.flatnonzero((new != old) & ~moved[rows])
-        group = wave.group[rows[changing]]
-        first = changing[np.append(True, group[1:] != group[:-1])[: len(group)]]
-        slots, old, new = slots[first], old[first], new[first]
-        states[slots] = new
-        became = (new == self._established).astype(np.int64) - (old == self._established)
-        told = np.flatnonzero(became * (self.table.columns["full"][slots] == FULL_TCP))
-        tell(Changes(wave.rows[rows[first[told]]], slots[told], became[told]))
-        reached = np.full(len(wave.begin), len(wave.rows))
-        reached[wave.group[rows[first]]] = rows[first]
-        behind: I64 = rows[rows > reached[wave.group[rows]]]
-        return behind
-
-    def _after(self, sides: Any, steps: Any, states: Any) -> Any:
-        """The states that come after: one index into a flat table costs a quarter of three."""
-        return self._next.ravel().take((sides * (UDP_STEP + 1) + steps << STATE_BITS) + states)
-
-    def _changed(self, slots: I64, before: Any) -> I64:
-        """The timeouts of new states; the slots with a shorter one."""
-        column, limits = self.table.columns, self.machine.limits
-        now, limit = column["state"][slots], column["limit"][slots]
-        column["timeout"][slots] = limits[limit, now] + column["fraction"][slots]
-        return np.asarray(slots[limits[limit, now] < limits[limit, before]])
-
-    def count(self, changes: Changes) -> None:
-        """Count active and inactive connections (D 5.2)."""
-        _, slots, became = changes
-        if not len(slots):
-            return
-        dests = self.table.columns["dest"][slots]
-        sums = np.bincount(dests, became).astype(np.int64)
-        for dest in np.flatnonzero(sums).tolist():
-            self.machine.dests[dest].actconns += int(sums[dest])
-            self.machine.dests[dest].inactconns -= int(sums[dest])
-        for slot in slots[~self.table.bare(slots)].tolist():
-            self.table.made[slot].flags ^= INACTIVE
-
-    def _macs(self, burst: Burst, wave: Wave) -> Any:
-        """What rows leave with: it changes once the real server's side was heard of (D 12.3)."""
-        column, slots = self.table.columns, wave.slots
-        macs = column["mac"][wave.handles]
-        news = np.flatnonzero((wave.handles & 1 == OUT) & (column["met"][slots] == 0))
-        if not len(news):
-            return macs
-        heard = news[np.append(True, slots[news][1:] != slots[news][:-1])]
-        self._meet_many(burst, wave.rows[heard], slots[heard])
-        since = np.full(len(wave.begin), len(wave.rows))
-        since[wave.group[heard]] = heard
-        return np.where(np.arange(len(wave.rows)) > since[wave.group], column["mac"][wave.handles], macs)
-
-    def _meet_many(self, burst: Burst, rows: I64, slots: I64) -> None:
-        """`meet` for many: few cases of MACs and real servers stand behind them."""
-        heads, which = distinct_heads(burst, rows)
-        answers, column = burst.answer[rows], self.table.columns
-        cases = (column["dest"][slots].astype(np.int64) * len(heads) + which) * 2 + answers
-        first, case = groups(cases)
-        shown = zip(slots[first].tolist(), which[first].tolist(), answers[first].tolist(), strict=True)
-        macs = [self._macs_towards(slot, heads[head], answer) for slot, head, answer in shown]
-        bare = self.table.bare(slots)
-        for place in np.flatnonzero(~bare).tolist():
-            self.meet(int(slots[place]), heads[which[place]], bool(answers[place]))
-        entries = np.array([self.links.told(pair) for pair in macs])[case]
-        column["mac"][2 * slots[bare]], column["met"][slots[bare]] = entries[bare], 1
-
-    def _remember(self, burst: Burst, wave: Wave) -> Any:
-        """Where the real servers' streams begin and stand (D 5.5); for each row, the first data byte as known then."""
-        column, rows, slots = self.table.columns, wave.rows, wave.slots
-        flags = burst.flags[rows]
-        out = (wave.handles & 1 == OUT) & (column["full"][slots] == FULL_TCP)
-        fdata = column["fdata"][slots]
-        if not out.any():
-            return fdata
-        told, synack = out & (flags & RST == 0), out & (flags & (SYN | ACK) == SYN | ACK)
-        ends = np.where(synack, burst.seq[rows] + np.uint32(1), burst.end[rows])
-        moved = np.where(burst.answer[rows], column["delta"][slots], np.uint32(0))
-        if told.any():
-            self._remember_ends(slots[told], burst.ack[rows][told] + moved[told], ends[told])
-        place = np.flatnonzero(synack)
-        if len(place):
-            latest = np.maximum.accumulate(np.where(synack, np.arange(len(rows)), -1))
-            known = latest >= wave.begin[wave.group]
-            fdata = np.where(known, ends[latest], fdata)
-            column["fdata"][slots[place]] = ends[place]  # of equal slots the last that is written stays
-            for slot in slots[place][~self.table.bare(slots[place])].tolist():
-                self.table.made[slot].fdata = self.table.fdata[slot]
-        return fdata
-
-    def _begins(self, slot: int, end: int) -> None:
-        """A SYN|ACK told the first data byte."""
-        self.table.fdata[slot] = end
-        conn = self.table.made.get(slot)
-        if conn is not None:
-            conn.fdata = end
-
-    def _remember_ends(self, slots: I64, acks: Any, ends: Any) -> None:
-        """Rows of real servers by connection, in order within each.
-
-        An acknowledgement that is not behind the one before it wins, so mostly the last row does; connections
-        whose acknowledgements go back are taken row by row.
-        """
-        column = self.table.columns
-        first = np.append(True, slots[1:] != slots[:-1])
-        before = np.where(first, column["rs_ack"][slots], np.append(np.uint32(0), acks[:-1]))
-        back = ((acks - before).view(np.int32) < 0) & (before != 0)
-        last = np.append(first[1:], True)
-        if back.any():
-            odd = np.isin(slots, slots[back])
-            last &= ~odd
-            for slot, ack, end in zip(slots[odd].tolist(), acks[odd].tolist(), ends[odd].tolist(), strict=True):
-                self._remember_end(slot, ack, end)
-        column["rs_ack"][slots[last]], column["rs_seq"][slots[last]] = acks[last], ends[last]
-
-    def _remember_end(self, slot: int, ack: int, end: int) -> None:
-        last = self.table.rs_ack[slot]
-        if not last or not (ack - last) & 0x80000000:
-            self.table.rs_ack[slot], self.table.rs_seq[slot] = ack, end
-
-    # --- one row, in order -------------------------------------------------------------------------------------
-
-    def step(self, burst: Burst, row: int, handle: int, head: bytes) -> tuple[int, int]:
-        """A row that may not wait, as `_take` would have it. Returns what it leaves with: MACs, first data byte."""
-        table, slot, side = self.table, handle >> 1, handle & 1
-        mac, fdata = table.mac[handle], table.fdata[slot]
-        old, conn = table.state[slot], table.made.get(slot)
-        new = int(self._next[side, burst.step[row], old])
-        table.last_use[slot] = now = int(burst.time_ns[row])
-        table.armed[slot] = (burst.first + row) * ORDERS + ORDERS // 2
-        if new != old:
-            if conn is not None:
-                self.machine.changed(conn, old, new, self.machine.protocols[conn.proto])
-            else:
-                table.opener_of(slot).change(slot, old, new)
-            self.machine.timers.arm(slot, now + table.timeout[slot])
-        if side == OUT:
-            answer = bool(burst.answer[row])
-            if not table.met[slot]:
-                self.meet(slot, head, answer)
-            self._tell(burst, row, slot, answer)
-        return mac, fdata
-
-    def _tell(self, burst: Burst, row: int, slot: int, answer: bool) -> None:
-        flags = int(burst.flags[row])
-        if self.table.full[slot] != FULL_TCP:
-            return
-        ack = (int(burst.ack[row]) + (self.table.delta[slot] if answer else 0)) & 0xFFFFFFFF
-        if flags & (SYN | ACK) == SYN | ACK:
-            end = (int(burst.seq[row]) + 1) & 0xFFFFFFFF
-            self._begins(slot, end)
-        else:
-            end = int(burst.end[row])
-        if not flags & RST:
-            self._remember_end(slot, ack, end)
-
-    def keys(self, burst: Burst, rows: I64) -> list[bytes]:
-        """Keys of ordinary rows as the dicts have them; of answers, their clients'."""
-        flow4, answers = burst.flow4.take(rows, 0), np.flatnonzero(burst.answer[rows])
-        flow4[answers] = reversed_flows(flow4.take(answers, 0))
-        keys = np.empty((len(rows), 13), np.uint8)
-        keys[:, 0], keys[:, 1:] = burst.proto[rows], flow4
-        made: list[bytes] = keys.view("V13").ravel().tolist()
-        for at in np.flatnonzero(burst.family[rows] == 6).tolist():
-            row = int(rows[at])
-            key = b"%c" % int(burst.proto[row]) + burst.flow6[np.searchsorted(burst.rows6, row)].tobytes()
-            made[at] = reverse_key(key) if burst.answer[row] else key
-        return made
-
-    def askers(self, burst: Burst, rows: I64) -> Any:
-        """The worker that has each row's connection, if any has: of an answer, the one its client's packets go to."""
-        workers = burst.worker[rows]
-        turned = np.flatnonzero(burst.answer[rows] & (burst.handle[rows] < 0))
-        if len(turned):
-            workers[turned] = self._reverse(burst, rows[turned])
-        return workers
-
-    def meet(self, slot: int, head: bytes, answer: bool) -> None:
-        """The first packet of the real server's side: its MACs are those the client's packets leave with."""
-        macs = self._macs_towards(slot, head, answer)
-        conn = self.table.made.get(slot)
-        if conn is None:
-            self.links.meet(slot, macs)
-            return
-        conn.in_seen = conn.in_seen or macs
-        if self.links.may_be_fast(conn):
-            conn.in_macs = conn.in_macs or macs
-        self.links.refresh(conn)
-
-    def _macs_towards(self, slot: int, head: bytes, answer: bool) -> Macs:
-        if not answer:
-            return head[6:12], head[0:6]
-        real = self.machine.dests[self.table.dest[slot]].address
-        return self._hops.get((real, head[6:12])) or self._hop(real, head[6:12])
-
-    def _hop(self, real: bytes, source: bytes) -> Macs:
-        """MACs towards *real*, as its frames would tell them; *source* is the answer's own."""
-        port, hop = self.view.macs(real, source)
-        made = self._hops[real, source] = hop, port
-        return made
-
-    def forget_hops(self) -> None:
-        """A neighbour's MAC changed."""
-        self._hops.clear()
+        """Change the states that all waiting rows change, for who counts them to know. The rows wait on."""
+        return self.waves.change(burst, self._rows, self._handles)
 
     # --- afterwards --------------------------------------------------------------------------------------------
 
@@ -561,55 +324,11 @@ class Columns:
         return Packet(burst.frame(row), int(burst.length[row]), now, n, row, int(burst.worker[row]))
 
 
-class Changes(NamedTuple):
-    """Connections that became active (1) or inactive (-1), and the rows that made them so, in no order."""
-
-    rows: I64
-    slots: I64
-    became: I64
-
-
-Tell = Callable[[Changes], Any]
-NO_CHANGES = Changes(*[np.zeros(0, np.int64)] * 3)
-
-
-class Wave:
-    """Rows laid out by connection, in order within each. `begin` and `last` are the ends of each connection's run,
-    `group` the run of each row."""
-
-    def __init__(self, rows: I64, handles: I32) -> None:
-        order = ascending(handles >> 1)
-        self.rows, self.handles = rows[order], handles[order]
-        self.slots = slots_of(self.handles)
-        first = np.append(True, self.slots[1:] != self.slots[:-1])
-        self.begin = np.flatnonzero(first)
-        self.last = np.append(self.begin[1:], len(rows)) - 1
-        self.group = np.cumsum(first) - 1
-
-
-def slots_of(handles: I32) -> I64:
-    """The connections of *handles*, as numpy indexes fastest."""
-    return (handles >> 1).astype(np.int64)
-
-
 def _stream_ends(burst: Burst) -> Any:
     """Sequence number behind each segment, as DPVS counts it: of IPv6 mostly 40 too many (D 5.5 a)."""
     header = np.full(burst.size, 20, np.int32)
     header[burst.rows6] = (burst.buffer[burst.at[burst.rows6] + 14] & 15).astype(np.int32) * 4
     return burst.seq + (burst.l3_length - header - burst.header).astype(np.uint32)
-
-
-def _tables(machine: Machine) -> Any:
-    """New state by [side, step, state], for the modes whose answers pass here."""
-    tables = np.zeros((2, UDP_STEP + 1, 1 << STATE_BITS), np.uint8)
-    for side in (IN, OUT):
-        for number, steps in ((TCP, range(256)), (UDP, range(UDP_STEP, UDP_STEP + 1))):
-            protocol = machine.protocols[number]
-            first = protocol.sides("fnat")[side] * len(protocol.events)
-            for step in steps:
-                row = protocol.next[first + protocol.event[step & 0xFF]]
-                tables[side, step, : len(row)] = np.frombuffer(row, np.uint8)
-    return tables
 
 
 def _sorted_services(view: View) -> Any:

@@ -19,10 +19,11 @@ from lbreplay.vs.bulk import Bulk
 from lbreplay.vs.columns import Columns
 from lbreplay.vs.index import ConnIndex, Finder
 from lbreplay.vs.opener import Opener
+from lbreplay.vs.waves import Waves
 
 SEEDS = range(12)
 WAYS = (
-    (Columns, "_take"), (Columns, "step"), (Columns, "meet"), (Columns, "_meet_many"), (Columns, "_remember_end"),
+    (Waves, "take"), (Waves, "step"), (Waves, "meet"), (Waves, "_meet_many"), (Waves, "_remember_end"),
     (Columns, "join"), (Bulk, "bear"), (Bulk, "bear_all"), (Bulk, "end"),
     (Balancer, "_open"), (Balancer, "_plain"), (Balancer, "_find_answer"), (Opener, "end"), (Opener, "revive"),
     (Finder, "_indexed"), (ConnIndex, "forget_many"),

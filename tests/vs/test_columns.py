@@ -11,7 +11,7 @@ import rig
 import twins
 from scapy.layers.l2 import ARP, Ether
 
-from lbreplay.vs.columns import Wave
+from lbreplay.vs.waves import Wave
 
 CLIENT, VIP, REAL, LADDR = rig.CLIENT, rig.VIP, rig.REAL, rig.LADDR
 DELTA = rig.DELTA

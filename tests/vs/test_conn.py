@@ -45,7 +45,7 @@ def test_a_slot_belongs_to_whom_it_was_taken_for() -> None:
 
 
 def test_the_table_grows_and_keeps_what_it_had() -> None:
-    """By doubling; memoryviews are those of the new columns."""
+    """In steps; memoryviews are those of the new columns."""
     table = ConnTable()
     slots = take(table, 1500)
     table.last_use[1499] = 5

@@ -11,7 +11,7 @@ import rig
 from rig import CLIENT, CLIENT6, DELTA, LADDR, LADDR6, REAL, REAL6, VIP, VIP6, setup, syn, tcp
 from twins import both, driven
 
-from lbreplay.vs.columns import Wave
+from lbreplay.vs.waves import Wave
 
 OTHER_REAL = "192.168.100.3:8080"
 
