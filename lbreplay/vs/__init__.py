@@ -19,7 +19,7 @@ timers.py       when they end; expiry.py: how (D 2.5)
 server.py       one worker's living copies of services and real servers (D 10.1); destcheck.py: their check (D 10.5)
 schedulers/     which real server takes a new connection, one algorithm a file (D 10.3)
 laddr.py        which local address and port a full-NAT connection leaves from (D 11)
-draws.py        chance, drawn ahead
+draws.py        chance, drawn ahead; tally.py: connections counted, worker by worker
 acl.py          black and white lists (D 14.2)
 protocols/      states, events and timeouts as tables, one protocol a file (D 5.2, 7.2, 8)
 hashes.py       the hashes that decide any of this (D 18)

@@ -220,10 +220,9 @@ class Bulk:
 
     def bear_all(self, burst: Burst, rush: Rush) -> None:
         """All of them, where nothing happens between them but ends."""
-        table, at = self.machine.table, orders(burst, rush.rows)
+        table = self.machine.table
         table.bear_many(rush.slots)
-        for rank, part in parted(table.columns["rank"][rush.slots]):
-            self.machine.lcores[rank].opened_many(at[part])
+        self.machine.tally.opened(table.columns["rank"][rush.slots], orders(burst, rush.rows))
 
     # --- ending --------------------------------------------------------------------------------------------------
 
@@ -239,9 +238,10 @@ class Bulk:
     def end(self, slots: I64, order: I64) -> None:
         """These connections expire, in this order, at these places of the order of the run (D 2.5)."""
         machine, table, column = self.machine, self.machine.table, self.machine.table.columns
-        for rank, part in parted(column["rank"][slots]):
-            machine.lcores[rank].pass_over(len(part))  # drawn for every expiry
-            machine.lcores[rank].closed_many(order[part])
+        ranks = column["rank"][slots]
+        machine.tally.ended(ranks, order)
+        for lcore, count in zip(machine.lcores, np.bincount(ranks).tolist(), strict=False):
+            lcore.pass_over(count)  # drawn for every expiry
         pairs = machine.pairs.of(column["dest"][slots], machine.index.words[2 * slots + 1, 0])
         machine.pairs.ended(pairs)
         machine.ports.give_many(machine.pairs.buckets(pairs), machine.index.ports(2 * slots + 1))

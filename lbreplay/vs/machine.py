@@ -26,6 +26,7 @@ from lbreplay.vs.laddr import PortBook, SockAddrPool
 from lbreplay.vs.plans import Pairs
 from lbreplay.vs.protocols import Protocol, protocols
 from lbreplay.vs.server import Dest, Servers
+from lbreplay.vs.tally import Tally
 from lbreplay.vs.timers import Timers
 from lbreplay.wire.packet import TCP
 
@@ -69,7 +70,9 @@ class Watch(typing.Protocol):
 class Lcore:
     """One forwarding worker: what it owns and what it counted."""
 
-    def __init__(self, setup: Setup, rank: int, find: Finder, ownership: Ownership, ports: PortBook) -> None:
+    def __init__(
+        self, setup: Setup, rank: int, find: Finder, ownership: Ownership, ports: PortBook, tally: Tally
+    ) -> None:
         self.rank = rank
         self.find = find  # key of an arriving packet -> handle
         self.older: dict[bytes, list[int]] = {}  # handles behind those, where connections have equal tuples
@@ -79,8 +82,8 @@ class Lcore:
         self._opening, self._ending = Draws(setup.seed, f"{rank}:open"), Draws(setup.seed, f"{rank}:end")
         self.pools = {address: _pool(setup, ownership, address, rank, ports) for address in setup.local_addresses}
         self.created = self.expired = self.active = self.peak = 0
-        self._openings: I64 | None = None  # of many connections, while ends are still to come between them
-        self._ends: list[int] = []
+        self.tally = tally
+        tally.lcores.append(self)
         self.counters: Counter[str] = Counter()  # the extended counters that move (D 13.3)
 
     def opened(self) -> None:
@@ -91,36 +94,15 @@ class Lcore:
 
     def closed(self, order: int) -> None:
         """Count an end, at its place in the order."""
-        if self._openings is not None:
-            self._ends.append(order)
+        if self.tally.waits:
+            self.tally.ended(np.array([self.rank]), np.array([order]))
         else:
             self.expired += 1
             self.active -= 1
 
-    def closed_many(self, orders: I64) -> None:
-        """Count ends, at their places in the order."""
-        if self._openings is not None:
-            self._ends += orders.tolist()
-        else:
-            self.expired += len(orders)
-            self.active -= len(orders)
-
-    def opened_many(self, orders: I64) -> None:
-        """New connections at these places, ascending; ends between them are still to come, until `settle`."""
-        self._openings = orders
-
     def settle(self) -> None:
-        """Count new connections and the ends between them, as if one by one."""
-        if self._openings is None:
-            return
-        opened, ended = len(self._openings), len(self._ends)
-        if self.active + opened > self.peak:
-            ends = np.sort(np.array(self._ends, np.int64))
-            living = np.arange(1, opened + 1) - ends.searchsorted(self._openings, "right")
-            self.peak = max(self.peak, self.active + int(living.max()))
-        self.created, self.expired = self.created + opened, self.expired + ended
-        self.active += opened - ended
-        self._openings, self._ends = None, []
+        """Count what waits of all workers."""
+        self.tally.settle()
 
     def jitter(self) -> int:
         """A fraction of a second, in ns (D 2.5); 0 where the setting takes it out."""
@@ -175,8 +157,8 @@ class Machine:
         shared = Finder(self.index, self.table, None) if setup.conn.table == "shared" else None
         ranks = range(len(setup.forwarding_workers))
         finders = [shared or Finder(self.index, self.table, rank) for rank in ranks]
-        self.ports = PortBook()
-        self.lcores = [Lcore(setup, rank, finders[rank], ownership, self.ports) for rank in ranks]
+        self.ports, self.tally = PortBook(), Tally()
+        self.lcores = [Lcore(setup, rank, finders[rank], ownership, self.ports, self.tally) for rank in ranks]
         self.dests: dict[int, Dest] = {}  # by id: every one that ever had a connection
         self.pairs = Pairs(self.dests)
         if shared is not None:

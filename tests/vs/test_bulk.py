@@ -331,13 +331,13 @@ def test_many_ends_are_ends_one_by_one(number: int) -> None:
         for lcore in run.balancer.machine.lcores:
             for server in lcore.servers.by_name.values():
                 server.dests[0].overload = True
-        run.balancer.machine.lcores[1].opened_many(np.array([100, 5000]))
+        run.balancer.machine.tally.opened(np.array([1, 1]), np.array([100, 5000]))
     assert once.balancer.bulk.silent(np.array(some)) == len(some)
     once.balancer.bulk.end(np.array(some), np.array(order))
     for slot, place in zip(some, order, strict=True):
         assert each.balancer.path.expiry.ends_silently(slot, place)
     for run in (once, each):
-        run.balancer.machine.lcores[1].settle()
+        run.balancer.machine.tally.settle()
     assert left(once) == left(each)
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
-import numpy as np
 import pytest
 import rig
 from made_server import endpoint
@@ -13,7 +10,7 @@ from lbreplay.model import NANOSECOND
 from lbreplay.nic.steer import Nic
 from lbreplay.vs.conn import INACTIVE, Conn
 from lbreplay.vs.forwarding import MODES
-from lbreplay.vs.machine import TIMER_TICK, Lcore, Machine, jitters
+from lbreplay.vs.machine import TIMER_TICK, Machine, jitters
 from lbreplay.wire.packet import TCP
 
 
@@ -84,59 +81,6 @@ def test_a_shared_table_is_one_table() -> None:
     again = conn(owner, 0)
     owner.unhash(again)
     assert owner.lcores[1].find.get(made.in_key) == 2 * made.slot
-
-
-def told(owner: Lcore, opened: list[int], ends: list[int], chance: random.Random) -> None:
-    """Openings at these places at once, then the ends in any order, some of them at once."""
-    owner.opened_many(np.array(opened))
-    while ends:
-        some = [ends.pop(chance.randrange(len(ends))) for _ in range(chance.randrange(len(ends)) + 1)]
-        if len(some) == 1:
-            owner.closed(some[0])
-        else:
-            owner.closed_many(np.array(some))
-    owner.settle()
-
-
-def counts(owner: Lcore) -> tuple[int, int, int, int]:
-    return owner.created, owner.expired, owner.active, owner.peak
-
-
-def test_ends_between_openings_are_counted_in_their_places() -> None:
-    """As if each was told in its turn: the peak lies in between."""
-    chance, below = random.Random(1), 0
-    once, each = machine().lcores[0], machine().lcores[0]
-    for _ in range(200):
-        places = chance.sample(range(1000), chance.randrange(1, 60))
-        ends = [place for place in places[1:] if chance.random() < 0.5][: each.active]
-        opened = sorted(set(places) - set(ends))
-        before, active = each.peak, each.active
-        for place in sorted(places):
-            if place in ends:
-                each.closed(place)
-            else:
-                each.opened()
-        told(once, opened, ends, chance)
-        assert counts(once) == counts(each)
-        below += before < each.peak < active + len(opened)
-    assert below > 5, "peaks that neither the first nor the last count tells"
-
-
-def test_ends_alone_are_counted_at_once() -> None:
-    """Where no openings wait, and after they were settled; there is nothing to settle then."""
-    owner = machine().lcores[0]
-    owner.opened()
-    owner.opened()
-    owner.closed(7)
-    owner.settle()
-    assert counts(owner) == (2, 1, 1, 2)
-    owner.opened_many(np.array([10, 20, 30]))
-    owner.closed_many(np.array([15, 12]))
-    assert counts(owner) == (2, 1, 1, 2)
-    owner.settle()
-    assert counts(owner) == (5, 3, 2, 2)
-    owner.closed_many(np.array([40]))
-    assert counts(owner) == (5, 4, 1, 2)
 
 
 def test_draws_passed_over_are_draws() -> None:
