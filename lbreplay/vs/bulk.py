@@ -41,7 +41,8 @@ class Rush(NamedTuple):
     """Connections that are opened together: the rows that open them, ascending, and their slots.
 
     `parts` has the openers, each with the places of its connections here; `which` is the place in `heads` of the MACs
-    that each first packet came with.
+    that each first packet came with. `due` has the slots that end by the last row, where somebody counts: it is asked
+    before states change at once, whose new timeouts are false deadlines until their rows are taken.
     """
 
     rows: I64
@@ -49,6 +50,7 @@ class Rush(NamedTuple):
     parts: list[tuple[Opener, I64]]
     heads: list[bytes]
     which: I64
+    due: I64
 
     @property
     def counted(self) -> bool:
@@ -56,7 +58,8 @@ class Rush(NamedTuple):
         return any(opener.watched for opener, _ in self.parts)
 
 
-NOBODY = Rush(np.zeros(0, np.int64), np.zeros(0, np.int64), [], [], np.zeros(0, np.int64))
+NONE = np.zeros(0, np.int64)
+NOBODY = Rush(NONE, NONE, [], [], NONE, NONE)
 
 
 class Bulk:
@@ -129,11 +132,12 @@ class Bulk:
 
     def _allot(self, burst: Burst, rows: I64, numbers: I64) -> Rush:
         """Slots with their columns, and the clients' tuples."""
+        due = self._due(burst, rows) if self.openers.columns["watched"][numbers].any() else NONE
         slots = self._take(burst, rows, numbers)
         parts = [(self._opener(number), part) for number, part in parted(numbers)]
         self.machine.index.insert(2 * slots, burst.word0[rows], burst.word1[rows])
         burst.opened[rows], burst.handle[rows] = True, 2 * slots
-        return Rush(rows, slots, parts, *distinct_heads(burst, rows))
+        return Rush(rows, slots, parts, *distinct_heads(burst, rows), due)
 
     def _take(self, burst: Burst, rows: I64, numbers: I64) -> I64:
         """Slots with their first columns."""
@@ -184,7 +188,7 @@ class Bulk:
 
     def _tapes(self, burst: Burst, rush: Rush, changes: Changes) -> list[Steps]:
         """For each opener what its scheduler sees happen: picks, connections that become active or inactive, ends."""
-        column, due = self.machine.table.columns, self._due(burst, rush.rows)
+        column, due = self.machine.table.columns, rush.due
         ends = column["last_use"][due] + column["timeout"][due]
         when = np.concatenate([
             orders(burst, rush.rows), orders(burst, changes.rows),

@@ -218,6 +218,19 @@ def test_ports_that_run_out_in_a_rush(opened: list[int], tmp_path: Path) -> None
     assert sum(opened) == 20, "36 ports for all; the second burst of twenty may not fit"
 
 
+def test_a_state_that_changes_among_them_is_no_end(opened: list[int], tmp_path: Path) -> None:
+    """With wlc: the short timeout that begins with a FIN does not count from the packet before."""
+    short = "[tcp]\nseq_adjust = true\ntimeout = { established = 3, close_wait = 1 }\n"
+    clients = [f"172.16.0.{n}:3000" for n in range(1, 5)]
+    singles = [(1, rig.tcp(rig.VIP, one, "SA", 7, 1001)) for one in clients]
+    singles += [(2, rig.tcp(one, rig.VIP, "A", 1001, 8)) for one in clients]
+    singles += [(2 * SECOND, rig.tcp(one, rig.VIP, "FA", 1001, 8)) for one in clients]
+    talk = [(craft.START + SECOND // 2 + at, len(one), one) for at, one in singles]
+    records = [*rush(range(1, 30)), *talk, *rush(range(100, 133), 5 * SECOND // 2 + 1, (SECOND - 99) // 32)]
+    assert not twins.disagreement(setup(view="client", scheduler="wlc", more=short), records, tmp_path, (37,))
+    assert opened == [29, 33]
+
+
 def test_an_ipv6_address_is_not_the_ipv4_address_in_its_end(tmp_path: Path) -> None:
     """2001:db8:1::a00:64 ends as 10.0.0.100 does."""
     six = rush(range(40), vip=(raw("2001:db8:1::a00:64"), 80))
