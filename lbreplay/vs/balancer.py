@@ -16,7 +16,7 @@ import numpy as np
 from lbreplay.burst import I64, Burst
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
-from lbreplay.vs.bulk import Bulk, Rush
+from lbreplay.vs.bulk import NOBODY, Bulk, Rush
 from lbreplay.vs.columns import NONE, Columns, Reverse
 from lbreplay.vs.events import Events
 from lbreplay.vs.links import Links
@@ -127,9 +127,9 @@ class Balancer:
         rush = self.bulk.prepare(burst, rows, self._firsts(burst, rows))
         if len(rush.rows):
             rows = self._opened(burst, rows[~burst.opened[rows]], rush)
-            if not len(rows):
+            if not self.bulk.seen_by(burst, rows):
                 self.bulk.bear_all(burst, rush)
-                return
+                rush = NOBODY
         if len(rows):
             self._one_by_one(burst, np.sort(np.concatenate([rows, rush.rows])), rush)
 

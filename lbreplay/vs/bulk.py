@@ -79,7 +79,7 @@ class Bulk:
         missed, new = self.columns.missed[at], np.count_nonzero(self.columns.missed[rows] & burst.simple[rows])
         if not missed.any() or new < FEW or machine.stray or machine.listened or self.columns.long:
             return NOBODY
-        if (~burst.simple[rows] & (burst.family[rows] != 0)).any():
+        if self.seen_by(burst, rows[~burst.simple[rows]]):
             return NOBODY  # an odd packet may open connections too
         known, at = burst.handle[at[~missed]], at[missed]
         if not self._stay(known) or machine.table.live + len(at) >= machine.setup.conn.pool_size:
@@ -87,8 +87,22 @@ class Bulk:
         at = at[first_of_each(burst.word0[at], burst.word1[at])]
         numbers = self.openers.numbers(burst.flow4.take(at, 0), burst.proto[at], burst.worker[at])
         numbers[burst.family[at] != 4] = 0
-        good = self._good(burst, rows, at, numbers)
+        at, numbers = self._without_strangers(burst, at, numbers)
+        good = self._good(burst, rows, at, numbers) if len(at) else at[:0] > 0
         return self._allot(burst, at[good], numbers[good]) if good.any() else NOBODY
+
+    def _without_strangers(self, burst: Burst, first: I64, numbers: I64) -> tuple[I64, I64]:
+        """First packets, and their openers' numbers, without those that go to nobody here."""
+        none = np.flatnonzero(numbers == 0)
+        kept = np.ones(len(first), np.bool_)
+        if len(none):
+            kept[none] = self.openers.ours(burst, first[none])
+        return first[kept], numbers[kept]
+
+    def seen_by(self, burst: Burst, rows: I64) -> bool:
+        """Whether somebody among *rows* may have to do with connections; whoever is no IP has not."""
+        rows = rows[burst.family[rows] != 0]
+        return bool(len(rows)) and bool(self.openers.ours(burst, rows).any())
 
     def _stay(self, handles: Any) -> bool:
         """Whether no row of these connections can end up opening another: none ends before the segment does."""

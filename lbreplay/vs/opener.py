@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lbreplay.burst import I64, U8
+from lbreplay.burst import I64, U8, Bool, Burst
 from lbreplay.model import Endpoint
 from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import EXPIRE_QUIESCENT, FULL_TCP, FULL_UDP, INACTIVE, Conn
@@ -241,6 +241,7 @@ class Openers:
         self.machine, self.links = machine, links
         self.by_place: list[dict[bytes, Opener]] = []
         self._known: dict[tuple[int, VirtualServer], Opener] = {}
+        self._ours: set[bytes] = set()  # addresses that services ever had
         self.rebuild()
 
     def rebuild(self) -> None:
@@ -250,9 +251,32 @@ class Openers:
             for lcore in self.machine.lcores
         ]
         self._places, self._numbers = self._numbered()
+        services = [server.service for lcore in self.machine.lcores for server in lcore.servers.by_name.values()]
+        self._ours |= {
+            address
+            for service in services
+            for address in (*service.laddr, service.vip and service.vip.address)
+            if address
+        }
+        self._ours4 = np.frombuffer(b"".join(address for address in self._ours if len(address) == 4), np.uint32)
+        self._by_address = all(service.vip is not None for service in services)
         table = self.machine.table
         self.plans = Plans(table.openers, self.machine.pairs, self.machine.ports)
         self.columns = _constants(table.openers)
+
+    def ours(self, burst: Burst, rows: I64) -> Bool:
+        """Which of some rows of IP come from or go to an address of a service: others open no connection and have none.
+
+        A capture from a real network has packets of others in every burst.
+        """
+        if not self._by_address:
+            return np.ones(len(rows), np.bool_)
+        ends = burst.flow4.take(rows, 0).view(np.uint32)[:, :2]
+        mine = np.asarray(np.isin(ends, self._ours4).any(1))
+        for at in np.flatnonzero(burst.family[rows] == 6).tolist():
+            flow = burst.flow6[np.searchsorted(burst.rows6, rows[at])].tobytes()
+            mine[at] = flow[:16] in self._ours or flow[16:32] in self._ours
+        return mine
 
     def _opener(self, lcore: Lcore, server: VirtualServer) -> Opener:
         """The one there was, that its connections know, or a new one."""

@@ -103,6 +103,32 @@ def test_where_nothing_else_happens_all_are_born_at_once(opened: list[int], alon
     assert opened == [200] and not alone
 
 
+STRANGERS = {
+    "multicast": craft.udp("10.9.9.9:5353", "224.0.0.251:5353"),
+    "a question to another host": craft.udp("10.9.9.9:4000", "10.9.9.8:53"),
+    "a first packet to another host": craft.syn("10.9.9.9:4000", "10.9.9.8:80"),
+    "an echo to another host": craft.ping("10.9.9.9", "10.9.9.8"),
+    "IPv6": craft.udp("[2001:db8::9]:5353", "[ff02::fb]:5353"),
+    "no IP": craft.tick(),
+}
+GUESTS = {
+    "an echo to the service": craft.ping("10.9.9.9", "10.0.0.100"),
+    "a question to the service's address": craft.udp("10.9.9.9:4000", "10.0.0.100:53"),
+}
+
+
+@pytest.mark.parametrize("scheduler", ["rr", "wlc"])
+@pytest.mark.parametrize("who", [*STRANGERS, *GUESTS])
+def test_packets_of_others_are_in_nobodys_way(who: str, scheduler: str, opened: list[int], tmp_path: Path) -> None:
+    """They open nothing. What goes to a service's address may, and has to be judged before what follows."""
+    frame = (STRANGERS | GUESTS)[who]
+    made = setup(workers=2, view="client")
+    made = made._replace(services=tuple(one._replace(scheduler=scheduler) for one in made.services))
+    between = [(craft.START + n * 1000 + 500, len(frame), frame) for n in range(0, 200, 9)]
+    assert not twins.disagreement(made, sorted([*rush(range(200)), *between]), tmp_path, (4096,))
+    assert (sum(opened) == 200) == (who in STRANGERS)
+
+
 @pytest.mark.parametrize("loop", [False, True], ids=["at once", "in the loop"])
 def test_numbers_are_in_the_order_of_the_rows(loop: bool, opened: list[int], alone: list[int]) -> None:
     """Whichever service and worker opens them."""
