@@ -190,7 +190,7 @@ class Balancer:
             burst.opened[row] = True
             burst.handle[row], burst.mac[row] = handle, self.machine.table.mac[handle]
         elif handle <= REFUSED:
-            burst.handle[row] = NONE  # not what the cache held of it: that connection has ended
+            burst.handle[row] = NONE  # not what was found of it: that connection has ended
             burst.verdict[row], burst.lookup[row] = REFUSED - handle, LOOKUP["miss"]
         return handle
 

@@ -8,7 +8,7 @@ so is *born* in its turn: a row finds a connection only behind the row that open
 
 Connections that end in silence give back what they took in the order of their ends, which matters to ports alone.
 
-Measured: half the time of a run of nothing but first packets, a sixth of one of short connections.
+Measured: without it a run of nothing but first packets takes eight times as long, one of short connections four times.
 """
 
 from __future__ import annotations
