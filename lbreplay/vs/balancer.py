@@ -118,8 +118,7 @@ class Balancer:
                 self._clock(burst, row, int(burst.time_ns[row]))
                 self._plain(burst, row)
         self._clock(burst, stop - 1, int(burst.time_ns[stop - 1]))
-        for lcore in self.machine.lcores:
-            lcore.settle()
+        self.machine.tally.settle()
         self.columns.settle(burst, start, stop)
 
     def _ordered(self, burst: Burst, rows: I64) -> None:

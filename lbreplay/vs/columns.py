@@ -315,8 +315,10 @@ class Columns:
     def _count_packets(self, burst: Burst, rows: I64, places: I64) -> None:
         packets = np.bincount(places)
         octets = np.bincount(places, burst.l3_length[rows])
-        for place in np.flatnonzero(packets).tolist():
-            self.machine.dests[place >> 1].count(place & 1, int(packets[place]), int(octets[place]))
+        some, dests = np.flatnonzero(packets), self.machine.dests
+        counts = zip(some.tolist(), packets[some].tolist(), octets[some].astype(np.int64).tolist(), strict=True)
+        for place, count, length in counts:
+            dests[place >> 1].count(place & 1, count, length)
 
     def packet(self, burst: Burst, row: int) -> Packet:
         """*row* for the plain path."""

@@ -100,10 +100,6 @@ class Lcore:
             self.expired += 1
             self.active -= 1
 
-    def settle(self) -> None:
-        """Count what waits of all workers."""
-        self.tally.settle()
-
     def jitter(self) -> int:
         """A fraction of a second, in ns (D 2.5); 0 where the setting takes it out."""
         return int(self._opening.one() * 1_000_000) * 1000 if self._jittered else 0

@@ -152,9 +152,11 @@ class Waves:
             return
         dests = self.table.columns["dest"][slots]
         sums = np.bincount(dests, became).astype(np.int64)
-        for dest in np.flatnonzero(sums).tolist():
-            self.machine.dests[dest].actconns += int(sums[dest])
-            self.machine.dests[dest].inactconns -= int(sums[dest])
+        some = np.flatnonzero(sums)
+        for number, more in zip(some.tolist(), sums[some].tolist(), strict=True):
+            dest = self.machine.dests[number]
+            dest.actconns += more
+            dest.inactconns -= more
         for slot in slots[~self.table.bare(slots)].tolist():
             self.table.made[slot].flags ^= INACTIVE
 
@@ -175,7 +177,8 @@ class Waves:
         """`meet` for many: few cases of MACs and real servers stand behind them."""
         heads, which = distinct_heads(burst, rows)
         answers, column = burst.answer[rows], self.table.columns
-        cases = (column["dest"][slots].astype(np.int64) * len(heads) + which) * 2 + answers
+        dests = column["dest"][slots].astype(np.int64) * answers  # clients' MACs say it all
+        cases = (dests * len(heads) + which) * 2 + answers
         first, case = groups(cases)
         shown = zip(slots[first].tolist(), which[first].tolist(), answers[first].tolist(), strict=True)
         macs = [self._macs_towards(slot, heads[head], answer) for slot, head, answer in shown]

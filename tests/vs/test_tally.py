@@ -71,12 +71,12 @@ def test_ends_alone_are_counted_at_once() -> None:
     owner.opened()
     owner.opened()
     owner.closed(7)
-    owner.settle()
+    owner.tally.settle()
     assert counts(some) == [(2, 1, 1, 2)]
     owner.tally.opened(np.zeros(3, np.int16), np.array([10, 20, 30]))
     owner.tally.ended(np.zeros(2, np.int16), np.array([15, 12]))
     assert counts(some) == [(2, 1, 1, 2)]
-    owner.settle()
+    owner.tally.settle()
     assert counts(some) == [(5, 3, 2, 2)]
     owner.tally.ended(np.zeros(1, np.int16), np.array([40]))
     assert counts(some) == [(5, 4, 1, 2)]
