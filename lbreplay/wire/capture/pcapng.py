@@ -208,7 +208,8 @@ class PcapngReader(Reader):
             self.table = table(self.interfaces)
 
     def _times(self, stamp: NDArray[np.uint64], which: I64) -> I64:
-        scale, offset = self.table.scale[which], self.table.offset[which]
+        each = 0 if len(self.interfaces) == 1 else which  # a number for all costs less than one a row
+        scale, offset = self.table.scale[each], self.table.offset[each]
         if (scale > 0).all() and (stamp <= LAST_SECOND * SECOND // np.maximum(scale, 1)).all():
             time_ns: I64 = np.clip(stamp.astype(np.int64) * scale + offset, 0, LAST_SECOND * SECOND)
             return time_ns
@@ -239,7 +240,8 @@ class Blocks(NamedTuple):
 
     def wrong(self, known: int) -> Bool:
         """Blocks whose numbers cannot be true, with *known* interfaces before the first."""
-        interfaces = known + np.cumsum(self.kind == INTERFACE)
+        described = self.kind == INTERFACE
+        interfaces = known + np.cumsum(described) if described.any() else np.int64(known)
         wrong = (self.size % 4 != 0) | (self.tail != self.size) | (self.size < LEAST[np.minimum(self.kind, 7)])
         room = self.size - np.where(self.kind == SIMPLE, 16, 32)
         frame = (self.interface >= interfaces) | (self.caplen > np.minimum(room, MAX_CAPLEN))
