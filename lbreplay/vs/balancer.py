@@ -284,6 +284,7 @@ class Balancer:
             if self.events.next_ns > now:
                 break
             self.machine.now = self.events.next_ns
+            self.columns.tell_servers()  # one that is removed counts no more
             self.events.apply()
             self.links.refresh_all()
             self.openers.rebuild()
@@ -348,6 +349,7 @@ class Balancer:
 
     def gauges(self) -> dict[str, Any]:
         """Live connections, ports and the counters of services (interface 5, D 13)."""
+        self.columns.tell_servers()
         return {
             "workers": [_worker(lcore) for lcore in self.machine.lcores],
             "services": [self._service(name) for name in self.machine.lcores[0].servers.by_name],

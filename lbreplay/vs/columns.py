@@ -54,6 +54,7 @@ class Columns:
         self._deferred: list[tuple[int, int]] = []  # (row, handle) that joined them since
         self.missed: Bool = np.zeros(0, np.bool_)  # rows whose tuple nobody had when their segment began
         self.movers: I64 = np.zeros(0, np.int64)  # rows that might wait, but for somebody who counts their states
+        self._counted = np.zeros((2, 0), np.int64)  # packets and bytes of L3, by 2 * real server + side
         self.end_ns = 0  # connections that outlive this may wait
         self.long = False  # the segment is longer than some timeout, so none may
 
@@ -313,12 +314,18 @@ class Columns:
         burst.hash[rows] = self.table.columns["home_hash"][slots]
 
     def _count_packets(self, burst: Burst, rows: I64, places: I64) -> None:
-        packets = np.bincount(places)
-        octets = np.bincount(places, burst.l3_length[rows])
-        some, dests = np.flatnonzero(packets), self.machine.dests
-        counts = zip(some.tolist(), packets[some].tolist(), octets[some].astype(np.int64).tolist(), strict=True)
-        for place, count, length in counts:
-            dests[place >> 1].count(place & 1, count, length)
+        """Packets and bytes by real server and side, until somebody asks: one call each a segment adds up."""
+        packets = np.bincount(places, minlength=self._counted.shape[1])
+        if len(packets) > self._counted.shape[1]:
+            self._counted = np.pad(self._counted, ((0, 0), (0, len(packets) - self._counted.shape[1])))
+        self._counted += packets, np.bincount(places, burst.l3_length[rows], len(packets)).astype(np.int64)
+
+    def tell_servers(self) -> None:
+        """Give real servers what was counted for them."""
+        some = np.flatnonzero(self._counted[0])
+        for place, packets, octets in zip(some.tolist(), *self._counted[:, some].tolist(), strict=True):
+            self.machine.dests[place >> 1].count(place & 1, packets, octets)
+        self._counted[:] = 0
 
     def packet(self, burst: Burst, row: int) -> Packet:
         """*row* for the plain path."""

@@ -68,6 +68,8 @@ class Waves:
         self._rows_next = [[bytes(row) for row in side] for side in self._next]  # the same, to read one by one
         self._established = machine.protocols[TCP].states.index("established")
         self._hops: dict[tuple[bytes, bytes], Macs] = {}
+        self._numbers: dict[int, int] = {}  # of real servers' addresses, by real server
+        self._address_of: I64 = np.zeros(0, np.int64)  # the same as a column
 
     def take(self, burst: Burst, rows: I64, handles: I32) -> None:
         """Rows, ascending, as if one by one."""
@@ -177,8 +179,8 @@ class Waves:
         """`meet` for many: few cases of MACs and real servers stand behind them."""
         heads, which = distinct_heads(burst, rows)
         answers, column = burst.answer[rows], self.table.columns
-        dests = column["dest"][slots].astype(np.int64) * answers  # clients' MACs say it all
-        cases = (dests * len(heads) + which) * 2 + answers
+        reals = self._addresses(column["dest"][slots]) * answers  # other frames' MACs say it all
+        cases = (reals * len(heads) + which) * 2 + answers
         first, case = groups(cases)
         shown = zip(slots[first].tolist(), which[first].tolist(), answers[first].tolist(), strict=True)
         macs = [self._macs_towards(slot, heads[head], answer) for slot, head, answer in shown]
@@ -187,6 +189,16 @@ class Waves:
             self.meet(int(slots[place]), heads[which[place]], bool(answers[place]))
         entries = np.array([self.links.told(pair) for pair in macs])[case]
         column["mac"][2 * slots[bare]], column["met"][slots[bare]] = entries[bare], 1
+
+    def _addresses(self, dests: Any) -> I64:
+        """A number for the address of each real server, whichever worker's."""
+        if len(self._numbers) != len(self.machine.dests):
+            known = {dest.address: number for number, dest in enumerate(self.machine.dests.values())}
+            self._numbers = {number: known[dest.address] for number, dest in self.machine.dests.items()}
+            self._address_of = np.zeros(max(self._numbers, default=0) + 1, np.int64)
+            self._address_of[list(self._numbers)] = list(self._numbers.values())
+        numbers: I64 = self._address_of[dests]
+        return numbers
 
     def _remember(self, burst: Burst, wave: Wave) -> Any:
         """Where the real servers' streams begin and stand (D 5.5); for each row, the first data byte as known then."""
