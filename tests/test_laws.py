@@ -80,6 +80,12 @@ def test_engine_and_oracle_agree(seed: int, traced: bool) -> None:
     assert why is None, f"seed {seed}, view {scenario(seed).view}: {why}\n{scenario(seed).text}"
 
 
+@pytest.mark.parametrize("burst", [7, 16, 32])
+def test_a_lesson_in_the_middle_of_a_burst(burst: int) -> None:
+    """A tagged answer teaches a VLAN device while rows of its connection wait: behind it they take the plain path."""
+    assert disagreement(scenario(973).oracle, replayed(973, burst, traced=False)) is None
+
+
 @pytest.mark.parametrize("number", SOME)
 def test_the_burst_size_changes_nothing(number: int) -> None:
     """A burst is how frames are handled, never what happens to them."""

@@ -49,6 +49,7 @@ class Balancer:
         self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
         self.plain_stories: dict[int, Story] | None = None  # of plain rows, where somebody annotates
         self._worker_of_queue = {q: i for i, w in enumerate(setup.workers) for q in w.queues}
+        self._withdrawn: list[int] = []  # rows that waited, and may no longer
         self._place = 0  # of the frame before which timers went off last
         self._started = False
 
@@ -150,6 +151,7 @@ class Balancer:
         finds, alive = [lcore.find for lcore in machine.lcores], table.alive
         opening = dict(zip(rush.rows.tolist(), rush.slots.tolist(), strict=True))
         for row, now, handle, simple, first, key, worker, answer, step, head in self._read(burst, rows):
+            self._catch_up(burst, row)
             if now >= timers.nearest:
                 self._clock(burst, row, now)
             if row in opening:
@@ -177,6 +179,15 @@ class Balancer:
             else:
                 burst.handle[row] = NONE
                 self._plain(burst, row)
+        self._catch_up(burst, burst.size)
+
+    def _catch_up(self, burst: Burst, row: int) -> None:
+        """Rows before *row* that waited, and have to take the plain path after all."""
+        while self._withdrawn and self._withdrawn[0] < row:
+            one = self._withdrawn.pop(0)
+            self._clock(burst, one, int(burst.time_ns[one]))
+            burst.handle[one] = NONE
+            self._plain(burst, one)
 
     def _open(self, burst: Burst, row: int, key: bytes, worker: int, now: int, head: bytes) -> int:
         """A first packet: the handle of its connection, or why the columns open none (opener.NOT_HERE, REFUSED)."""
@@ -239,6 +250,9 @@ class Balancer:
             self.columns.waves.forget_hops()
             self.links.refresh_all()
             self.openers.rebuild()
+        if self.links.plainer:
+            self.links.plainer = False
+            self._withdrawn = sorted([*self._withdrawn, *self.columns.withdraw()])
 
     def _judge(self, burst: Burst, row: int) -> Verdict:
         packet = self.path.story.packet = self.columns.packet(burst, row)

@@ -267,12 +267,23 @@ class Columns:
         handles = [lcore.find.get(key) for key in keys for lcore in self.machine.lcores]
         return any(self.waits(handle >> 1) for handle in handles if handle is not None)
 
-    def flush(self, burst: Burst, row: int) -> None:
-        """Take all waiting rows before *row*."""
+    def withdraw(self) -> list[int]:
+        """The rows that may wait no longer, ascending: their side has taken to the plain path meanwhile."""
+        self._settle_deferred()
+        plain = self.table.columns["mac"][self._handles] < 0
+        rows, self._rows, self._handles = self._rows[plain], self._rows[~plain], self._handles[~plain]
+        withdrawn: list[int] = rows.tolist()
+        return withdrawn
+
+    def _settle_deferred(self) -> None:
         if self._deferred:
             rows, handles = np.array(self._deferred).T
             self._deferred.clear()
             self._wait(rows, handles.astype(np.int32))
+
+    def flush(self, burst: Burst, row: int) -> None:
+        """Take all waiting rows before *row*."""
+        self._settle_deferred()
         cut = int(np.searchsorted(self._rows, row))
         rows, handles = self._rows[:cut], self._handles[:cut]
         self._rows, self._handles = self._rows[cut:], self._handles[cut:]

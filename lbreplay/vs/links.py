@@ -62,6 +62,7 @@ class Links:
         self.fast = np.zeros(64, np.bool_)
         self.mirrored = np.zeros(64, np.bool_)
         self._slow: dict[tuple[bytes, bytes | None], int] = {}
+        self.plainer = False  # some side takes the plain path that did not: rows of it may wait
         self.homes = np.zeros((64, 5), np.int64)  # queue, rank, by, reta, rule of answers, client view
         self._home_ids: dict[tuple[int, ...], int] = {}
         director = setup.flow_director
@@ -79,8 +80,10 @@ class Links:
         table.watched[slot], table.limit[slot] = self.watched(service), self.machine.limit_of(service)
         table.met[slot] = conn.in_seen is not None and (conn.in_macs is not None or not self.may_be_fast(conn))
         usable = self._usable(conn)
-        table.mac[2 * slot] = self._side(conn, IN) if usable else PLAIN
-        table.mac[2 * slot + 1] = self._side(conn, OUT) if usable and self._comes_home(conn) else PLAIN
+        into = self._side(conn, IN) if usable else PLAIN
+        out = self._side(conn, OUT) if usable and self._comes_home(conn) else PLAIN
+        self.plainer |= into < 0 <= table.mac[2 * slot] or out < 0 <= table.mac[2 * slot + 1]
+        table.mac[2 * slot], table.mac[2 * slot + 1] = into, out
 
     def refresh_all(self) -> None:
         """The same for every live connection: an event or a neighbour changed what they depend on."""
