@@ -20,7 +20,7 @@ from lbreplay.vs.bulk import NOBODY, Bulk, Rush
 from lbreplay.vs.columns import NONE, Columns, Reverse
 from lbreplay.vs.events import Events
 from lbreplay.vs.links import Links
-from lbreplay.vs.machine import ORDERS, Machine, Ownership
+from lbreplay.vs.machine import Machine, Ownership, before, itself
 from lbreplay.vs.opener import NOT_HERE, REFUSED, Openers
 from lbreplay.vs.path import PURE, Path, Story
 from lbreplay.vs.view import Steer, View
@@ -48,7 +48,7 @@ class Balancer:
         self.events = Events(self.machine)
         self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
         self.plain_stories: dict[int, Story] | None = None  # of plain rows, where somebody annotates
-        self._worker_of_queue = {q: i for i, w in enumerate(setup.workers) for q in w.queues}
+        self._worker_of_queue = _workers_of_queues(setup)
         self._withdrawn: list[int] = []  # rows that waited, and may no longer
         self._place = 0  # of the frame before which timers went off last
         self._started = False
@@ -103,10 +103,7 @@ class Balancer:
 
     def _indices(self, burst: Burst) -> Any:
         """Index into `setup.workers` of the worker that polls each row's queue."""
-        table = np.zeros(max(self._worker_of_queue, default=0) + 2, np.int16)
-        for queue, index in self._worker_of_queue.items():
-            table[queue] = index
-        return table[np.minimum(burst.queue, len(table) - 1)]
+        return self._worker_of_queue[np.minimum(burst.queue, len(self._worker_of_queue) - 1)]
 
     def _segment(self, burst: Burst, start: int, stop: int) -> None:
         """Rows between two events."""
@@ -195,7 +192,7 @@ class Balancer:
         opener = self.openers.by_place[worker].get(key[:1] + key[1 + width : 1 + 2 * width] + key[-2:])
         if opener is None or self.machine.stray or self.machine.listened:
             return NOT_HERE
-        handle = opener.open(key, now, (burst.first + row) * ORDERS + ORDERS // 2, head)
+        handle = opener.open(key, now, itself(burst.first + row), head)
         if handle >= 0:
             burst.opened[row] = True
             burst.handle[row], burst.mac[row] = handle, self.machine.table.mac[handle]
@@ -237,7 +234,7 @@ class Balancer:
     def _plain(self, burst: Burst, row: int) -> None:
         """One row as a packet of its own."""
         machine, n = self.machine, burst.first + row
-        machine.row, machine.cause, machine.order = row, n, n * ORDERS + ORDERS // 2
+        machine.row, machine.cause, machine.order = row, n, itself(n)
         machine.now = int(burst.time_ns[row])
         self.path.story = Story()
         neighbours = machine.stack.neighbours_version
@@ -308,25 +305,25 @@ class Balancer:
 
         An event stops them, for it may end a connection sooner; and a connection's end may be what puts an event off.
         """
-        timers, column = self.machine.timers, self.machine.table.columns
+        timers = self.machine.timers
         while len(slots := timers.due(min(now, self.events.next_ns))):
             slots = slots[: self.bulk.silent(slots) or 1]
-            deadlines = column["last_use"][slots] + column["timeout"][slots]
+            deadlines = self.machine.table.deadlines(slots)
             timers.take(len(slots))
             places = burst.first + np.searchsorted(burst.time_ns, deadlines)
             if len(slots) > 1:
-                self.bulk.end(slots, places * ORDERS)
+                self.bulk.end(slots, before(places))
             else:
                 self._expire(int(slots[0]), int(deadlines[0]), int(places[0]), burst)
 
     def _expire(self, slot: int, deadline: int, place: int, burst: Burst) -> None:
         """One connection's time is up, before the frame numbered *place*."""
         machine = self.machine
-        if self.path.expiry.ends_silently(slot, place * ORDERS):
+        if self.path.expiry.ends_silently(slot, before(place)):
             return
         machine.now, machine.row, machine.cause = deadline, place - burst.first, 0
         if place != self._place:
-            self._place, machine.order = place, place * ORDERS
+            self._place, machine.order = place, before(place)
         self.path.expiry.fire(slot)
 
     def leaving(self, burst: Burst) -> Leaving:
@@ -398,6 +395,14 @@ class Balancer:
 
 COUNTED = ("conns", "inpkts", "inbytes", "outpkts", "outbytes")
 LIVE = ("actconns", "inactconns", "persistconns")
+
+
+def _workers_of_queues(setup: Setup) -> Any:
+    """Index into `setup.workers` by queue; the last entry is of those that nobody polls."""
+    polled = {queue: index for index, worker in enumerate(setup.workers) for queue in worker.queues}
+    table = np.zeros(max(polled, default=0) + 2, np.int16)
+    table[list(polled)] = list(polled.values())
+    return table
 
 
 def _worker(lcore: Any) -> dict[str, Any]:

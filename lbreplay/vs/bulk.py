@@ -23,7 +23,7 @@ from lbreplay.vs.conn import FULL_TCP
 from lbreplay.vs.index import SIX, WORD0, WORD1
 from lbreplay.vs.laddr import next_many
 from lbreplay.vs.links import PLAIN
-from lbreplay.vs.machine import ORDERS, jitters
+from lbreplay.vs.machine import before, itself, jitters
 from lbreplay.wire.packet import TCP
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class Rush(NamedTuple):
     """Connections that are opened together: the rows that open them, ascending, and their slots.
 
     `parts` has the openers, each with the places of its connections here; `which` is the place in `heads` of the MACs
-    that each first packet came with. `due` has the slots that end by the last row, where somebody counts: it is asked
-    before states change at once, whose new timeouts are false deadlines until their rows are taken.
+    that each first packet came with. `due` has the slots that end by the last row of the loop, where somebody
+    counts: it is asked before states change at once, whose new timeouts are false deadlines until their rows are taken.
     """
 
     rows: I64
@@ -88,8 +88,9 @@ class Bulk:
         numbers = self.openers.numbers(burst.flow4.take(at, 0), burst.proto[at], burst.worker[at])
         numbers[burst.family[at] != 4] = 0
         at, numbers = self._without_strangers(burst, at, numbers)
-        good = self._good(burst, rows, at, numbers) if len(at) else at[:0] > 0
-        return self._allot(burst, at[good], numbers[good]) if good.any() else NOBODY
+        due = self._due(burst, rows) if self.openers.columns["watched"][numbers].any() else NONE
+        good = self._good(burst, rows, at, numbers, due) if len(at) else at[:0] > 0
+        return self._allot(burst, at[good], numbers[good], due) if good.any() else NOBODY
 
     def _without_strangers(self, burst: Burst, first: I64, numbers: I64) -> tuple[I64, I64]:
         """First packets, and their openers' numbers, without those that go to nobody here."""
@@ -106,11 +107,10 @@ class Bulk:
 
     def _stay(self, handles: Any) -> bool:
         """Whether no row of these connections can end up opening another: none ends before the segment does."""
-        column, slots = self.machine.table.columns, handles >> 1
-        outlives = column["last_use"][slots] + column["timeout"][slots] > self.columns.end_ns
-        return bool((outlives & (column["mac"][handles] >= 0) & (handles >= 0)).all())
+        usable = (handles >= 0) & (self.machine.table.columns["mac"][handles] >= 0)
+        return bool((usable & self.columns.outlives(handles >> 1)).all())
 
-    def _good(self, burst: Burst, rows: I64, first: I64, numbers: I64) -> Bool:
+    def _good(self, burst: Burst, rows: I64, first: I64, numbers: I64, due: I64) -> Bool:
         """Which of the *first* rows may be taken at once: those of workers all of whose may. Where somebody counts
         connections, none or all."""
         workers = burst.worker[first]
@@ -120,17 +120,19 @@ class Bulk:
         good[self.openers.plans.unable(present, counts)] = False
         chosen = np.asarray(good[workers])
         counting = [self._opener(number) for number in present[self.openers.columns["watched"][present] != 0].tolist()]
-        return chosen if not counting or (chosen.all() and self._countable(burst, rows, counting)) else chosen & False
+        return (
+            chosen if not counting or (chosen.all() and self._countable(burst, rows, counting, due)) else chosen & False
+        )
 
     def _opener(self, number: int) -> Opener:
         opener = self.machine.table.openers[number]
         assert opener is not None, "0 is nobody's number"
         return opener
 
-    def _countable(self, burst: Burst, rows: I64, openers: list[Opener]) -> bool:
+    def _countable(self, burst: Burst, rows: I64, openers: list[Opener], due: I64) -> bool:
         """Whether all that changes counts in this segment can be told before it happens: states, by rows that wait
         or would and are found by their clients' tuples, and ends that nobody is told of."""
-        columns, due = self.columns, self._due(burst, rows)
+        columns = self.columns
         others = np.count_nonzero(burst.simple[rows] & ~columns.missed[rows]) - len(columns.movers)
         return (
             columns.view.name == "client"
@@ -142,11 +144,10 @@ class Bulk:
 
     def _due(self, burst: Burst, rows: I64) -> I64:
         """The slots whose time is up by the last of *rows*."""
-        return self.machine.timers.due(int(burst.time_ns[rows.max()]), most=1 << 62)
+        return self.machine.timers.due(int(burst.time_ns[rows[-1]]), most=1 << 62)
 
-    def _allot(self, burst: Burst, rows: I64, numbers: I64) -> Rush:
+    def _allot(self, burst: Burst, rows: I64, numbers: I64, due: I64) -> Rush:
         """Slots with their columns, and the clients' tuples."""
-        due = self._due(burst, rows) if self.openers.columns["watched"][numbers].any() else NONE
         slots = self._take(burst, rows, numbers)
         parts = [(self._opener(number), part) for number, part in parted(numbers)]
         self.machine.index.insert(2 * slots, burst.word0[rows], burst.word1[rows])
@@ -203,10 +204,10 @@ class Bulk:
     def _tapes(self, burst: Burst, rush: Rush, changes: Changes) -> list[Steps]:
         """For each opener what its scheduler sees happen: picks, connections that become active or inactive, ends."""
         column, due = self.machine.table.columns, rush.due
-        ends = column["last_use"][due] + column["timeout"][due]
+        ends = self.machine.table.deadlines(due)
         when = np.concatenate([
             orders(burst, rush.rows), orders(burst, changes.rows),
-            (burst.first + np.searchsorted(burst.time_ns, ends)) * ORDERS,
+            before(burst.first + np.searchsorted(burst.time_ns, ends)),
         ])  # fmt: skip
         slots = np.concatenate([rush.slots, changes.slots, due])
         by = np.concatenate([np.zeros(len(rush.rows), np.int64), changes.became, np.full(len(due), ENDED)])
@@ -269,7 +270,7 @@ class Bulk:
 
 def orders(burst: Burst, rows: I64) -> I64:
     """The places of *rows* in the order of arming."""
-    return (burst.first + rows) * ORDERS + ORDERS // 2
+    return np.asarray(itself(burst.first + rows))
 
 
 def distinct_heads(burst: Burst, rows: I64) -> tuple[list[bytes], I64]:

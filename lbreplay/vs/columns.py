@@ -22,8 +22,8 @@ import numpy as np
 from lbreplay.burst import I32, I64, Bool, Burst, ascending
 from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import OTHER, OUT
-from lbreplay.vs.index import BORN, tuple_words, turned4, words4
-from lbreplay.vs.machine import ORDERS
+from lbreplay.vs.index import BORN, endpoint, endpoints, tuple_words, turned4, words4
+from lbreplay.vs.machine import before, itself
 from lbreplay.vs.waves import UDP_STEP, Changes, Waves, slots_of
 from lbreplay.wire.fields import overlay, reversed_flows
 from lbreplay.wire.packet import ETH_ARP, ETH_VLAN, ICMP, ICMPV6, UDP, Packet, reverse_key
@@ -100,7 +100,7 @@ class Columns:
     def _answers(self, burst: Burst) -> Bool:
         """Rows that come from the address and port of a service."""
         words = burst.flow4.view(np.uint32)
-        place = words[:, 0].astype(np.uint64) | _half(words[:, 2]) << np.uint64(32) | _proto(burst.proto)
+        place = endpoints(words[:, 0], words[:, 2] & 0xFFFF, burst.proto)
         found = np.isin(place, self._virtual) & (burst.family == 4)
         for proto, address, port in self._virtual6:
             place6 = np.frombuffer(address + port.to_bytes(2), np.uint8)
@@ -157,8 +157,7 @@ class Columns:
         column, slots = self.table.columns, slots_of(handles)
         handles[~self._owned(burst, rows, handles, slots)] = NONE
         burst.handle[rows] = handles
-        outlives = column["last_use"][slots] + column["timeout"][slots] > self.end_ns
-        waits = (handles >= 0) & outlives & (column["mac"][handles] >= 0)
+        waits = (handles >= 0) & self.outlives(slots) & (column["mac"][handles] >= 0)
         still = self._still(burst, rows, handles, slots, waits)
         self.movers = rows[waits & ~still]
         waits &= still
@@ -188,11 +187,11 @@ class Columns:
             return rows
         handles = self.find(burst, some)
         column, slots = self.table.columns, slots_of(handles)
-        behind = column["armed"][slots] < (burst.first + some) * ORDERS
+        behind = column["armed"][slots] < before(burst.first + some)
         waits = self._owned(burst, some, handles, slots) & behind & (column["mac"][handles] >= 0)
         waits &= (column["watched"][slots] == 0) | counted
         waits &= column["alive"][slots] != BORN
-        waits &= column["last_use"][slots] + column["timeout"][slots] > self.end_ns
+        waits &= self.outlives(slots)
         self._wait(some[waits], handles[waits])
         return rows[~np.isin(rows, some[waits], assume_unique=True)]
 
@@ -223,6 +222,10 @@ class Columns:
         column["still"][slots[watched & still]] = self._serial
         return still
 
+    def outlives(self, slots: I64) -> Bool:
+        """Which connections cannot expire before the segment ends."""
+        return np.asarray(self.table.deadlines(slots) > self.end_ns)
+
     def may_wait(self, slot: int) -> bool:
         """Whether a row that was not known when the segment began may join those that wait."""
         table = self.table
@@ -239,15 +242,9 @@ class Columns:
         if table.still[slot] == self._serial:
             self.flush(burst, row)
         burst.moved[row] = True
-        old, conn = table.state[slot], table.made.get(slot)
-        new = self.waves.after_one(handle & 1, step, old)
-        if new == old:
+        if not self.waves.move(slot, handle & 1, step):
             return
-        if conn is not None:
-            self.machine.changed(conn, old, new, self.machine.protocols[conn.proto])
-        else:
-            table.opener_of(slot).change(slot, old, new)
-        table.last_use[slot], table.armed[slot] = now, (burst.first + row) * ORDERS + ORDERS // 2
+        table.last_use[slot], table.armed[slot] = now, itself(burst.first + row)
         self.machine.timers.arm(slot, now + table.timeout[slot])
 
     def waits(self, slot: int) -> bool:
@@ -353,17 +350,4 @@ def _stream_ends(burst: Burst) -> Any:
 
 def _sorted_services(view: View) -> Any:
     """IPv4 services as one number each: address, port, protocol as `_answers` puts them."""
-    numbers = [
-        int.from_bytes(address, "little") | (port >> 8 | (port & 0xFF) << 8) << 32 | proto << 48
-        for proto, address, port in view.virtual
-        if len(address) == 4
-    ]
-    return np.array(sorted(numbers), np.uint64)
-
-
-def _half(ports: Any) -> Any:
-    return (ports & 0xFFFF).astype(np.uint64)
-
-
-def _proto(proto: Any) -> Any:
-    return proto.astype(np.uint64) << np.uint64(48)
+    return np.array(sorted(endpoint(*one) for one in view.virtual if len(one[1]) == 4), np.uint64)

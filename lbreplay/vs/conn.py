@@ -241,6 +241,10 @@ class ConnTable:
         self.columns["number"][slots] = np.arange(self.created + 1, self.created + 1 + len(slots))
         self.created += len(slots)
 
+    def deadlines(self, slots: Any) -> I64:
+        """When connections expire, if nothing comes: last use and timeout, in ns."""
+        return np.asarray(self.columns["last_use"][slots] + self.columns["timeout"][slots])
+
     def opener_of(self, slot: int) -> Opener:
         """Who opened a connection that nobody asked for a Conn yet."""
         opener: Opener | None = self.openers[self.opener[slot]]

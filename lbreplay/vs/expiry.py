@@ -13,7 +13,6 @@ from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, TCP, Packet
 
 if TYPE_CHECKING:
     from lbreplay.vs.machine import Machine
-    from lbreplay.vs.server import Dest
     from lbreplay.vs.xmit import Transmitter
 
 
@@ -57,7 +56,7 @@ class Expiry:
             if machine.templates.get(conn.in_key) is conn:
                 del machine.templates[conn.in_key]
             conn.dest.persistconns -= 1
-            _admit(conn.dest)
+            conn.dest.admit()
             machine.table.free(conn)
             return
         if not conn.flags & ONE_PACKET:
@@ -77,7 +76,7 @@ class Expiry:
             dest.inactconns -= 1
         else:
             dest.actconns -= 1
-        _admit(dest)
+        dest.admit()
         conn.mode.release(self.machine, conn)
 
     def _tell_both(self, conn: Conn) -> None:
@@ -94,12 +93,6 @@ class Expiry:
         to_client = craft.expiry_rst(conn.real, conn.local, seq, 0)
         self.xmit.forward(conn, OUT, made_packet(to_client, conn), own=True)
         machine.cause = cause
-
-
-def _admit(dest: Dest) -> None:
-    """A place is free: the real server may be chosen again (D 2.8)."""
-    if not dest.full:
-        dest.overload = False
 
 
 def made_packet(l3: bytes, conn: Conn) -> Packet:

@@ -244,6 +244,17 @@ def words4(flow4: U8, proto: U8) -> tuple[Any, Any]:
     return word0, words[:, 2].astype(np.uint64) | (proto.astype(np.uint64) << np.uint64(32))
 
 
+def endpoints(addresses: Any, ports: Any, proto: U8) -> Any:
+    """IPv4 ends as one number each: addresses and ports as words have them, protocols."""
+    place = addresses.astype(np.uint64) | ports.astype(np.uint64) << np.uint64(32)
+    return place | proto.astype(np.uint64) << np.uint64(48)
+
+
+def endpoint(proto: int, address: bytes, port: int) -> int:
+    """The same of one."""
+    return int.from_bytes(address + port.to_bytes(2), "little") | proto << 48
+
+
 def turned4(word0: Any, word1: Any) -> tuple[Any, Any]:
     """The words of the same rows with both ends exchanged."""
     half, port, ports = np.uint64(32), np.uint64(16), np.uint64(0xFFFFFFFF)

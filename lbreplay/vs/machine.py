@@ -51,6 +51,16 @@ ICMP_TIMEOUT = 300 * NANOSECOND  # of a packet's connection (D 9.2)
 ORDERS = 256  # places in the order of arming that a frame has: timers before it take the first half, itself the second
 
 
+def before(frames: Any) -> Any:
+    """The first place of frames, by their numbers, in the order of arming: of timers that go off before them."""
+    return frames * ORDERS
+
+
+def itself(frames: Any) -> Any:
+    """Their own first place."""
+    return frames * ORDERS + ORDERS // 2
+
+
 class Ownership(typing.Protocol):
     """Who owns which local port (nic/strategies)."""
 
@@ -244,12 +254,10 @@ class Machine:
         active, dest = protocol.states[new] == "established", conn.dest
         if active and conn.flags & INACTIVE:
             conn.flags &= ~INACTIVE
-            dest.actconns += 1
-            dest.inactconns -= 1
+            dest.activate(1)
         elif not active and not conn.flags & INACTIVE:
             conn.flags |= INACTIVE
-            dest.actconns -= 1
-            dest.inactconns += 1
+            dest.activate(-1)
 
     def ended(self, conn: Conn) -> None:
         """A connection expires: what its state says of the real server (D 10.5)."""

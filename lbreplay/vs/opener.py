@@ -17,6 +17,7 @@ from lbreplay.model import Endpoint
 from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import EXPIRE_QUIESCENT, FULL_TCP, FULL_UDP, INACTIVE, Conn
 from lbreplay.vs.forwarding import MODES
+from lbreplay.vs.index import endpoint, endpoints
 from lbreplay.vs.links import PLAIN
 from lbreplay.vs.plans import AT_HOME, NO_PLAN, Plans, left
 from lbreplay.vs.server import Flow
@@ -178,14 +179,8 @@ class Opener:
         table, timeouts = self.machine.table, self.timeouts
         table.state[slot] = new
         table.timeout[slot] = timeouts[new] + table.fraction[slot]
-        if new == self.established:
-            dest = self.machine.dests[table.dest[slot]]
-            dest.actconns += 1
-            dest.inactconns -= 1
-        elif old == self.established:
-            dest = self.machine.dests[table.dest[slot]]
-            dest.actconns -= 1
-            dest.inactconns += 1
+        if self.established in (old, new):
+            self.machine.dests[table.dest[slot]].activate(1 if new == self.established else -1)
 
     def end(self, slot: int, order: int) -> None:
         """The connection expires in silence, at this place in the order: all it took is given back (D 2.5)."""
@@ -299,8 +294,7 @@ class Openers:
     def numbers(self, flow4: U8, proto: U8, workers: Any) -> I64:
         """By row, the number of the opener of IPv4 packets, 0: none."""
         words = flow4.view(np.uint32)
-        place = words[:, 1].astype(np.uint64) | (words[:, 2] >> 16).astype(np.uint64) << np.uint64(32)
-        place |= proto.astype(np.uint64) << np.uint64(48)
+        place = endpoints(words[:, 1], words[:, 2] >> 16, proto)
         at = np.searchsorted(self._places, place)
         there = np.append(self._places, np.uint64(0xFFFFFFFFFFFFFFFF))[at] == place
         return np.where(there, self._numbers[workers, at], 0)
@@ -349,4 +343,4 @@ def _place(service: Service) -> bytes:
 
 def _number(place: bytes) -> int:
     """An IPv4 place as one number: address, port, protocol."""
-    return int.from_bytes(place[1:7], "little") | place[0] << 48
+    return endpoint(place[0], place[1:5], int.from_bytes(place[5:]))

@@ -50,13 +50,17 @@ class Pairs:
     @property
     def columns(self) -> Any:
         """Of all that were entered."""
+        self._take_in()
+        return self._columns
+
+    def _take_in(self) -> None:
+        """Bring the columns, and what finds pairs, up to date."""
         if self._new:
             self._columns = np.concatenate([self._columns, np.array(self._new, np.uint64).T], 1)
             self._new.clear()
             keys = _keys(self._columns[0], self._columns[3])
             self._order = np.argsort(keys)
             self._known = keys[self._order]
-        return self._columns
 
     def buckets(self, pairs: I64) -> I64:
         """Their ports'."""
@@ -73,7 +77,7 @@ class Pairs:
 
     def of(self, dests: Any, word0: Any) -> I64:
         """The pairs of connections, by the ids of their real servers and word 0 of their answers' tuples."""
-        assert self.columns is not None, "and `_known` is up to date"
+        self._take_in()
         return np.asarray(self._order[np.searchsorted(self._known, _keys(dests, word0))])
 
     def opened(self, pairs: I64) -> None:
@@ -109,8 +113,7 @@ def _keys(dests: Any, word0: Any) -> Any:
 def left(dest: Dest, count: int) -> None:
     """So many inactive connections of *dest* are no more."""
     dest.inactconns -= count
-    if dest.overload and not dest.full:
-        dest.overload = False
+    dest.admit()
 
 
 class Plans:

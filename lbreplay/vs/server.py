@@ -83,6 +83,16 @@ class Dest:
         """The weight by which tables of hashes are filled."""
         return self.weight
 
+    def activate(self, count: int) -> None:
+        """So many inactive connections became active; below 0: the other way."""
+        self.actconns += count
+        self.inactconns -= count
+
+    def admit(self) -> None:
+        """A place may be free: then it may be chosen again (D 2.8)."""
+        if not self.full:
+            self.overload = False
+
     def count(self, side: int, packets: int, octets: int) -> None:
         """Packets and bytes of L3 from the client (side 0) or the real server; one removed counts nothing (D 13.1)."""
         if not self.available:

@@ -15,7 +15,7 @@ import numpy as np
 from lbreplay.burst import I32, I64, Bool, Burst, ascending, groups
 from lbreplay.vs.bulk import distinct_heads
 from lbreplay.vs.conn import FULL_TCP, IN, INACTIVE, OUT, Macs
-from lbreplay.vs.machine import ORDERS
+from lbreplay.vs.machine import itself
 from lbreplay.wire.packet import ACK, RST, SYN, TCP, UDP
 
 if TYPE_CHECKING:
@@ -78,9 +78,8 @@ class Waves:
         column = self.table.columns
         last_rows = wave.rows[wave.last]
         column["last_use"][wave.slots[wave.last]] = burst.time_ns[last_rows]
-        column["armed"][wave.slots[wave.last]] = (burst.first + last_rows) * ORDERS + ORDERS // 2
-        deadlines = column["last_use"][shortened] + column["timeout"][shortened]
-        self.machine.timers.arm_many(shortened, deadlines)
+        column["armed"][wave.slots[wave.last]] = itself(burst.first + last_rows)
+        self.machine.timers.arm_many(shortened, self.table.deadlines(shortened))
         burst.mac[wave.rows] = self._macs(burst, wave)
         burst.fdata[wave.rows] = self._remember(burst, wave)
 
@@ -156,9 +155,7 @@ class Waves:
         sums = np.bincount(dests, became).astype(np.int64)
         some = np.flatnonzero(sums)
         for number, more in zip(some.tolist(), sums[some].tolist(), strict=True):
-            dest = self.machine.dests[number]
-            dest.actconns += more
-            dest.inactconns -= more
+            self.machine.dests[number].activate(more)
         for slot in slots[~self.table.bare(slots)].tolist():
             self.table.made[slot].flags ^= INACTIVE
 
@@ -259,19 +256,26 @@ class Waves:
         """`after` of one row."""
         return self._rows_next[side][step][state]
 
+    def move(self, slot: int, side: int, step: int) -> bool:
+        """Change a connection's state, with all that hangs on it; whether it did change."""
+        table = self.table
+        old, conn = table.state[slot], table.made.get(slot)
+        new = self.after_one(side, step, old)
+        if new == old:
+            return False
+        if conn is not None:
+            self.machine.changed(conn, old, new, self.machine.protocols[conn.proto])
+        else:
+            table.opener_of(slot).change(slot, old, new)
+        return True
+
     def step(self, burst: Burst, row: int, handle: int, head: bytes) -> tuple[int, int]:
         """A row that may not wait, as `_take` would have it. Returns what it leaves with: MACs, first data byte."""
         table, slot, side = self.table, handle >> 1, handle & 1
         mac, fdata = table.mac[handle], table.fdata[slot]
-        old, conn = table.state[slot], table.made.get(slot)
-        new = self.after_one(side, int(burst.step[row]), old)
         table.last_use[slot] = now = int(burst.time_ns[row])
-        table.armed[slot] = (burst.first + row) * ORDERS + ORDERS // 2
-        if new != old:
-            if conn is not None:
-                self.machine.changed(conn, old, new, self.machine.protocols[conn.proto])
-            else:
-                table.opener_of(slot).change(slot, old, new)
+        table.armed[slot] = itself(burst.first + row)
+        if self.move(slot, side, int(burst.step[row])):
             self.machine.timers.arm(slot, now + table.timeout[slot])
         if side == OUT:
             answer = bool(burst.answer[row])
