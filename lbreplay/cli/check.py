@@ -50,7 +50,7 @@ def check(
     progress: bool,
     color: str,
 ) -> None:
-    """Replay IN and judge properties. Exit 1 where one is broken, with the first frame that breaks it."""
+    """Replay IN and judge properties. Exit 1: one is broken, its first frame is told; or none had what to judge."""
     from lbreplay.lab.check import check as judge
     from lbreplay.lab.check import chosen
     from lbreplay.report import check as report
@@ -68,4 +68,4 @@ def check(
         options.show(report, told, output_format, color, found.warnings)
     if found.damage is not None:
         raise found.damage
-    ctx.exit(1 if found.failed else 0)
+    ctx.exit(1 if found.failed or not found.judged else 0)

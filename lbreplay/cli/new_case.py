@@ -49,3 +49,5 @@ def new_case(
         )
         outcome = lab.make(Path(folder), wish, run_inside)
     click.echo(f"{folder}: made; {outcome.changed[0]}. Say in {Path(folder) / 'case.toml'} what it shows.")
+    for warning in outcome.warnings:
+        click.echo(f"warning: {folder}: {warning}", err=True)

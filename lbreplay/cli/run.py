@@ -11,6 +11,7 @@ import click
 from lbreplay.cli import options
 
 if TYPE_CHECKING:
+    from lbreplay.model import Setup
     from lbreplay.stats import Result
 
 
@@ -88,8 +89,19 @@ def run(
         _write_stats(stats, result)
     if not quiet:
         _show(result, output_format, color, to_stderr=output == "-")
+        _tell_misfit(setup, capture, result, color)
     if result.damage is not None:
         raise result.damage
+
+
+def _tell_misfit(setup: Setup, capture: str, result: Result, color: str) -> None:
+    """A red line where nothing of the capture met a service, or no answer did: all that was shown is about nothing."""
+    from lbreplay.lab.fit import misfit
+
+    if found := misfit(setup, capture, result.document()):
+        from lbreplay.report import tables
+
+        tables.alarm(str(found), tables.console(sys.stderr, color))
 
 
 def _cores() -> int:

@@ -37,7 +37,7 @@ def test(
     junit: str | None,
     quiet: bool,
 ) -> None:
-    """Run the golden cases below DIR. Exit 1: a case does not hold; 2: no case was found."""
+    """Run the golden cases below DIR. Exit 1: a case does not hold; 2: no case was found; 5: no case shows anything."""
     from lbreplay.lab import case, golden
     from lbreplay.report import ci
 
@@ -59,7 +59,14 @@ def test(
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(outcomes, seconds)
     click.echo(ci.summary(outcomes, seconds))
-    ctx.exit(0 if all(outcome.holds for outcome in outcomes) else 1)
+    ctx.exit(_status(outcomes))
+
+
+def _status(outcomes: Sequence[Outcome]) -> int:
+    """As pytest's: a suite that judged nothing is not a success."""
+    if not all(outcome.holds for outcome in outcomes):
+        return 1
+    return 5 if all(outcome.empty for outcome in outcomes) else 0
 
 
 def _tell_github(outcomes: Sequence[Outcome], seconds: float) -> None:

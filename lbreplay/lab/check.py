@@ -17,6 +17,7 @@ import numpy as np
 
 from lbreplay.burst import Bool, Burst
 from lbreplay.errors import CaptureError, ConfigError
+from lbreplay.lab import fit
 from lbreplay.model import Setup
 from lbreplay.replay import Progress, Replay
 from lbreplay.stats import Result
@@ -239,6 +240,21 @@ class Balanced:
         raise AssertionError("more frames were counted than seen")
 
 
+class Fits:
+    """Something met a service, and answers came where the capture has them."""
+
+    def __init__(self, run: Replay) -> None:
+        self._setup = run.setup
+
+    def see(self, burst: Burst) -> None:
+        """See `Judge`."""
+
+    def failure(self, result: Result) -> Failure | None:
+        """See `Judge`."""
+        found = fit.misfit(self._setup, result.capture["path"], result.document())
+        return Failure(0, 0, str(found)) if found else None
+
+
 class Conserved:
     """The numbers add up."""
 
@@ -259,27 +275,47 @@ class Conserved:
 
 
 class Property(NamedTuple):
-    """A sentence and who judges it; `{limit}` stands for --max-imbalance. `ports`: of profiles with local ports."""
+    """A sentence and who judges it; `{limit}` stands for --max-imbalance. `ports`: of profiles with local ports.
+
+    `judged` says of the statistics how much there was to judge: 0, and nothing broken, is neither good nor bad.
+    """
 
     sentence: str
     judge: Callable[[Replay, float], Judge]
+    judged: Callable[[fit.Document], int]
     ports: bool = False
 
 
+def _created(stats: fit.Document) -> int:
+    return sum(worker["conns"]["created"] + worker["sa_pool"]["miss"] for worker in stats["workers"])
+
+
+def _total(name: str) -> Callable[[fit.Document], int]:
+    return lambda stats: int(stats["totals"][name])
+
+
 PROPERTIES: dict[str, Property] = {
-    "home": Property("Every answer comes home to the worker of its connection.", lambda run, _: Rows(strayed)),
+    "fits": Property(
+        "Configuration and view fit the capture: its frames meet a service.", lambda run, _: Fits(run), _total("frames")
+    ),
+    "home": Property(
+        "Every answer comes home to the worker of its connection.", lambda run, _: Rows(strayed), fit.answers
+    ),
     "unique-ports": Property(
         "No two live connections share local address, local port and real server.",
         lambda run, _: Unique(run),
+        _created,
         ports=True,
     ),
-    "no-port-missed": Property("No local port is missed.", lambda run, _: Missed(run), ports=True),
-    "balance": Property("No worker receives more than {limit:g} times the mean.", Balanced),
-    "checksums": Property("Every checksum of what leaves is valid.", lambda run, _: Sums()),
+    "no-port-missed": Property("No local port is missed.", lambda run, _: Missed(run), _created, ports=True),
+    "balance": Property("No worker receives more than {limit:g} times the mean.", Balanced, _total("received")),
+    "checksums": Property("Every checksum of what leaves is valid.", lambda run, _: Sums(), _total("written")),
     "no-kernel": Property(
-        "No packet of a configured service goes to the kernel.", lambda run, _: Rows(KernelRows(run.setup))
+        "No packet of a configured service goes to the kernel.", lambda run, _: Rows(KernelRows(run.setup)), fit.met
     ),
-    "conservation": Property("Every frame has one end, and the numbers add up.", lambda run, _: Conserved()),
+    "conservation": Property(
+        "Every frame has one end, and the numbers add up.", lambda run, _: Conserved(), _total("frames")
+    ),
 }
 
 
@@ -288,13 +324,14 @@ PROPERTIES: dict[str, Property] = {
 
 @dataclass
 class Judgement:
-    """A property judged. `holds` is None where the capture is too small to say."""
+    """A property judged. `holds` is None where the capture cannot say, and `unjudged` why not."""
 
     name: str
     sentence: str
     holds: bool | None
     failure: Failure | None = None
     line: str = ""  # the story of the first frame, in a line
+    unjudged: str = ""
 
     def document(self) -> dict[str, Any]:
         found = self.failure
@@ -304,7 +341,7 @@ class Judgement:
             "holds": self.holds,
             "frame": (found.first or None) if found else None,
             "others": found.others if found else 0,
-            "detail": found.detail if found else "",
+            "detail": found.detail if found else self.unjudged,
             "line": self.line,
         }
 
@@ -323,6 +360,11 @@ class Checked:
     def failed(self) -> int:
         return sum(j.holds is False for j in self.judgements)
 
+    @property
+    def judged(self) -> int:
+        """Properties that had something to judge."""
+        return sum(j.holds is not None for j in self.judgements)
+
     def document(self) -> dict[str, Any]:
         """Ready for `json.dumps`."""
         properties = [j.document() for j in self.judgements]
@@ -331,6 +373,7 @@ class Checked:
             "capture": self.path,
             "frames": self.frames,
             "failed": self.failed,
+            "judged": self.judged,
             "properties": properties,
         }
 
@@ -372,13 +415,24 @@ def check(
         raise damage or CaptureError(f"{path}: no packet in it")
     warnings = [warning for warning in result.warnings if warning != str(damage)]
     found = Checked(path, result.totals["frames"], warnings=warnings, damage=damage)
-    too_small = not given and limit is None and not _enough(result)
+    stats, too_small = result.document(), not given and limit is None and not _enough(result)
     for name, judge in judges.items():
-        sentence = PROPERTIES[name].sentence.format(limit=most)
-        failure = judge.failure(result)
-        holds = None if name == "balance" and failure and too_small else failure is None
-        found.judgements.append(Judgement(name, sentence, holds, failure if holds is False else None))
+        judgement = _judgement(name, most, judge.failure(result), stats, too_small)
+        found.judgements.append(judgement)
     return _explained(setup, path, found)
+
+
+NOTHING, TOO_FEW = "nothing to judge", "too few connections to judge"
+
+
+def _judgement(name: str, most: float, failure: Failure | None, stats: fit.Document, too_small: bool) -> Judgement:
+    known = PROPERTIES[name]
+    sentence = known.sentence.format(limit=most)
+    if failure is None and not known.judged(stats):
+        return Judgement(name, sentence, None, unjudged=NOTHING)
+    if failure is not None and too_small and name == "balance":
+        return Judgement(name, sentence, None, unjudged=TOO_FEW)
+    return Judgement(name, sentence, failure is None, failure)
 
 
 def _enough(result: Result) -> bool:

@@ -22,6 +22,7 @@ from lbreplay.errors import ConfigError, LbreplayError
 from lbreplay.lab.case import Case, load, packed
 from lbreplay.lab.diff import Comparison, Difference, compare
 from lbreplay.lab.fields import Frame, brief, frames
+from lbreplay.lab.fit import shows_nothing
 from lbreplay.stats import find
 
 Run = Callable[[list[str]], tuple[int, str]]  # arguments of the command line -> exit status, what it said on stderr
@@ -37,12 +38,21 @@ class Outcome:
     path: str
     problems: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)  # what does not make it fail
     more: str = ""  # the command that shows more
     seconds: float = 0.0
 
     @property
     def holds(self) -> bool:
         return not self.problems
+
+    @property
+    def empty(self) -> bool:
+        """Whether it is green over nothing."""
+        return EMPTY in self.warnings
+
+
+EMPTY = "shows nothing: no frame meets a service, none is sent, and there is no [[check]]"
 
 
 def run_all(
@@ -110,6 +120,8 @@ def _judge_outputs(case: Case, outcome: Outcome, folder: Path, update: bool) -> 
     outcome.problems += _statistics(case, stats)
     outcome.problems += _stories(case, folder / "trace.jsonl")
     outcome.problems += _checks(case, stats)
+    if shows_nothing(stats) and not case.checks:
+        outcome.warnings.append(EMPTY)
 
 
 # packets

@@ -12,23 +12,29 @@ from lbreplay.report import texts
 
 Document = Mapping[str, Any]  # of lab.check.Checked.document
 as_json = texts.as_json
-SIGNS = {True: ("holds", "green"), False: ("BROKEN", "bold red"), None: ("too few connections to judge", "yellow")}
+SIGNS = {True: ("holds", "green"), False: ("BROKEN", "bold red")}
 
 
 def show(found: Document, out: Console) -> None:
     """Print the judgements and how many failed."""
     width = max(len(judged["name"]) for judged in found["properties"])
     for judged in found["properties"]:
-        sign, style = SIGNS[judged["holds"]]
+        sign, style = SIGNS.get(judged["holds"]) or (judged["detail"], "yellow")
         line = Text.assemble((f"{judged['name']:{width}}", "bold"), f"  {judged['sentence']}  ", (sign, style))
         out.print(line, soft_wrap=True)
         if judged["holds"] is False:
             _show_failure(found, judged, out)
-    count = len(found["properties"])
-    summary = f"{found['frames']:,} frames: " + (
-        f"{found['failed']} of {count} properties broken" if found["failed"] else "nothing broken"
-    )
-    out.print(Text(summary, style="bold red" if found["failed"] else ""))
+    bad = found["failed"] or not found["judged"]
+    out.print(Text(f"{found['frames']:,} frames: {_summary(found)}", style="bold red" if bad else ""))
+
+
+def _summary(found: Document) -> str:
+    count, unjudged = len(found["properties"]), len(found["properties"]) - found["judged"]
+    if found["failed"]:
+        return f"{found['failed']} of {count} properties broken"
+    if unjudged == count:
+        return "nothing was judged"
+    return "nothing broken" + (f", {unjudged} of {count} properties not judged" if unjudged else "")
 
 
 def _show_failure(found: Document, judged: Document, out: Console) -> None:

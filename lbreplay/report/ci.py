@@ -14,11 +14,15 @@ class Judged(Protocol):
     path: str
     problems: list[str]
     changed: list[str]
+    warnings: list[str]
     more: str
     seconds: float
 
     @property
     def holds(self) -> bool: ...
+
+    @property
+    def empty(self) -> bool: ...
 
 
 def lines(outcome: Judged) -> Iterator[str]:
@@ -26,6 +30,7 @@ def lines(outcome: Judged) -> Iterator[str]:
     if outcome.changed:
         yield f"{outcome.name}: updated"
         yield from (f"  {change}" for change in outcome.changed)
+    yield from (f"{outcome.name}: warning: {warning}" for warning in outcome.warnings)
     if outcome.problems:
         yield f"{outcome.name}: failed"
         for problem in outcome.problems:
@@ -35,8 +40,10 @@ def lines(outcome: Judged) -> Iterator[str]:
 
 
 def summary(outcomes: Sequence[Judged], seconds: float) -> str:
-    """`141 of 142 cases hold, in 3.2 s`."""
-    return f"{sum(o.holds for o in outcomes)} of {len(outcomes)} cases hold, in {seconds:.1f} s"
+    """`141 of 142 cases hold, in 3.2 s`; and how many of them show nothing."""
+    empty = sum(o.empty for o in outcomes)
+    told = f"; {empty} of them show{'s' if empty == 1 else ''} nothing" if empty else ""
+    return f"{sum(o.holds for o in outcomes)} of {len(outcomes)} cases hold, in {seconds:.1f} s{told}"
 
 
 def junit(outcomes: Sequence[Judged], seconds: float) -> str:

@@ -91,10 +91,15 @@ def show(result: Result, out: Console) -> None:
     for line in reasons(result):
         out.print(line, soft_wrap=True)
     if wrong := sum(worker["wrong_worker"] for worker in result.workers):
-        out.print(Text(_lost(wrong), style="bold red"), soft_wrap=True)
+        alarm(_lost(wrong), out)
     out.print(totals(result), soft_wrap=True)
     if result.kernel:
         out.print(_kernel(result.kernel), soft_wrap=True)
+
+
+def alarm(text: str, out: Console) -> None:
+    """A line that nobody overlooks."""
+    out.print(Text(text, style="bold red"), soft_wrap=True)
 
 
 def _kernel(figures: Row) -> str:

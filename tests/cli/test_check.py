@@ -56,3 +56,15 @@ def test_refused(given, capsys, arguments, line):
     assert status(["check", *given, *arguments]) == 2
     error = capsys.readouterr().err
     assert line in error and error.count("\n") == 1
+
+
+def test_nothing_to_judge(given, capsys):
+    """A configuration that nobody calls is not sound, and a property without a frame does not hold."""
+    assert status(["check", *given, "--set", "service.web.vip='192.0.2.7:9'"]) == 1
+    said = capsys.readouterr().out
+    assert "the capture opens 24 connections to tcp 10.0.0.100:80" in said
+    assert (
+        "unique-ports    No two live connections share local address, local port and real server.  nothing to" in said
+    )
+    assert status(["check", *given, "--set", "service.web.vip='192.0.2.7:9'", "--assert", "home"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "96 frames: nothing was judged"

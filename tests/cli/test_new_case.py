@@ -39,3 +39,12 @@ def test_the_same_key_hides_the_same_way(tmp_path: Path) -> None:
 def test_a_wrong_wish_is_one_line(tmp_path: Path, capsys: Said) -> None:
     assert status(["new-case", CAPTURE, str(tmp_path / "new"), "-c", CONFIG, "-n", "x"]) == 2
     assert capsys.readouterr().err == "-n: frame numbers like 1-200,305 expected, got 'x'\n"
+
+
+def test_a_case_that_shows_nothing_is_warned_of(tmp_path: Path, capsys: Said) -> None:
+    config = tmp_path / "lb.toml"
+    config.write_text(
+        '[[service]]\nvip = "192.0.2.1:80"\nladdr = ["192.0.2.9"]\nreal = [{ address = "192.0.2.2:80" }]\n'
+    )
+    assert status(["new-case", CAPTURE, str(tmp_path / "new"), "-c", str(config), "--view", "rx"]) == 0
+    assert "shows nothing" in capsys.readouterr().err

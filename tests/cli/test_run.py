@@ -126,3 +126,17 @@ def test_what_is_kept_besides(called: dict[str, Any], capture: str) -> None:
 def test_help_verdicts_needs_no_capture(capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["run", "--help-verdicts"]) == 0
     assert "forwarded_fast" in capsys.readouterr().out
+
+
+def test_a_configuration_that_nobody_calls_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sample = str(Path(__file__).parents[2] / "samples" / "web.pcap")
+    config = tmp_path / "lb.toml"
+    config.write_text(
+        '[[service]]\nvip = "192.0.2.1:80"\nladdr = ["192.0.2.9"]\nreal = [{ address = "192.0.2.2:80" }]\n'
+    )
+    assert status(["run", sample, "-c", str(config)]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        "none of the 1,293 frames met a service: the capture opens 46 connections to tcp 203.0.113.10"
+    )
+    assert line.endswith(f"lbreplay init {sample} drafts services for these")

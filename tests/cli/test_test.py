@@ -93,3 +93,16 @@ def test_github_gets_annotations_and_a_summary(
 def test_outputs_are_kept_where_asked(cases: Path, tmp_path: Path) -> None:
     assert status(["test", str(cases), "-q", "-k", "rr_3", "--keep", str(tmp_path / "kept")]) == 0
     assert (tmp_path / "kept" / "rr_3" / "out.pcap").exists()
+
+
+def test_a_suite_that_shows_nothing_is_no_success(cases: Path, capsys: Said) -> None:
+    """As pytest's exit 5: nobody calls the service, nothing is sent, and no check asks for just that."""
+    case = cases / "rr_3"
+    shutil.rmtree(case / "expected")
+    (case / "lb.toml").write_text((case / "lb.toml").read_text().replace("10.0.0.100:", "10.0.0.99:"))
+    (case / "case.toml").write_text('description = "nobody is home"\nview = "rx"\n')
+    assert status(["test", str(case), "--update"]) == 5
+    assert "shows nothing" in capsys.readouterr().out
+    with (case / "case.toml").open("a") as about:
+        about.write('[[check]]\nverdict = "no_dest"\nequals = 0\n')
+    assert status(["test", str(case), "-q"]) == 0

@@ -25,7 +25,7 @@ BROKEN = {
     "detail": "two of them",
     "line": "#3 worker 1 (default queue) local_to_kernel",
 }
-UNKNOWN = {**HELD, "name": "balance", "holds": None}
+UNKNOWN = {**HELD, "name": "balance", "holds": None, "detail": "too few connections to judge"}
 
 
 def found(*properties):
@@ -36,6 +36,7 @@ def found(*properties):
         "again": "a.pcap -c b.toml",
         "frames": 1234,
         "failed": failed,
+        "judged": sum(p["holds"] is not None for p in properties),
         "properties": list(properties),
     }
 
@@ -62,8 +63,13 @@ def test_held():
     """Nothing broken, and what could not be judged is not broken."""
     assert printed(HELD, UNKNOWN)[1:] == [
         "balance       All adds up.  too few connections to judge",
-        "1,234 frames: nothing broken",
+        "1,234 frames: nothing broken, 1 of 2 properties not judged",
     ]
+
+
+def test_nothing_was_judged():
+    """Green over nothing is not green."""
+    assert printed(UNKNOWN)[1:] == ["1,234 frames: nothing was judged"]
 
 
 def test_for_programs():

@@ -14,12 +14,17 @@ class Judged:
     path: str = "cases/x"
     problems: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     more: str = ""
     seconds: float = 0.5
 
     @property
     def holds(self) -> bool:
         return not self.problems
+
+    @property
+    def empty(self) -> bool:
+        return bool(self.warnings)
 
 
 GOOD = Judged("good")
@@ -37,6 +42,12 @@ def test_words_of_a_failure() -> None:
     ]
     assert list(ci.lines(GOOD)) == []
     assert list(ci.lines(Judged("new", changed=["out.pcap: new"]))) == ["new: updated", "  out.pcap: new"]
+
+
+def test_a_case_that_shows_nothing_is_named_and_counted() -> None:
+    empty = Judged("hollow", warnings=["shows nothing"])
+    assert list(ci.lines(empty)) == ["hollow: warning: shows nothing"]
+    assert ci.summary([GOOD, empty], 1.0) == "2 of 2 cases hold, in 1.0 s; 1 of them shows nothing"
 
 
 def test_junit_parses_and_counts() -> None:
