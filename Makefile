@@ -8,13 +8,16 @@ OUT := out
 PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
-.PHONY: demo test check lint types fmt bench golden recorded samples picture fuzz clean
+.PHONY: demo build test check lint types fmt bench golden recorded samples picture fuzz clean
 
-demo: $(READY)  ## the main job on a sample capture, without any configuration
+demo: build  ## the main job on a sample capture, without any configuration
 	@mkdir -p $(OUT)
 	$(BIN)/lbreplay run samples/web.pcap -o $(OUT)/web.pcap
 
-test: lint types check recorded  ## everything that must hold before a change lands
+build: $(READY)  ## compile the loop, where a C compiler is; what is compiled already is left
+	@$(BIN)/python -m lbreplay.loop.build
+
+test: build lint types check recorded  ## everything that must hold before a change lands
 
 check: $(READY)
 	$(PYTEST) -q -n 2 --dist worksteal
@@ -33,7 +36,7 @@ fmt: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## speed and memory, side by side with other tools, e.g. BENCH="--quick speed"; BENCH=--record keeps it
+bench: build  ## speed and memory, side by side with other tools, e.g. BENCH="--quick speed"; BENCH=--record keeps it
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || $(PIP) '.[bench]'
 	$(BIN)/python -m bench $(BENCH)
 

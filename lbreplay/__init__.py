@@ -14,6 +14,7 @@ The map, top down; arrows of import point down only:
     stack/      what stands around the balancer: link layer, IP input, ICMP, routes, neighbours
     vs/         the balancer: services, connections, schedulers, local ports, forwarding modes, protocols
     nic/        which worker receives a frame: flow director, RSS
+    loop/       what is done to every frame, compiled where a C compiler was found
     wire/       bytes <-> columns: captures, headers, checksums
     stats.py    Counters and Result: what the columns say, counted once
     model.py burst.py verdict.py errors.py   the floor everything stands on

@@ -5,7 +5,7 @@ is rewritten in place. It is laid out as the records of a little-endian classic 
 (16 bytes of record header, then the frame), so that runs of unchanged neighbours are written as slices.
 
     filled by the reader   buffer at caplen length time_ns
-    wire/parse             family proto l3 l4 flags simple ... (see Columns there)
+    loop/parse             family proto l3 l4 flags simple ... (see Columns there)
     nic/steer              queue worker by hash reta
     vs/balancer            handle conn verdict owner translation
     wire/rewrite           leaving, and `made` for frames that are not their row's bytes in place
@@ -24,7 +24,7 @@ RECORD = 16  # bytes of a pcap record header, before each frame in `buffer`
 ROW_BITS = 20  # that number the rows of a burst
 PAD = 256  # zero bytes behind the last frame of `buffer`: an overlay of headers may read past a short frame
 
-# What a NIC makes of a frame (S 1.4): the values of the column `kind`, filled by wire/parse, read by nic.
+# What a NIC makes of a frame (S 1.4): the values of the column `kind`, filled by loop/parse, read by nic.
 KIND_NONE = 0  # ARP, other ethertypes, double-tagged: not hashable
 KIND_OTHER = 1  # other IP; IPv6 with any extension header too
 KIND_FRAGMENT = 2  # of IPv4, the first one included
@@ -109,7 +109,7 @@ class Burst:
     Columns have one entry a row unless said otherwise.
     """
 
-    # wire/parse
+    # loop/parse
     family: U8  # 4, 6 or 0
     proto: U8
     kind: U8  # KIND_*: what the NIC takes the packet for
@@ -122,7 +122,7 @@ class Burst:
     flow4: U8  # [n, 12]: src, dst, sport, dport as on the wire
     rows6: I64  # the IPv6 rows
     flow6: U8  # [len(rows6), 36]
-    simple: Bool  # ordinary TCP or UDP: only its connection decides (wire/parse)
+    simple: Bool  # ordinary TCP or UDP: only its connection decides (loop/parse)
     ours: Bool  # sent to this host's MAC address
     # nic/steer
     queue: I16

@@ -19,6 +19,8 @@ import numpy as np
 from lbreplay.also import Also
 from lbreplay.burst import KIND_SCTP, KIND_TCP, KIND_UDP, Burst
 from lbreplay.errors import CaptureError
+from lbreplay.loop import WHY
+from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
 from lbreplay.nic.steer import Nic, Steered
 from lbreplay.stats import Counters, Result
@@ -26,7 +28,6 @@ from lbreplay.vs.balancer import Balancer
 from lbreplay.vs.view import Steer
 from lbreplay.wire.capture import Capture, CaptureInfo, Sink, is_pcapng, open_capture, open_sink
 from lbreplay.wire.offload import Offload
-from lbreplay.wire.parse import parse
 from lbreplay.wire.rewrite import rewrite
 
 if TYPE_CHECKING:
@@ -181,7 +182,8 @@ class Replay:
     def result(self) -> Result:
         """What was counted so far."""
         gauges = self.balancer.gauges()
-        warnings = [*self.source.warnings, *self.offload.warnings(), *gauges.get("warnings", ())]
+        slow = [WHY] if WHY and self.source.frames > LARGE else []
+        warnings = [*self.source.warnings, *self.offload.warnings(), *gauges.get("warnings", ()), *slow]
         result = self.counters.result(gauges | {"warnings": warnings}, self._capture())
         return result._replace(damage=self.source.damage)
 

@@ -15,20 +15,21 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOOR = {"model", "burst", "verdict", "errors", "stats"}
 # room -> the rooms it may import, beside itself and the floor
 BELOW = {
-    "cli": {"lab", "config", "report", "replay", "vs", "nic", "wire"},
+    "cli": {"lab", "config", "report", "replay", "vs", "nic", "loop", "wire"},
     "pytest_plugin": {"cli", "lab", "report"},
-    "lab": {"config", "report", "replay", "annotate", "ipvs", "stack", "vs", "nic", "wire"},
+    "lab": {"config", "report", "replay", "annotate", "ipvs", "stack", "vs", "nic", "loop", "wire"},
     "report": set(),
-    "config": {"wire"},
-    "replay": {"also", "annotate", "beside", "trace", "ipvs", "stack", "vs", "nic", "wire"},
+    "config": {"loop", "wire"},
+    "replay": {"also", "annotate", "beside", "trace", "ipvs", "stack", "vs", "nic", "loop", "wire"},
     "ipvs": {"stack", "vs", "wire"},
     "also": set(),
-    "annotate": {"vs", "nic", "wire"},
+    "annotate": {"vs", "nic", "loop", "wire"},
     "beside": {"wire"},
     "trace": {"vs", "nic"},
     "vs": {"stack", "wire"},
     "stack": {"wire"},
     "nic": {"wire"},
+    "loop": set(),
     "wire": set(),
     "floor": set(),
 }
@@ -38,6 +39,9 @@ DOORS = {
     "rich": ("report/", "cli/"),
     "dpkt": ("wire/capture/", "wire/craft.py"),
     "scapy": ("lab/explain.py",),
+    "Cython": ("loop/build.py",),
+    "setuptools": ("loop/build.py",),
+    "hatchling": ("loop/build.py",),
 }
 
 

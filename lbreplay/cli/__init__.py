@@ -75,12 +75,27 @@ def _debug_option() -> click.Option:
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="lbreplay", message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda *given: _version(*given),
+    help="Show the version, and whether the loop is compiled.",
+)
 def lbreplay() -> None:
     """Replay a capture through a simulated layer 4 load balancer, packet for packet like DPVS."""
 
 
 lbreplay.params.append(_debug_option())
+
+
+def _version(ctx: click.Context, param: click.Parameter, asked: bool) -> None:
+    if asked:
+        from lbreplay.loop import COMPILED
+
+        click.echo(f"lbreplay {__version__} ({'compiled' if COMPILED else 'interpreted'})")
+        ctx.exit()
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -15,9 +15,9 @@ import numpy as np
 from lbreplay.burst import U8, U16, Burst
 from lbreplay.config.legs import Legs, Tied
 from lbreplay.config.rows import SORTS, U64, Rows, Sort, rows_of
+from lbreplay.loop.parse import parse
 from lbreplay.model import Endpoint
 from lbreplay.wire.packet import ACK, SYN, TCP
-from lbreplay.wire.parse import parse
 
 MAX_SERVICES = 1 << 14  # endpoints counted, a sort
 MAX_FLOWS = 1 << 18  # flows remembered, a sort

@@ -10,9 +10,9 @@ import numpy as np
 from lbreplay.burst import KIND_SCTP, KIND_TCP, KIND_UDP, Burst
 from lbreplay.config.values import endpoint
 from lbreplay.errors import CaptureError, ConfigError
+from lbreplay.loop.parse import parse
 from lbreplay.model import Endpoint, Setup
 from lbreplay.wire.capture import open_capture
-from lbreplay.wire.parse import parse
 
 KINDS = {"tcp": KIND_TCP, "udp": KIND_UDP, "sctp": KIND_SCTP}
 WRITTEN = re.compile(r"\s*(?:(tcp|udp|sctp)\s+)?(\S+?)\s*(?:>|->)\s*(\S+)\s*")

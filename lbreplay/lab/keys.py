@@ -16,12 +16,12 @@ import numpy as np
 
 from lbreplay.burst import KIND_TCP, U8, U32, Burst
 from lbreplay.errors import CaptureError
+from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
 from lbreplay.nic.profiles import PROFILES, RANDOM_KEY, SYMMETRIC_KEY
 from lbreplay.nic.rss import WIDTH4, Rss
 from lbreplay.wire.capture import open_capture
 from lbreplay.wire.fields import reversed_flows
-from lbreplay.wire.parse import parse
 
 DRAWN_FLOWS = 4096
 KEY_BYTES = 40

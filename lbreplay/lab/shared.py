@@ -16,9 +16,9 @@ import numpy as np
 
 from lbreplay.burst import Burst
 from lbreplay.errors import CaptureError
+from lbreplay.loop.parse import parse
 from lbreplay.model import Device
 from lbreplay.wire.capture import CaptureInfo, open_capture
-from lbreplay.wire.parse import parse
 
 GIVEN = ("buffer", "at", "caplen", "length", "time_ns")  # what a Burst is made of
 FRESH = ("verdict", "leaving")  # made anew with every Burst

@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 
 from lbreplay.errors import CaptureError, ConfigError
 from lbreplay.lab.shared import Shared, judging, share
+from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
 from lbreplay.replay import Replay
-from lbreplay.wire.parse import parse
 
 PATIENCE = 5  # seconds that a cluster has to answer
 RANGE = re.compile(r"(\d+)(?:\.\.(\d+)(?:\.\.(\d+))?)?")

@@ -8,7 +8,7 @@ import numpy as np
 
 from lbreplay.burst import Burst
 from lbreplay.config.rows import SORTS, keys, rows_of
-from lbreplay.wire.parse import parse
+from lbreplay.loop.parse import parse
 
 
 def _neighbour(name: str) -> ModuleType:

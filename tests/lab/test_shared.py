@@ -6,8 +6,8 @@ from lab.made_capture import capture, frames, setup
 
 from lbreplay.burst import Burst
 from lbreplay.lab.shared import Shared, share
+from lbreplay.loop.parse import parse
 from lbreplay.wire.capture import open_capture
-from lbreplay.wire.parse import parse
 
 
 def columns(burst: Burst) -> dict[str, object]:

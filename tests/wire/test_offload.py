@@ -11,11 +11,11 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
+from lbreplay.loop.parse import parse
 from lbreplay.wire import offload as module
 from lbreplay.wire.capture import open_capture
 from lbreplay.wire.checksum import ones_sum
 from lbreplay.wire.offload import Offload
-from lbreplay.wire.parse import parse
 
 
 def tcp(family: int = 4, size: int = 100, **fields: int) -> bytes:

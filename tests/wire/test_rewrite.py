@@ -17,8 +17,8 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 from lbreplay.burst import Burst
+from lbreplay.loop.parse import parse
 from lbreplay.wire.capture import open_capture
-from lbreplay.wire.parse import parse
 from lbreplay.wire.rewrite import FULL_TCP, OUT, Leaving, rewrite
 
 CLIENT, VIP, CLIENT6, VIP6 = "10.1.0.1", "10.0.0.100", "2001:db8:c::1", "2001:db8::100"

@@ -13,9 +13,9 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment
 from scapy.layers.sctp import SCTP
 
 from lbreplay.burst import KIND_FRAGMENT, KIND_NONE, KIND_OTHER, KIND_SCTP, KIND_TCP, KIND_UDP, Burst
+from lbreplay.loop.parse import parse
 from lbreplay.wire.capture import open_capture
 from lbreplay.wire.packet import Packet
-from lbreplay.wire.parse import parse
 
 A, B, A6, B6 = "10.1.2.3", "10.4.5.6", "2001:db8::1", "2001:db8::2"
 OURS = bytes.fromhex(craft.OURS.replace(":", ""))

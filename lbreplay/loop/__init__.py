@@ -1,0 +1,70 @@
+"""The loop and what it stands on: ordinary typed Python that Cython compiles (`build.py`), and that runs as it is.
+
+A module with a `.pxd` beside it is compiled: the `.pxd` says which C type a name has, the `.py` is all there is to
+read, and gives the same answers, some fifty times slower, where it is interpreted.
+
+What was compiled is taken only where it is whole: made from the present sources, for the Python that runs (`stamp`).
+Else it is left aside, and `WHY` says in a line what to do about it. LBREPLAY_INTERPRETED=1 leaves it aside too.
+
+build.py    sources -> compiled modules beside them, by pip, make and a packager
+parse.py    bytes -> columns
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from hashlib import sha256
+from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, FileFinder, SourceFileLoader
+from pathlib import Path
+
+ROOM = Path(__file__).parent
+STAMP = ROOM / "compiled.txt"  # written behind the compiled modules: kind of build, `stamp`
+SUFFIX = EXTENSION_SUFFIXES[0]
+GAIN = "compiled it runs some ten times as fast"
+BUILD = "python -m lbreplay.loop.build"
+
+
+def sources() -> list[Path]:
+    """The modules that are compiled."""
+    return [path.with_suffix(".py") for path in sorted(ROOM.glob("*.pxd"))]
+
+
+def stamp() -> str:
+    """What compiled modules are made of: the sources, and the Python that they fit."""
+    parts = [part.read_bytes() for path in sources() for part in (path, path.with_suffix(".pxd"))]
+    digest = sha256(b"\0".join(parts)).hexdigest()
+    return f"{digest} {SUFFIX}\n"
+
+
+def _why_not() -> str:
+    """Why what was compiled is left aside, or that nothing was; "": it is taken."""
+    if os.environ.get("LBREPLAY_INTERPRETED"):
+        return "the loop is interpreted, as LBREPLAY_INTERPRETED asks"
+    if not STAMP.exists():
+        return f"the loop is not compiled; {GAIN}: install a C compiler and say {BUILD}"
+    if not STAMP.read_text().endswith(stamp()) or not all(path.with_suffix(SUFFIX).exists() for path in sources()):
+        return f"the compiled loop is not of these sources or not for this Python, and left aside; {GAIN}: {BUILD}"
+    return ""
+
+
+def _interpret() -> None:
+    """Let the modules of this room be read from their sources."""
+    sys.path_importer_cache[str(ROOM)] = FileFinder(str(ROOM), (SourceFileLoader, SOURCE_SUFFIXES))
+
+
+def _loaded() -> str:
+    """`_why_not`, also where a compiled module cannot be loaded."""
+    why = _why_not()
+    if not why:
+        try:
+            import lbreplay.loop.parse  # noqa: F401
+        except ImportError as error:
+            why = f"the compiled loop cannot be loaded ({error}), and is left aside; {GAIN}: {BUILD}"
+    if why:
+        _interpret()
+    return why
+
+
+WHY = _loaded()
+COMPILED = not WHY

@@ -1,0 +1,31 @@
+cimport cython
+
+cdef int KIND_NONE, KIND_OTHER, KIND_FRAGMENT, KIND_TCP, KIND_UDP, KIND_SCTP, TCP, UDP, SCTP, IPV4, IPV6, TAG
+
+@cython.final
+cdef class Parser:
+    cdef bint any_mac, check
+    cdef const unsigned char[::1] mac
+    cdef unsigned char[::1] buffer, family, proto, kind, flags, simple, ours
+    cdef long long[::1] at, caplen
+    cdef int[::1] l3_length, l4, header
+    cdef unsigned int[::1] seq, ack, flow4, flow6
+    @cython.locals(row=Py_ssize_t)
+    cpdef void run(self, Py_ssize_t size)
+    @cython.locals(at=Py_ssize_t, there=Py_ssize_t, tagged=bint, ethertype=int, first=int)
+    cdef void _row(self, Py_ssize_t row) noexcept
+    @cython.locals(byte=int)
+    cdef int _is_ours(self, Py_ssize_t at) noexcept
+    cdef void _no_ip(self, Py_ssize_t row) noexcept
+    @cython.locals(l4=int, proto=int, kind=int, sound=bint)
+    cdef void _v4(self, Py_ssize_t row, Py_ssize_t at, Py_ssize_t there, int first) noexcept
+    @cython.locals(proto=int, kind=int, word=int, source=int, dest=int, sound=bint)
+    cdef void _v6(self, Py_ssize_t row, Py_ssize_t at, Py_ssize_t there) noexcept
+    cdef int _kind(self, int proto, Py_ssize_t l4_there) noexcept
+    @cython.locals(tcp=bint, body=int, header=int)
+    cdef void _transport(self, Py_ssize_t row, Py_ssize_t at, Py_ssize_t there, int l4, int l3_length, int proto, int kind, bint sound) noexcept
+    cdef int _be16(self, Py_ssize_t at) noexcept
+    cdef unsigned int _be32(self, Py_ssize_t at) noexcept
+    cdef unsigned int _word(self, Py_ssize_t at) noexcept
+    @cython.locals(total=int, word=int)
+    cdef int _sum20(self, Py_ssize_t at) noexcept

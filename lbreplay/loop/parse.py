@@ -1,0 +1,166 @@
+"""Frames to columns: what the NIC and the balancer need to know of each row.
+
+Nothing is judged here but one thing: which rows are *simple*. A simple row is complete TCP or UDP over IPv4 without
+options or IPv6 without extension headers that passes every input check of D 1.3 and D 1.4, so that only its connection
+decides what becomes of it. Every other row takes the plain path (`wire/packet.py`, `stack/`), which judges in DPVS's
+order and finds the name for what is wrong.
+
+    family u1   4, 6, 0            kind u1    KIND_*: what the NIC's hash sees (S 1.4)
+    proto u1    L4 protocol        flags u1   TCP flags
+    l3_length i4 (by the IP header), l4 i4 (offset of L4 in the frame, 34 or 54 for simple rows)
+    header i4   TCP header bytes, 8 of UDP
+    seq ack u4
+    flow4 u1[n,12]   of IPv4: src, dst, sport, dport as on the wire; ports 0 where the NIC sees none
+    flow6 u1[m,36]   the same of IPv6; rows6 i8[m] says which rows those are
+    simple u1
+    ours u1     sent to this host's MAC address
+
+Bounds: a frame's captured bytes are `caplen` from `at` on; the buffer goes on for PAD bytes behind the last frame,
+which is more than headers take (126 bytes at most), so what a short frame does not have reads as something, and
+is believed only behind a test of the length.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lbreplay.burst import Burst
+
+KIND_NONE, KIND_OTHER, KIND_FRAGMENT, KIND_TCP, KIND_UDP, KIND_SCTP = range(6)  # as in burst.py
+TCP, UDP, SCTP = 6, 17, 132
+IPV4, IPV6, TAG = 0x0800, 0x86DD, 0x8100
+
+# column: its type and width
+COLUMNS: tuple[tuple[str, Any, int], ...] = (
+    ("family", np.uint8, 1), ("proto", np.uint8, 1), ("kind", np.uint8, 1), ("flags", np.uint8, 1),
+    ("simple", np.uint8, 1), ("ours", np.uint8, 1), ("l3_length", np.int32, 1), ("l4", np.int32, 1),
+    ("header", np.int32, 1), ("seq", np.uint32, 1), ("ack", np.uint32, 1),
+    ("flow4", np.uint8, 12), ("flow6", np.uint8, 36),
+)  # fmt: skip
+
+
+def parse(burst: Burst, mac: bytes | None, check_ip_checksum: bool) -> None:
+    """Fill the columns of *burst*. *mac*: of the port, None where every unicast frame is ours (interface 2)."""
+    for name, kind, width in COLUMNS:
+        setattr(burst, name, np.empty((burst.size, width) if width > 1 else burst.size, kind))
+    Parser(burst, mac, check_ip_checksum).run(burst.size)
+    burst.simple, burst.ours = burst.simple.view(np.bool_), burst.ours.view(np.bool_)
+    burst.rows6 = np.flatnonzero(burst.family == 6)
+    burst.flow6 = burst.flow6.take(burst.rows6, 0)
+
+
+class Parser:
+    """The rows of one burst, one after the other."""
+
+    def __init__(self, burst: Any, mac: bytes | None, check_ip_checksum: bool) -> None:
+        self.any_mac, self.mac, self.check = mac is None, mac or bytes(6), check_ip_checksum
+        self.buffer: memoryview[int] = burst.buffer.data
+        self.at, self.caplen = burst.at.data, burst.caplen.data
+        self.family, self.proto, self.kind, self.flags = (
+            burst.family.data, burst.proto.data, burst.kind.data, burst.flags.data,
+        )  # fmt: skip
+        self.simple, self.ours = burst.simple.data, burst.ours.data
+        self.l3_length, self.l4, self.header = burst.l3_length.data, burst.l4.data, burst.header.data
+        self.seq, self.ack = burst.seq.data, burst.ack.data
+        self.flow4, self.flow6 = (flow.view(np.uint32).ravel().data for flow in (burst.flow4, burst.flow6))
+
+    def run(self, size: int) -> None:
+        """Every row."""
+        for row in range(size):
+            self._row(row)
+
+    def _row(self, row: int) -> None:
+        at, there = self.at[row], self.caplen[row]
+        self.ours[row] = self._is_ours(at)
+        tagged = self._be16(at + 12) == TAG
+        if tagged:
+            at += 4
+            there -= 4
+        ethertype, first = self._be16(at + 12), self.buffer[at + 14]
+        if ethertype == IPV4 and there >= 34 and 0x45 <= first <= 0x4F:
+            self._v4(row, at, there, first)
+        elif ethertype == IPV6 and there >= 54 and first >> 4 == 6:
+            self._v6(row, at, there)
+        else:
+            self._no_ip(row)
+        if tagged:
+            self.simple[row] = 0
+
+    def _is_ours(self, at: int) -> int:
+        if self.any_mac:
+            return not self.buffer[at] & 1
+        for byte in range(6):
+            if self.buffer[at + byte] != self.mac[byte]:
+                return 0
+        return 1
+
+    def _no_ip(self, row: int) -> None:
+        self.family[row] = self.proto[row] = self.flags[row] = self.simple[row] = 0
+        self.kind[row] = KIND_NONE
+        self.l3_length[row] = self.l4[row] = self.header[row] = self.seq[row] = self.ack[row] = 0
+        self.flow4[3 * row] = self.flow4[3 * row + 1] = self.flow4[3 * row + 2] = 0
+
+    def _v4(self, row: int, at: int, there: int, first: int) -> None:
+        """*at* is where the frame begins as if it had no tag, *there* how many bytes of it are."""
+        l4, proto = (first & 15) * 4 + 14, self.buffer[at + 23]
+        kind = KIND_FRAGMENT if self._be16(at + 20) & 0x3FFF else self._kind(proto, there - l4)
+        self.family[row] = 4
+        self.flow4[3 * row], self.flow4[3 * row + 1] = self._word(at + 26), self._word(at + 30)
+        self.flow4[3 * row + 2] = self._word(at + l4) if kind >= KIND_TCP else 0
+        sound = l4 == 34 and (not self.check or self._sum20(at + 14) == 0xFFFF)
+        self._transport(row, at, there, l4, self._be16(at + 16), proto, kind, sound)
+
+    def _v6(self, row: int, at: int, there: int) -> None:
+        proto = self.buffer[at + 20]
+        kind = self._kind(proto, there - 54)
+        self.family[row] = 6
+        for word in range(8):
+            self.flow6[9 * row + word] = self._word(at + 22 + 4 * word)
+        self.flow6[9 * row + 8] = self._word(at + 54) if kind >= KIND_TCP else 0
+        source, dest = self.buffer[at + 22], self.buffer[at + 38]
+        sound = source != 0 and source != 0xFF and dest != 0 and dest != 0xFF  # none is unspecified, mapped, multicast
+        self._transport(row, at, there, 54, self._be16(at + 18) + 40, proto, kind, sound)
+
+    def _kind(self, proto: int, l4_there: int) -> int:
+        """What the NIC takes a packet for: without ports to read (of SCTP: the tag) it is other IP."""
+        if proto == TCP and l4_there >= 4:
+            return KIND_TCP
+        if proto == UDP and l4_there >= 4:
+            return KIND_UDP
+        return KIND_SCTP if proto == SCTP and l4_there >= 8 else KIND_OTHER
+
+    def _transport(
+        self, row: int, at: int, there: int, l4: int, l3_length: int, proto: int, kind: int, sound: int
+    ) -> None:
+        """The rest of an IP row; *sound*: its IP header is ordinary. The L4 header need not be there, see Bounds."""
+        tcp, at = proto == TCP, at + l4
+        body, header = l3_length + 14 - l4, (self.buffer[at + 12] >> 4) * 4 if tcp else 8
+        self.proto[row], self.kind[row], self.l3_length[row], self.l4[row] = proto, kind, l3_length, l4
+        self.header[row], self.flags[row] = header, self.buffer[at + 13] if tcp else 0
+        self.seq[row], self.ack[row] = self._be32(at + 4), self._be32(at + 8)
+        if kind == KIND_TCP:
+            sound = sound and header >= 20
+        else:
+            sound = sound and kind == KIND_UDP and self._be16(at + 4) == body
+        self.simple[row] = sound and l3_length + 14 <= there and header <= body
+
+    def _be16(self, at: int) -> int:
+        return self.buffer[at] << 8 | self.buffer[at + 1]
+
+    def _be32(self, at: int) -> int:
+        return self._be16(at) << 16 | self._be16(at + 2)
+
+    def _word(self, at: int) -> int:
+        """Four bytes as they are, in the order of little-endian machines."""
+        buffer = self.buffer
+        return buffer[at] | buffer[at + 1] << 8 | buffer[at + 2] << 16 | buffer[at + 3] << 24
+
+    def _sum20(self, at: int) -> int:
+        """Ones' complement sum of the ten words of an IPv4 header."""
+        total = 0
+        for word in range(0, 20, 2):
+            total += self._be16(at + word)
+        total = (total & 0xFFFF) + (total >> 16)
+        return (total & 0xFFFF) + (total >> 16)
