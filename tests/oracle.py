@@ -50,7 +50,7 @@ from oracle_packet import (
     toeplitz,
 )
 from oracle_synproxy import SynProxy
-from oracle_worker import Conn, Dest, PortPool, Server, Template, Worker
+from oracle_worker import Conn, Dest, PortPool, Server, Template, Worker, signed
 
 from lbreplay.model import NANOSECOND, Setup
 
@@ -262,7 +262,7 @@ class Oracle(Modes, SynProxy):
     def edit(self, dest: Dest, what: str, value: int) -> None:
         """A limit raised or zeroed clears OVERLOAD: the whole limit is compared with the worker's share (D 2.8)."""
         if what == "weight":
-            dest.weight = value
+            dest.weight = signed(value)
         elif what == "max_conn":
             dest.given = value
         if not dest.given or dest.given > dest.limit:

@@ -8,13 +8,18 @@ from ipaddress import ip_address
 from math import gcd
 
 
+def signed(weight: int) -> int:
+    """A weight as DPVS keeps it, in 16 bits with a sign (recorded)."""
+    return weight if weight < 1 << 15 else weight - (1 << 16)
+
+
 class Dest:
     """A real server in one worker's copy of a service."""
 
     def __init__(self, real, workers: int) -> None:
         self.real = real
         self.name, self.address, self.port = str(real), real.endpoint.address, real.endpoint.port
-        self.weight, self.given, self.limit = real.weight, real.max_conn, real.max_conn // workers
+        self.weight, self.given, self.limit = signed(real.weight), real.max_conn, real.max_conn // workers
         self.available, self.overload = True, False
         self.act = self.inact = self.persist = self.replicas = 0
         self.count: Counter[str] = Counter()
@@ -232,7 +237,7 @@ def mh_table(dests: list[Dest]) -> list[Dest]:
     places = []
     for dest in dests:
         value = fold(dest.address) + dest.port
-        turns = (dest.weight // unit >> shift) or (1 if dest.weight else 0)
+        turns = (int(dest.weight / unit) >> shift) or (1 if dest.weight else 0)  # division as in C
         skip = siphash(value, MH_KEYS[1]) % (MH_SIZE - 1) + 1
         places.append([dest, turns, siphash(value, MH_KEYS[0]) % MH_SIZE, skip])
     table: list[Dest | None] = [None] * MH_SIZE

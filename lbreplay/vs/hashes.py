@@ -7,8 +7,14 @@ Where DPVS converts to host order first, `fold` gives the number as written.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from math import sin
 from struct import unpack
+from typing import Any
+
+import numpy as np
+
+from lbreplay.burst import I64
 
 M32, M64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
 
@@ -101,12 +107,67 @@ def siphash13(data: bytes, key: int) -> int:
 
 def ring_key(text: str) -> int:
     """conhash's H (D 10.3): a signed 64-bit place on the ring, from the MD5 of *text*."""
-    a: int = sum(unpack("<4I", hashlib.md5(text.encode(), usedforsecurity=False).digest()))
+    place: int = _stirred(sum(unpack("<4I", hashlib.md5(text.encode(), usedforsecurity=False).digest())))
+    return place - (1 << 64) if place >> 63 else place
+
+
+def ring_keys(name: str, count: int) -> I64:
+    """`ring_key` of NAME-000, NAME-001 and so on, *count* of them, by columns: a weight of 32767 makes five million,
+    in a second instead of fifteen."""
+    parts = [_stirred(_md5_sums(words)).view(np.int64) for words in _numbered(name.encode() + b"-", count)]
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+def _stirred(a: Any) -> Any:
+    """The mixing of H, of the sum of the four words of an MD5: a number, or a column of them."""
     a = a + 0x7ED55D16 + (a << 12) & M64
     a = a ^ 0xC761C23C ^ a >> 19
     a = a + 0x165667B1 + (a << 5) & M64
     a = (a + 0xD3A2646C ^ a << 9) & M64
     a = a + 0xFD7046C5 + (a << 3) & M64
     a = a ^ 0xB55A4F09 ^ a >> 16
-    a = a * 3221225473 & M64
-    return a - (1 << 64) if a >> 63 else a
+    return a * 3221225473 & M64
+
+
+# MD5 by columns (RFC 1321), of messages of one block: 64 steps, in four rounds of another function, order of words and
+# rotations each.
+BLOCKS = 1 << 14  # at once: what they need stays in the cache
+MD5_START = 0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476
+MD5_ADDED = [np.uint32(int(abs(sin(step + 1)) * (1 << 32))) for step in range(64)]
+MD5_TURNS = (7, 12, 17, 22), (5, 9, 14, 20), (4, 11, 16, 23), (6, 10, 15, 21)
+MD5_WORDS = (1, 0), (5, 1), (3, 5), (7, 0)  # step times the first plus the second, modulo 16
+MD5_MIXED: tuple[Any, ...] = (
+    lambda b, c, d: ((c ^ d) & b) ^ d,
+    lambda b, c, d: ((b ^ c) & d) ^ c,
+    lambda b, c, d: b ^ c ^ d,
+    lambda b, c, d: c ^ (b | ~d),
+)
+
+
+def _numbered(text: bytes, count: int) -> Iterator[Any]:
+    """MD5's blocks of *text* and a number of at least three digits, from 0, as rows of sixteen words."""
+    start = 0
+    while start < count:
+        digits = max(3, len(str(start)))
+        stop = min(count, start + BLOCKS, 10**digits)
+        blocks = np.zeros((stop - start, 64), np.uint8)
+        size = len(text) + digits
+        blocks[:, : len(text)] = np.frombuffer(text, np.uint8)
+        for place in range(digits):
+            blocks[:, size - 1 - place] = np.arange(start, stop) // 10**place % 10 + ord("0")
+        blocks[:, size] = 0x80
+        blocks[:, 56:58] = np.frombuffer((8 * size).to_bytes(2, "little"), np.uint8)
+        yield np.ascontiguousarray(blocks.view("<u4").T)
+        start = stop
+
+
+def _md5_sums(words: Any) -> Any:
+    """The sums of the four words of the MD5s of some blocks."""
+    a, b, c, d = (np.full(words.shape[1], word, np.uint32) for word in MD5_START)
+    for step, added in enumerate(MD5_ADDED):
+        factor, offset = MD5_WORDS[step // 16]
+        turn = MD5_TURNS[step // 16][step % 4]
+        mixed = MD5_MIXED[step // 16](b, c, d) + (a + words[(factor * step + offset) % 16] + added)
+        a, b, c, d = d, b + (mixed << np.uint32(turn) | mixed >> np.uint32(32 - turn)), b, c
+    ends = zip((a, b, c, d), MD5_START, strict=True)
+    return sum((word + np.uint32(start)).astype(np.uint64) for word, start in ends)

@@ -19,6 +19,7 @@ from lbreplay.vs.laddr import LaddrCursor
 from lbreplay.vs.schedulers import SCHEDULERS
 
 CID_SHORTEST, CID_LONGEST = 7, 20  # bytes of a QUIC connection id (D 10.4)
+WEIGHT_BITS = 16  # of the signed number that DPVS keeps a weight in (D 10.2; recorded)
 STEPPING = ("rr", "wrr")  # schedulers whose services take double steps over their local addresses (D 11.1)
 
 
@@ -33,10 +34,16 @@ class Flow(NamedTuple):
     payload: bytes = b""  # of a datagram, where QUIC ids matter
 
 
+def kept_weight(weight: int) -> int:
+    """A weight of 0 to 65535 as DPVS keeps it, a signed 16-bit number: 65535 is -1 (recorded)."""
+    return weight - (1 << WEIGHT_BITS) if weight >> (WEIGHT_BITS - 1) else weight
+
+
 class Dest:
     """A real server of one virtual server on one worker.
 
     id         unique over the workers of a replay
+    weight     as DPVS keeps it: 32768 and more are negative, so that it is never picked (`kept_weight`)
     max_conn   this worker's share of the limit, rounded down; 0: none (D 2.8)
     actconns inactconns persistconns    live connections; conns counts the connections opened
     """
@@ -67,7 +74,7 @@ class Dest:
         self.real = real
         self.endpoint = real.endpoint
         self.address, self.port = real.endpoint
-        self.weight = real.weight
+        self.weight = kept_weight(real.weight)
         self.max_conn = real.max_conn // workers
         self.available, self.overload, self.inhibited = True, False, False
         self.actconns = self.inactconns = self.persistconns = self.conns = 0
@@ -140,7 +147,7 @@ class VirtualServer:
         if not 0 < limit <= dest.max_conn:
             dest.overload = False
         dest.real = dest.real._replace(weight=dest.real.weight if weight is None else weight, max_conn=limit)
-        dest.weight, dest.max_conn, dest.inhibited = dest.real.weight, limit // self._workers, False
+        dest.weight, dest.max_conn, dest.inhibited = kept_weight(dest.real.weight), limit // self._workers, False
         self.scheduler.changed(dest)
 
     def remove(self, dest: Dest) -> None:

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from lbreplay.vs.hashes import conn_hash, fold, jhash, native_port, native_words, ring_key, siphash13
+from lbreplay.vs.hashes import conn_hash, fold, jhash, native_port, native_words, ring_key, ring_keys, siphash13
 
 
 def address(text: str) -> bytes:
@@ -72,3 +72,13 @@ def test_siphash13(value: int, first: int, second: int) -> None:
     data = value.to_bytes(4, "little")
     assert siphash13(data, 2654435761) & 0xFFFFFFFF == first
     assert siphash13(data, 2654446892) & 0xFFFFFFFF == second
+
+
+def test_ring_keys_are_those_of_single_texts() -> None:
+    """By columns as one by one: three digits at least, and across more digits and more blocks than are done at once."""
+    name = "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff20480"
+    for count in (0, 1, 999, 1001):
+        assert ring_keys(name, count).tolist() == [ring_key(f"{name}-{index:03d}") for index in range(count)]
+    many = ring_keys("10.0.0.120480", 70_000)
+    for index in (0, 16_383, 16_384, 26_383, 26_384, 69_999):
+        assert many[index] == ring_key(f"10.0.0.120480-{index:03d}")

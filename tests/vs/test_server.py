@@ -98,6 +98,16 @@ def test_weight_zero_is_not_valid() -> None:
     assert picks(server, 2) == "AA"
 
 
+@pytest.mark.parametrize("scheduler, order", [("rr", "BBB"), ("fo", "BBB"), ("wlc", "BBB"), ("wrr", "BBB")])
+def test_weights_are_signed_16_bit_numbers(scheduler: str, order: str) -> None:
+    """32768 is -32768 and 65535 is -1 in DPVS: never picked; 32767 is the greatest. An edit is kept the same way."""
+    server = virtual(scheduler=scheduler, reals=reals(32768, 32767, 65535))
+    assert [dest.weight for dest in server.dests] == [-1, 32767, -32768]
+    assert picks(server, 3) == order
+    server.edit(server.dests[1], 40000)
+    assert picks(server, 2) == "--" and server.dests[1].real.weight == 40000
+
+
 @pytest.mark.parametrize("limit, dropped", [(0, 0.0), (100, 0.0), (49, 0.5), (9, 0.9)])
 def test_limit_proportion(limit: int, dropped: float) -> None:
     """A packet passes with (limit + 1) / 100; 0 and 100 are off. The seed decides."""

@@ -7,12 +7,14 @@ of its weight after each change; "edited" only the one that was added or edited,
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from lbreplay.vs.hashes import native_port, native_words, ring_key, xor
+import numpy as np
+
+from lbreplay.burst import I64
+from lbreplay.vs.hashes import native_port, native_words, ring_key, ring_keys, xor
 from lbreplay.vs.schedulers.order import divisor
 
 if TYPE_CHECKING:
@@ -23,11 +25,28 @@ REPLICAS = 160
 UDP = 17
 
 
+class Share(NamedTuple):
+    """A real server on the ring, and how many places it has."""
+
+    address: bytes
+    port: int
+    places: int
+
+
 @lru_cache(maxsize=256)
-def places(address: bytes, port: int, count: int) -> tuple[int, ...]:
-    """The first *count* keys of a real server; workers share the work."""
-    name = f"{ip_address(address)}{native_port(port)}"
-    return tuple(ring_key(f"{name}-{index:03d}") for index in range(count))
+def places(share: Share) -> I64:
+    """The keys of a real server; what others have changes nothing about them."""
+    return ring_keys(f"{ip_address(share.address)}{native_port(share.port)}", share.places)
+
+
+@lru_cache(maxsize=4)
+def ring(shares: tuple[Share, ...]) -> tuple[I64, I64]:
+    """Sorted keys, and the position of the owner of each in *shares*; of equal keys the first owner's stands first.
+    Workers share it."""
+    keys = np.concatenate([np.zeros(0, np.int64), *map(places, shares)])
+    owners = np.repeat(np.arange(len(shares)), [share.places for share in shares])
+    order = np.argsort(keys, kind="stable")
+    return keys[order], owners[order]
 
 
 def quic_id(payload: bytes) -> int | None:
@@ -41,39 +60,33 @@ class ConsistentHash:
         self._by_id = server.service.hash_target == "quic"
         self._usable = not self._by_id or server.service.protocol == UDP
         self._all = behaviour.conhash_spread == "all"
-        self._replicas: dict[Dest, int] = {}  # in the order they were spread
-        self._owner: dict[int, Dest] | None = None  # by key; None: to be made
-        self._ring: list[int] = []
+        self._shares: dict[Dest, Share] = {}  # in the order they were spread
+        self._ring: tuple[I64, I64] | None = None  # made when it is first needed after a change
         self.changed()
 
     def changed(self, dest: Dest | None = None) -> None:
-        unit = divisor(self._dests)
-        for gone in [known for known in self._replicas if known not in self._dests]:
-            del self._replicas[gone]
+        before = list(self._shares.values())
+        unit = divisor(each.weight for each in self._dests)
+        for gone in [known for known in self._shares if known not in self._dests]:
+            del self._shares[gone]
         for each in self._dests:
-            count = REPLICAS * (each.weight // unit)
-            if self._replicas.get(each) != count and (self._all or dest is None or each is dest):
-                self._replicas.pop(each, None)
-                self._replicas[each] = count
-        self._owner = None
+            share = Share(each.address, each.port, REPLICAS * max(0, each.weight // unit))
+            if self._shares.get(each) != share and (self._all or dest is None or each is dest):
+                self._shares.pop(each, None)
+                self._shares[each] = share
+        if list(self._shares.values()) != before:
+            self._ring = None
 
     def pick(self, flow: Flow) -> Dest | None:
-        owner = self._owner if self._owner is not None else self._spread()
-        if not self._ring or not self._usable:
+        if self._ring is None:
+            self._ring = ring(tuple(self._shares.values()))
+        keys, owners = self._ring
+        if not len(keys) or not self._usable:
             return None
-        at = bisect_left(self._ring, ring_key(str(self._subject(flow))))
-        dest = owner[self._ring[at % len(self._ring)]]
+        at = keys.searchsorted(ring_key(str(self._subject(flow))))
+        dest = list(self._shares)[owners[at % len(keys)]]
         return dest if dest.valid else None
 
     def _subject(self, flow: Flow) -> int:
         identity = quic_id(flow.payload) if self._by_id else None
         return xor(native_words(flow.src)) if identity is None else identity
-
-    def _spread(self) -> dict[int, Dest]:
-        """The ring, made when it is first needed after a change; the first owner of a key keeps it."""
-        self._owner = {}
-        for dest, count in self._replicas.items():
-            for key in places(dest.address, dest.port, count):
-                self._owner.setdefault(key, dest)
-        self._ring = sorted(self._owner)
-        return self._owner

@@ -9,10 +9,10 @@ service with the SYN proxy hashes its ports too.
 from __future__ import annotations
 
 from functools import lru_cache
-from math import gcd
 from typing import TYPE_CHECKING, NamedTuple
 
 from lbreplay.vs.hashes import M32, fold, siphash13
+from lbreplay.vs.schedulers.order import divisor
 
 if TYPE_CHECKING:
     from lbreplay.model import Behaviour
@@ -87,9 +87,9 @@ class Maglev:
 
     def _turns(self) -> tuple[Turn, ...]:
         weights = [dest.filling_weight for dest in self._dests]
-        unit = gcd(*weights) or 1
+        unit = divisor(weights)
         shift = max(0, (max(weights, default=0) // unit).bit_length() - TURN_BITS)
-        slots = [(weight // unit >> shift) or int(weight > 0) for weight in weights]
+        slots = [max(0, (int(weight / unit) >> shift) or int(weight != 0)) for weight in weights]
         return tuple(_turn(dest, count) for dest, count in zip(self._dests, slots, strict=True))
 
 

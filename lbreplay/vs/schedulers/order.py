@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lbreplay.model import Behaviour
-    from lbreplay.vs.server import Dest
 
 HEAD = -1  # the position before the first real server
 
@@ -20,6 +19,6 @@ def first_dest(dests: int, worker_index: int, workers: int, behaviour: Behaviour
     return max(1, dests // workers) * worker_index % dests
 
 
-def divisor(dests: Iterable[Dest]) -> int:
-    """Greatest common divisor of the positive weights, 1 if there is none."""
-    return gcd(*(dest.weight for dest in dests)) or 1
+def divisor(weights: Iterable[int]) -> int:
+    """Greatest common divisor of the positive ones, 1 if there is none."""
+    return gcd(*(weight for weight in weights if weight > 0)) or 1

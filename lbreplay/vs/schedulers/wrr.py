@@ -28,8 +28,8 @@ class WeightedRoundRobin:
 
     def changed(self, dest: Dest | None = None) -> None:
         self._cursor = first_dest(len(self._dests), *self._place)
-        self._greatest = max((dest.weight for dest in self._dests), default=0)
-        self._step = divisor(self._dests)
+        self._greatest = max([0, *(dest.weight for dest in self._dests)])
+        self._step = divisor(dest.weight for dest in self._dests)
         if self._threshold > self._greatest:
             self._threshold = 0
 
@@ -65,7 +65,7 @@ class KernelWeightedRoundRobin:
 
     def changed(self, dest: Dest | None = None) -> None:
         self._cursor = HEAD
-        self._step = divisor(self._dests)
+        self._step = divisor(dest.weight for dest in self._dests)
         self._greatest = max((dest.weight for dest in self._dests), default=0) - (self._step - 1)
         if self._threshold > self._greatest or self._threshold == 0:
             self._threshold = self._greatest

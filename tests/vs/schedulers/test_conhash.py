@@ -15,7 +15,8 @@ SOURCES = [3, 2, 1, 1, 2, 2, 3, 1, 1, 2, 2, 2]
 def shares(server: VirtualServer) -> Counter[int]:
     """Places on the ring by real server."""
     server.scheduler.pick(flow())
-    return Counter(dest.address[-1] for dest in server.scheduler._owner.values())  # type: ignore[attr-defined]
+    shares, (_, owners) = list(server.scheduler._shares), server.scheduler._ring  # type: ignore[attr-defined]
+    return Counter(shares[at].address[-1] for at in owners.tolist())
 
 
 def test_published_choices() -> None:
@@ -94,8 +95,25 @@ def test_hash_of_quic_id() -> None:
     payload = b"\x48" + (77).to_bytes(8, "little")
     chosen = {server.scheduler.pick(flow(f"192.168.1.{n}", payload=payload)) for n in range(1, 13)}
     assert len(chosen) == 1
-    ring = server.scheduler._ring  # type: ignore[attr-defined]
-    key = next((key for key in ring if key >= ring_key("77")), ring[0])
-    assert chosen == {server.scheduler._owner[key]}  # type: ignore[attr-defined]
+    keys, owners = server.scheduler._ring  # type: ignore[attr-defined]
+    at = next((at for at, key in enumerate(keys.tolist()) if key >= ring_key("77")), 0)
+    assert chosen == {list(server.scheduler._shares)[owners[at]]}  # type: ignore[attr-defined]
     assert by_source(server) == SOURCES
     assert by_source(virtual(scheduler="conhash", hash_target="quic", reals=reals(1)), 1) == [0]
+
+
+def test_weights_from_32768_have_no_place() -> None:
+    """They are negative in DPVS: they divide nobody's weight and own nothing."""
+    server = virtual(scheduler="conhash", reals=reals(65535, 4, 32768, 2))
+    assert shares(server) == {2: 320, 4: 160}
+
+
+def test_an_edit_that_changes_no_share_keeps_the_ring() -> None:
+    """All weights doubled are the same shares in the end, and a limit is none of the ring's business."""
+    server = virtual(scheduler="conhash", reals=reals(1))
+    server.scheduler.pick(flow())
+    ring = server.scheduler._ring  # type: ignore[attr-defined]
+    server.edit(server.dests[0], 30000)
+    server.edit(server.dests[0], max_conn=5)
+    assert server.scheduler._ring is ring  # type: ignore[attr-defined]
+    assert server.scheduler.pick(flow()) is server.dests[0]

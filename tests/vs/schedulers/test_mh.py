@@ -71,3 +71,9 @@ def test_rebuilt_on_change() -> None:
     assert Counter(table(server)) == {1: 2046, 2: 2047}
     server.edit(server.dests[0], 0)
     assert Counter(table(server)) == {1: SLOTS}
+
+
+def test_weights_from_32768_take_no_slots() -> None:
+    """They are negative in DPVS; one that is less than the divisor rounds to 0, and that gets one turn as in C."""
+    assert Counter(table(virtual(scheduler="mh", reals=reals(1, 32768)))) == {1: SLOTS}
+    assert set(table(virtual(scheduler="mh", reals=reals(4, 8, 65535)))) == {1, 2, 3}

@@ -35,7 +35,7 @@ def test_edit_keeps_the_threshold_unless_too_great() -> None:
     assert picks(server, 4) == "BACB"
 
 
-@pytest.mark.parametrize("weights", [(), (0, 0), (0,)])
+@pytest.mark.parametrize("weights", [(), (0, 0), (0,), (65535, 32768)])
 def test_nobody_has_weight(weights: tuple[int, ...]) -> None:
     """Without a positive weight nobody is picked."""
     assert picks(virtual(scheduler="wrr", reals=reals(*weights)), 2) == "--"
@@ -50,3 +50,10 @@ def test_nobody_is_valid(edition: str) -> None:
     assert picks(server, 2) == "--"
     server.dests[0].overload = False
     assert picks(server, 2) == "BB"
+
+
+@pytest.mark.parametrize("edition", ["1.8", "1.10"])
+def test_weights_from_32768_neither_raise_the_threshold_nor_divide_it(edition: str) -> None:
+    """65535 is -1 in DPVS: the others take their turns as if it was not there."""
+    among = picks(virtual(edition=edition, scheduler="wrr", reals=reals(65535, 4, 2)), 9)[-6:]
+    assert among in ("BCBBCB", "CBBCBB", "BBCBBC")
