@@ -49,6 +49,7 @@ class Verdict(IntEnum):
     ICMP_RELATED_FORWARDED = T, "D 9.1", "An ICMP error about a connection, translated and sent on."
     TCP_BAD_ACK_RST = T, "D 5.1", "An ACK to a service without a connection or valid cookie, answered with RST."
     SYNPROXY_SYNACK = T, "D 6.1", "A SYN to a SYN-proxy service, answered with SYN|ACK and a cookie."
+    SYNPROXY_SYN_RETURNED = T, "D 6.1", "A SYN shorter than its data offset goes back as it came, MACs exchanged."
     SYNPROXY_SYNACK_FLAGGED = T, "D 6.1", "The same for a SYN that has ECE, CWR, PSH or URG too, counted apart."
     LOCAL_ECHO_REPLY = T, "D 1.6", "An echo request to an address of the balancer, answered."
     ARP_ANSWERED = T, "S 3.5", "An ARP request for an address of the balancer, answered."

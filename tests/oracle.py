@@ -47,6 +47,7 @@ from oracle_packet import (
     ones_sum,
     options_of,
     skip_extensions,
+    tag_of,
     toeplitz,
 )
 from oracle_synproxy import SynProxy
@@ -80,7 +81,8 @@ ONE_WAY = {("ESTABLISHED", 1): "FIN_WAIT", ("FIN_WAIT", 1): "FIN_WAIT"}
 
 FATES = {
     "transmitted": "forwarded_fast forwarded_slow forwarded_fragmented forwarded_plain icmp_related_forwarded "
-    "tcp_bad_ack_rst synproxy_synack synproxy_synack_flagged local_echo_reply arp_answered nd_answered",
+    "tcp_bad_ack_rst synproxy_synack synproxy_synack_flagged synproxy_syn_returned local_echo_reply arp_answered "
+    "nd_answered",
     "to_kernel": "ethertype_unhandled ospf local_to_kernel kernel_route no_route_to_kernel multicast arp_to_kernel "
     "nd_to_kernel",
     "held": "tc_ingress_queued synproxy_ack_accepted synproxy_held synproxy_reused neigh_queued",
@@ -1381,10 +1383,6 @@ class Oracle(Modes, SynProxy):
             "free": every - used,
             "miss": sum(p.miss for p in pools),
         }
-
-
-def tag_of(vlan) -> bytes:
-    return b"" if vlan is None else b"\x81\0" + vlan.id.to_bytes(2)
 
 
 def bucket(service) -> int:

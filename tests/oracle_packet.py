@@ -75,6 +75,11 @@ def options_of(header: bytes) -> list[tuple[int, int, int]]:
     return found
 
 
+def tag_of(vlan) -> bytes:
+    """The 802.1Q tag of a VLAN device, behind a MAC address."""
+    return b"" if vlan is None else b"\x81\0" + vlan.id.to_bytes(2)
+
+
 class Packet:
     """An IP packet taken apart: `head` = IP header with its options or extension headers, `body` = L4 as captured.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import md5
 from struct import pack, unpack
 
-from oracle_packet import ACK, FIN, IN, M32, OUT, RST, SYN, TCP, End, Frame, Packet, options_of
+from oracle_packet import ACK, FIN, IN, M32, OUT, RST, SYN, TCP, End, Frame, Packet, options_of, tag_of
 from oracle_worker import Conn, Worker
 
 MSS_TABLE = (64, 256, 512, 536, 1024, 1280, 1440, 1452, 1460, 4312)
@@ -65,6 +65,10 @@ class SynProxy:
 
     def answer_syn(self, p: Packet, worker: Worker) -> None:
         settings = self.setup.tcp.synproxy
+        if p.tcp_header > p.l4_length:  # recorded: sent back as it is
+            p.untouched = True
+            self.emit(p, worker, (p.frame.src_mac, p.frame.dst_mac + tag_of(p.frame.vlan)))
+            raise End("synproxy_syn_returned")
         name = "synproxy_synack" if p.flags == SYN else "synproxy_synack_flagged"
         data = self.answer_options(p)
         seq = p.seq
@@ -82,8 +86,7 @@ class SynProxy:
         if p.family == 4:
             p.head[1] = 0
         p.head[p.ttl_at] = settings.ttl
-        tag = b"" if p.frame.vlan is None else b"\x81\0" + p.frame.vlan.id.to_bytes(2)
-        self.emit(p, worker, (p.frame.src_mac, p.frame.dst_mac + tag))
+        self.emit(p, worker, (p.frame.src_mac, p.frame.dst_mac + tag_of(p.frame.vlan)))
         raise End(name)
 
     def answer_options(self, p: Packet) -> int:
@@ -101,15 +104,15 @@ class SynProxy:
                 p.body[at + 2] = settings.wscale
             elif kind == 8 and size == 10 and settings.timestamp:
                 data |= 1 << 20
-                p.body[at + 2 : at + 10] = self.milliseconds() + p.body[at + 2 : at + 6]
+                p.body[at + 2 : at + 10] = self.timestamp() + p.body[at + 2 : at + 6]
             elif kind in (3, 4, 8) and size == {3: 3, 4: 2, 8: 10}[kind]:
                 p.body[at : at + size] = b"\x01" * size
         index = max((i for i, value in enumerate(MSS_TABLE) if value <= mss), default=0)
         return data | index << 12
 
-    def milliseconds(self) -> bytes:
-        """What a timestamp of the balancer's own says."""
-        return (self.now // 10**6 & M32).to_bytes(4)
+    def timestamp(self) -> bytes:
+        """What a timestamp of the balancer's own says: seconds modulo 100, and microseconds (recorded)."""
+        return (self.now // 1000 % 10**8).to_bytes(4)
 
     # -------------------------------------------------------- step 2
 
@@ -144,7 +147,7 @@ class SynProxy:
         options = b"\x02\x04" + MSS_TABLE[data >> 12 & 15].to_bytes(2)
         sack, stamp, scale = data >> 21 & 1, data >> 20 & 1, data >> 16 & 15
         if stamp:
-            options += (b"\x04\x02" if sack else b"\x01\x01") + b"\x08\x0a" + self.milliseconds() + bytes(4)
+            options += (b"\x04\x02" if sack else b"\x01\x01") + b"\x08\x0a" + self.timestamp() + bytes(4)
         elif sack:
             options += b"\x01\x01\x04\x02"
         if scale:
@@ -155,8 +158,7 @@ class SynProxy:
             head = pack(">BBHHHBBH", 0x45, p.head[1] & 0x1E, 20 + size, 0, 0x4000, 64, TCP, 0)
         else:
             head = pack(">IHBB", 0x60000000, size, TCP, 64)
-        l3 = head + p.src + p.dst + body
-        return Packet(p.frame, l3, len(l3)).l3()
+        return head + p.src + p.dst + body  # its checksums are translation's, so DR and tunnels send 0 (recorded)
 
     def send_syn(self, conn: Conn, frame: Frame | None, time: int) -> None:
         """The SYN passes the IN handler like any packet, at every retry again."""

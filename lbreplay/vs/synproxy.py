@@ -48,9 +48,10 @@ class Proxied:
         self._repeats = 0
 
     def again(self) -> Proxied:
-        """For a new handshake on the same connection: only what the real server said last is kept."""
+        """For a new handshake on the same connection: only what the real server said last is kept, its window scale
+        until its new SYN|ACK gives another (recorded)."""
         fresh = Proxied(self._proxies)
-        fresh._last, fresh.scale_told = self._last, self.scale_told
+        fresh._last, fresh.scale_real, fresh.scale_told = self._last, self.scale_real, self.scale_told
         return fresh
 
     def resend(self, conn: Conn) -> bool:
@@ -98,9 +99,9 @@ class SynProxies:
         return self.settings.clock_start + (self.machine.now - self.machine.first_ns + self._head_start) // MINUTE
 
     @property
-    def _milliseconds(self) -> int:
+    def _timestamp(self) -> int:
         """What timestamps say."""
-        return self.machine.now // 1_000_000
+        return synproxy.timestamp(self.machine.now)
 
     def proxied(self, service: Service) -> bool:
         return service.synproxy or (self._mh_port and service.mh_port)
@@ -118,7 +119,10 @@ class SynProxies:
         if self.machine.access and self.machine.access.refusal(TCP, packet.src, packet.dst, packet.dport) is not None:
             return Verdict.SYNPROXY_ACL
         lcore.counters["SYNPROXY_SYN_CNT"] += 1
-        now, closed = self._milliseconds, self._zero_window
+        if _payload(packet) < 0:
+            self._turn(packet, packet.l3)
+            return Verdict.SYNPROXY_SYN_RETURNED
+        now, closed = self._timestamp, self._zero_window
         answer = synproxy.synack(packet, self.settings, self.minute, now=now, zero_window=closed)
         self._turn(packet, answer)
         return Verdict.SYNPROXY_SYNACK if packet.flags == SYN else Verdict.SYNPROXY_SYNACK_FLAGGED
@@ -177,7 +181,7 @@ class SynProxies:
         self._enter(conn, "syn_sent")
         for _ in range(2):  # the SYN counts with the length of the ACK, which counts too
             conn.count(IN, packet.l3_length)
-        proxied.syn = synproxy.syn_to_real(packet, offer, self._milliseconds)
+        proxied.syn = synproxy.syn_to_real(packet, offer, self._timestamp)
         self.send_syn(conn, proxied.syn)
         self.machine.touch(conn)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 UNREACHABLE, FRAG_NEEDED, TIME_EXCEEDED = 3, 4, 11  # ICMP types and a code
 TIME_EXCEEDED_V6 = 3  # of ICMPv6
-UOA_IDENT = (b"uoa", b"", UDP)  # one identification counter for all stand-alone datagrams
+UOA_IDENT = (b"uoa", b"", UDP)  # one identification counter for all stand-alone datagrams; IPv6 ones have none
 OUTER = {(4, 4): 20, (6, 6): 40, (6, 4): 20}  # bytes of tunnel header, by inner and outer family
 
 
@@ -123,7 +123,7 @@ class Transmitter:
             packet.l3 = bytes(l3)
             packet.l3_length += added
             return
-        ident = self.stack.ident(*UOA_IDENT)
+        ident = self.stack.ident(*UOA_IDENT) if len(conn.real.address) == 4 else 0
         alone = uoa.alone(packet.l3, mode, client, conn.local, conn.real, ident)
         self.output(conn, IN, alone, packet, route, True)
 

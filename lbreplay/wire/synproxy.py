@@ -120,6 +120,13 @@ def synack(packet: Packet, settings: SynProxy, minute: int, *, now: int = 0, zer
     return bytes(l3)
 
 
+def timestamp(now_ns: int) -> int:
+    """The value of the balancer's own timestamps: seconds modulo 100 and microseconds of the clock, in microseconds
+    (recorded; so it falls back every 100 seconds).
+    """
+    return now_ns // 1000 % 100_000_000
+
+
 def _edit_options(tcp: memoryview, settings: SynProxy, now: int) -> Offer:
     """Make the options of a SYN those of the SYN|ACK, and read what the cookie has to remember."""
     offer = Offer()
@@ -144,16 +151,17 @@ def _edit_options(tcp: memoryview, settings: SynProxy, now: int) -> Offer:
 def syn_to_real(packet: Packet, offer: Offer, now: int = 0) -> bytes:
     """The SYN that opens the connection to the real server, made from the client's ACK: client to virtual address, to
     be translated like any packet of the client (D 6.2). Sequence number ack's - 1, window 5000, DF, TTL 64; *now* is
-    the value of its timestamp, where the client's SYN had one.
+    the value of its timestamp, where the client's SYN had one. Both checksums are 0: translation fills them, so under
+    direct routing and in a tunnel, where there is none, it leaves like that (recorded).
     """
     head = pack(">HHIIBBHHH", packet.sport, packet.dport, (packet.seq - 1) & WORD, 0, 0, SYN, RS_SYN_WINDOW, 0, 0)
     tcp = bytearray(head) + _syn_options(offer, now)
     tcp[12] = len(tcp) // 4 << 4
     if packet.family == 4:
         l3 = ipv4(packet.src, packet.dst, TCP, tcp, tos=packet.l3[1] & 0x1E, flags=DONT_FRAGMENT)
+        l3[10:12] = b"\0\0"
     else:
         l3 = ipv6(packet.src, packet.dst, TCP, tcp)
-    checksum.l4(l3, len(l3) - len(tcp), TCP)
     return bytes(l3)
 
 

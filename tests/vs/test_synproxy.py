@@ -76,6 +76,16 @@ def test_who_gets_no_answer() -> None:
     assert play(setup(), [syn(CLIENT, VIP)]).verdicts == ["forwarded_slow"]
 
 
+@pytest.mark.parametrize("client, vip, laddr, real", [(CLIENT, VIP, LADDR, REAL), (CLIENT6, VIP6, LADDR6, REAL6)])
+def test_a_syn_shorter_than_its_header_goes_back_as_it_came(client: str, vip: str, laddr: str, real: str) -> None:
+    """Its MACs exchanged, and nothing else done to it (recorded)."""
+    data = bytearray(tcp(client, vip, "S", 1000))
+    data[66 if vip == VIP6 else 46] = 0x60
+    run = play(setup(PROXY, vip=vip, laddr=laddr, reals=(real,)), [bytes(data)])
+    assert run.verdicts == ["synproxy_syn_returned"]
+    assert run.sent[0][2] == data[6:12] + data[:6] + data[12:]
+
+
 def test_a_tagged_syn_is_answered_on_its_vlan() -> None:
     """The tag is off before the hooks, so the link header has its 14 bytes (S 3.2)."""
     device = 'vlan = [{ id = 7, address = ["172.16.0.254/24"] }]'
@@ -196,6 +206,42 @@ def test_windows_are_scaled() -> None:
     big = tcp(REAL, LADDR, "A", RS_SEQ + 1, 1001 + DELTA, window=60000)
     run = play(made, flow(made, answer, big))
     assert [run.packet(n)[TCP].window for n in (4, 5)] == [400, 65535]
+
+
+def test_the_old_window_scale_lasts_until_the_new_answer() -> None:
+    """A connection used again scales by what its real server said last, until it says something else (recorded)."""
+    made = proxied()
+    late = tcp(REAL, LADDR, "A", RS_SEQ + 1, 1001 + DELTA, window=100)
+    answer = tcp(REAL, LADDR, "SA", 50_000, 900_001 + DELTA, options=[("MSS", 1400)])
+    closed = flow(made, tcp(REAL, LADDR, "R", RS_SEQ + 1, 1001 + DELTA), syn(CLIENT, VIP, 900_000))
+    seq = play(made, closed).packet(5)[TCP].seq
+    after = tcp(REAL, LADDR, "A", 50_001, 900_001 + DELTA, window=100)
+    run = play(made, [*closed, tcp(CLIENT, VIP, "A", 900_001, seq + 1), answer, after])
+    early = play(made, [*closed, tcp(CLIENT, VIP, "A", 900_001, seq + 1), late])
+    assert early.packet(7)[TCP].window == 800 and run.packet(8)[TCP].window == 100
+
+
+@pytest.mark.parametrize(
+    "mode, client, vip, real, tcp_at",
+    [
+        ("dr", CLIENT, VIP, REAL, 34),
+        ("dr", CLIENT6, VIP6, REAL6, 54),
+        ("tunnel", CLIENT, VIP, REAL, 54),
+        ("tunnel", CLIENT6, VIP6, REAL6, 94),
+        ("tunnel", CLIENT6, VIP6, REAL, 74),
+    ],
+)
+def test_nobody_fills_the_checksums_without_translation(
+    mode: str, client: str, vip: str, real: str, tcp_at: int
+) -> None:
+    """The SYN to the real server and its retries leave with checksums of 0; an outer header's is right (recorded)."""
+    made = setup(PROXY, mode=mode, vip=vip, reals=(real.replace("8080", "80"),))
+    seq = play(made, [syn(client, vip)]).packet(1)[TCP].seq
+    run = play(made, [syn(client, vip), tcp(client, vip, "A", 1001, seq + 1), (3500, tick())])
+    for frame in (run.sent[1][2], run.sent[2][2]):
+        assert frame[tcp_at + 13] == 2 and frame[tcp_at + 16 : tcp_at + 18] == b"\0\0"
+        assert client == CLIENT6 or frame[tcp_at - 10 : tcp_at - 8] == b"\0\0"
+        assert mode == "dr" or real == REAL6 or frame[24:26] != b"\0\0"
 
 
 def test_an_ack_storm_is_not_translated() -> None:

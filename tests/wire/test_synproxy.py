@@ -176,10 +176,18 @@ def test_cut_syn_payload():
     ],
 )
 def test_options_of_the_syn(offer, made):
-    """What the cookie remembered is offered to the real server; a timestamp is the balancer's own, 4711 here."""
+    """What the cookie remembered is offered to the real server; a timestamp is the balancer's own, 4711 here.
+    Checksums are for translation to fill."""
     ack = segment(CLIENT, VIP, ACK, opts=bytes.fromhex("0101080a0000000700000009"))
     l3 = synproxy.syn_to_real(ack, offer, 4711)
-    assert l3[40:].hex() == made and l3[32] >> 4 == len(l3[20:]) // 4 and checksum.verify_l4(l3, 20, TCP)
+    assert l3[40:].hex() == made and l3[32] >> 4 == len(l3[20:]) // 4 and l3[10:12] == l3[36:38] == b"\0\0"
+
+
+def test_timestamps_fall_back_every_hundred_seconds():
+    """Seconds modulo 100 and microseconds, as one number of microseconds."""
+    second = 1_000_000_000
+    times = (1_700_000_000 * second, 99 * second + 999_999_999, 100 * second, 1_700_000_112 * second + 345_678_900)
+    assert [synproxy.timestamp(ns) for ns in times] == [0, 99_999_999, 0, 12_345_678]
 
 
 def test_options_that_are_odd():
