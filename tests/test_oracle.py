@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from golden_cases import Case, cases, difference
 from oracle import Oracle, fate_of, jhash, toeplitz
 
 from lbreplay.config.load import load
 
-CASES = [pytest.param(c, id=f"{suite} {c.name}") for suite in ("dpvs", "dpvs-1.8") for c in cases(suite)]
+BEYOND = ("proxy_protocol =", "dest_check =", "resolve = true")  # what the oracle does not know
+
+
+def known(case: Case) -> bool:
+    """Whether the oracle models all that a case's configuration asks for; it never takes a service out."""
+    text = case.config.read_text()
+    return not any(word in text for word in BEYOND) and not re.search(r'remove = "service\.[^.]*"', text)
+
+
+CASES = [pytest.param(c, id=f"{s} {c.name}") for s in ("dpvs", "dpvs-1.8") for c in cases(s) if known(c)]
 
 
 @pytest.mark.parametrize("case", CASES)

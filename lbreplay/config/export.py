@@ -263,8 +263,11 @@ def _options(service: Service, old: bool) -> Iterator[str]:
         if given:
             yield f" {option}"
     if check := service.dest_check:
-        times = f"{check.down_wait}s,{check.inhibit_min}-{check.inhibit_max}s"
-        yield f" --dest-check {check.down_retry},{check.up_confirm},{times}"
+        out = f"{check.down_wait}s,{check.inhibit_min}-{check.inhibit_max}s"
+        for_good = not (check.up_confirm or check.inhibit_min or check.inhibit_max)
+        yield f" --dest-check {check.down_retry}," + (
+            f"{check.down_wait}s" if for_good else f"{check.up_confirm},{out}"
+        )
 
 
 def _netmask(prefix: int, family: int) -> str:

@@ -511,12 +511,15 @@ def prefix(text: str) -> int:
     return length
 
 
+FOR_GOOD = {"up_confirm": 0, "inhibit_min": 0, "inhibit_max": 0}
+
+
 def dest_check(text: str) -> bool | dict[str, int]:
-    """`disable`, `default`, `RETRY,WAITs` or `RETRY,CONFIRM,WAITs,MIN-MAXs`."""
+    """`disable`, `default`, `RETRY,WAITs` (taken out for good) or `RETRY,CONFIRM,WAITs,MIN-MAXs`."""
     if text in ("disable", "default"):
         return text == "default"
     if short := re.fullmatch(r"(\d+),(\d+)s?", text):
-        return {"down_retry": int(short[1]), "down_wait": int(short[2])}
+        return {"down_retry": int(short[1]), "down_wait": int(short[2])} | FOR_GOOD
     if full := re.fullmatch(r"(\d+),(\d+),(\d+)s?,(\d+)s?-(\d+)s?", text):
         names: tuple[str, ...] = ("down_retry", "up_confirm", "down_wait", "inhibit_min", "inhibit_max")
         return {name: int(value) for name, value in zip(names, full.groups(), strict=True)}

@@ -309,9 +309,9 @@ DEST_CHECK = _section(
     {
         "down_retry": (Int(1, 2**31 - 1), "failures before a real server is taken out"),
         "down_wait": (Int(1, 2**31 - 1), "seconds they must fall into"),
-        "inhibit_min": (Int(1, 2**31 - 1), "seconds it stays out at first"),
-        "inhibit_max": (Int(1, 2**31 - 1), "seconds it stays out at most"),
-        "up_confirm": (Int(1, 2**31 - 1), "successes before the time is halved"),
+        "inhibit_min": (Int(0, 2**31 - 1), "seconds it stays out at first"),
+        "inhibit_max": (Int(0, 2**31 - 1), "seconds it stays out at most; all three of these 0: for ever"),
+        "up_confirm": (Int(0, 2**31 - 1), "successes before the time is halved"),
     },
 )
 

@@ -61,18 +61,18 @@ class Translator:
                 options.blank_timestamp(tcp)
             self._first_sequence(conn, packet.seq)
         first = packet.ack == conn.fdata and not packet.flags & (SYN | RST)
-        made = [l3]
+        made = [(l3, at)]
         if first and conn.server.service.proxy_protocol != "off" and packet.complete:
             made = self._proxied_tcp(conn, packet, l3, at, mtu)
         elif self._tcp.toa and (first or (syn and self._behaviour.toa_in_syn)):
-            made = [options.insert_toa(l3, at, conn.client, mtu, prune=self._behaviour.toa_prune)[0]]
-        for new in made:
-            _add32(new, at + 4, conn.delta)
+            made = [(options.insert_toa(l3, at, conn.client, mtu, prune=self._behaviour.toa_prune)[0], at)]
+        for new, tcp_at in made:
+            _add32(new, tcp_at + 4, conn.delta)
             if conn.sp_delta:
-                _add32(new, at + 8, -conn.sp_delta)
-                with memoryview(new)[at:] as tcp:
+                _add32(new, tcp_at + 8, -conn.sp_delta)
+                with memoryview(new)[tcp_at:] as tcp:
                     options.shift_sack(tcp, -conn.sp_delta)
-        return [(new, at) for new in made]
+        return made
 
     def _first_sequence(self, conn: Conn, seq: int) -> None:
         """The first SYN decides by how much sequence numbers move; later ones keep it (D 5.5)."""
@@ -82,15 +82,15 @@ class Translator:
         conn.delta = self._tcp.isn_offset if self._tcp.seq_adjust else 0
         conn.isn = (seq + conn.delta) & MASK32
 
-    def _proxied_tcp(self, conn: Conn, packet: Packet, l3: bytearray, at: int, mtu: int) -> list[bytearray]:
+    def _proxied_tcp(self, conn: Conn, packet: Packet, l3: bytearray, at: int, mtu: int) -> list[tuple[bytearray, int]]:
         """The proxy header in front of the client's first byte, while the delta is still the first one (D 5.8)."""
         header = packet.tcp_header_length
         payload = packet.l3[packet.l4_at + header :]
         if not payload or packet.seq != (conn.isn - conn.delta + 1) & MASK32:
-            return [l3]
+            return [(l3, at)]
         plan = proxy_protocol.plan(payload, conn.server.service.proxy_protocol, conn.client, conn.virtual, TCP)
         if plan is None:
-            return [l3]
+            return [(l3, at)]
         made = proxy_protocol.insert(l3, at, TCP, plan, mtu)
         conn.delta = (conn.delta + plan.growth) & MASK32
         return made
@@ -102,7 +102,7 @@ class Translator:
             return [(l3, at)]
         conn.has_isn = True  # of UDP: the first datagram went by
         plan = proxy_protocol.plan(packet.l3[packet.l4_at + 8 :], setting, conn.client, conn.virtual, UDP)
-        return [(new, at) for new in proxy_protocol.insert(l3, at, UDP, plan, mtu)] if plan else [(l3, at)]
+        return proxy_protocol.insert(l3, at, UDP, plan, mtu) if plan else [(l3, at)]
 
     def _full_tcp_out(self, conn: Conn, packet: Packet, l3: bytearray, at: int) -> list[tuple[bytearray, int]]:
         """Real server to client (D 5.5), steps (a) to (g)."""

@@ -47,10 +47,18 @@ class Transmitter:
             if macs is not None:
                 made = self.translator.translate(conn, side, packet, self.setup.device.mtu)
                 if not isinstance(made, Verdict):
-                    for l3 in made:
-                        self._frame(craft.ethernet(*macs, _ethertype(l3), l3), packet, own)
+                    *headers, l3 = made
+                    for header in headers:
+                        self._routed(conn, side, header, packet)
+                    self._frame(craft.ethernet(*macs, _ethertype(l3), l3), packet, own)
                     return Verdict.FORWARDED_FAST
         return self._slow(conn, side, packet, own)
+
+    def _routed(self, conn: Conn, side: int, l3: bytes, packet: Packet) -> None:
+        """A proxy header that leaves by itself goes by its route, though the rest is fast (D 5.8)."""
+        route = self.stack.route(conn.real.address)
+        if route is not None and not route.local:
+            self.output(conn, side, l3, packet, route, own=False)
 
     def may_be_fast(self, conn: Conn, family: int) -> bool:
         """Whether the fast path exists for packets of this connection now (D 12.3)."""

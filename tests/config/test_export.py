@@ -43,6 +43,7 @@ def ints(low: int, high: int) -> st.SearchStrategy[int]:
 
 V4 = st.builds(lambda a, b: f"10.{a}.{b}.7", ints(0, 255), ints(0, 255))
 V6 = st.builds(lambda a: f"fd00::{a:x}", ints(1, 0xFFFF))
+FOR_GOOD = {"down_retry": 2, "up_confirm": 0, "inhibit_min": 0, "inhibit_max": 0}
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=8).filter(str.strip)
 
 
@@ -87,7 +88,7 @@ def services(draw: Any, edition: str) -> dict[str, Any]:
         "quic": st.booleans(),
         "proxy_protocol": st.sampled_from(["off", "v1", "v2-insecure"]),
         "hash_target": st.sampled_from(["source", "quic"]),
-        "dest_check": st.one_of(st.booleans(), st.just({"down_retry": 4, "inhibit_max": 99})),
+        "dest_check": st.one_of(st.booleans(), st.just({"down_retry": 4, "inhibit_max": 99}), st.just(FOR_GOOD)),
         "persistent": st.builds(lambda t, n: {"timeout": t, "netmask": n}, ints(1, 999), ints(0, 128 if six else 32)),
     }
     for key in draw(st.sets(st.sampled_from(sorted(optional)), max_size=4)):

@@ -16,6 +16,8 @@ WRONG_MASK = ("mask_byte_order", "mask_too_narrow", "mask_too_wide", "mask_too_w
 MAC = 'device.mac="02:70:63:61:70:00"'
 SETS = ("conn.timer_jitter=false", "conn.laddr_step=false", "device.rx_ip_checksum_offload=false")
 NEEDS_MAC = "mac_classes_arp"  # frames to other MACs: a port's own is burnt in, and stands in neither file
+LATER = "t2_"  # recordings whose scripts do not name the card and its key either, nor the fallback of mh
+OF_THE_CARD = ("driver", "reta_size", "rss_key", "mac", "resolve")
 
 
 def name(case: Path) -> str:
@@ -29,6 +31,18 @@ def imported(case: Path, *sets: str) -> Setup:
     files = Files(str(case / "dpvs.conf"), (str(case / "setup.sh"),), events=str(events) if events.exists() else None)
     found = import_files(files, "1.8" if case.parent.name == "dpvs-1.8" else "1.10", strict=True)
     return load(str(case), (*SETS, *sets), text=found.text(), view="rx")
+
+
+def completed(found: Setup, case: Path) -> Setup:
+    """With what stands in neither file of a later recording."""
+    if not case.name.startswith(LATER):
+        return found
+    given = load(str(case / "lb.toml"), view="rx")
+    pairs = zip(found.services, given.services, strict=True)
+    return found._replace(
+        device=found.device._replace(**{field: getattr(given.device, field) for field in OF_THE_CARD}),
+        services=tuple(one._replace(mh_fallback=other.mh_fallback) for one, other in pairs),
+    )
 
 
 def comparable(setup: Setup) -> Setup:
@@ -50,7 +64,7 @@ def comparable(setup: Setup) -> Setup:
 @pytest.mark.parametrize("case", [c for c in CASES if c.name not in WRONG_MASK], ids=name)
 def test_recorded_cases_import_to_their_configuration(case: Path) -> None:
     """dpvs.conf, setup.sh and events.txt of a case say what its lb.toml says."""
-    assert comparable(imported(case, MAC)) == comparable(load(str(case / "lb.toml"), view="rx"))
+    assert comparable(completed(imported(case, MAC), case)) == comparable(load(str(case / "lb.toml"), view="rx"))
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.name not in WRONG_MASK], ids=name)
@@ -58,7 +72,8 @@ def test_recorded_cases_replay_alike(case: Path, tmp_path: Path) -> None:
     """The imported configuration transmits the same bytes; where it matters, told the port's MAC."""
     capture = next(case.glob("in.pcap*"))
     told = (MAC,) if case.name == NEEDS_MAC else ()
-    for setup, out in ((imported(case, *told), "a.pcap"), (load(str(case / "lb.toml"), view="rx"), "b.pcap")):
+    found = completed(imported(case, *told), case)
+    for setup, out in ((found, "a.pcap"), (load(str(case / "lb.toml"), view="rx"), "b.pcap")):
         replay(setup, str(capture), str(tmp_path / out))
     assert (tmp_path / "a.pcap").read_bytes() == (tmp_path / "b.pcap").read_bytes()
 

@@ -234,7 +234,8 @@ def test_numbers_in_words() -> None:
     with pytest.raises(Wrong):
         prefix("255.0.255.0")
     assert dest_check("disable") is False
-    assert dest_check("2,4s") == {"down_retry": 2, "down_wait": 4}
+    for_good = {"up_confirm": 0, "inhibit_min": 0, "inhibit_max": 0}
+    assert dest_check("2,4s") == {"down_retry": 2, "down_wait": 4} | for_good
     assert dest_check("1,1,3s,5-3600s") == {
         "down_retry": 1,
         "up_confirm": 1,

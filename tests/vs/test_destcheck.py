@@ -76,6 +76,12 @@ def test_limits_of_the_time() -> None:
     assert at_the_end(made, [*refused(), *refused(5_000, 2)], 7_500, 7_501) == [[0], [1]]
 
 
+def test_taken_out_for_good() -> None:
+    """Without a time and without confirmations nothing lets it in again (D 10.5)."""
+    made = setup("dest_check = { up_confirm = 0, inhibit_min = 0, inhibit_max = 0 }")
+    assert at_the_end(made, refused(), 5_000_000) == [[0]]
+
+
 def test_who_is_out_already_is_left_alone() -> None:
     """A DOWN of an inhibited or weightless real server counts for nothing (D 10.5)."""
     ends = [(f"172.16.0.{n}:3000", f"192.168.100.200:{1024 + n}") for n in (1, 2)]
