@@ -53,7 +53,7 @@ class Verdict(IntEnum):
     SYNPROXY_SYNACK_FLAGGED = T, "D 6.1", "The same for a SYN that has ECE, CWR, PSH or URG too, counted apart."
     LOCAL_ECHO_REPLY = T, "D 1.6", "An echo request to an address of the balancer, answered."
     ARP_ANSWERED = T, "S 3.5", "An ARP request for an address of the balancer, answered."
-    ND_ANSWERED = T, "S 4.7", "A neighbour solicitation for an address of the balancer, answered."
+    ND_ANSWERED = T, "S 4.7", "A neighbour solicitation that ends with its answer; DPVS hands it on as well."
     # to the kernel
     ETHERTYPE_UNHANDLED = K, "D 1.2", "No handler for this ethertype: to the kernel."
     OSPF = K, "D 1.3", "OSPF goes to the kernel before all hooks."
@@ -62,7 +62,7 @@ class Verdict(IntEnum):
     NO_ROUTE_TO_KERNEL = K, "D 1.6", "No route to this destination: to the kernel."
     MULTICAST = K, "D 1.6", "Broadcast or multicast that nothing here listens to: to the kernel."
     ARP_TO_KERNEL = K, "S 3.5", "ARP that is not a request for an address of the balancer: to the kernel."
-    ND_TO_KERNEL = K, "S 4.7", "Neighbour discovery that is not answered here: to the kernel."
+    ND_TO_KERNEL = K, "S 4.7", "Neighbour discovery: to the kernel, be it answered here or not."
     # held
     TC_INGRESS_QUEUED = H, "D 14.4", "Queued by traffic control."
     SYNPROXY_ACK_ACCEPTED = H, "D 6.2", "An ACK with a valid cookie: held, and a SYN sent to the real server."
@@ -170,6 +170,7 @@ REASONS = {
     "not_for_host": "Broadcast, multicast or another host's: the balancer does not look at it.",
     "proto_unsupported": "Not a protocol the balancer handles.",
     "icmp_unrelated": "An ICMP message about no connection on this worker.",
+    "icmp_quotes_other_protocol": "An ICMPv6 error about another protocol: the packet it quotes is what goes on.",
     "tcp_not_syn": "TCP without a connection that is not a SYN.",
     "no_service": "No service for this address and port.",
     "no_xmit_function": "An answer the balancer does not forward in this mode.",

@@ -379,7 +379,7 @@ class Oracle(Modes, SynProxy):
             self.balance(p, worker)
         except Accept as accept:
             frame.reasons.append(str(accept))
-            self.accept(p, worker, kind)
+            self.accept(p.replaced or p, worker, kind)
 
     def untag(self, frame: Frame, kind: str) -> str:
         """To the VLAN device of its tag; the frame's class there (S 3.2)."""
@@ -1251,16 +1251,25 @@ class Oracle(Modes, SynProxy):
         target = body[8:24]
         if p.head[7] != 255 or body[1] or rest or len(body) < 24 or target[0] == 0xFF:
             raise End("nd_invalid")
-        if kind == 136 and 2 in options:
+        mine, to_group = target in self.local_of(p.frame), p.dst[0] == 0xFF
+        if kind == 136 and to_group and body[4] & 0x40:
+            raise End("nd_invalid")
+        if kind == 136 and 2 in options and not mine:
             self.neighbors[target] = options[2]
-        if kind == 135 and target in self.local_of(p.frame) and 1 in options:
+        unspecified = not any(p.src)
+        if kind == 135 and unspecified and p.dst[:13] != bytes.fromhex("ff0200000000000000000001ff"):
+            raise End("nd_invalid")
+        if kind == 135 and mine and 1 in options:
+            if unspecified:
+                raise End("nd_invalid")
             self.neighbors[p.src] = options[1]
             came_to = p.frame.dst_mac if not p.frame.dst_mac[0] & 1 else b"\x02\0" + target[-4:]
             own = self.own_mac(p.frame.vlan, came_to)
-            body = pack(">BBHI", 136, 0, 0, 0x60000000) + target + b"\x02\x01" + own[:6]
+            told = b"\x02\x01" + own[:6] if to_group else b""  # recorded: who asked us alone is told no more
+            body = pack(">BBHI", 136, 0, 0, 0x60000000 if told else 0x40000000) + target + told
             l3 = pack(">IHBB", 0x60000000, len(body), ICMPV6, 255) + target + p.src + body
+            self.generated[worker.rank] += 1
             self.emit(Packet(p.frame, l3, len(l3)), worker, (options[1], own))
-            raise End("nd_answered")
         raise End("nd_to_kernel")
 
     def echo(self, p: Packet, worker: Worker, reply: int) -> None:
@@ -1276,6 +1285,8 @@ class Oracle(Modes, SynProxy):
         if p.family == 4:
             p.head = p.head[:20]
             p.head[0] = 0x45
+        else:
+            p.head = bytearray(b"\x60" + bytes(5) + bytes((ICMPV6,)) + p.head[7:40])  # class and flow 0 (recorded)
         p.set_addresses(p.dst, p.src)
         p.body[0] = reply
         p.head[p.ttl_at] = 64
@@ -1315,7 +1326,7 @@ class Oracle(Modes, SynProxy):
         else:
             source = next((n.address for n in self.setup.device.address if len(n.address) == 16), None)
             source = p.dst if source and p.dst in self.local_of(frame) else source
-            if source is None or (p.proto == ICMPV6 and p.body[0] < 128):
+            if source is None or not self.eligible(original):
                 return
             if self.setup.behaviour.too_big_mtu == "swapped" and not plain:
                 mtu = int.from_bytes(mtu.to_bytes(4, "little"))
@@ -1324,6 +1335,13 @@ class Oracle(Modes, SynProxy):
         error = Packet(frame, head + source + p.src + body, len(head) + 2 * len(source) + len(body))
         self.generated[worker.rank] += not self.making  # else counted with what is made
         self.emit(error, worker, self.back(error))
+
+    @staticmethod
+    def eligible(l3: bytes) -> bool:
+        """Recorded: the headers behind IPv6's are looked for from byte 1 on, the type of an ICMPv6 message too."""
+        shifted = bytes(6) + l3[6:7] + bytes(33) + l3[1:]
+        proto, at = skip_extensions(shifted)
+        return proto != ICMPV6 or shifted[at : at + 1] >= b"\x80"
 
     # -------------------------------------------------------- what is said at the end, interface 5
 

@@ -277,9 +277,19 @@ class Modes:
             if len(body) < 40:
                 return None
             proto, at = skip_extensions(body)
-            if proto not in L4_SIZE or body[6] == 44:
+            if body[6] == 44:
                 return None
+            if proto not in L4_SIZE:
+                self.leave_quoted(p, body)
         return (proto, body[:at], body[at:]) if len(body) - at >= L4_SIZE[proto] else None
+
+    def leave_quoted(self, p: Packet, body: bytes) -> None:
+        """D 19, 10: the packet an ICMPv6 error quotes is what is handed on."""
+        p.replaced = Packet(p.frame, body, p.length - len(p.head) - 8)
+        p.replaced.untouched = True
+        if p.replaced.length < len(p.head) + 8:
+            raise End("l4_header_short")
+        raise Accept("icmp_quotes_other_protocol")
 
     def send_related(self, conn: Conn, direction: int, p: Packet, quote: tuple[int, int]) -> None:
         mode = conn.server.service.mode

@@ -100,6 +100,7 @@ class Packet:
         self.fragment_header = self.family == 6 and has_fragment(l3)
         self.opp = b""
         self.untouched = False  # it leaves as it came
+        self.replaced: Packet | None = None  # by what it quotes
         self.before = self.sum()
 
     src = property(lambda self: bytes(self.head[12:16] if self.family == 4 else self.head[8:24]))

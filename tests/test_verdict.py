@@ -44,7 +44,8 @@ def test_each_has_a_sentence_and_a_section(verdict: Verdict) -> None:
 def test_what_is_never_final_is_no_verdict() -> None:
     """Reasons stand beside what happened afterwards (interface 4)."""
     assert set(REASONS) == {
-        "not_for_host", "proto_unsupported", "icmp_unrelated", "tcp_not_syn", "no_service", "no_xmit_function",
+        "not_for_host", "proto_unsupported", "icmp_unrelated", "icmp_quotes_other_protocol", "tcp_not_syn",
+        "no_service", "no_xmit_function",
         "redirected",
     }  # fmt: skip
     assert not set(REASONS) & set(NAMES)

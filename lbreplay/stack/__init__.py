@@ -107,4 +107,5 @@ class Stack:
         """*outcome*, unless it goes to the kernel and cannot (D 1.2): mirrored there already, or from a ring."""
         if outcome is None or ENTRIES[outcome.verdict].fate != Fate.TO_KERNEL or not (from_ring or self._mirrored):
             return outcome
-        return Outcome(Verdict.RING_PACKET_TO_KERNEL if from_ring else Verdict.FORWARD2KNI_TO_KERNEL)
+        freed = Verdict.RING_PACKET_TO_KERNEL if from_ring else Verdict.FORWARD2KNI_TO_KERNEL
+        return outcome._replace(verdict=freed)

@@ -16,10 +16,11 @@ from lbreplay.wire import checksum, craft
 from lbreplay.wire.packet import DEST_OPTIONS, ETH_IPV6, GRE, ICMP, ICMPV6, IPIP, NO_NEXT, ROUTING, Packet
 
 ECHO_REQUEST, ECHO_REQUEST_V6 = 8, 128
-ROUTER_SOLICIT, ROUTER_ADVERT, NEIGHBOR_SOLICIT, NEIGHBOR_ADVERT, REDIRECT = range(133, 138)
-DISCOVERY = {ROUTER_SOLICIT: 8, ROUTER_ADVERT: 16, NEIGHBOR_SOLICIT: 24, NEIGHBOR_ADVERT: 24, REDIRECT: 40}
-"""Types of neighbour discovery, and where their options begin (RFC 4861)."""
+NEIGHBOR_SOLICIT, NEIGHBOR_ADVERT = 135, 136
+DISCOVERY = range(133, 138)  # types of neighbour discovery: routers, neighbours, redirect (RFC 4861)
 SOURCE_MAC, TARGET_MAC = 1, 2  # options of neighbour discovery
+MAC_BYTES = 6
+SOLICITED = 0x40  # flag of an advertisement
 ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
 SOLICITED_NODE = bytes.fromhex("ff0200000000000000000001ff")
 
@@ -119,20 +120,16 @@ def _verified(packet: Packet) -> bool:
 
 
 def _discovery(output: Output, packet: Packet, kind: int) -> Outcome:
-    """Neighbour discovery (S 4.7): solicitations for a local address are answered, all else is the kernel's."""
+    """Neighbour discovery (S 4.7): what is not malformed goes to the kernel, answered or not (recorded)."""
     body = packet.l3[packet.l4_at :]
-    options = _options(body[DISCOVERY[kind] :])
-    target = body[8:24]
-    of_neighbor = kind in (NEIGHBOR_SOLICIT, NEIGHBOR_ADVERT)
-    bad_target = of_neighbor and (len(target) < 16 or target[0] == 0xFF)
-    if packet.ttl != 255 or body[1] or options is None or bad_target or len(body) < DISCOVERY[kind]:
+    if packet.ttl != 255 or body[1]:
         return Outcome(Verdict.ND_INVALID)
-    if kind == NEIGHBOR_ADVERT and TARGET_MAC in options:
-        output.neighbors.learn(target, options[TARGET_MAC])
-    local = output.routes.is_local(target, packet.vlan)
-    if kind == NEIGHBOR_SOLICIT and local and SOURCE_MAC in options:
-        return _advertise(output, packet, target, options[SOURCE_MAC])
-    return Outcome(Verdict.ND_TO_KERNEL)
+    if kind not in NEIGHBOR:
+        return Outcome(Verdict.ND_TO_KERNEL)
+    target, options = body[8:24], _options(body[24:])
+    if len(body) < 24 or target[0] == 0xFF or options is None:
+        return Outcome(Verdict.ND_INVALID)
+    return NEIGHBOR[kind](output, packet, target, options)
 
 
 def _options(data: bytes) -> dict[int, bytes] | None:
@@ -142,14 +139,46 @@ def _options(data: bytes) -> dict[int, bytes] | None:
         size = data[1] * 8 if len(data) >= 2 else 0
         if not 0 < size <= len(data):
             return None
-        options.setdefault(data[0], data[2:8])
+        options.setdefault(data[0], data[2:size])
         data = data[size:]
     return options
 
 
-def _advertise(output: Output, packet: Packet, target: bytes, mac: bytes) -> Outcome:
-    """Learn the asker and tell it our MAC; the answer is on link, whatever the routes say."""
+def _solicited(output: Output, packet: Packet, target: bytes, options: dict[int, bytes]) -> Outcome:
+    """A solicitation. One for a local address that tells the asker's MAC teaches it and is answered; one without a
+    source asks whether the address is taken, and must not tell a MAC (RFC 4861, 7.1.1)."""
+    nobody, mac = not any(packet.src), options.get(SOURCE_MAC)
+    if nobody and packet.dst[:13] != SOLICITED_NODE:
+        return Outcome(Verdict.ND_INVALID)
+    if mac is None or not output.routes.is_local(target, packet.vlan):
+        return Outcome(Verdict.ND_TO_KERNEL)
+    if nobody or len(mac) != MAC_BYTES:
+        return Outcome(Verdict.ND_INVALID)
     output.neighbors.learn(packet.src, mac)
+    return _advertise(output, packet, target, mac)
+
+
+def _advertise(output: Output, packet: Packet, target: bytes, mac: bytes) -> Outcome:
+    """Tell the asker our MAC; the answer is on link, whatever the routes say. Who asked us alone has it already: the
+    answer then neither names nor overrides it (recorded)."""
     own = output.own_mac(packet.vlan, packet, address=target)
-    l3 = craft.neighbor_advertisement(target, packet.src, target, own)
-    return Outcome(Verdict.ND_ANSWERED, (craft.ethernet(mac, own, ETH_IPV6, l3, packet.vlan),))
+    told = own if packet.dst[0] == 0xFF else None
+    l3 = craft.neighbor_advertisement(target, packet.src, target, told)
+    answer = craft.ethernet(mac, own, ETH_IPV6, l3, packet.vlan)
+    return Outcome(Verdict.ND_TO_KERNEL, (answer,), own=True)
+
+
+def _advertised(output: Output, packet: Packet, target: bytes, options: dict[int, bytes]) -> Outcome:
+    """An advertisement teaches its MAC, unless the address is ours; to a group it cannot have been solicited."""
+    mac = options.get(TARGET_MAC)
+    if packet.dst[0] == 0xFF and packet.l3[packet.l4_at + 4] & SOLICITED:
+        return Outcome(Verdict.ND_INVALID)
+    if mac is None or output.routes.is_local(target, packet.vlan):
+        return Outcome(Verdict.ND_TO_KERNEL)
+    if len(mac) != MAC_BYTES:
+        return Outcome(Verdict.ND_INVALID)
+    output.neighbors.learn(target, mac)
+    return Outcome(Verdict.ND_TO_KERNEL)
+
+
+NEIGHBOR = {NEIGHBOR_SOLICIT: _solicited, NEIGHBOR_ADVERT: _advertised}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lbreplay.vs.path import Story
     from lbreplay.vs.xmit import Transmitter
 
+ERROR_HEADER = 8  # bytes before what an error quotes
 LOST = {  # what transmit says -> the verdict of an error about a connection (D 17, V26)
     Verdict.NO_ROUTE: Verdict.ICMP_RELATED_NO_ROUTE,
     Verdict.FRAG_NEEDED: Verdict.ICMP_RELATED_TOO_BIG,
@@ -45,6 +46,8 @@ class Related:
         quoted = icmp.related(packet.l3, packet.l4_at)
         if quoted == icmp.MALFORMED:
             return Verdict.ICMP_MALFORMED
+        if quoted == icmp.FOREIGN:
+            return self._left_at_quoted(packet, story)
         if isinstance(quoted, str):
             return self._unrelated(story)
         handle = lcore.find.get(quoted.reversed_key)
@@ -61,6 +64,15 @@ class Related:
             return Verdict.ICMP_RELATED_RATE_LIMITED
         conn.count(IN, packet.l3_length)  # whatever the direction: a quirk (D 9.1)
         return self._send(conn, handle & 1, packet, quoted)
+
+    def _left_at_quoted(self, packet: Packet, story: Story) -> Verdict | None:
+        """An ICMPv6 error about a protocol the balancer does not know: whoever comes next sees the packet it quotes,
+        for nobody moved back (D 19; recorded). Its bytes are read as the ICMPv6 message, which must be whole."""
+        story.quoted = packet.quoted(packet.l4_at + ERROR_HEADER)
+        if story.quoted.l3_length < packet.l4_at + ERROR_HEADER:
+            return Verdict.L4_HEADER_SHORT
+        story.reasons.append(icmp.FOREIGN)
+        return None
 
     def _unrelated(self, story: Story) -> Verdict | None:
         story.reasons.append("icmp_unrelated")

@@ -41,7 +41,9 @@ PURE = SYN | ACK | FIN | RST  # the flags that tell a first packet (D 5.1)
 class Story:
     """What the plain path noted of one packet, for the columns, the trace and `explain`."""
 
-    __slots__ = ("after", "before", "conn", "lookup", "new", "owner", "packet", "reasons", "side", "wrong_worker")
+    __slots__ = (
+        "after", "before", "conn", "lookup", "new", "owner", "packet", "quoted", "reasons", "side", "wrong_worker",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.lookup = ""  # "in", "out", "miss"; "" where no table was asked
@@ -53,6 +55,7 @@ class Story:
         self.wrong_worker = False
         self.reasons: list[str] = []
         self.packet: Packet | None = None  # as it was received
+        self.quoted: Packet | None = None  # what goes on in its place (D 19, 10)
 
 
 class Path:
@@ -88,7 +91,7 @@ class Path:
         if verdict is not None:
             return verdict
         from_ring = self.story.owner >= 0
-        return self._sent(self.stack.accepted(packet, from_ring), packet)
+        return self._sent(self.stack.accepted(self.story.quoted or packet, from_ring), packet)
 
     def _sent(self, outcome: Outcome, packet: Packet) -> Verdict:
         """Send the frames that the stack answers with."""
@@ -128,7 +131,7 @@ class Path:
             return self.accept("not_for_host")
         if packet.proto in (ICMP, ICMPV6):
             verdict = self.related.handle(lcore, packet, self.story)
-            if verdict is not None:
+            if verdict is not None or self.story.quoted is not None:
                 return verdict
             flow_ports(packet)
         elif packet.proto not in NEEDED:

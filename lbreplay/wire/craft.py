@@ -19,7 +19,7 @@ DONT_FRAGMENT, MORE_FRAGMENTS = 0x4000, 0x2000
 ETH_MIN = 60  # requests are padded to the shortest frame (S 4.9)
 NEIGHBOR_SOLICIT, NEIGHBOR_ADVERT = 135, 136
 ECHO_REPLY, ECHO_REPLY_V6 = 0, 129
-ROUTER_SOLICITED_OVERRIDE = 0x60000000  # flags of an answer: solicited, override
+SOLICITED, OVERRIDE = 0x40000000, 0x20000000  # flags of an advertisement
 BROADCAST = b"\xff" * 6
 
 
@@ -148,9 +148,11 @@ def arp_request(target: bytes, source: bytes, mac: bytes, tag: int | None = None
     return ethernet(BROADCAST, mac, 0x0806, body, tag).ljust(ETH_MIN, b"\0")
 
 
-def neighbor_advertisement(src: bytes, dst: bytes, target: bytes, mac: bytes) -> bytes:
-    """The answer to a neighbour solicitation for *target*, with *mac* as target link-layer address (S 4.7)."""
-    body = pack(">BBHI", NEIGHBOR_ADVERT, 0, 0, ROUTER_SOLICITED_OVERRIDE) + target + b"\2\1" + mac
+def neighbor_advertisement(src: bytes, dst: bytes, target: bytes, mac: bytes | None) -> bytes:
+    """The answer to a neighbour solicitation for *target*, with *mac* as target link-layer address (S 4.7); None: it
+    names no address, and overrides none."""
+    flags, option = (SOLICITED, b"") if mac is None else (SOLICITED | OVERRIDE, b"\2\1" + mac)
+    body = pack(">BBHI", NEIGHBOR_ADVERT, 0, 0, flags) + target + option
     return _discovery(src, dst, body)
 
 

@@ -16,6 +16,7 @@ UNREACHABLE_V6, TOO_BIG_V6, TIME_EXCEEDED_V6 = 1, 2, 3
 QUOTED_V4 = 548  # bytes of the original: 576 - 20 - 8
 QUOTED_V6 = 1232  # 1280 - 40 - 8
 INTERNET_CONTROL = 0xC0
+MISREAD_AT = 1  # where what is behind an IPv6 header is looked for before an error is sent: one, not forty
 TOS_KEPT = 0x1E
 
 # Errors about a connection that are translated, and how long the quoted L4 header must be for its look-up (D 9.1, 4.1).
@@ -56,10 +57,14 @@ def may_answer_v4(packet: Packet, l2_host: bool) -> bool:
 
 
 def may_answer_v6(packet: Packet, l2_host: bool) -> bool:
-    """Not for frames that are not ours alone, multicast or unspecified sources, or ICMPv6 errors."""
+    """Not for frames that are not ours alone, multicast or unspecified sources, or what DPVS takes for ICMPv6 errors:
+    it looks for extension headers and the type of the message from byte 1 on, which is of the traffic class and the
+    flow label (recorded). So an error may be answered with class 0x08 or 0xb8, and a ping only then.
+    """
     if not l2_host or packet.src[0] == 0xFF or not any(packet.src):
         return False
-    return packet.proto != ICMPV6 or packet.l3[packet.l4_at : packet.l4_at + 1] >= b"\x80"
+    proto, at, sound = skip_extensions(packet.l3, MISREAD_AT)
+    return not sound or proto != ICMPV6 or packet.l3[at : at + 1] >= b"\x80"
 
 
 def flow_ports(proto: int, l4: Bytes) -> tuple[int, int] | None:
@@ -94,11 +99,13 @@ class Quoted(NamedTuple):
 
 UNRELATED = "icmp_unrelated"
 MALFORMED = "icmp_malformed"
+FOREIGN = "icmp_quotes_other_protocol"
 
 
 def related(l3: Bytes, l4_at: int) -> Quoted | str:
-    """What an ICMP or ICMPv6 error quotes, or why it does not count: `icmp_unrelated` (goes on as any ICMP packet)
-    or `icmp_malformed` (dropped), in the order of D 9.1. The ICMP checksum is tested after the look-up: `verify_l4`.
+    """What an ICMP or ICMPv6 error quotes, or why it does not count: `icmp_unrelated` (goes on as any ICMP packet),
+    `icmp_malformed` (dropped), or of ICMPv6 `icmp_quotes_other_protocol` (the packet it quotes goes on in its place),
+    in the order of D 9.1. The ICMP checksum is tested after the look-up: `verify_l4`.
     """
     family = l3[0] >> 4
     if family == 6:
@@ -137,9 +144,13 @@ def _quoted_v6(l3: Bytes, at: int) -> Quoted | str:
         return UNRELATED
     inner = bytes(l3[at:])
     proto, l4_at, sound = skip_extensions(inner)
-    if not sound or proto not in QUOTED_HEADER or inner[6] == FRAGMENT:
+    if inner[6] == FRAGMENT:
         return UNRELATED
-    return _with_ports(l3, proto, inner[8:24], inner[24:40], at, at + l4_at)
+    if not sound:
+        proto = inner[l4_at] if l4_at + 2 <= len(inner) else proto  # two bytes of an extension header are enough
+    if proto not in QUOTED_HEADER:
+        return FOREIGN
+    return _with_ports(l3, proto, inner[8:24], inner[24:40], at, at + l4_at) if sound else UNRELATED
 
 
 def _with_ports(l3: Bytes, proto: int, src: bytes, dst: bytes, at: int, l4_at: int) -> Quoted | str:

@@ -79,6 +79,14 @@ class Packet:
         self.l3_at = 18
         self.reparse()
 
+    def quoted(self, at: int) -> Packet:
+        """The packet that stands at *at* of L3, as if it had been received: with all that is behind it."""
+        rest, length = self.l3[at:], self.l3_length - at
+        link = self.dst_mac + self.src_mac + self.ethertype.to_bytes(2)
+        inner = Packet(link + rest, len(link) + length, self.time_ns, self.n, self.row, self.worker)
+        inner.l2class, inner.tag, inner.l3, inner.l3_length = self.l2class, self.tag, rest, length
+        return inner
+
     def reparse(self) -> None:
         """Read L3 and L4 from l3_at on."""
         self.family = self.proto = self.sport = self.dport = self.flags = self.seq = self.ack = 0
@@ -171,13 +179,13 @@ def reverse_key(key: bytes) -> bytes:
     return key[:1] + key[1 + width : 1 + 2 * width] + key[1 : 1 + width] + key[-2:] + key[-4:-2]
 
 
-def skip_extensions(l3: bytes) -> tuple[int, int, bool]:
-    """(protocol, offset, well-formed) behind the IPv6 extension headers of *l3* (S 4.7).
+def skip_extensions(l3: bytes, at: int = 40) -> tuple[int, int, bool]:
+    """(protocol, offset, well-formed) behind the IPv6 extension headers of *l3*, which begin *at* (S 4.7).
 
     A first fragment is looked through, a later one stops with protocol 44, no-next-header stops with 59.
     A header that runs over the end stops there and is not well-formed.
     """
-    proto, at = l3[6], 40
+    proto = l3[6]
     while proto in (HOP_BY_HOP, ROUTING, DEST_OPTIONS, AH, FRAGMENT):
         if at + 8 > len(l3):
             return proto, at, False

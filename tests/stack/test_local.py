@@ -16,7 +16,7 @@ from lbreplay.wire.packet import ICMP, ICMPV6, TCP, Packet
 
 Received = Callable[..., Packet]
 MakeStack = Callable[..., Stack]
-GROUP_MAC = bytes.fromhex("3333ff000100")
+GROUP_MAC, OURS = bytes.fromhex("3333ff000100"), bytes.fromhex("027063617000")
 BROADCAST = b"\xff" * 6
 
 
@@ -153,14 +153,40 @@ def solicit(target: bytes = VIP6, option: bytes = SOURCE_OPTION, code: int = 0) 
 def test_a_solicitation_for_a_local_address_is_answered_and_its_sender_learned(
     stack: Stack, received: Received
 ) -> None:
-    """To the MAC it names, from ours, hop limit 255."""
+    """To the MAC it names, from ours, hop limit 255; the kernel sees it too (recorded)."""
     outcome = accepted(stack, received(message6(SOLICITED, solicit(), src=PEER6), dst=GROUP_MAC))
     frame = outcome.frames[0]
-    assert outcome.verdict == Verdict.ND_ANSWERED
+    assert (outcome.verdict, outcome.own) == (Verdict.ND_TO_KERNEL, True)
+    assert (frame[58], frame[78:].hex()) == (0x60, "0201027063617000")
     assert frame[:14].hex() == "025555555555" + "027063617000" + "86dd"
     assert (frame[21], frame[22:38], frame[38:54], frame[62:78]) == (255, VIP6, PEER6, VIP6)
     assert checksum.verify_l4(frame[14:], 40, ICMPV6)
     assert stack.macs(PEER6)[0].hex() == "025555555555"
+
+
+def test_who_asks_us_alone_is_not_told_our_mac(stack: Stack, received: Received) -> None:
+    """The answer is solicited, overrides nothing, and has no option (recorded)."""
+    outcome = accepted(stack, received(message6(VIP6, solicit(), src=PEER6)))
+    frame = outcome.frames[0]
+    assert outcome.verdict == Verdict.ND_TO_KERNEL
+    assert (len(frame), frame[18:20].hex(), frame[58:62].hex()) == (78, "0018", "40000000")
+    assert checksum.verify_l4(frame[14:], 40, ICMPV6)
+
+
+@pytest.mark.parametrize(
+    ("body", "dst", "expected"),
+    [
+        (solicit(option=b""), SOLICITED, Verdict.ND_TO_KERNEL),
+        (solicit(), SOLICITED, Verdict.ND_INVALID),
+        (solicit(option=b""), VIP6, Verdict.ND_INVALID),
+    ],
+)
+def test_who_asks_whether_an_address_is_taken(
+    stack: Stack, received: Received, body: bytes, dst: bytes, expected: Verdict
+) -> None:
+    """Without a source: to the group of the address only, and without a MAC (RFC 4861, 7.1.1); nobody answers."""
+    mac = GROUP_MAC if dst == SOLICITED else OURS
+    assert accepted(stack, received(message6(dst, body, src=bytes(16)), dst=mac)) == Outcome(expected)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +196,7 @@ def test_a_solicitation_for_a_local_address_is_answered_and_its_sender_learned(
         (solicit(code=1), 255, Verdict.ND_INVALID),
         (solicit(option=b"\1\0" + bytes(6)), 255, Verdict.ND_INVALID),
         (solicit(option=b"\1\2" + bytes(6)), 255, Verdict.ND_INVALID),
+        (solicit(option=b"\1\2" + bytes(14)), 255, Verdict.ND_INVALID),
         (solicit(target=ip("ff02::5")), 255, Verdict.ND_INVALID),
         (solicit()[:20], 255, Verdict.ND_INVALID),
         (solicit(option=b""), 255, Verdict.ND_TO_KERNEL),
@@ -191,6 +218,32 @@ def test_an_advertisement_teaches(stack: Stack, received: Received) -> None:
     body = bytes([136]) + bytes(7) + ip("2001:db8:2::1") + bytes.fromhex("0201025555555555")
     assert accepted(stack, received(message6(VIP6, body))).verdict == Verdict.ND_TO_KERNEL
     assert stack.macs(ip("2001:db8:2::1"))[0].hex() == "025555555555"
+
+
+@pytest.mark.parametrize(
+    ("flags", "target", "dst", "expected"),
+    [
+        (0x40, "2001:db8:2::1", "ff02::1", Verdict.ND_INVALID),
+        (0x20, "2001:db8:2::1", "ff02::1", Verdict.ND_TO_KERNEL),
+        (0x60, "2001:db8:2::1", "", Verdict.ND_TO_KERNEL),
+    ],
+)
+def test_an_advertisement_to_a_group_was_not_solicited(
+    stack: Stack, received: Received, flags: int, target: str, dst: str, expected: Verdict
+) -> None:
+    """One that says so is dropped and teaches nothing."""
+    body = bytes([136, 0, 0, 0, flags, 0, 0, 0]) + ip(target) + bytes.fromhex("0201025555555555")
+    packet = received(message6(ip(dst) if dst else VIP6, body), dst=GROUP_MAC if dst else OURS)
+    assert accepted(stack, packet).verdict == expected
+    assert (stack.macs(ip(target))[0].hex() == "025555555555") == (expected == Verdict.ND_TO_KERNEL)
+
+
+def test_an_advertisement_of_our_own_address_teaches_nothing(stack: Stack, received: Received) -> None:
+    """Somebody else has it; the kernel may mind."""
+    before = stack.macs(VIP6)
+    body = bytes([136]) + bytes(7) + VIP6 + bytes.fromhex("0201025555555555")
+    assert accepted(stack, received(message6(VIP6, body))).verdict == Verdict.ND_TO_KERNEL
+    assert stack.macs(VIP6) == before
 
 
 def test_ipv6_groups_that_are_joined(stack: Stack, received: Received) -> None:

@@ -65,6 +65,36 @@ def test_errors_over_ipv6() -> None:
         assert (run.packet(2)[IPerror6].src, run.packet(2)[TCPerror].seq) == ("2001:db8:c::1", 1000)
 
 
+@pytest.mark.parametrize(
+    "src, dst, forwarding, verdict",
+    [
+        (LADDR6, REAL6, "", "forward_disabled"),
+        (LADDR6, REAL6, "true", "forwarded_plain"),
+        (REAL6, LADDR6, "", "local_to_kernel"),
+        (REAL6, VIP6, "true", "local_to_kernel"),
+    ],
+)
+def test_an_error_about_another_protocol_is_left_at_what_it_quotes(
+    src: str, dst: str, forwarding: str, verdict: str
+) -> None:
+    """ICMPv6 about ESP, GRE, 248: the quoted packet is routed in its place (D 19, recorded)."""
+    more = f"[ipv6]\nforwarding = {forwarding}\n" if forwarding else ""
+    made = setup(vip=VIP6, laddr=LADDR6, reals=(REAL6,), more=more)
+    quoted = IPv6(src=craft.split(src)[0], dst=craft.split(dst)[0], nh=50, hlim=9) / Raw(b"z" * 20)
+    error = craft.frame(IPv6(src="2001:db8:f::9", dst=craft.split(LADDR6)[0]) / ICMPv6DestUnreach() / quoted)
+    run = play(made, [error])
+    assert run.verdicts == [verdict] and run.trace[1]["reason"] == ["icmp_quotes_other_protocol"]
+    if verdict == "forwarded_plain":
+        assert bytes(run.packet(1)[IPv6]) == bytes(quoted)[:7] + b"\x08" + bytes(quoted)[8:]
+
+
+def test_a_quotation_too_short_for_a_message_is_dropped() -> None:
+    """Its bytes behind the first header are read as the message (D 7.1, 19)."""
+    quoted = IPv6(src=craft.split(REAL6)[0], dst=craft.split(LADDR6)[0], nh=50) / Raw(b"z" * 7)
+    error = craft.frame(IPv6(src="2001:db8:f::9", dst=craft.split(LADDR6)[0]) / ICMPv6DestUnreach() / quoted)
+    assert play(setup(vip=VIP6, laddr=LADDR6, reals=(REAL6,)), [error]).verdicts == ["l4_header_short"]
+
+
 def test_errors_about_udp_need_eight_bytes_of_it() -> None:
     """Of TCP twenty; less is related to nothing (D 9.1)."""
     made = setup(protocol="udp", more="[udp]\nuoa_max_trail = 0\n")

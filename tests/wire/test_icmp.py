@@ -4,8 +4,8 @@ import pytest
 import recorded
 
 from lbreplay.wire import checksum, icmp
-from lbreplay.wire.craft import ethernet, ip, ipv4
-from lbreplay.wire.icmp import MALFORMED, UNRELATED, Rewrite
+from lbreplay.wire.craft import ethernet, ip, ipv4, ipv6
+from lbreplay.wire.icmp import FOREIGN, MALFORMED, UNRELATED, Rewrite
 from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, TCP, UDP, Packet
 
 A4, B4, C4 = bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2]), bytes([10, 0, 0, 3])
@@ -84,12 +84,18 @@ def test_error_v6_quotes_1232():
         (ip(A6, B6, UDP, UDP_HEADER), False, False),
         (ip(bytes(16), B6, UDP, UDP_HEADER), True, False),
         (ip(b"\xff\2" + bytes(14), B6, UDP, UDP_HEADER), True, False),
-        (ip(A6, B6, ICMPV6, b"\x80" + bytes(7)), True, True),
+        (ip(A6, B6, ICMPV6, b"\x80" + bytes(7)), True, False),
         (ip(A6, B6, ICMPV6, b"\x01" + bytes(7)), True, False),
+        (ipv6(A6, B6, ICMPV6, b"\x80" + bytes(7), flow=0x0800000), True, True),
+        (ipv6(A6, B6, ICMPV6, b"\x01" + bytes(7), flow=0xB800000), True, True),
+        (ipv6(A6, B6, ICMPV6, b"\x01" + bytes(7), flow=0xB07FFFF), True, False),
+        (ipv6(A6, B6, 0, b"\x3a" + bytes(15), flow=0x03A0000), True, False),
+        (ipv6(A6, B6, 0, b"\x3a" + bytes(15), flow=0x0110000), True, True),
     ],
 )
 def test_when_no_error_is_sent(l3, host, may):
-    """Not to many, not about later fragments, not about ICMP other than an echo request, not about ICMPv6 errors."""
+    """Not to many, not about later fragments, not about ICMP other than an echo request; not about ICMPv6, unless bit
+    0x80 of the second byte of its header is set, where DPVS looks for the type (recorded)."""
     assert icmp.may_answer(packet(l3), host) is may
 
 
@@ -114,6 +120,14 @@ FRAGMENT6 = ip(A6, B6, 44, bytes([58, 0, 0, 0, 0, 0, 0, 1]) + bytes([1, 0, 0, 0,
         (error(ip(A6, B6, 44, b"\6" + bytes(7) + TCP_HEADER), A6, B6, 1), 40, UNRELATED),
         (error(ip(A6, B6, 0, b"\6\x09"), A6, B6, 1), 40, UNRELATED),
         (error(ip(A6, B6, TCP, TCP_HEADER), A6, B6, 4), 40, UNRELATED),
+        (error(ip(A6, B6, 248, TCP_HEADER), A6, B6, 3), 40, FOREIGN),
+        (error(ip(A6, B6, 50, b""), A6, B6, 2), 40, FOREIGN),
+        (error(ip(A6, B6, 59, b""), A6, B6, 1), 40, FOREIGN),
+        (error(ip(A6, B6, 60, b"\x2f\0" + bytes(6)), A6, B6, 1), 40, FOREIGN),
+        (error(ip(A6, B6, 0, b"\x2f\x09"), A6, B6, 1), 40, FOREIGN),
+        (error(ip(A6, B6, 0, b"\6"), A6, B6, 1), 40, FOREIGN),
+        (error(ip(A6, B6, 248, TCP_HEADER)[:39], A6, B6, 1), 40, UNRELATED),
+        (error(ip(A6, B6, 248, TCP_HEADER), A6, B6, 4), 40, UNRELATED),
         (FRAGMENT6, 48, MALFORMED),  # a first fragment
         (ip(A6, B6, 0, b"\x3a\x05" + bytes(6)), 88, MALFORMED),  # a chain that ends behind the packet
         (ip(A6, B6, 0, b"\x3a\0"), 40, MALFORMED),  # one that is cut
