@@ -1224,6 +1224,8 @@ class Oracle(Modes, SynProxy):
     def deliver(self, p: Packet, worker: Worker) -> None:
         """To an address of the balancer (S 4.4, 4.7)."""
         if p.family == 4:
+            if p.proto == 47:
+                self.refuse_gre(p, worker)
             if p.proto in (4, 47):
                 raise End("tunnel_input")
             if p.proto == ICMP and p.body[0] == 8:
@@ -1234,6 +1236,24 @@ class Oracle(Modes, SynProxy):
         if p.proto == ICMPV6:
             self.echo(p, worker, 129)
         raise End("local_to_kernel")
+
+    def refuse_gre(self, p: Packet, worker: Worker) -> None:
+        """Recorded: ICMP 3/3 of the GRE header read as one of IPv4, if that is good and looks like a first fragment."""
+        gre = bytes(p.body)
+        flags = int.from_bytes(gre[:2])
+        size = 4 + 4 * (flags >> 15 & 1) + 4 * (flags >> 13 & 1) + 4 * (flags >> 12 & 1)
+        if p.missing or len(gre) < max(20, size) or flags & 0x4007:
+            return
+        if flags & 0x8000 and ones_sum(gre) != 0xFFFF:
+            return
+        many = gre[16] >> 4 == 14 or gre[16:20] == b"\xff" * 4
+        ihl = (gre[0] & 15) * 4
+        error = gre[9] == ICMP and gre[ihl : ihl + 1] != b"\x08"
+        if p.frame.l2_class(self.setup.device.mac) == "host" and not (many or error or gre[6] & 0x1F or gre[7]):
+            q = Packet(p.frame, b"\x45" + gre[1:].ljust(40, b"\0"), len(gre))
+            q.head, q.body, q.missing = bytearray(gre[:20]), bytearray(gre[20:]), 0
+            q.misread = gre[16:20] if any(gre[16:20]) else b""
+            self.icmp_error(q, worker, 3, 3, 0)
 
     def joined(self, p: Packet) -> bool:
         """All nodes, and the solicited-node groups of the device's addresses."""
@@ -1311,11 +1331,13 @@ class Oracle(Modes, SynProxy):
         """D 12.4: made before translation, so it quotes the original."""
         frame = p.frame
         original = p.l3() if self.making else frame.l3[: p.length - p.missing]
+        original = original if p.misread is None else bytes(p.head + p.body)
         if self.route(p.src) is None:
             return
         if p.family == 4:
             source = next((n.address for n in self.setup.device.address if len(n.address) == 4), None)
-            if source is None or (p.proto == ICMP and p.body[0] != 8):
+            source = p.misread or source
+            if source is None or (p.misread is None and p.proto == ICMP and p.body[0] != 8):
                 return
             quote = original[:548]
             body = pack(">BBHI", kind, code, 0, mtu) + quote

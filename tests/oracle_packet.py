@@ -101,6 +101,7 @@ class Packet:
         self.opp = b""
         self.untouched = False  # it leaves as it came
         self.replaced: Packet | None = None  # by what it quotes
+        self.misread: bytes | None = None  # GRE taken for IPv4: where its error comes from
         self.before = self.sum()
 
     src = property(lambda self: bytes(self.head[12:16] if self.family == 4 else self.head[8:24]))

@@ -16,6 +16,8 @@ from lbreplay.wire import checksum, craft
 from lbreplay.wire.packet import DEST_OPTIONS, ETH_IPV6, GRE, ICMP, ICMPV6, IPIP, NO_NEXT, ROUTING, Packet
 
 ECHO_REQUEST, ECHO_REQUEST_V6 = 8, 128
+UNREACHABLE, PORT_UNREACHABLE = 3, 3
+GRE_CHECKSUM, GRE_ROUTING, GRE_KEY, GRE_SEQUENCE, GRE_VERSION = 0x8000, 0x4000, 0x2000, 0x1000, 0x0007
 NEIGHBOR_SOLICIT, NEIGHBOR_ADVERT = 135, 136
 DISCOVERY = range(133, 138)  # types of neighbour discovery: routers, neighbours, redirect (RFC 4861)
 SOURCE_MAC, TARGET_MAC = 1, 2  # options of neighbour discovery
@@ -66,12 +68,31 @@ def _icmp_v4(output: Output, packet: Packet) -> Outcome:
     return _echo(output, packet)
 
 
-def _tunnel(output: Output, packet: Packet) -> Outcome:
-    """No tunnel is configured: dropped, and recorded without the ICMP error that S 4.6 names for GRE."""
+def _ipip(output: Output, packet: Packet) -> Outcome:
+    """No tunnel is configured: dropped."""
     return Outcome(Verdict.TUNNEL_INPUT)
 
 
-HANDLERS_V4: dict[int, Callable[[Output, Packet], Outcome]] = {ICMP: _icmp_v4, IPIP: _tunnel, GRE: _tunnel}
+def _gre(output: Output, packet: Packet) -> Outcome:
+    """The same, and an ICMP error (S 4.6). DPVS makes it of the bytes of the GRE header, read as an IPv4 header: it is
+    sent where they look like a first fragment, and goes where they say (recorded)."""
+    if not packet.complete or not _good_gre(packet.l3[packet.l4_at :]):
+        return Outcome(Verdict.TUNNEL_INPUT)
+    misread = packet.quoted(packet.l4_at)
+    frames = output.error(misread, UNREACHABLE, PORT_UNREACHABLE, source=misread.dst)
+    return Outcome(Verdict.TUNNEL_INPUT, frames, own=True)
+
+
+def _good_gre(gre: bytes) -> bool:
+    """Version 0, no routing, all fields that its flags announce, a right checksum; and as long as an IPv4 header."""
+    flags = int.from_bytes(gre[:2])
+    announced = sum(flags & bit != 0 for bit in (GRE_CHECKSUM, GRE_KEY, GRE_SEQUENCE))
+    if len(gre) < max(20, 4 + 4 * announced) or flags & (GRE_ROUTING | GRE_VERSION):
+        return False
+    return not flags & GRE_CHECKSUM or checksum.ones_sum(gre) == 0xFFFF
+
+
+HANDLERS_V4: dict[int, Callable[[Output, Packet], Outcome]] = {ICMP: _icmp_v4, IPIP: _ipip, GRE: _gre}
 
 
 def _icmp_v6(output: Output, packet: Packet) -> Outcome:

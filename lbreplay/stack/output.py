@@ -122,14 +122,18 @@ class Output:
             route = route._replace(vlan=packet.vlan)
         return self.send(route, packet.src, l3, packet, packet.src_mac)
 
-    def error(self, packet: Packet, kind: int, code: int, mtu: int = 0) -> tuple[bytes, ...]:
+    def error(self, packet: Packet, kind: int, code: int, mtu: int = 0, source: bytes = b"") -> tuple[bytes, ...]:
         """The ICMP or ICMPv6 error (*kind*, *code*) about *packet* as frames to its source: one or none (S 4.6, 4.7).
 
-        Made before translation, it quotes the packet as it stands in `packet.l3`.
+        Made before translation, it quotes the packet as it stands in `packet.l3`. Over IPv4 it comes from *source*, if
+        there is one and it is not 0.
         """
         if not self.device.address or not icmp.may_answer(packet, packet.l2class == HOST):
             return ()
-        l3 = self._error_v4(packet, kind, code, mtu) if packet.family == 4 else self._error_v6(packet, kind, code, mtu)
+        if packet.family == 4:
+            l3 = self._error_v4(packet, kind, code, mtu, source)
+        else:
+            l3 = self._error_v6(packet, kind, code, mtu)
         return self.answer(packet, l3) if l3 else ()
 
     def too_big(self, packet: Packet, mtu: int, *, straight: bool = False) -> tuple[bytes, ...]:
@@ -137,9 +141,10 @@ class Output:
         swapped = self._swapped and not straight
         return self.error(packet, icmp.TOO_BIG_V6, 0, int.from_bytes(mtu.to_bytes(4), "little") if swapped else mtu)
 
-    def _error_v4(self, packet: Packet, kind: int, code: int, mtu: int) -> bytes:
-        source = next((network.address for network in self.device.address if len(network.address) == 4), None)
-        if source is None:
+    def _error_v4(self, packet: Packet, kind: int, code: int, mtu: int, source: bytes) -> bytes:
+        if not any(source):
+            source = next((network.address for network in self.device.address if len(network.address) == 4), b"")
+        if not source:
             return b""
         return icmp.error_v4(packet.l3, kind, code, mtu, source, self.ident(b"", packet.src, ICMP))
 

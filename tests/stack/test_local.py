@@ -89,6 +89,41 @@ def test_what_is_not_answered(stack: Stack, received: Received, l3: bytes, expec
     assert accepted(stack, received(l3)) == Outcome(expected)
 
 
+def gre(header: str, more: int = 28) -> bytes:
+    """GRE to a local address; what its bytes are taken for: TTL etc. at 8, addresses at 12 and 16."""
+    return bytes(craft.ipv4(CLIENT, VIP, 47, bytes.fromhex(header) + bytes(more)))
+
+
+@pytest.mark.parametrize(
+    ("l3", "source", "dst"),
+    [
+        (gre("00000800 4500 0000 0000 0000 ac100003 00000000"), PORT, CLIENT),
+        (gre("20000800 4500 2000 0000 0000 ac100003 0a0b0c0d"), ip("10.11.12.13"), CLIENT),
+        (gre("00000800 4500 0000 0000 0000 ac100003 00000000", 0), PORT, CLIENT),
+        (gre("80000800 cbeb 0000 0000 0000 ac100003 00000000"), PORT, ip("172.16.0.3")),
+        (gre("00000800 4500 0054 0000 0000 ac100003 00000000"), b"", b""),  # a length reads like an offset
+        (gre("00010800 4500 0000 0000 0000 ac100003 00000000"), b"", b""),  # another version
+        (gre("40000800 4500 0000 0000 0000 ac100003 00000000"), b"", b""),  # routing
+        (gre("80000800 0001 0000 0000 0000 ac100003 00000000"), b"", b""),  # a wrong checksum
+        (gre("00000800 4500 0000 0000 0000 ac100003 e0000001"), b"", b""),  # to a group
+        (gre("00000800 4500 0000 0001 0000 ac100003 00000000"), b"", b""),  # ICMP of a type that is no request
+        (gre("00000800 4500 0000 0000", 0), b"", b""),  # no more than that
+        (gre("b0000800 4500 0000 0000 0000", 0), b"", b""),
+    ],
+)
+def test_gre_without_a_tunnel(stack: Stack, received: Received, l3: bytes, source: bytes, dst: bytes) -> None:
+    """ICMP 3/3 made of the GRE header as if it were an IPv4 header (S 4.6, recorded); where it does not look like one
+    that may be answered, nothing."""
+    outcome = accepted(stack, received(l3))
+    assert outcome.verdict == Verdict.TUNNEL_INPUT
+    if not dst:
+        assert outcome.frames == ()
+        return
+    error = outcome.frames[0][14:]
+    assert (error[12:16], error[16:20], error[20:22], error[28:]) == (source, dst, b"\3\3", l3[20:])
+    assert checksum.verify_l4(error, 20, ICMP) and outcome.own
+
+
 def test_a_ping_cut_by_the_capture_is_answered_with_both_lengths(stack: Stack, received: Received) -> None:
     """Its checksum cannot be computed and is moved: the whole answer would have the same one."""
     data = bytes(range(200))
