@@ -212,7 +212,7 @@ class Modes:
         conn.client = peer
         conn.real = p.src, p.ports[0]
         if p.proto in (ICMP, ICMPV6):
-            _, _, mine, _, theirs = self.icmp_key(p)
+            mine, theirs = int.from_bytes(p.body[4:6]), p.body[0] << 8 | p.body[1]  # a reply's too, as sent (recorded)
             conn.client, conn.real, conn.virtual = (p.dst, theirs), (p.src, mine), (source, mine)
         else:
             if source not in self.setup.local_addresses:

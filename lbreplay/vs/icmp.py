@@ -35,6 +35,11 @@ def flow_ports(packet: Packet) -> None:
         packet.sport, packet.dport = ports
 
 
+def stored_ports(packet: Packet) -> None:
+    """The dummy ports that a connection is entered under: those of a request, even for a reply (recorded)."""
+    packet.sport, packet.dport = icmp.ports_as_sent(packet.l3[packet.l4_at :])
+
+
 class Related:
     """Errors about connections."""
 

@@ -18,7 +18,7 @@ from lbreplay.stack import L2
 from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import EXPIRE_QUIESCENT, IN, ONE_PACKET, OUT, SYNPROXY, Conn
 from lbreplay.vs.expiry import Expiry
-from lbreplay.vs.icmp import Related, flow_ports
+from lbreplay.vs.icmp import Related, flow_ports, stored_ports
 from lbreplay.vs.machine import ICMP_TIMEOUT, Machine
 from lbreplay.vs.protocols.sctp import CHUNK_HEADER
 from lbreplay.vs.protocols.sctp import event as chunk_event
@@ -224,6 +224,8 @@ class Path:
         return name if vlan is None else f"{name}.{vlan}"
 
     def _opened(self, lcore: Lcore, server: VirtualServer, packet: Packet) -> Verdict | None:
+        if packet.proto in (ICMP, ICMPV6):
+            stored_ports(packet)
         conn = self.scheduling.open(lcore, server, packet)
         if isinstance(conn, Verdict):
             return conn

@@ -74,10 +74,16 @@ def flow_ports(proto: int, l4: Bytes) -> tuple[int, int] | None:
     """
     if len(l4) < 8:
         return None
-    ident, type_, code = int.from_bytes(l4[4:6]), l4[0], l4[1]
-    if type_ in REQUEST_OF[proto]:
-        return REQUEST_OF[proto][type_] << 8 | code, ident
-    return ident, type_ << 8 | code
+    ident, asked = ports_as_sent(l4)
+    request = REQUEST_OF[proto].get(asked >> 8)
+    return (ident, asked) if request is None else (request << 8 | asked & 0xFF, ident)
+
+
+def ports_as_sent(l4: Bytes) -> tuple[int, int]:
+    """What a message that opens a connection is entered under: of a reply not what it is looked up by (recorded), so
+    each one opens another.
+    """
+    return int.from_bytes(l4[4:6]), int.from_bytes(l4[:2])
 
 
 class Quoted(NamedTuple):

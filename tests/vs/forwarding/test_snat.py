@@ -56,6 +56,14 @@ def test_echo_keeps_its_identifier_and_the_newest_asker_gets_the_answer() -> Non
     assert run.document["workers"][0]["sa_pool"]["used"] == 0
 
 
+def test_every_reply_from_inside_is_a_connection_of_its_own() -> None:
+    """It is entered as sent and looked up as its request, so nobody finds it: requests are found (recorded)."""
+    frames = [craft.frame(IP(src="192.168.100.50", dst="203.0.113.5") / ICMP(type=kind, id=4)) for kind in (0, 14, 8)]
+    run = play(snat("icmp"), [frame for frame in frames for _ in range(2)])
+    assert [run.trace[n]["new"] for n in range(1, 7)] == [True, True, True, True, True, False]
+    assert {run.packet(n)[IP].src for n in range(1, 7)} == {"192.168.100.10"}
+
+
 def test_a_stranger_is_not_let_in() -> None:
     """What nobody inside asked for is the kernel's."""
     assert play(snat(), [tcp(REMOTE, OUTSIDE, "SA")]).verdicts == ["local_to_kernel"]
