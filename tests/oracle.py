@@ -503,13 +503,18 @@ class Oracle(Modes, SynProxy):
         self.looked_up(p, worker, hit)
         if hit is None and any(w.find(key) for w in self.workers):
             worker.count["wrong_worker"] += 1
+        if hit is None:
+            self.hand_over(p, worker, key)
+            return self.schedule(p, worker)
+        self.check_quiescent(hit[0], p.frame)
+        return hit
+
+    def hand_over(self, p: Packet, worker: Worker, key: tuple) -> None:
+        """To the worker that the redirect table names for a packet that was missed (D 4.4)."""
         owner = self.owners[key][0].worker if self.owners.get(key) else worker
-        if hit is None and owner is not worker:
+        if owner is not worker:
             p.frame.owner = owner.rank
             raise End("redirected")
-        if hit:
-            self.check_quiescent(hit[0], p.frame)
-        return hit or self.schedule(p, worker)
 
     def looked_up(self, p: Packet, worker: Worker, hit: tuple[Conn, int] | None) -> None:
         p.frame.lookup = "miss" if hit is None else ("in", "out")[hit[1]]
@@ -607,7 +612,7 @@ class Oracle(Modes, SynProxy):
 
     def bad_ack(self, p: Packet, worker: Worker) -> None:
         """D 5.1: an ACK without a connection is answered with RST, in place."""
-        if self.setup.behaviour.bad_ack == "drop":
+        if self.setup.behaviour.bad_ack == "drop" or p.tcp_header > p.l4_length:
             raise End("tcp_bad_ack_drop")
         payload = max(0, p.l4_length - p.tcp_header)
         sport, dport = p.ports

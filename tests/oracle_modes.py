@@ -341,10 +341,12 @@ class Modes:
 
     def icmp_flow(self, p: Packet, worker: Worker) -> tuple[Conn, int]:
         """Echo and its like: only match services know them (D 9.2)."""
-        hit = worker.find(self.icmp_key(p))
+        key = self.icmp_key(p)
+        hit = worker.find(key)
         self.looked_up(p, worker, hit)
         if hit:
             return hit
+        self.hand_over(p, worker, key)
         server = self.match_service(p, worker)
         if server is None:
             raise Accept("no_service")
