@@ -302,9 +302,11 @@ class Modes:
                 raise End(RELATED.get(str(end), "icmp_related_forwarded")) from None
         target = conn.real[0] if direction == IN else conn.client[0]
         route = self.route(target)
-        if route is None or len(target) != len(p.src):
-            raise End("icmp_related_no_route")  # NAT64: unsupported
+        if route is None:
+            raise End("icmp_related_no_route")
         mtu = route[2] or self.setup.device.mtu
+        if len(target) != len(p.src):
+            self.send_across(conn, direction, p, quote, (target, mtu))
         if p.family == 6 and p.length > mtu:
             self.icmp_error(p, self.handler(conn, p), 2, 0, mtu)
             raise End("icmp_related_too_big")
@@ -313,6 +315,24 @@ class Modes:
             self.output(p, self.handler(conn, p), self.hop_macs(conn, direction, target, p.frame.dst_mac), mtu)
         except End as end:
             raise End(RELATED.get(str(end), "icmp_related_forwarded")) from None
+
+    def send_across(
+        self, conn: Conn, direction: int, p: Packet, quote: tuple[int, int], way: tuple[bytes, int]
+    ) -> None:
+        """NAT64: an IPv4 error leaves untouched as IPv6 (recorded), an ICMPv6 one as IPv4 with half-set addresses."""
+        target, mtu = way
+        if p.length > mtu:
+            raise End("icmp_related_too_big")
+        p.untouched, ethertype = direction == OUT, b"\x86\xdd" if direction == OUT else b"\x08\0"
+        if direction == IN:
+            (local, lport), (real, rport) = conn.local, conn.real
+            conn.local, conn.real = (local.ljust(16, b"\0"), lport), (real.ljust(16, b"\0"), rport)
+            self.rewrite_related(conn, direction, p, quote, True)
+            conn.local, conn.real = (local, lport), (real, rport)
+        macs = self.hop_macs(conn, direction, target, p.frame.dst_mac)
+        frame = macs[0] + macs[1] + ethertype + p.l3()
+        self.transmit(p.frame, self.handler(conn, p), frame, len(frame) + p.missing)
+        raise End("icmp_related_forwarded")
 
     def rewrite_related(self, conn: Conn, direction: int, p: Packet, quote: tuple[int, int], full: bool) -> None:
         """The table of D 9.1; what stands in brackets there is full NAT's alone."""

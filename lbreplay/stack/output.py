@@ -86,9 +86,10 @@ class Output:
         return self.framed(route, dst, l3, packet, next_hop, fallback, own), None
 
     def framed(self, route: RouteEntry, dst: bytes, l3: bytes, packet: Packet | None, next_hop: bytes | None = None,
-               fallback: bytes | None = None, own: bytes | None = None) -> bytes:  # fmt: skip
-        """*l3* as a frame that leaves by *route*."""
-        ethertype, address = (ETH_IPV4, l3[12:16]) if l3[0] >> 4 == 4 else (ETH_IPV6, l3[8:24])
+               fallback: bytes | None = None, own: bytes | None = None, ethertype: int = 0) -> bytes:  # fmt: skip
+        """*l3* as a frame that leaves by *route*; *ethertype* is that of its own family, unless another is given."""
+        family, address = (ETH_IPV4, l3[12:16]) if l3[0] >> 4 == 4 else (ETH_IPV6, l3[8:24])
+        ethertype = ethertype or family
         hop = next_hop or route.via or dst
         to = self.neighbors.mac(hop, fallback)
         frame = craft.ethernet(to, self.own_mac(route.vlan, packet, own, address), ethertype, l3, route.vlan)

@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING
 
 from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import IN, Conn
+from lbreplay.vs.xmit import seen_macs
 from lbreplay.wire import checksum, icmp
-from lbreplay.wire.packet import Packet
+from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, Packet
 
 if TYPE_CHECKING:
+    from lbreplay.stack.route import RouteEntry
     from lbreplay.vs.machine import Lcore, Machine
     from lbreplay.vs.path import Story
     from lbreplay.vs.xmit import Transmitter
 
+UNSET = (
+    "NAT64: an ICMPv6 error of a client went on with addresses of which DPVS sets four bytes of sixteen; "
+    "the others are memory it never set, here 0"
+)
 ERROR_HEADER = 8  # bytes before what an error quotes
 LOST = {  # what transmit says -> the verdict of an error about a connection (D 17, V26)
     Verdict.NO_ROUTE: Verdict.ICMP_RELATED_NO_ROUTE,
@@ -94,16 +100,37 @@ class Related:
                 return Verdict.ICMP_RELATED_NO_OUT_XMIT
             return LOST.get(self.xmit.forward(conn, IN, packet), Verdict.ICMP_RELATED_FORWARDED)
         to = conn.real if side == IN else conn.client
-        if len(to.address) != len(packet.src):
-            return Verdict.ICMP_RELATED_NO_ROUTE  # NAT64: no translator fits (D 9.1)
         route = self.machine.stack.route(to.address)
         if route is None or route.local:
             return Verdict.ICMP_RELATED_NO_ROUTE
+        if len(to.address) != len(packet.src):
+            return self._across(conn, side, packet, quoted, route)
         if packet.family == 6 and packet.l3_length > route.mtu:
             self.xmit.too_big(packet, route.mtu)
             return Verdict.ICMP_RELATED_TOO_BIG
         l3 = icmp.translate_related(packet.l3, packet.l4_at, quoted, _rewrite(conn, side))
         return LOST.get(self.xmit.output(conn, side, l3, packet, route, own=False), Verdict.ICMP_RELATED_FORWARDED)
+
+    def _across(self, conn: Conn, side: int, packet: Packet, quoted: icmp.Quoted, route: RouteEntry) -> Verdict:
+        """NAT64: the translator is that of the client's family, and nobody converts (D 9.1). An IPv4 error is not what
+        it looks for, so it leaves as it came, as if it were IPv6 (recorded). ICMPv6 gets addresses of sixteen bytes of
+        which four are set, and leaves as if it were IPv4."""
+        if packet.l3_length > route.mtu:
+            return Verdict.ICMP_RELATED_TOO_BIG
+        l3, to, ethertype = packet.l3, conn.client, ETH_IPV6
+        if side == IN:
+            self.machine.warn(UNSET)
+            l3, to, ethertype = self._padded(conn, packet, quoted), conn.real, ETH_IPV4
+        hop, own = seen_macs(conn, side)
+        frame = self.machine.stack.framed(route, to.address, l3, packet, fallback=hop, own=own, ethertype=ethertype)
+        length = len(frame) + packet.l3_length - len(packet.l3)
+        return self.machine.send(frame, length, packet.worker, False) or Verdict.ICMP_RELATED_FORWARDED
+
+    def _padded(self, conn: Conn, packet: Packet, quoted: icmp.Quoted) -> bytes:
+        """The client's ICMPv6 error with IPv4 addresses in the places of IPv6 ones."""
+        local, real = (end.address.ljust(16, b"\0") for end in (conn.local, conn.real))
+        rewrite = _rewrite(conn, IN)._replace(outer_src=local, outer_dst=real, quoted_src=real, quoted_dst=local)
+        return icmp.translate_related(packet.l3, packet.l4_at, quoted, rewrite)
 
 
 def _rewrite(conn: Conn, side: int) -> icmp.Rewrite:

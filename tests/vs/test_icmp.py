@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import craft
 import pytest
-from rig import CLIENT, CLIENT6, DELTA, LADDR, LADDR6, REAL, REAL6, VIP, VIP6, handshake, play, setup, syn, tcp, udp
+from rig import (
+    CLIENT,
+    CLIENT6,
+    DELTA,
+    LADDR,
+    LADDR6,
+    REAL,
+    REAL6,
+    RS_MAC,
+    VIP,
+    VIP6,
+    handshake,
+    play,
+    setup,
+    syn,
+    tcp,
+    udp,
+)  # fmt: skip
 from scapy.layers.inet import ICMP, IP, IPerror, TCPerror, UDPerror
 from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6TimeExceeded, IPerror6, IPv6
 from scapy.packet import Packet, Raw
+
+from lbreplay.model import Setup
+from lbreplay.replay import replay
 
 
 def about(data: bytes, source: str = "203.0.113.9", to: str | None = None, kind: int = 3, code: int = 1, keep: int = 48,
@@ -93,6 +115,32 @@ def test_a_quotation_too_short_for_a_message_is_dropped() -> None:
     quoted = IPv6(src=craft.split(REAL6)[0], dst=craft.split(LADDR6)[0], nh=50) / Raw(b"z" * 7)
     error = craft.frame(IPv6(src="2001:db8:f::9", dst=craft.split(LADDR6)[0]) / ICMPv6DestUnreach() / quoted)
     assert play(setup(vip=VIP6, laddr=LADDR6, reals=(REAL6,)), [error]).verdicts == ["l4_header_short"]
+
+
+def nat64(more: str = "") -> Setup:
+    return setup(vip=VIP6, laddr=LADDR, reals=(REAL,), more=more)
+
+
+def test_nat64_errors_of_the_real_server_leave_as_they_came() -> None:
+    """To the IPv6 client's next hop, the ethertype that of IPv6, and all bytes from L3 on untouched (recorded)."""
+    frames = [syn(CLIENT6, VIP6), tcp(REAL, LADDR, "SA", 5000, 1001 + DELTA, mac=RS_MAC)]
+    error = about(play(nat64(), frames).sent[0][2], source="192.168.100.2")
+    run = play(nat64(), [*frames, error])
+    assert run.verdicts[-1] == "icmp_related_forwarded"
+    assert run.sent[2][2] == run.sent[1][2][:12] + b"\x86\xdd" + error[14:]
+    assert play(nat64('[[route]]\nto = "192.168.0.0/16"\n'), [frames[0], error]).verdicts[-1] == "icmp_related_no_route"
+
+
+def test_nat64_errors_of_the_client_are_not_determined(tmp_path: Path) -> None:
+    """They are sent with addresses of which four bytes are set, and a warning says so."""
+    frames = [syn(CLIENT6, VIP6), tcp(REAL, LADDR, "SA", 5000, 1001 + DELTA, mac=RS_MAC)]
+    frames.append(about6(play(nat64(), frames).sent[1][2]))
+    run = play(nat64(), frames)
+    frame = run.sent[2][2]
+    assert run.verdicts[-1] == "icmp_related_forwarded" and frame[12:15].hex() == "080060"
+    assert frame[22:54].hex() == "c0a864c8" + "00" * 12 + "c0a86402" + "00" * 12
+    said = replay(nat64(), str(craft.write(tmp_path / "in.pcap", frames)), None).warnings
+    assert ["memory it never set" in sentence for sentence in said] == [True]
 
 
 def test_errors_about_udp_need_eight_bytes_of_it() -> None:
