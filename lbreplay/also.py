@@ -1,7 +1,8 @@
 """What is written besides what leaves (interface 4): received frames in OUT, dropped ones in a file of their own.
 
 Both are written as they came, so a burst's bytes are kept before it is rewritten. A received frame stands before what
-left because of it, and behind what timers sent before it; ignored frames were not received.
+left because of it, and behind what timers sent before it; ignored frames were not received. Of the received frames
+those for the kernel can be had alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from lbreplay.burst import I64, Burst, Made, Received
 from lbreplay.verdict import ENTRIES, Fate
 
 DROPPED = np.array([entry.fate == Fate.DROPPED for entry in ENTRIES])
-IGNORED = np.array([entry.fate == Fate.IGNORED for entry in ENTRIES])
+RECEIVED = np.array([entry.fate != Fate.IGNORED for entry in ENTRIES])
+KERNEL = np.array([entry.fate == Fate.TO_KERNEL for entry in ENTRIES])
 
 
 class Writes(Protocol):
@@ -23,10 +25,12 @@ class Writes(Protocol):
 
 
 class Also:
-    """Keeps bursts as they came. `received` frames are put among what leaves, dropped ones are written to *drops*."""
+    """Keeps bursts as they came. *wanted* "received", or "kernel" for those alone that go to the kernel, are put among
+    what leaves; dropped ones are written to *drops*."""
 
-    def __init__(self, received: bool, drops: Writes | None) -> None:
-        self.received, self.drops = received, drops
+    def __init__(self, wanted: frozenset[str] | set[str], drops: Writes | None) -> None:
+        self._among = RECEIVED if "received" in wanted else KERNEL if "kernel" in wanted else None
+        self.drops = drops
 
     def keep(self, burst: Burst) -> None:
         """Remember the bytes of *burst*, before anything in it is rewritten."""
@@ -38,7 +42,7 @@ class Also:
         """What of *burst*, all done, is to be written to OUT; the dropped frames are written."""
         if self.drops is not None:
             self.drops.write(self._as_came(burst))
-        return self._with_received(burst) if self.received else burst
+        return burst if self._among is None else self._with(burst, np.flatnonzero(self._among[burst.verdict]))
 
     def _as_came(self, burst: Burst) -> Burst:
         """The dropped rows, with the columns that *burst* has."""
@@ -48,8 +52,7 @@ class Also:
         dropped.leaving, dropped.made = DROPPED[burst.verdict], []
         return dropped
 
-    def _with_received(self, burst: Burst) -> Burst:
-        rows = np.flatnonzero(~IGNORED[burst.verdict])
+    def _with(self, burst: Burst, rows: I64) -> Burst:
         both = copy.copy(burst)
         both.made = sorted([*burst.made, *self._frames(burst, rows)], key=_turn)
         return both

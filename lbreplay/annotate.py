@@ -1,9 +1,10 @@
 """What a pcapng OUT says beside each frame (interface 4): worker, queue, hash, verdict, and a comment for people.
 
-    #17 worker 2 (flow director, port 1026 & 3 = 2) conn 5 out -> client
+    #17 worker 2 (flow director, port 1026 & 3 = 2) conn 5 out -> client: forwarded_fast
 
 The comment reads from what came in to what left: the frame of IN, the worker that received it and why, its connection
-and the direction. `explain` and `check` use the same line for one frame.
+and the direction, its verdict. A received frame has the same line, with `as received`. `explain` and `check` use the
+line, less the verdict, for one frame.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class Annotator:
             return self._row(burst, what, int(burst.owner[what]))
         row = what.cause - burst.first
         if isinstance(what, Received):
-            return self._row(burst, row, what.worker)._replace(comment=f"#{what.cause} as received")
+            note = self._row(burst, row, what.worker)
+            return note._replace(comment=f"{note.comment}, as received")
         if not what.cause:
             return Note(max(what.worker, 0), comment=f"worker {what.worker} by itself")
         if not what.own:
@@ -63,7 +65,7 @@ class Annotator:
             queue=int(burst.queue[row]),
             hash=int(burst.hash[row]) if said.hash is None else said.hash,
             verdict=NAMES[burst.verdict[row]],
-            comment=comment(burst, row, said, self._nic),
+            comment=comment(burst, row, said, self._nic) + _ending(burst, row, said),
         )
 
     def _told(self, burst: Burst, row: int) -> Told:
@@ -88,6 +90,13 @@ class Annotator:
         """Of an answer to a packet that left as *ends*: source, destination, both ports."""
         width, ports = (len(ends) - 4) // 2, (int.from_bytes(ends[-2:]), int.from_bytes(ends[-4:-2]))
         return self._nic.rss.hash_flow(kind, ends[width : 2 * width], ports[0], ends[:width], ports[1]) or 0
+
+
+def _ending(burst: Burst, row: int, said: Told) -> str:
+    """What a comment says last: the verdict, or why the verdict in it is no good one."""
+    if said.conn is not None:
+        return f": {NAMES[burst.verdict[row]]}"
+    return "; another worker has its connection" if burst.wrong_worker[row] else ""
 
 
 def told(story: Any) -> Told:

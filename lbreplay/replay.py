@@ -67,7 +67,8 @@ def replay(
 ) -> Result:
     """Send every frame of *in_path* through the balancer; write what leaves to *out_path*; return what was counted.
 
-    *also* "received" puts the received frames among what leaves, "dropped" writes dropped ones to *drops*. A large
+    *also* "received" puts the received frames among what leaves, "kernel" those for the kernel, "dropped" writes
+    dropped ones to *drops*. A large
     capture is balanced on a second core where there are more *cores* than one. Raises CaptureError, also where nothing
     could be read; *out_path* is then as it was.
     """
@@ -77,7 +78,7 @@ def replay(
         sink = stack.enter_context(open_sink(out_path, source.info, notes)) if out_path else None
         dropped = stack.enter_context(open_sink(drops, source.info, notes)) if drops and "dropped" in also else None
         tell = stack.enter_context(_trace(trace, setup)) if trace else None
-        run = Replay(setup, source, sink, tell, Also("received" in also, dropped) if also else None)
+        run = Replay(setup, source, sink, tell, Also(also, dropped) if also else None)
         if notes is not None:
             notes.attach(run.nic, run.balancer)
         plain = notes is None and tell is None and not also

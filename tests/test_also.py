@@ -10,6 +10,7 @@ from pathlib import Path
 import craft
 import pytest
 from lab.made_capture import TEXT, VIP, setup
+from lab.made_capture import frames as client_frames
 
 from lbreplay.replay import replay
 
@@ -83,6 +84,28 @@ def test_a_rewritten_frame_that_is_dropped_is_kept_as_it_came(tmp_path: Path) ->
     assert craft.read(tmp_path / "drops.pcap") == craft.read(source)
 
 
+@pytest.mark.parametrize("burst", [1, 4096])
+def test_frames_for_the_kernel(capture: Path, tmp_path: Path, burst: int) -> None:
+    """Of the received frames those alone, as they came, beside what leaves."""
+    out, plain = tmp_path / "out.pcap", tmp_path / "plain.pcap"
+    asked = setup()._replace(burst_size=burst)
+    replay(asked, str(capture), str(out), also={"kernel"})
+    replay(asked, str(capture), str(plain))
+    assert craft.read(out) == [*craft.read(plain), craft.read(capture)[5]]
+
+
+def test_a_strayed_answer_tells_its_story(tmp_path: Path) -> None:
+    """The frame that people look for says in the received capture which way it went wrong."""
+    if shutil.which("tshark") is None:
+        pytest.skip("tshark is not installed")
+    source, out = craft.write(tmp_path / "in.pcap", client_frames(24)), tmp_path / "out.pcapng"
+    replay(setup("flow_director.dst_port_mask=0"), str(source), str(out), also={"kernel"})
+    command = ["tshark", "-r", str(out), "-Y", 'frame.comment contains "another worker"', "-T", "fields"]
+    told = subprocess.run([*command, "-e", "frame.comment"], capture_output=True, text=True, check=True).stdout
+    lines = told.splitlines()
+    assert lines and all("(flow director, port " in line and line.endswith(", as received") for line in lines)
+
+
 def test_a_pcapng_tells_them_apart(capture: Path, tmp_path: Path) -> None:
     """A comment says which frames were received; dropped ones name their verdict."""
     if shutil.which("tshark") is None:
@@ -95,5 +118,7 @@ def test_a_pcapng_tells_them_apart(capture: Path, tmp_path: Path) -> None:
         ).stdout.splitlines()
         for path in (out, drops)
     ]
-    assert comments[0][0] == "#1 as received" and comments[0][1].startswith("#1 worker ")
+    came, left = comments[0][:2]
+    assert came.startswith("#1 worker ") and came.endswith(": forwarded_slow, as received")
+    assert left == came.removesuffix(", as received")
     assert comments[1][0].endswith(" truncated")

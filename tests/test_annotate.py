@@ -60,7 +60,7 @@ def test_comments_can_be_searched(written):
     rows = tshark(written, 'frame.comment contains "flow director" and ip.dst == 172.16.0.1', "frame.comment")
     assert len(rows) == 1
     comment = rows[0][0]
-    assert comment.startswith("#2 worker ") and comment.endswith("conn 1 out -> client")
+    assert comment.startswith("#2 worker ") and comment.endswith("conn 1 out -> client: forwarded_fast")
     assert "flow director, port " in comment and " & 3 = " in comment
 
 

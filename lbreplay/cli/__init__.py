@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "import": ("import_", "import_", "Turn dpvs.conf and ipvsadm/dpip text into a configuration and print it."),
     "export": ("export", "export", "Write a configuration as dpvs.conf, ipvsadm and dpip commands."),
     "schema": ("schema", "schema", "Print the JSON Schema of the configuration or of an output."),
+    "wireshark": ("wireshark", "wireshark", "Show queue, worker, connection and verdict as columns in Wireshark."),
     "keys": ("keys", "keys", "List RSS keys and what they do, or search for one."),
 }
 

@@ -40,8 +40,9 @@ def _help_verdicts(ctx: click.Context, param: click.Parameter, value: bool) -> N
 @click.option(
     "--also",
     multiple=True,
-    type=click.Choice(["received", "dropped"]),
-    help="received: also write the received frames to OUT. dropped: keep dropped frames in --drops FILE.",
+    type=click.Choice(["received", "kernel", "dropped"]),
+    help="received: also write the received frames to OUT. kernel: of these the ones that go to the kernel. "
+    "dropped: keep dropped frames in --drops FILE.",
 )
 @click.option("--drops", metavar="FILE", type=click.Path(), help="Where --also dropped writes.")
 @options.quiet
@@ -95,10 +96,11 @@ def run(
 
 
 def _tell_misfit(setup: Setup, capture: str, result: Result, color: str) -> None:
-    """A red line where nothing of the capture met a service, or no answer did: all that was shown is about nothing."""
-    from lbreplay.lab.fit import misfit
+    """A red line where nothing of the capture met a service, or no answer did, or a draft was too small for it."""
+    from lbreplay.lab.fit import misfit, starved
 
-    if found := misfit(setup, capture, result.document()):
+    stats = result.document()
+    if found := misfit(setup, capture, stats) or starved(setup, capture, stats):
         from lbreplay.report import tables
 
         tables.alarm(str(found), tables.console(sys.stderr, color))

@@ -20,6 +20,7 @@ from lbreplay.model import Endpoint
 SHOWN = 256  # services written out; a scan of ports would fill pages
 REALS4, LADDRS4 = 0, 1 << 16  # offsets in 198.18.0.0/15: 198.18.x.x and 198.19.x.x
 REALS6, LADDRS6 = (int(ipaddress.ip_address(f"2001:db8:198:{net}::")) for net in (18, 19))
+PORTS = 64_511  # of a local address towards one real server: sa_pool.low to high
 PROTOCOL = {6: "tcp", 17: "udp"}
 
 
@@ -72,9 +73,16 @@ def _head(seen: Seen) -> Iterator[str]:
 
 
 def _made_up(seen: Seen, addresses: _Addresses, reals: int, laddrs: int) -> Iterator[str]:
-    width = len(seen.endpoint.address)
-    yield f"laddr = [{', '.join(_quoted(addresses.laddr(width)) for _ in range(laddrs))}]"
+    width, needed = len(seen.endpoint.address), _laddrs(seen.openings.peak, reals)
+    many = f"  # {needed} for some {seen.openings.peak} connections at a time" if needed > laddrs else ""
+    yield f"laddr = [{', '.join(_quoted(addresses.laddr(width)) for _ in range(max(laddrs, needed)))}]{many}"
     yield from _made_up_reals(seen, addresses, reals)
+
+
+def _laddrs(peak: int, reals: int) -> int:
+    """Local addresses for *peak* connections at a time to *reals* real servers, which have ports of their own each
+    (D 11.2), and a quarter more, since clients do not spread evenly over workers."""
+    return -(-peak * 5 // (4 * PORTS * reals))
 
 
 def _made_up_reals(seen: Seen, addresses: _Addresses, reals: int) -> Iterator[str]:

@@ -35,6 +35,7 @@ class Rows(NamedTuple):
     length: I64  # of the frame on the wire
     at: I64  # of the L3 header in the buffer
     l4: I64  # of the L4 header in the buffer
+    second: I64  # of its time
     mark: U64  # what NAT keeps: identification (of IPv6 the flow label), TTL, window of TCP, first payload of UDP
 
 
@@ -56,8 +57,8 @@ def rows_of(burst: Burst, sort: Sort) -> Rows:
     at = burst.at[number] + 14
     at += 4 * ((burst.buffer[at - 2] == 0x81) & (burst.buffer[at - 1] == 0))  # behind a VLAN tag
     mark, l4 = _mark(burst, at, number, sort)
-    flags, length = burst.flags[number], burst.length[number]
-    return Rows(sort, number, src, dst, ports[:, 0], ports[:, 1], src_key, dst_key, flags, length, at, l4, mark)
+    flags, length, second = burst.flags[number], burst.length[number], burst.time_ns[number] // 10**9
+    return Rows(sort, number, src, dst, ports[:, 0], ports[:, 1], src_key, dst_key, flags, length, at, l4, second, mark)
 
 
 def _mark(burst: Burst, at: I64, number: I64, sort: Sort) -> tuple[U64, I64]:

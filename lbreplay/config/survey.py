@@ -7,6 +7,7 @@ flows that were seen are remembered up to a limit, and beyond it the oldest are 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -21,8 +22,30 @@ from lbreplay.wire.packet import ACK, SYN, TCP
 
 MAX_SERVICES = 1 << 14  # endpoints counted, a sort
 MAX_FLOWS = 1 << 18  # flows remembered, a sort
+LIFE = 90  # seconds that an idle connection lives (D 5.3: ESTABLISHED)
 MAX_CLIENTS = 1 << 14  # addresses remembered, a service
 BENCHMARK = 0xC612 << 16  # 198.18.0.0/15, whose used addresses a draft keeps away from
+
+
+@dataclass(slots=True)
+class Openings:
+    """How many connections open within LIFE seconds: about the most that live at a time. Memory is bounded by LIFE."""
+
+    peak: int = 0
+    _live: int = 0
+    _seconds: deque[tuple[int, int]] = field(default_factory=deque)  # (second, openings), the oldest first
+
+    def add(self, second: int) -> None:
+        """One more, at *second*; time that goes back counts as the latest."""
+        last, count = self._seconds.pop() if self._seconds else (second, 0)
+        if second > last:
+            self._seconds.append((last, count))
+            last, count = second, 0
+        self._seconds.append((last, count + 1))
+        while self._seconds[0][0] <= last - LIFE:
+            self._live -= self._seconds.popleft()[1]
+        self._live += 1
+        self.peak = max(self.peak, self._live)
 
 
 @dataclass(slots=True)
@@ -35,6 +58,7 @@ class Seen:
     frames: int = 0
     octets: int = 0  # on the wire
     clients: set[bytes] = field(default_factory=set)
+    openings: Openings = field(default_factory=Openings)
 
     def add(self, frames: int, octets: int) -> None:
         self.frames += frames
@@ -170,6 +194,7 @@ class Survey:
             known = seen[number] = Seen(rows.sort[1], endpoint)
             new[number] = row
         known.connections += 1
+        known.openings.add(int(rows.second[row]))
         if len(known.clients) < MAX_CLIENTS:
             known.clients.add(client[row].tobytes())
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from lbreplay.burst import Burst
+from lbreplay.config.draft import PROTOCOL, plural
 from lbreplay.errors import LbreplayError
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
@@ -46,6 +47,7 @@ NOTICED = (
     Verdict.DEFENCE_DROPPED,
     Verdict.RATE_LIMIT_IN,
 )
+OUT_OF_PORTS = (Verdict.LADDR_PORT_EXHAUSTED, Verdict.SNAT_PORT_EXHAUSTED)
 TRIED = 20_000  # frames at the capture's beginning that are looked at again
 NAMED = 3  # services named in the sentence
 VIEWS = ("client", "lb", "rx")
@@ -89,6 +91,17 @@ def misfit(setup: Setup, path: str, stats: Document) -> Misfit | None:
     return _unmet(stats, again, better)
 
 
+def starved(setup: Setup, path: str, stats: Document) -> Misfit | None:
+    """Where a drafted configuration ran out of local ports: the draft is to blame, not the balancer."""
+    verdicts = stats["totals"]["verdicts"]
+    lost = sum(verdicts.get(verdict.name.lower(), 0) for verdict in OUT_OF_PORTS)
+    if not lost or not setup.drafted:
+        return None
+    most = max(len(service.laddr) for service in setup.services)
+    told = f"{plural(lost, 'frame')} found no local port, which is the draft's doing"
+    return Misfit(told, f"lbreplay init {path} --laddrs {min(2 * most, 64)} -o lb.toml drafts more local addresses")
+
+
 def _unanswered(stats: Document, view: str, better: str) -> Misfit:
     ignored = stats["totals"]["ignored"]
     told = f"no answer of a real server came under --view {view}"
@@ -111,7 +124,6 @@ def _unmet(stats: Document, path: str | None, better: str | None) -> Misfit:
 
 def _opened(path: str) -> str | None:
     """`34 connections to tcp 203.0.113.10:443, ...`: the busiest that the capture opens, "" for none."""
-    from lbreplay.config.draft import PROTOCOL, plural
     from lbreplay.config.survey import Survey
 
     try:

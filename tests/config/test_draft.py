@@ -81,3 +81,19 @@ def test_a_draft_for_the_kernel() -> None:
     setup = load(None, text=text)
     assert (setup.profile, [service.mode for service in setup.services]) == ("ipvs", ["nat"])
     assert [len(service.reals) for service in setup.services] == [2] and "Real servers are made up" in text
+
+
+def test_local_addresses_are_enough_for_the_peak(monkeypatch) -> None:
+    """As many as the connections at a time need, and the draft says so."""
+    monkeypatch.setattr(drafting, "PORTS", 10)
+    frames = [frame(f"172.16.0.{n} 1", "10.0.0.1 80") for n in range(1, 41)]
+    text = draft([burst(frames)])
+    assert len(load(None, text=text).services[0].laddr) == 3, "40 connections and a quarter, two real servers"
+    assert "# 3 for some 40 connections at a time" in text
+    assert len(load(None, text=draft([burst(frames)], laddrs=5)).services[0].laddr) == 5
+
+
+def test_the_ports_of_a_local_address_are_the_pools() -> None:
+    """What a draft counts with is what a pool has."""
+    pool = load(None, text="").sa_pool
+    assert pool.high - pool.low + 1 == drafting.PORTS

@@ -8,7 +8,7 @@ import numpy as np
 
 from lbreplay.burst import PAD, RECORD, Burst
 from lbreplay.config import survey
-from lbreplay.config.survey import Survey
+from lbreplay.config.survey import LIFE, Openings, Survey
 
 SYN, SYN_ACK, ACK = 2, 18, 16
 
@@ -102,3 +102,12 @@ def test_memory_is_bounded() -> None:
         found = Survey([burst(frame(f"172.16.0.{n} 1", f"10.0.0.1 {n % 9 + 1}") for n in range(1, 90))])
         assert len(found.services()) == 5 and found.missed > 0 and len(found._flows[4, 6]) == 3
         assert {len(seen.clients) for seen in found.services()} == {2}
+
+
+def test_the_peak_forgets_what_has_ended() -> None:
+    """Openings longer ago than a connection lives do not count; time that goes back does."""
+    openings = Openings()
+    for second in [*range(1000), 500, 500]:
+        openings.add(second)
+    assert openings.peak == LIFE + 2
+    assert len(openings._seconds) <= LIFE

@@ -4,7 +4,7 @@ import craft
 import pytest
 from lab.made_capture import VIP, capture, client, setup
 
-from lbreplay.lab.fit import Misfit, answers, met, misfit, shows_nothing
+from lbreplay.lab.fit import Misfit, answers, met, misfit, shows_nothing, starved
 from lbreplay.replay import replay
 from lbreplay.verdict import Verdict
 
@@ -68,3 +68,14 @@ def test_a_stream_is_not_read_again(view):
     stats = {"totals": {"frames": 1, "verdicts": {}, "ignored": 0}, "workers": workers}
     found = misfit(setup(view=view), "-", stats)
     assert found is not None and found.sentence == "the only frame met no service"
+
+
+def test_a_draft_that_is_too_small(tmp_path):
+    """A drafted run that runs out of ports names the draft, one with a configuration does not."""
+    made = [craft.syn(client(number), VIP) for number in range(1, 9)]
+    path, asked = capture(tmp_path, made), setup("sa_pool.low=65535")
+    stats = replay(asked, path, None).document()
+    found = starved(asked._replace(drafted=True), path, stats)
+    assert found is not None and "--laddrs 2" in found.cure
+    assert found.sentence.startswith("6 frames found no local port"), "a port for each of two real servers"
+    assert starved(asked, path, stats) is None
