@@ -157,22 +157,27 @@ class Services:
 
     # commands
 
-    def apply(self, words: Sequence[str], place: str, at: float | None = None) -> None:
-        """Carry out one command line; with *at* as an event at that second."""
+    def apply(self, words: Sequence[str], place: str, at: float | None = None, said: str = "") -> bool:
+        """Carry out one command line; with *at* as an event at that second. False where it was refused.
+
+        *said*: what stands at *place*, where that is not this command, for the messages.
+        """
+        line = said or f"ipvsadm {' '.join(words)}"
         try:
             command, given = options(words, self.grammar)
             if command in READING:
-                return
+                return True
             handler = getattr(self, ("_at_" if at is not None else "_") + command.replace("-", "_"), None)
             if handler is None:
-                why = ": not as an event" if at is not None else ""
-                self.found.leave(place, f"ipvsadm {' '.join(words)}{why}")
+                self.found.leave(place, line + (": not as an event" if at is not None else ""))
             elif at is None:
                 handler(given, place)
             else:
                 handler(given, place, at)
         except ValueError as wrong:
-            self.found.warn(place, f"ipvsadm {' '.join(words)}: {wrong}")
+            self.found.warn(place, f"{line}: {wrong}")
+            return False
+        return True
 
     def comment(self, text: str, place: str) -> None:
         """What ipvsadm has no option for, said in words before the service it is about."""

@@ -74,8 +74,8 @@ class KernelServices(Services):
 
     # ipvsadm
 
-    def apply(self, words: Sequence[str], place: str, at: float | None = None) -> None:
-        super().apply([BARE.get(word, word) for word in words], place, at)
+    def apply(self, words: Sequence[str], place: str, at: float | None = None, said: str = "") -> bool:
+        return super().apply([BARE.get(word, word) for word in words], place, at, said)
 
     def _key(self, given: Options) -> Key:
         chosen = [name for name in (*SELECTORS, "fwmark-service") if name in given]
