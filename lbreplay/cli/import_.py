@@ -40,11 +40,7 @@ def import_(profile: str | None, edition: str | None, strict: bool, output: str,
     text = found.text()
     with click.open_file(output, "w", encoding="utf-8", atomic=output != "-") as file:
         file.write(text)
-    if not quiet:
-        for warning in found.warnings:
-            click.echo(f"warning: {warning}", err=True)
-        if found.left_out:
-            click.echo(f"{len(found.left_out)} lines are not modelled, they are listed at the end", err=True)
+    options.note_import(found, "listed at the end")
     try:
         load("the configuration printed", text=text)
     except ConfigError as refused:

@@ -22,7 +22,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
+from lbreplay.phrases import plural
+
 if TYPE_CHECKING:
+    from lbreplay.config.found import Found
     from lbreplay.config.imports import Files
     from lbreplay.model import Setup
 
@@ -152,7 +155,9 @@ def loader(
             raise click.UsageError("-c FILE, or files to import, not both")
         from lbreplay.config.imports import import_files
 
-        config, text = files.name, import_files(files, profile=_profile(assignments)).text()
+        found = import_files(files, _edition(assignments), profile=_profile(assignments))
+        note_import(found)
+        config, text = files.name, found.text()
     elif config is None and capture is not None:
         text = drafted(capture, _profile(assignments) or "dpvs")
     return lambda more: load(config, (*assignments, *more), view=view, burst_size=burst, text=text)
@@ -162,6 +167,29 @@ def _profile(assignments: Iterable[str]) -> str | None:
     """The profile that --set asks for: drafts and imports are made for it."""
     given = [value.strip(" \"'") for key, _, value in (text.partition("=") for text in assignments) if key == "profile"]
     return given[-1] if given and given[-1] in ("dpvs", "ipvs") else None
+
+
+def _edition(assignments: Iterable[str]) -> str | None:
+    """The edition that --set asks for: it decides which keywords of a dpvs.conf are known."""
+    given = [value.strip(" \"'") for key, _, value in (text.partition("=") for text in assignments) if key == "edition"]
+    return given[-1] if given else None
+
+
+def note_import(found: Found, where: str = "lbreplay import lists them") -> None:
+    """Say on standard error how files of a balancer were taken, and what of them was not."""
+    context = click.get_current_context(silent=True)
+    if context is not None and context.params.get("quiet"):
+        return
+    for remark in found.remarks:
+        click.echo(f"note: {remark}", err=True)
+    for warning in found.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if found.skipped:
+        skipped = plural(len(found.skipped), "command")
+        click.echo(f"warning: {skipped} of the balancer not run, first {found.skipped[0]}", err=True)
+    if found.left_out:
+        count = len(found.left_out)
+        click.echo(f"{plural(count, 'line')} {'is' if count == 1 else 'are'} not modelled ({where})", err=True)
 
 
 def as_typed(capture: str, config: str | None, assignments: tuple[str, ...], view: str, seed: int | None) -> str:

@@ -5,19 +5,22 @@ lbreplay has one port: what a script puts on another device is taken as the port
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lbreplay.config import values
 from lbreplay.config.found import Found
-from lbreplay.config.ipvsadm import Services, Wrong, number
+from lbreplay.config.ipvsadm import Services, Wrong, number, prefix
 
 FLAGS = {"-v", "-s", "-4", "-6", "-C", "-F", "--force"}
 WITH_VALUE = {"-i", "-c", "-f"}
 KEYWORDS = {
     "dev", "broadcast", "scope", "valid_lft", "prefered_lft", "via", "src", "mtu", "metric", "lladdr", "link", "proto",
-    "id", "tos", "proto_type",
+    "id", "tos", "proto_type", "label", "brd", "peer", "netmask", "table",
 }  # fmt: skip
+DEFAULT_PORT = "dpdk0"
+DEVICE = re.compile(r"\b([io]if)=([^,]+)")  # of a match
 NEVER_CHANGES = {"show", "list", "help", "test"}
 
 
@@ -52,6 +55,19 @@ class Port:
         except ValueError as wrong:
             self.found.warn(place, f"{line}: {wrong or 'not understood'}")
 
+    def ifconfig(self, words: Sequence[str], place: str) -> None:
+        """`ifconfig DEVICE[:LABEL] ADDRESS [netmask MASK] [up]` of the kernel's host: an address of the port."""
+        given = _arguments(words[1:])
+        address = given.get("", "")
+        if not re.fullmatch(r"[\d.]+(?:/\d+)?|[0-9A-Fa-f:]*:[0-9A-Fa-f:]+(?:/\d+)?", address) or "down" in given:
+            self.found.leave(place, f"ifconfig {' '.join(words)}")
+            return
+        try:
+            length = f"/{prefix(given['netmask'])}" if "netmask" in given and "/" not in address else ""
+            self._addr_add([f"{address}{length}", "dev", words[0]], place, False)
+        except ValueError as wrong:
+            self.found.warn(place, f"ifconfig {' '.join(words)}: {wrong or 'not understood'}")
+
     # devices
 
     def _on(self, device: str, place: str) -> list[str] | dict[str, str]:
@@ -59,17 +75,25 @@ class Port:
         if device in self.vlans:
             listed: list[str] = self.vlans[device][0]["address"]
             return listed
-        if device not in self.devices:
+        device = device.partition(":")[0]  # eth0:0 is a label
+        if device not in (*self.devices, "lo"):
             self.devices.append(device)
-            name = self.found.document.get("device", {}).get("name", self.devices[0])
-            if device not in (name, "lo"):
-                self.found.warn(place, f"{device}: lbreplay has one port, {name}; what is on {device} is taken as its")
+            if device != self.name:
+                self.found.warn(
+                    place, f"{device}: lbreplay has one port, {self.name}; what is on {device} is taken as its"
+                )
         return self.addresses
+
+    @property
+    def name(self) -> str:
+        """The port: as dpvs.conf names it, else the first device of the scripts."""
+        given: str | None = self.found.document.get("device", {}).get("name")
+        return given or next(iter(self.devices), DEFAULT_PORT)
 
     def _addr_add(self, words: list[str], place: str, six: bool) -> None:
         given = _arguments(words)
         network = values.network(given.get("", ""))
-        where = self._on(given.get("dev", "dpdk0"), place)
+        where = self._on(given["dev"], place) if "dev" in given else self.addresses
         address, _, _ = str(network).partition("/")
         if isinstance(where, list):
             where.append(str(network))
@@ -152,7 +176,8 @@ class Port:
             route["mtu"] = number(given["mtu"], 0, 65535)
         if "metric" in given:
             self.found.leave(place, f"metric {given['metric']}")
-        self._on(given.get("dev", "dpdk0"), place)
+        if "dev" in given:
+            self._on(given["dev"], place)
         self.routes.append((route, place))
 
     def _route_del(self, words: list[str], place: str, six: bool) -> None:
@@ -197,6 +222,7 @@ class Port:
 
     def finish(self) -> None:
         """Put the port, routes and neighbours into the document."""
+        self._one_port()
         for key, listed in (("address", self.addresses), ("sapool_address", self._pools())):
             if listed:
                 places = ", ".join(dict.fromkeys(listed.values()))
@@ -209,6 +235,17 @@ class Port:
             self.found.append(("route",), route, place)
         for address, (mac, place) in self.neighbors.items():
             self.found.append(("neighbor",), {"address": address, "mac": mac}, place)
+
+    def _one_port(self) -> None:
+        """A match by another device's name is by the port's too: what is on that device is taken as its."""
+        for draft in self.services.drafts.values():
+            match = draft.fields.get("match", "")
+            if DEVICE.search(match):
+                self.found.document.setdefault("device", {}).setdefault("name", self.name)
+                draft.fields["match"] = DEVICE.sub(self._device_of, match)
+
+    def _device_of(self, found: re.Match[str]) -> str:
+        return f"{found[1]}={self.name}" if found[2] in self.devices else found[0]
 
     def _pools(self) -> dict[str, str]:
         """Addresses with a port pool that no service lists."""

@@ -356,6 +356,19 @@ def _levels(edition: str) -> dict[str, Any]:
     return {**KEYWORDS, "netif_defs": netif}
 
 
+OLD = re.compile(r"^\s*(?:<[^>]*>\s*)?(fdir|pballoc|ipc_msg|unix_domain|rt6_array_size)\b", re.MULTILINE)
+NEW = re.compile(r"^\s*(?:<[^>]*>\s*)?(fdir_mode|flow_enable|numa_node|close_client_window|kni|lldp)\b", re.MULTILINE)
+
+
+def edition(text: str) -> str:
+    """The edition whose parser a dpvs.conf was written for (S 6.2): `fdir` went with 1.9, the words of NEW came.
+
+    What DPVS kept for some releases more (`ipc_msg`, until 1.9.6) tells nothing beside a word of NEW.
+    """
+    old = {found[1] for found in OLD.finditer(text)}
+    return "1.8" if old & {"fdir", "pballoc"} or (old and not NEW.search(text)) else "1.10"
+
+
 # --- meaning ---------------------------------------------------------------------------------------------------------
 
 

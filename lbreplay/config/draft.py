@@ -16,6 +16,7 @@ from lbreplay.burst import Burst
 from lbreplay.config.legs import Tied
 from lbreplay.config.survey import BENCHMARK, MAX_CLIENTS, Seen, Survey
 from lbreplay.model import Endpoint
+from lbreplay.phrases import plural
 
 SHOWN = 256  # services written out; a scan of ports would fill pages
 REALS4, LADDRS4 = 0, 1 << 16  # offsets in 198.18.0.0/15: 198.18.x.x and 198.19.x.x
@@ -116,11 +117,6 @@ def _told(seen: Seen) -> str:
     clients = plural(len(seen.clients), "client")
     more = "at least " if len(seen.clients) == MAX_CLIENTS else ""
     return f"{more}{clients}, {plural(seen.connections, 'connection')}, {size(seen.octets)}"
-
-
-def plural(number: int, word: str) -> str:
-    """`1 client`, `2 clients`."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def size(number: int) -> str:

@@ -26,6 +26,8 @@ class Found:
         self.notes: dict[Path, str] = {}
         self.warnings: list[str] = []
         self.left_out: list[str] = []
+        self.remarks: list[str] = []  # how the files were taken
+        self.skipped: list[str] = []  # commands of the balancer that only a run could tell
         self.strict = strict
 
     def put(self, path: Path, value: object, note: str) -> None:
@@ -57,13 +59,22 @@ class Found:
         """Something that lbreplay does not model, or not understand."""
         self.left_out.append(f"{place}: {what}")
 
+    def skip(self, place: str, what: str, commands: int) -> None:
+        """Something that is not run, and *commands* of the balancer with it."""
+        self.leave(place, what)
+        self.skipped += [f"{place}: {what}"] * commands
+
     def text(self) -> str:
         """The TOML, with a comment behind each value that says where it came from."""
         lines = [*self._table((), self.document), *self._rest()]
         return "\n".join(lines).strip("\n") + "\n"
 
     def _rest(self) -> Iterator[str]:
-        for title, entries in (("Warnings", self.warnings), ("Not modelled or not understood", self.left_out)):
+        for title, entries in (
+            ("Taken as", self.remarks),
+            ("Warnings", self.warnings),
+            ("Not modelled or not understood", self.left_out),
+        ):
             if entries:
                 yield ""
                 yield f"# {title}:"

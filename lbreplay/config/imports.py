@@ -8,27 +8,35 @@ driver, a seed) a script may carry in comments `# lbreplay: KEY=VALUE`, as `expo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from lbreplay.config import dpvs_conf, keepalived, kernel, shell
+from lbreplay.config import dpvs_conf, iptables, keepalived, kernel, shell, whose
 from lbreplay.config.dpip import Port
 from lbreplay.config.found import Found
 from lbreplay.config.ipvsadm import Services
+from lbreplay.config.keepalived.servers import lines as keepalived_lines
 from lbreplay.config.kernel import KernelServices
 from lbreplay.config.keypath import assign
 from lbreplay.config.kinds import Refused
+from lbreplay.config.shell.effects import reads_rules, said, stripped
 from lbreplay.config.texts import read_text
 from lbreplay.errors import ConfigError
 from lbreplay.model import EDITIONS
+from lbreplay.phrases import plural
 
-SAYS_NOTHING = {"set", ":", "true", "exit", "echo", "printf", "sleep", "#!/bin/sh"}
+SAYS_NOTHING = {"echo", "printf", "sleep", "cat", "cd", "clear", "logger", "touch", "rm", "mkdir", "success", "failure"}
+MARKERS = ("iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy", "iptables-nft")
+SYSCTLS = "/proc/sys/"
 SAVE_LEAVES_OUT = (
     "ipvsadm -S leaves out local addresses, black and white lists, synproxy, conn-timeout, thresholds, hash-target, "
     "proxy-protocol, expire-quiescent, quic and dest-check"
 )
-COULD_BE_THE_KERNELS = "nothing here is only DPVS's: if the kernel's ipvsadm saved it, profile \"ipvs\" is meant"
+EITHERS = (
+    "nothing here is only DPVS's or only the kernel's: read as DPVS's; for the kernel's, --profile ipvs with import, "
+    "--set 'profile=\"ipvs\"' with the others"
+)
 DIRECTIVE = "lbreplay:"
 
 
@@ -89,14 +97,12 @@ def import_texts(texts: Texts, edition: str | None = None, strict: bool = False,
     *profile* None: as the edition or the texts show; of the kernel, the first edition that has all that is used.
     """
     found = Found(strict)
-    profile = _profile(texts, edition, profile)
+    profile = _profile(texts, edition, profile, found)
     services = KernelServices(found) if profile == "ipvs" else Services(found)
     state = _State(found, services, Port(found, services))
-    if profile == "ipvs":
-        found.put(("profile",), profile, "the kernel's tools")
-    edition = edition or _edition(texts.scripts, profile)
+    edition = edition or _edition(texts, profile)
     if edition not in ("1.10", ""):
-        found.put(("edition",), edition, "as asked")
+        found.put(("edition",), edition, "as asked, or as the files say")
     if texts.dpvs_conf:
         dpvs_conf.read(*texts.dpvs_conf, found, edition)
     for name, text in texts.scripts:
@@ -106,8 +112,6 @@ def import_texts(texts: Texts, edition: str | None = None, strict: bool = False,
     if texts.ipvsadm_save:
         _saved(*texts.ipvsadm_save, services)
         found.leave(texts.ipvsadm_save[0], kernel.SAVE_LEAVES_OUT if profile == "ipvs" else SAVE_LEAVES_OUT)
-        if profile == "dpvs" and _could_be_the_kernels(texts):
-            found.leave(texts.ipvsadm_save[0], COULD_BE_THE_KERNELS)
     if texts.events:
         _events(*texts.events, state)
     state.port.finish()
@@ -115,74 +119,121 @@ def import_texts(texts: Texts, edition: str | None = None, strict: bool = False,
     _directives(state, lambda text: not text.startswith("event"))
     services.finish_events()
     _directives(state, lambda text: text.startswith("event"))
+    _unmarked(found)
     if profile == "ipvs" and "edition" not in found.document and kernel.edition(found.document) != kernel.OLD:
         found.put(("edition",), kernel.edition(found.document), "the first that has all that is used here")
     return found
 
 
-def _profile(texts: Texts, edition: str | None, asked: str | None) -> str:
-    """Whose balancer it is: as asked, as the edition says, else as the texts look."""
+def _profile(texts: Texts, edition: str | None, asked: str | None, found: Found) -> str:
+    """Whose balancer it is: as asked, as the edition says, else as the texts look; put into *found*."""
     by_edition = None if edition is None else "dpvs" if edition in EDITIONS else "ipvs"
     if asked and by_edition and asked != by_edition:
         raise ConfigError(f'an edition of profile "{asked}" expected, got {edition}')
-    given = [text for _, text in (*texts.scripts, *filter(None, (texts.ipvsadm_save, texts.keepalived)))]
-    looks = "dpvs" if texts.dpvs_conf or not kernel.is_kernels("\n".join(given)) else "ipvs"
-    profile = asked or by_edition or looks
+    profile, why = asked or by_edition, "as asked"
+    if profile is None:
+        signs = whose.signs(_lines(texts))
+        profile = "ipvs" if "ipvs" in signs and not texts.dpvs_conf and "dpvs" not in signs else "dpvs"
+        why = str(signs.get(profile, ""))
+        if not signs and not texts.dpvs_conf and any(texts):
+            found.remarks.append(EITHERS)
     if profile == "ipvs" and texts.dpvs_conf:
         raise ConfigError(f'{texts.dpvs_conf[0]}: profile "dpvs" expected with a dpvs.conf, got "ipvs"')
+    if profile == "ipvs":
+        found.put(("profile",), profile, f"the kernel's: {why}")
     return profile
 
 
-def _could_be_the_kernels(texts: Texts) -> bool:
-    """Whether nothing given is DPVS's own: the kernel's ipvsadm saves such services alike."""
-    saved = texts.ipvsadm_save[1] if texts.ipvsadm_save else ""
-    servers = [line.split() for line in saved.splitlines() if line.startswith("-a")]
-    alone = texts.dpvs_conf is None and not texts.scripts
-    return alone and bool(servers) and all({"-m", "-g", "-i"} & set(words) for words in servers)
+def _lines(texts: Texts) -> Iterator[tuple[str, str]]:
+    """Everything that the files say, line by line with its place."""
+    for name, text in texts.scripts:
+        for one in shell.commands(name, text):
+            if isinstance(one, shell.Command):
+                yield from _said(one, f"{name}:{one.line}")
+    if texts.keepalived:
+        yield from keepalived_lines(*texts.keepalived)
+    if texts.ipvsadm_save:
+        name, text = texts.ipvsadm_save
+        yield from ((f"{name}:{n}", line.removeprefix("ipvsadm ")) for n, line in enumerate(text.splitlines(), 1))
 
 
-def _edition(scripts: Iterable[Named], profile: str) -> str:
-    """The edition that a script's directive names, else DPVS's default; of the kernel none."""
-    default = "1.10" if profile == "dpvs" else ""
-    for _, text in scripts:
-        if said := re.search(rf'^# {DIRECTIVE} edition="?([\d.]+)"?$', text, re.MULTILINE):
-            return said[1] if said[1] in EDITIONS or profile == "ipvs" else default
-    return default
+def _said(command: shell.Command, place: str) -> Iterator[tuple[str, str]]:
+    """A command with what it is fed, by the name of its tool alone."""
+    name, *rest = stripped(command.words) or [""]
+    yield place, " ".join([name.rpartition("/")[2], *rest, command.into])
+    yield from ((place, line) for line in command.document.splitlines())
+
+
+def _edition(texts: Texts, profile: str) -> str:
+    """The edition that a script's directive names, or the dpvs.conf shows; of the kernel none."""
+    for _, text in texts.scripts:
+        if found := re.search(rf'^# {DIRECTIVE} edition="?([\d.]+)"?$', text, re.MULTILINE):
+            if found[1] in EDITIONS or profile == "ipvs":
+                return found[1]
+            break
+    if profile == "ipvs":
+        return ""
+    return dpvs_conf.edition(texts.dpvs_conf[1]) if texts.dpvs_conf else "1.10"
 
 
 def _script(path: str, text: str, state: _State) -> None:
+    found, before = state.found, len(state.found.skipped)
     known: list[bool] = []
     for one in shell.commands(path, text):
         place = f"{path}:{one.line}"
         if isinstance(one, shell.Skipped):
-            state.found.leave(place, one.what)
+            found.skip(place, one.what, one.commands)
         elif one.words[0] == "#":
             _comment(one.words[1], place, state)
         else:
             known.append(_command(one, place, state))
-    if known and not any(known):
-        raise ConfigError(f"{path}: shell lines of ipvsadm and dpip expected, got a file without any")
+    if not any(known) and len(found.skipped) > before:
+        count = plural(len(found.skipped) - before, "command")
+        raise ConfigError(f"{found.skipped[before]}; {count} of the balancer skipped, and none is left")
+    if not any(known) and (known or not text.strip()):
+        got = whose.what(text, "--script")
+        raise ConfigError(f"{path}: shell lines of ipvsadm and dpip expected{got or ', got a file without any'}")
 
 
 def _command(command: shell.Command, place: str, state: _State) -> bool:
     """Carry out one command; False where it is none of ours."""
-    words = list(command.words)
-    while words and (words[0] in ("sudo", "env", "command", "exec") or re.match(r"\w+=", words[0])):
-        words.pop(0)
+    words = stripped(command.words)
     name = words[0].rpartition("/")[2] if words else ""
-    if name == "ipvsadm" and command.document:
-        _saved(place, command.document, state.services)
+    rest, services = words[1:], state.services
+    if reads_rules(command.words):
+        path, _, line = place.rpartition(":")
+        _restored(path, command.document, services, int(line) + 1)
     elif name == "ipvsadm":
-        state.services.apply(words[1:], place)
-    elif name == "dpip" or (name == "ip" and state.services.profile == "ipvs"):
-        state.port.apply(words[1:], place)
-    elif name in ("sysctl", "modprobe") and isinstance(state.services, KernelServices):
-        getattr(state.services, name)(words[1:], place)
+        _reported(services.apply(rest, place), command, place, state)
+    elif name == "dpip" or (name in ("ip", "ifconfig") and services.profile == "ipvs"):
+        (state.port.ifconfig if name == "ifconfig" else state.port.apply)(rest, place)
+    elif name in ("sysctl", "modprobe") and isinstance(services, KernelServices):
+        getattr(services, name)(rest, place)
+    elif command.into.startswith(SYSCTLS) and isinstance(services, KernelServices):
+        setting = command.into.removeprefix(SYSCTLS).replace("/", ".")
+        services.sysctl([f"{setting}={said(words).strip()}"], place)
+    elif name in MARKERS and iptables.gives_mark(rest) and isinstance(services, KernelServices):
+        _marked(name, rest, place, state)
     else:
         if name and name not in SAYS_NOTHING:
             state.found.leave(place, " ".join(words))
         return False
     return True
+
+
+def _reported(done: bool, command: shell.Command, place: str, state: _State) -> None:
+    """Of a command that was refused, which of its variables had no value."""
+    if not done and command.unset:
+        names = ", ".join(f"${name}" for name in command.unset)
+        state.found.warnings[-1] += f" ({names} is not set)"
+
+
+def _marked(name: str, words: list[str], place: str, state: _State) -> None:
+    """A rule of iptables that gives a firewall mark."""
+    try:
+        state.found.append(("mark",), iptables.mark(words), place)
+    except ValueError as wrong:
+        state.found.leave(place, f"{name} {' '.join(words)}: {wrong}")
 
 
 def _comment(text: str, place: str, state: _State) -> None:
@@ -193,17 +244,32 @@ def _comment(text: str, place: str, state: _State) -> None:
 
 
 def _saved(path: str, text: str, services: Services) -> None:
-    """One command a line, as `ipvsadm -S -n` prints and `-R` reads."""
-    known = 0
-    for n, line in enumerate(text.splitlines(), 1):
+    """What `ipvsadm -S -n` printed: nothing else, since -R would stop at it."""
+    got = whose.what(text, "--ipvsadm-save")
+    if not re.search(r"^\s*(?:ipvsadm\s+)?--?[A-Za-z]", text, re.MULTILINE):
+        raise ConfigError(f"{path}: lines of ipvsadm -S -n expected, like -A -t 10.0.0.100:80 -s rr{got}")
+    _restored(path, text, services, 1)
+
+
+def _restored(path: str, text: str, services: Services, first: int) -> None:
+    """One command a line, as `ipvsadm -S -n` prints and `-R` reads; *first* is the number of the first line."""
+    for n, line in enumerate(text.splitlines(), first):
         words = line.split()
         if words[:1] == ["ipvsadm"]:
             words.pop(0)
         if words and not words[0].startswith("#"):
-            known += words[0].startswith("-")
-            services.apply(words, f"{path}:{n}")
-    if text.strip() and not known:
-        raise ConfigError(f"{path}: lines of ipvsadm -S -n expected, like -A -t 10.0.0.100:80 -s rr")
+            services.apply(words, f"{path}:{n}", said=line.strip())
+
+
+def _unmarked(found: Found) -> None:
+    """Services by a firewall mark that nothing gives: no packet would reach them."""
+    given = {mark["mark"] for mark in found.document.get("mark", ())}
+    for n, service in enumerate(found.document.get("service", ())):
+        if "fwmark" in service and service["fwmark"] not in given:
+            place = found.notes.get(("service", n), "service")
+            found.warnings.append(
+                f"{place}: nothing gives mark {service['fwmark']}: add [[mark]] with what is to have it"
+            )
 
 
 def _events(path: str, text: str, state: _State) -> None:

@@ -25,6 +25,7 @@ COMMANDS = {
 }  # fmt: skip
 READING = {"save", "list", "zero", "get-laddr", "get-blklst", "get-whtlst"}  # change nothing
 LONG_COMMANDS = {*COMMANDS.values(), "set", "start-daemon", "stop-daemon"}
+DAEMON = ("start-daemon", "stop-daemon")  # master or backup behind them
 WITH_VALUE = {
     "t": "tcp-service", "u": "udp-service", "q": "icmp-service", "1": "icmpv6-service", "f": "fwmark-service",
     "H": "match", "s": "scheduler", "M": "netmask", "j": "synproxy", "r": "real-server", "w": "weight",
@@ -59,6 +60,7 @@ class Grammar(NamedTuple):
 
 DPVS = Grammar.of(COMMANDS, WITH_VALUE, FLAGS)
 
+HOST_NAME = re.compile(r"[A-Za-z0-9](?:[\w-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[\w-]*[A-Za-z0-9])?)*")
 FOUND_BY = ("vip", "protocol", "match", "fwmark")
 Key = tuple[str, str]  # protocol or "match", and the canonical endpoint or match text
 Options = dict[str, str]
@@ -89,6 +91,8 @@ def options(words: Sequence[str], grammar: Grammar = DPVS) -> tuple[str, Options
             value = queue.pop(0)
         elif name == "set":
             value, queue = " ".join(queue[:3]), queue[3:]
+        elif name in DAEMON and queue and not queue[0].startswith("-"):
+            value = queue.pop(0)
         found[name] = value
     command = next(iter(found), "list")
     if command not in LONG_COMMANDS:
@@ -237,7 +241,7 @@ class Services:
             if option in given:
                 draft.put(name, True, place)
         if given.get("synproxy", "disable") == "enable":
-            draft.put("synproxy", True, place)
+            self._synproxy(draft, place)
         if "conn-timeout" in given:
             draft.put("conn_timeout", number(given["conn-timeout"], 0, 31535999), place)
         if given.get("hash-target", "sip") == "qid":
@@ -248,6 +252,13 @@ class Services:
             draft.put("dest_check", check, place)
         if "pe" in given:
             self.found.leave(place, f"--pe {given['pe']}")
+
+    def _synproxy(self, draft: Draft, place: str) -> None:
+        """The flag, which DPVS takes for any service and looks at for TCP alone (D 6)."""
+        if draft.fields.get("protocol", "tcp") == "tcp":
+            draft.put("synproxy", True, place)
+        else:
+            self.found.warn(place, f"synproxy is for TCP; DPVS ignores it for {draft.fields['protocol']}")
 
     def _delete_service(self, given: Options, place: str) -> None:
         self._draft(given)
@@ -463,15 +474,24 @@ class Services:
 
 
 def host(text: str) -> Endpoint:
-    """`A.B.C.D[:PORT]`, `[V6]:PORT`, or an IPv6 address alone; without port 0."""
+    """`A.B.C.D[:PORT]`, `[V6]:PORT`, or an IPv6 address alone; without port 0. A port may be a service's name."""
+    address, colon, name = text.rpartition(":")
     try:
-        return values.endpoint(text)
+        return values.endpoint(f"{address}{colon}{values.PORT_NAMES.get(name, name)}")
     except ValueError:
         pass
     try:
         return Endpoint(values.address(text), 0)
     except ValueError:
-        raise Wrong(f"ADDRESS:PORT expected, got {text or 'nothing'}") from None
+        raise Wrong(f"ADDRESS:PORT expected, got {text or 'nothing'}{_named(text)}") from None
+
+
+def _named(text: str) -> str:
+    """What to do about a host's name, which nobody looks up here."""
+    name, _, port = text.rpartition(":") if ":" in text else (text, "", "")
+    if HOST_NAME.fullmatch(name) and not name.replace(".", "").isdecimal():
+        return " (names of hosts are not looked up: ipvsadm -S -n and -L -n print numbers)"
+    return f" (no port is named {port})" if port and not port.isdecimal() and name else ""
 
 
 def server_of(given: Options, modes: Mapping[str, str]) -> tuple[Endpoint, str]:

@@ -7,7 +7,6 @@ the service's port wherever the address is not rewritten.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -45,18 +44,6 @@ SAVE_LEAVES_OUT = (
     "ipvsadm -S leaves out thresholds (-x, -y), timeouts (--set), the daemons that keep a backup, sysctls, and the "
     "rules that give firewall marks; the director's addresses, routes and neighbours are in none of its tools"
 )
-# What only the kernel's tools say.
-SIGNS = re.compile(
-    r"ipvsadm.*\s(-f|--fwmark-service)[ =]\d|^-[Aa] (-f|--fwmark-service) \d|--tun-type|--sched-flags|-b (sh|mh|flag)-"
-    r"|net[./]ipv4[./]vs[./]|modprobe +ip_vs|^# lbreplay: profile=\"?ipvs|^\s*virtual_server +fwmark",
-    re.MULTILINE,
-)
-ONLY_DPVS = re.compile(r"\bdpip\b|--(add-laddr|laddr|match|snat|fullnat)\b|^-a.* -b -w|laddr_group_name", re.MULTILINE)
-
-
-def is_kernels(text: str) -> bool:
-    """Whether *text* was written for the kernel's tools and not for DPVS's."""
-    return SIGNS.search(text) is not None and ONLY_DPVS.search(text) is None
 
 
 class KernelServices(Services):

@@ -13,6 +13,21 @@ from lbreplay.model import AddressRange, Endpoint, Match, Network
 
 PROTOCOL = {"tcp": 6, "udp": 17, "sctp": 132, "icmp": 1, "icmpv6": 58}
 PROTOCOL_NAME = {number: name for name, number in PROTOCOL.items()}
+# Ports by their names at IANA (RFC 6335), those that stand before a balancer: the same on every machine.
+PORT_NAMES = {
+    "ftp-data": 20, "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "time": 37, "domain": 53, "bootps": 67,
+    "bootpc": 68, "tftp": 69, "gopher": 70, "finger": 79, "http": 80, "www": 80, "kerberos": 88, "iso-tsap": 102,
+    "pop3": 110, "sunrpc": 111, "auth": 113, "nntp": 119, "ntp": 123, "epmap": 135, "loc-srv": 135, "netbios-ns": 137,
+    "netbios-dgm": 138, "netbios-ssn": 139, "imap": 143, "imap2": 143, "snmp": 161, "snmp-trap": 162, "snmptrap": 162,
+    "bgp": 179, "irc": 194, "imap3": 220, "ldap": 389, "https": 443, "microsoft-ds": 445, "kpasswd": 464,
+    "submissions": 465, "urd": 465, "ssmtp": 465, "isakmp": 500, "login": 513, "shell": 514, "syslog": 514,
+    "printer": 515, "rtsp": 554, "submission": 587, "ipp": 631, "ldaps": 636, "rsync": 873, "ftps-data": 989,
+    "ftps": 990, "telnets": 992, "imaps": 993, "pop3s": 995, "socks": 1080, "openvpn": 1194, "ms-sql-s": 1433,
+    "ms-sql-m": 1434, "radius": 1812, "radius-acct": 1813, "nfs": 2049, "mysql": 3306, "ms-wbt-server": 3389,
+    "m2pa": 3565, "diameter": 3868, "sip": 5060, "sips": 5061, "sip-tls": 5061, "xmpp-client": 5222,
+    "xmpp-server": 5269, "postgresql": 5432, "amqp": 5672, "x11": 6000, "redis": 6379, "ircd": 6667, "http-alt": 8080,
+    "http-proxy": 8080, "webcache": 8080, "https-alt": 8443, "zabbix-agent": 10050, "zabbix-trapper": 10051,
+}  # fmt: skip
 RSS_TYPES = ("ip", "tcp", "udp", "sctp")
 SYMMETRIC = b"\x6d\x5a"  # repeated: swapping source and destination keeps the hash (S 1.2)
 
@@ -41,6 +56,11 @@ def port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise ValueError("port")
     return int(text)
+
+
+def service_port(text: str) -> int:
+    """A port by its number or its name, as `ipvsadm -S` without -n has it: `http` -> 80."""
+    return PORT_NAMES[text] if text in PORT_NAMES else port(text)
 
 
 def endpoint(text: str) -> Endpoint:

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from lbreplay.config.imports import Files, Texts, import_files, import_texts
-from lbreplay.config.kernel import is_kernels
 from lbreplay.config.load import load
 from lbreplay.errors import ConfigError
 from lbreplay.model import Persistence, Service, Setup
@@ -74,17 +73,11 @@ def test_later_features_ask_for_a_later_kernel() -> None:
     assert saved(SAVE, edition="6.1.192").edition == "6.1.192"
 
 
-def test_whose_tools() -> None:
-    """A mark, scheduler flags, a sysctl of IPVS are the kernel's; local addresses and dpip are DPVS's."""
-    assert is_kernels(LATER) and is_kernels("sysctl -w net.ipv4.vs.drop_entry=1") and is_kernels("modprobe ip_vs_ftp")
-    assert not is_kernels(SAVE)
-    assert not is_kernels("dpip addr add 10.0.0.1/24 dev dpdk0\nipvsadm -A -f 7 -s rr")
-
-
 def test_a_table_that_either_may_have_saved() -> None:
-    """Only -m and -g: taken for DPVS's, and what the format leaves open is said."""
+    """Only -m and -g: read as DPVS's, and one line says so and how to have it otherwise."""
     found = import_texts(Texts(ipvsadm_save=("save", SAVE)))
-    assert any('profile "ipvs" is meant' in line for line in found.left_out)
+    assert len(found.remarks) == 1 and "--profile ipvs" in found.remarks[0]
+    assert not import_texts(Texts(ipvsadm_save=("save", SAVE)), profile="dpvs").remarks
 
 
 def test_what_the_format_leaves_out_is_said() -> None:

@@ -214,19 +214,20 @@ class _Server:
         return words + (self._kernel_options(protocol, marked) if self.kernel else self._dpvs_options())
 
     def _scheduler(self) -> str:
+        """As said, also where only the other balancer has it: whoever judges the whole says so."""
         line = self.block.last("lb_algo", "lvs_sched")
-        given = " ".join(line.words[1:2]) if line else ""
-        if line is not None and given not in (known := IPVS_SCHEDULERS if self.kernel else DPVS_SCHEDULERS):
-            if given not in (*IPVS_SCHEDULERS, *DPVS_SCHEDULERS):
-                self._warn(line, f"{', '.join(known)} expected; keepalived takes wlc")
-                return "wlc"
-        return given or "wlc"
+        given = " ".join(line.words[1:2]) if line else "wlc"
+        if line is None or given in (*IPVS_SCHEDULERS, *DPVS_SCHEDULERS):
+            return given
+        known = IPVS_SCHEDULERS if self.kernel else DPVS_SCHEDULERS
+        self._warn(line, f"{', '.join(known)} expected; keepalived takes wlc")
+        return "wlc"
 
     def _persistence(self) -> list[str]:
         timeout = self.block.last("persistence_timeout")
         mask = self.block.last("persistence_granularity")
         seconds = self._number(timeout, 1) if timeout and len(timeout.words) > 1 else None
-        if timeout is None and mask is None or seconds == "":
+        if (timeout is None and mask is None) or seconds == "":
             return []
         return ["-p", seconds or DEFAULT_PERSISTENCE, *self._granularity(mask)]
 
@@ -375,4 +376,3 @@ def _tunnel(method: list[str]) -> list[str]:
         elif word in TUNNEL_SUMS:
             words.append(TUNNEL_SUMS[word])
     return words
-

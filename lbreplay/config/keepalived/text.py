@@ -117,7 +117,9 @@ class _Lines:
     def _include(self, line: Line, name: str, pattern: str, depth: int) -> Iterator[Line]:
         if depth >= MAX_INCLUDES:
             raise ConfigError(f"{line.place}: includes nested deeper than {MAX_INCLUDES}")
-        paths = [path for path in sorted(glob.glob(os.path.join(os.path.dirname(name), pattern))) if os.path.isfile(path)]
+        paths = [
+            path for path in sorted(glob.glob(os.path.join(os.path.dirname(name), pattern))) if os.path.isfile(path)
+        ]
         if not paths:
             self.warn(line.place, f"include {pattern}: no such file")
         for path in paths:

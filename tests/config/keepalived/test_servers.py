@@ -5,9 +5,9 @@ import pytest
 from lbreplay.config.found import Found
 from lbreplay.config.imports import Texts, import_texts
 from lbreplay.config.ipvsadm import Services
-from lbreplay.config.kernel import KernelServices
 from lbreplay.config.keepalived.servers import endpoint, lines, read, spread
 from lbreplay.config.keepalived.text import Block
+from lbreplay.config.kernel import KernelServices
 from lbreplay.config.load import load
 from lbreplay.errors import ConfigError
 
@@ -113,12 +113,22 @@ DEFAULTS = [  # lines of the virtual server, key of the service, value, what is 
     ("lb_kind BRIDGE", "mode", "nat", "lb_kind BRIDGE: NAT, DR, TUN expected; keepalived takes NAT"),
     ("", "scheduler", "wlc", ""),
     ("lb_algo sh", "scheduler", "sh", ""),
-    ("lvs_sched best", "scheduler", "wlc", "lvs_sched best: rr, wrr, lc, wlc, sed, nq, sh, dh, lblc, lblcr, fo, ovf, mh"),
+    (
+        "lvs_sched best",
+        "scheduler",
+        "wlc",
+        "lvs_sched best: rr, wrr, lc, wlc, sed, nq, sh, dh, lblc, lblcr, fo, ovf, mh",
+    ),
     ("persistence_timeout", "persistent", {"timeout": 360}, ""),
     ("persistence_timeout 50", "persistent", {"timeout": 50}, ""),
     ("persistence_timeout no", "persistent", None, "persistence_timeout no: 1 to 4294967295 expected"),
     ("persistence_granularity 255.255.255.0", "persistent", {"timeout": 360, "netmask": 24}, ""),
-    ("persistence_timeout 5\npersistence_granularity x", "persistent", {"timeout": 5}, "persistence_granularity x: a net"),
+    (
+        "persistence_timeout 5\npersistence_granularity x",
+        "persistent",
+        {"timeout": 5},
+        "persistence_granularity x: a net",
+    ),
     ("ops", "one_packet", None, "ops: one packet scheduling is for UDP; keepalived leaves it out"),
     ("persistence_engine sip", "persistence_engine", None, "persistence_engine sip: a persistence engine is for UDP"),
     ("protocol UDP\nops", "one_packet", True, ""),
@@ -134,7 +144,9 @@ def test_defaults_of_the_kernels_keepalived(inside: str, key: str, value: object
     """What is not said, or said wrong, is what keepalived takes; the service is there, and what is wrong is named."""
     found = made(server(inside), "ipvs")
     assert found.document["service"][0].get(key) == value
-    assert found.document["service"][0]["real"][0]["address"] == ("10.0.1.1:80" if "DR" in inside or "TUN" in inside else "10.0.1.1:8080")
+    assert found.document["service"][0]["real"][0]["address"] == (
+        "10.0.1.1:80" if "DR" in inside or "TUN" in inside else "10.0.1.1:8080"
+    )
     assert [warning for warning in found.warnings if said in warning] == found.warnings
     assert bool(found.warnings) == bool(said)
 
@@ -143,9 +155,7 @@ def test_no_protocol_is_udp() -> None:
     """The kernel's 0 means UDP, and keepalived says so."""
     found = made("virtual_server 10.0.0.1 53 {\n real_server 10.0.1.1 53 {\n }\n}\n", "ipvs")
     assert found.document["service"][0]["protocol"] == "udp"
-    assert found.warnings == [
-        "keepalived.conf:1: virtual_server 10.0.0.1 53: no protocol, which is UDP to keepalived"
-    ]
+    assert found.warnings == ["keepalived.conf:1: virtual_server 10.0.0.1 53: no protocol, which is UDP to keepalived"]
 
 
 def test_no_port() -> None:
@@ -200,7 +210,7 @@ def test_ranges(text: str, addresses: list[str]) -> None:
 @pytest.mark.parametrize("text", ["10.0.0.9-3", "10.0.0.0/8"])
 def test_ranges_without_sense(text: str) -> None:
     """Backwards, or too wide: refused with the line."""
-    with pytest.raises(ConfigError, match="k:1: .*: a range of 1 to 16384 addresses expected"):
+    with pytest.raises(ConfigError, match=r"k:1: .*: a range of 1 to 16384 addresses expected"):
         spread(text, Block([text, "80"], "k:1"))
 
 
@@ -220,7 +230,9 @@ def test_wrong_addresses_are_named_by_their_line() -> None:
     """Not by a command that nobody wrote; the rest of the file is read."""
     text = server(head="${VIP} 80") + server(real="10.0.1 80 {\n}") + server(head="10.0.0.2 80")
     found = made(text)
-    assert found.warnings[0].startswith("keepalived.conf:1: virtual_server ${VIP} 80: ADDRESS:PORT expected, got ${VIP}")
+    assert found.warnings[0].startswith(
+        "keepalived.conf:1: virtual_server ${VIP} 80: ADDRESS:PORT expected, got ${VIP}"
+    )
     assert found.warnings[1].startswith("keepalived.conf:10: real_server 10.0.1 80: ADDRESS:PORT expected")
     assert not any("ipvsadm" in warning for warning in found.warnings)
     assert [service["vip"] for service in found.document["service"]] == ["10.0.0.2:80"]
@@ -235,9 +247,13 @@ def test_the_same_virtual_server_twice() -> None:
 
 def test_what_dpvs_adds() -> None:
     """The words of its releases, for its services alone."""
-    inside = "lb_kind FNAT\nlb_algo conhash\nestablish_timeout 60\nsyn_proxy\nlimit_proportion 40\nmh-port\nhash_target sip"
+    inside = (
+        "lb_kind FNAT\nlb_algo conhash\nestablish_timeout 60\nsyn_proxy\nlimit_proportion 40\nmh-port\nhash_target sip"
+    )
     lists = "laddr_group_name L\ndaddr_group_name D\nwaddr_group_name W\n"
-    groups = "local_address_group L { 10.0.2.1 dpdk0 }\ndeny_address_group D { 10.0.9.1-2 }\nallow_address_group W { }\n"
+    groups = (
+        "local_address_group L { 10.0.2.1 dpdk0 }\ndeny_address_group D { 10.0.9.1-2 }\nallow_address_group W { }\n"
+    )
     (service,) = made(groups + server(f"{inside}\n{lists}")).document["service"]
     assert service["mode"] == "fnat" and service["laddr"] == ["10.0.2.1"]
     assert service["blacklist"] == ["10.0.9.1", "10.0.9.2"] and "whitelist" not in service

@@ -1,4 +1,4 @@
-"""The text of keepalived.conf: comments, quotes, includes, conditions, macros and repetitions, as its manual has them."""
+"""The text of keepalived.conf: comments, quotes, includes, conditions, macros and repetitions, as in its manual."""
 
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def test_a_macro_of_several_lines() -> None:
 
 
 def test_conditions() -> None:
-    """Whose configuration it is nobody told: what is only for one is left out and named, what is not for one is taken."""
+    """Nobody told whose it is: what is only for one is left out and named, what is for all but one is taken."""
     blocks, said = read("@main priority 240\n@^main priority 100\n")
     assert [str(block) for block in blocks] == ["priority 100"]
     assert said == ["k:1: @main priority 240: only where keepalived runs with --config-id main"]

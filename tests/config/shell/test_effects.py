@@ -1,0 +1,52 @@
+"""What commands do: who runs them, what they write, what they read."""
+
+import pytest
+
+from lbreplay.config.shell.effects import reads_rules, said, stripped
+
+
+@pytest.mark.parametrize(
+    "line, left",
+    [
+        ("sudo -n ipvsadm -C", "ipvsadm -C"),
+        ("env A=1 B=2 /sbin/ipvsadm -C", "/sbin/ipvsadm -C"),
+        ("A=1 exec dpip x", "dpip x"),
+        ("ip netns exec lb ipvsadm -C", "ipvsadm -C"),
+        ("ip addr add", "ip addr add"),
+        ("sudo", ""),
+    ],
+)
+def test_stripped(line: str, left: str) -> None:
+    """Without what only says how to run it."""
+    assert " ".join(stripped(line.split())) == left
+
+
+@pytest.mark.parametrize(
+    "line, reads",
+    [
+        ("ipvsadm -R", True),
+        ("sudo /sbin/ipvsadm --restore", True),
+        ("ipvsadm-restore", True),
+        ("ipvsadm -A", False),
+        ("", False),
+    ],
+)
+def test_what_reads_rules(line: str, reads: bool) -> None:
+    """Both spellings."""
+    assert reads_rules(line.split()) is reads
+
+
+@pytest.mark.parametrize(
+    "words, text",
+    [
+        (["echo", "a", "b"], "a b\n"),
+        (["echo", "-e", "a\\nb"], "a\nb\n"),
+        (["echo", "-n", "a"], "a\n"),
+        (["printf", "%s\\n", "a", "b"], "a\nb\n"),
+        (["printf", "a\\n"], "a\n"),
+        (["printf"], ""),
+    ],
+)
+def test_said(words: list[str], text: str) -> None:
+    """What echo and printf write."""
+    assert said(words) == text
