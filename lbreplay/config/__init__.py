@@ -5,7 +5,8 @@ kinds       kinds of values, how they are judged
 schema      every key as data: kind, default, sentence, profile
 keypath     `service.web.real.10.0.0.1:80.weight=0`: --set and events
 load        TOML -> Setup
-imports     files of a running balancer -> TOML: dpvs_conf, ipvsadm and dpip, kernel, keepalived
+imports     files of a running balancer -> TOML: dpvs_conf, ipvsadm and dpip, kernel, keepalived/, shell/, iptables
+whose       whose balancer they are of, and what a file is
 export      Setup -> those files
 draft       a capture -> TOML
 """

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from lbreplay.config import whose
 from lbreplay.config.found import Found
 from lbreplay.config.kinds import nearest
 from lbreplay.config.schema import DAY_365
@@ -378,11 +379,14 @@ def read(name: str, text: str, found: Found, edition: str = "1.10") -> None:
         raise ConfigError(f"{name}: a dpvs.conf expected, got binary data or UTF-16 text")
     blocks = _Blocks(lines(name, text, found), found, edition)
     entries = blocks.read(_levels(edition))
-    if text.strip() and not blocks.known:
-        raise ConfigError(
-            f"{name}: a dpvs.conf expected, got a file without any of {', '.join(list(KEYWORDS)[:3])}, ..."
-        )
+    if not blocks.known:
+        words = ", ".join(list(KEYWORDS)[:3])
+        raise ConfigError(f"{name}: a dpvs.conf expected, with {words}, ...{whose.what(text, '--dpvs-conf')}")
     _Reader(name, found, edition).read(entries)
+
+
+def _ports(worker: Entry) -> list[Entry]:
+    return [entry for entry in worker.inside if entry.word == "port"]
 
 
 class _Reader:
@@ -436,18 +440,25 @@ class _Reader:
             self._walk(below, rule[below.word], port)
 
     def _port(self, entries: list[Entry]) -> Entry | None:
-        """The port of the model: the first device; of a bond the primary's settings under the bond's name."""
+        """The port of the model: the first that a worker receives from, bonds before plain ports.
+
+        Of a bond the primary's settings stand under the bond's name.
+        """
         netif = [e for top in entries if top.word == "netif_defs" for e in top.inside]
         devices = {e.value(): e for e in netif if e.word == "device"}
         bonds = [e for e in netif if e.word == "bonding"]
-        for extra in bonds[1:]:
-            self.found.leave(extra.line.place, f"bonding {extra.value()}: lbreplay has one port")
-        if not bonds:
-            port = next(iter(devices.values()), None)
-            if port is not None:
-                self.put("device.name", port.value(), port)
-            return port
-        return self._bond(bonds[0], devices)
+        used = {e.value() for top in entries if top.word == "worker_defs" for w in top.inside for e in _ports(w)}
+        ports = [*bonds, *devices.values()]
+        port = next((e for e in ports if e.value() in used), next(iter(ports), None))
+        for extra in bonds:
+            if extra is not port:
+                self.found.leave(extra.line.place, f"bonding {extra.value()}: lbreplay has one port")
+        if port is None:
+            return None
+        if port.word == "bonding":
+            return self._bond(port, devices)
+        self.put("device.name", port.value(), port)
+        return port
 
     def _bond(self, bond: Entry, devices: Mapping[str, Entry]) -> Entry | None:
         slaves = [e.value() for e in bond.inside if e.word == "slave" and e.value() in devices]
@@ -473,10 +484,11 @@ class _Reader:
             return
         known = {"master": "", "slave": "forward", "kni": "kni"}
         workers = sorted((self._worker(e, name, known) for e in entries), key=lambda w: w[0]["cpu_id"])
-        workers = self._visible([w for w in workers if w[0]["kind"]])
+        workers = self._receiving(self._visible([w for w in workers if w[0]["kind"]]), name)
         plain = [{"cpu_id": k + 1, "kind": "forward", "queues": [k]} for k in range(len(workers))]
         if not any(worker["kind"] == "forward" for worker, _ in workers):
-            raise ConfigError(f"{self.name}: no worker of type slave with port {name}; DPVS would not start")
+            place = entries[0].line.place
+            raise ConfigError(f"{place}: a worker of type slave with port {name} expected; DPVS would not start")
         self._queues(workers)
         if [worker for worker, _ in workers] == plain:
             self.found.put(("workers",), len(plain), workers[0][1].line.place)
@@ -531,6 +543,13 @@ class _Reader:
                 return workers[:n]
         return workers
 
+    def _receiving(self, workers: list[tuple[dict[str, Any], Entry]], port: str) -> list[tuple[dict[str, Any], Entry]]:
+        """Without those that receive from other ports alone, which the model does not have."""
+        for worker, entry in workers:
+            if worker["kind"] == "forward" and not worker["queues"]:
+                self.found.warn(entry.line.place, f"worker {entry.value()} receives nothing from {port}: left out")
+        return [one for one in workers if one[0]["kind"] != "forward" or one[0]["queues"]]
+
     def _queues(self, workers: list[tuple[dict[str, Any], Entry]]) -> None:
         """Receive queues are there once each, from 0 without a gap (S 1.7, codes -2 and -4)."""
         owner: dict[int, str] = {}
@@ -541,6 +560,7 @@ class _Reader:
                 owner[queue] = entry.value()
         if sorted(owner) != list(range(len(owner))):
             gap = next(n for n in range(len(owner)) if n not in owner)
+            place = workers[-1][1].line.place
             raise ConfigError(
-                f"{self.name}: rx queues from 0 without a gap expected, {gap} is missing; DPVS would not start"
+                f"{place}: rx queues from 0 without a gap expected, {gap} is missing; DPVS would not start"
             )

@@ -28,6 +28,7 @@ from lbreplay.phrases import plural
 
 SAYS_NOTHING = {"echo", "printf", "sleep", "cat", "cd", "clear", "logger", "touch", "rm", "mkdir", "success", "failure"}
 MARKERS = ("iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy", "iptables-nft")
+SAVED = re.compile(r"(?:ipvsadm\s+)?--?[A-Za-z]")  # how a line of ipvsadm -S begins
 SYSCTLS = "/proc/sys/"
 SAVE_LEAVES_OUT = (
     "ipvsadm -S leaves out local addresses, black and white lists, synproxy, conn-timeout, thresholds, hash-target, "
@@ -114,6 +115,8 @@ def import_texts(texts: Texts, edition: str | None = None, strict: bool = False,
         found.leave(texts.ipvsadm_save[0], kernel.SAVE_LEAVES_OUT if profile == "ipvs" else SAVE_LEAVES_OUT)
     if texts.events:
         _events(*texts.events, state)
+    if services.refused and not services.drafts:
+        raise ConfigError(f"{services.refused[0]}; no service is left")
     state.port.finish()
     services.finish()
     _directives(state, lambda text: not text.startswith("event"))
@@ -191,8 +194,7 @@ def _script(path: str, text: str, state: _State) -> None:
         count = plural(len(found.skipped) - before, "command")
         raise ConfigError(f"{found.skipped[before]}; {count} of the balancer skipped, and none is left")
     if not any(known) and (known or not text.strip()):
-        got = whose.what(text, "--script")
-        raise ConfigError(f"{path}: shell lines of ipvsadm and dpip expected{got or ', got a file without any'}")
+        raise ConfigError(f"{path}: shell lines of ipvsadm and dpip expected{whose.what(text, '--script')}")
 
 
 def _command(command: shell.Command, place: str, state: _State) -> bool:
@@ -244,10 +246,13 @@ def _comment(text: str, place: str, state: _State) -> None:
 
 
 def _saved(path: str, text: str, services: Services) -> None:
-    """What `ipvsadm -S -n` printed: nothing else, since -R would stop at it."""
-    got = whose.what(text, "--ipvsadm-save")
-    if not re.search(r"^\s*(?:ipvsadm\s+)?--?[A-Za-z]", text, re.MULTILINE):
-        raise ConfigError(f"{path}: lines of ipvsadm -S -n expected, like -A -t 10.0.0.100:80 -s rr{got}")
+    """What `ipvsadm -S -n` printed, and nothing else: -R would stop at it."""
+    given = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1)]
+    lines = [(n, line) for n, line in given if line and not line.startswith("#")]
+    other = next(((n, line) for n, line in lines if not SAVED.match(line)), None if lines else (1, ""))
+    if other is not None:
+        got = whose.what(text, "--ipvsadm-save")
+        raise ConfigError(f"{path}:{other[0]}: lines of ipvsadm -S -n expected, like -A -t 10.0.0.100:80 -s rr{got}")
     _restored(path, text, services, 1)
 
 

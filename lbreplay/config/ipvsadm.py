@@ -158,6 +158,7 @@ class Services:
         self.ipsets: dict[str, list[str]] = {}
         self.events: list[tuple[dict[str, Any], Draft, str]] = []
         self.said: list[tuple[str, object, str]] = []  # in comments, of the next service
+        self.refused: list[str] = []  # warnings of commands that were not carried out
 
     # commands
 
@@ -180,6 +181,7 @@ class Services:
                 handler(given, place, at)
         except ValueError as wrong:
             self.found.warn(place, f"{line}: {wrong}")
+            self.refused.append(self.found.warnings[-1])
             return False
         return True
 

@@ -88,11 +88,11 @@ KINDS = (
 )
 
 
-def what(text: str, besides: str = "") -> str:
-    """`, got a keepalived.conf (--keepalived reads it)`: what *text* looks like, if not *besides*; else nothing."""
+def what(text: str, besides: str) -> str:
+    """`, got a keepalived.conf (--keepalived reads it)`: what *text* looks like, where not what *besides* reads."""
     if not text.strip():
         return ", got an empty file"
     for kind in KINDS:
-        if kind.sign.search(text) and besides not in kind.instead.split():
+        if kind.sign.search(text) and kind.instead.split()[0] != besides:
             return f", got {kind.name} ({kind.instead})"
-    return ""
+    return ", got a file without any"

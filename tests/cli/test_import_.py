@@ -24,7 +24,7 @@ def test_it_prints_toml(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr()
     document = tomllib.loads(printed.out)
     assert (document["workers"], len(document["service"]), len(document["event"])) == (1, 1, 4)
-    assert "lines are not modelled" in printed.err
+    assert "lines are not modelled (listed at the end)" in printed.err
 
 
 def test_output_and_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,3 +79,44 @@ def test_the_kernels_tools(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert status(["import", "--ipvsadm-save", str(tmp_path / "saved"), "--profile", "ipvs"]) == 0
     document = tomllib.loads(capsys.readouterr().out)
     assert (document["profile"], document["service"][0]["mode"]) == ("ipvs", "nat")
+
+
+OLD_CONF = """netif_defs {
+    <init> device dpdk0 {
+        rx {
+            rss tcp
+        }
+        fdir {
+            filter off
+        }
+    }
+}
+"""
+
+
+def test_the_edition_in_every_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A dpvs.conf of 1.8 is read as such by whoever takes one, and --set edition is honoured."""
+    (tmp_path / "dpvs.conf").write_text(OLD_CONF)
+    files = ["--dpvs-conf", str(tmp_path / "dpvs.conf")]
+    assert status(["export", *files]) == 0
+    assert "fdir {" in capsys.readouterr().out
+    assert status(["export", *files, "--set", 'edition="1.10"']) == 0
+    printed = capsys.readouterr()
+    assert "fdir {" not in printed.out and "fdir is no keyword of edition 1.10" in printed.err
+
+
+def test_every_command_says_how_files_were_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whose they were taken for, what was wrong and what was left out; -q says nothing."""
+    script = tmp_path / "s.sh"
+    script.write_text(
+        "ipvsadm -A -t 10.0.0.1:80\nipvsadm -a -t 10.0.0.1:80 -r 10.0.1.1:80 -m\nipvsadm -A -t x\n"
+        "while read r; do ipvsadm -a -t 10.0.0.1:80 -r $r -m; done < f\n"
+    )
+    assert status(["run", str(CASE / "in.pcap"), "--script", str(script)]) == 0
+    said = capsys.readouterr().err
+    assert "note: nothing here is only DPVS's or only the kernel's" in said
+    assert "warning: " in said and "s.sh:3: ipvsadm -A -t x: ADDRESS:PORT expected" in said
+    assert "1 command of the balancer not run, first" in said and "s.sh:4: while read: f is not read" in said
+    assert "1 line is not modelled (lbreplay import lists them)" in said
+    assert status(["run", str(CASE / "in.pcap"), "--script", str(script), "-q"]) == 0
+    assert capsys.readouterr().err == ""

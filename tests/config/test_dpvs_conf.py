@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from lbreplay.config.dpvs_conf import atoi, read, tokens
+from lbreplay.config.dpvs_conf import atoi, edition, read, tokens
 from lbreplay.config.found import Found
+from lbreplay.config.load import load
 from lbreplay.errors import ConfigError
 
 PORT = "netif_defs {\n device dpdk0 {\n rx {\n rss all\n }\n }\n}\n"
@@ -174,7 +175,10 @@ def test_old_defaults() -> None:
             "rx queues from 0 without a gap expected, 1 is",
         ),
         (PORT + "worker_defs {\n" + worker(1, 0).replace("type slave", "") + "}\n", "worker cpu1 has no type"),
-        (PORT + "worker_defs {\n" + worker(1, 0, kind="kni") + "}\n", "no worker of type slave with port dpdk0"),
+        (
+            PORT + "worker_defs {\n" + worker(1, 0, kind="kni") + "}\n",
+            "a worker of type slave with port dpdk0 expected",
+        ),
         ("seed = 1\n[device]\n", "a dpvs.conf expected"),
         ("a\0b", "got binary data"),
     ],
@@ -217,3 +221,235 @@ def test_an_include_of_itself_ends(tmp_path: Path) -> None:
     (tmp_path / "a.conf").write_text("include a.conf\n")
     with pytest.raises(ConfigError, match="nested deeper than"):
         read(str(tmp_path / "a.conf"), "include a.conf\n", Found())
+
+
+def test_workers_of_another_port_are_left_out() -> None:
+    """The model has one port, the first that somebody receives from; who receives from another alone is named."""
+    ports = "netif_defs {\n device dpdk0 {\n }\n device dpdk1 {\n }\n device dpdk2 {\n }\n}\n"
+    text = (
+        ports
+        + "worker_defs {\n"
+        + worker(1, 0, port="dpdk1")
+        + worker(2, 1, port="dpdk1")
+        + worker(3, 0, port="dpdk2")
+        + "}\n"
+    )
+    assert document(text)["device"]["name"] == "dpdk1" and document(text)["workers"] == 2
+    assert any("worker cpu3 receives nothing from dpdk1: left out" in line for line in found(text).warnings)
+
+
+OLD_SAMPLE = "netif_defs {{\n <init> device dpdk0 {{\n rx {{\n rss all\n }}\n{fdir} }}\n}}\n"
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        (OLD_SAMPLE.format(fdir=" fdir {\n mode perfect\n pballoc 64k\n }\n"), "1.8"),
+        (OLD_SAMPLE.format(fdir=" <init> fdir {\n <init> filter on\n }\n") + "sa_pool {\n flow_enable on\n}\n", "1.8"),
+        ("ctrl_defs {\n ipc_msg {\n <init> unix_domain /var/run/dpvs_ctrl\n }\n}\n", "1.8"),
+        ("ctrl_defs {\n ipc_msg {\n unix_domain /x\n }\n}\nsa_pool {\n flow_enable on\n}\n", "1.10"),
+        ("netif_defs {\n ! fdir {\n ! }\n <init> fdir_mode perfect\n}\n", "1.10"),
+        (PORT, "1.10"),
+    ],
+)
+def test_the_edition_shows_in_the_file(text: str, told: str) -> None:
+    """fdir went with 1.9; what was kept for longer tells nothing beside a later word; comments tell nothing."""
+    assert edition(text) == told
+
+
+REST = """timer_defs {
+ # loops
+ schedule_interval 500
+}
+neigh_defs {
+ <init> unres_queue_length 128
+ <init> timeout 60
+}
+ipv4_defs {
+ forwarding off
+ <init> default_ttl 64
+ fragment {
+  <init> bucket_number 4096
+  <init> ttl 1
+ }
+}
+ipv6_defs {
+ disable off
+ forwarding off
+ route6 {
+  <init> method hlist
+  recycle_time 10
+ }
+}
+ipvs_defs {
+ conn {
+  <init> conn_pool_size 2097152
+  conn_init_timeout 3
+  ! <init> redirect off
+ }
+ udp {
+  uoa_mode opp
+  uoa_max_trail 3
+  timeout {
+   normal 300
+   last 3
+  }
+ }
+ tcp {
+  timeout {
+   none 2
+   established 90
+   last 2
+  }
+  synproxy {
+   synack_options {
+    mss 1452
+    ttl 63
+    sack
+    ! wscale
+   }
+   rs_syn_max_retry 3
+   ack_storm_thresh 10
+   max_ack_saved 3
+   conn_reuse_state {
+    close
+    time_wait
+    ! fin_wait
+   }
+  }
+ }
+}
+sa_pool {
+ pool_hash_size 16
+}
+"""
+
+
+def sample(old: bool, layout: str) -> str:
+    """What DPVS installs as its sample: all blocks, with the words of the edition; one NIC, two, a bond, two bonds."""
+    nics = {"single-nic": 1, "two-nics": 2, "single-bond": 2, "bond": 4}[layout]
+    bonds = nics // 2 if "bond" in layout else 0
+    ports = [f"bond{n}" for n in range(bonds)] or [f"dpdk{n}" for n in range(nics)]
+    netif = "".join(nic(n, old) for n in range(nics)) + "".join(bond(n) for n in range(bonds))
+    workers = "<init> worker cpu0 {\n type master\n cpu_id 0\n}\n" + "".join(slave(n, ports) for n in range(1, 9))
+    ipset = "" if old else "ipset_defs {\n <init> ipset_hash_pool_size 131072\n}"
+    mode = "" if old else " <init> fdir_mode perfect"
+    ipc = " ipc_msg {\n <init> unix_domain /var/run/dpvs_ctrl\n }\n" if old else ""
+    return (
+        f"!!!!!\n! default configuration\nglobal_defs {{\n log_level WARNING\n ! log_file x\n}}\n"
+        f"netif_defs {{\n <init> pktpool_size 1048575\n{mode}\n{netif}}}\n"
+        f"worker_defs {{\n{workers}}}\n{ipset}\n"
+        f"{REST}ctrl_defs {{\n lcore_msg {{\n <init> ring_size 4096\n priority_level low\n }}\n{ipc}}}\n"
+    )
+
+
+def nic(number: int, old: bool) -> str:
+    """A device with its queues."""
+    fdir = "fdir {\n mode perfect\n pballoc 64k\n status matched\n }\n" if old else "! mtu 1500\n"
+    queues = "queue_number 8\n descriptor_number 1024\n"
+    inside = f" rx {{\n {queues} rss all\n }}\n tx {{\n {queues} }}\n {fdir} ! promisc_mode\n"
+    return f"<init> device dpdk{number} {{\n{inside} kni_name dpdk{number}.kni\n}}\n"
+
+
+def bond(number: int) -> str:
+    """Two devices as one."""
+    slaves = f" slave dpdk{2 * number}\n slave dpdk{2 * number + 1}\n primary dpdk{2 * number}\n"
+    return f"<init> bonding bond{number} {{\n mode 0\n{slaves} kni_name bond{number}.kni\n}}\n"
+
+
+def slave(number: int, ports: list[str]) -> str:
+    """A worker with a queue of each port."""
+    queues = f" rx_queue_ids {number - 1}\n tx_queue_ids {number - 1}\n ! isol_rx_cpu_ids 9\n"
+    inside = "".join(f"port {port} {{\n{queues}}}\n" for port in ports)
+    return f"<init> worker cpu{number} {{\n type slave\n cpu_id {number}\n{inside}}}\n"
+
+
+@pytest.mark.parametrize("layout", ["single-nic", "two-nics", "single-bond", "bond"])
+@pytest.mark.parametrize("old", [True, False])
+def test_the_samples_of_both_editions(old: bool, layout: str) -> None:
+    """Every layout that is installed, with the words of its edition: eight workers, the first port, nothing unknown."""
+    text = sample(old, layout)
+    name = edition(text)
+    result = found(text, name)
+    setup = load("sample", text=result.text())
+    assert name == ("1.8" if old else "1.10") and len(setup.workers) == 8
+    assert setup.device.name == ("bond0" if "bond" in layout else "dpdk0")
+    assert setup.device.slaves == (2 if "bond" in layout else 0)
+    assert [line for line in result.warnings if "is rounded down" not in line] == []
+
+
+ITEMS = """! all items
+netif_defs {
+    <init> device dpdk0 {
+        rx {
+            #max_burst_size     32
+            queue_number        6           <16, 0-16>
+            rss                 all         <all, all|ip|tcp|udp|sctp|ether|port|tunnel>
+        }
+        fdir {
+            <init> filter       on          <on, on/off>
+            mode                perfect     <perfect, none|signature|perfect>
+        }
+    }
+    <init> device bond0 {
+        mode                    4           <0-6>
+        slave                   dpdk0       <device name>
+        options                 OPT1=VAL1;OPT2=VAL2;...
+    }
+}
+worker_defs {
+    <init> worker cpu0 {
+        cpu_id  0
+        type    master
+    }
+    <init> worker cpu1 {
+        type    slave               <slave, master|slave>
+        cpu_id  1                   which cpu the worker thread runs on
+        port    dpdk0 {
+            rx_queue_ids     0 2        <0, 0-16, space separated list>
+            tx_queue_ids     0          <0, 0-16, space separated list>
+            isol_rx_cpu_ids  8 8        <cpu id, forbid isol_rx if invalid>
+        }
+    }
+    <init> worker cpu2 {
+        type        slave
+        cpu_id      2
+        port        dpdk0 {
+            rx_queue_ids     1 3
+            isol_rx_cpu_ids  9 [invalid id] 10
+        }
+    }
+    <init> worker cpu5 {
+        type    kni
+        cpu_id  5
+        icmp_redirect_core
+        port dpdk0 {
+            tx_queue_ids 6
+        }
+    }
+}
+ipset_defs {
+    <init> ipset_hash_pool_size 131072  <131072, 65536-524288>
+}
+ipvs_defs {
+    conn {
+        expire_quiescent_template               <disable>
+        <init> redirect             off         <off/on: disable/enable packet redirect>
+    }
+    tcp {
+        timeout {               <1-31535999>
+            established 91      <90>
+        }
+    }
+}
+"""
+
+
+def test_the_list_of_items() -> None:
+    """Where every item stands with its range behind it, and some that are of another edition: read, and those named."""
+    result = found(ITEMS, edition(ITEMS))
+    setup = load("items", text=result.text())
+    assert [worker.queues for worker in setup.workers] == [(0, 2), (1, 3), ()]
+    assert setup.workers[2].kind == "kni" and setup.tcp.timeout["established"] == 91
+    assert setup.conn.expire_quiescent_template and not setup.conn.redirect
+    assert any("ipset_defs is no keyword of edition 1.8" in line for line in result.warnings)

@@ -1,9 +1,12 @@
 """Files of a running balancer import to the configuration they stand for: all recorded cases, and what goes wrong."""
 
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lbreplay.config.found import Found
 from lbreplay.config.imports import Files, Texts, import_files, import_texts
 from lbreplay.config.load import load
 from lbreplay.errors import ConfigError
@@ -119,10 +122,34 @@ def test_a_save_file_says_what_it_leaves_out() -> None:
     "texts, message",
     [
         (Texts(scripts=(("s.sh", "echo hello\n"),)), "s.sh: shell lines of ipvsadm and dpip expected"),
-        (Texts(ipvsadm_save=("s", "IP Virtual Server version 0.0.0\n")), "s: lines of ipvsadm -S -n expected"),
+        (Texts(ipvsadm_save=("s", "IP Virtual Server version 0.0.0\n")), "s:1: lines of ipvsadm -S -n expected"),
         (Texts(events=("e", "soon ipvsadm -C\n")), "e:1: column 1: SECONDS COMMAND expected, got soon ipvsadm -C"),
         (Texts(scripts=(("s.sh", "# lbreplay: devise.x=1\n"),)), "s.sh:1: devise: unknown key, did you mean device?"),
-        (Texts(dpvs_conf=("d", "{}")), "d: a dpvs.conf expected"),
+        (
+            Texts(dpvs_conf=("d", "{}")),
+            "d: a dpvs.conf expected, with global_defs, netif_defs, worker_defs, ..., got",
+        ),
+        (
+            Texts(ipvsadm_save=("s", "IP Virtual Server version 1\n")),
+            "got a listing of ipvsadm -L (ipvsadm -S -n prints",
+        ),
+        (Texts(ipvsadm_save=("s", "#!/bin/sh\nV=1\nipvsadm -C\n")), "s:2: lines of ipvsadm -S -n expected, like"),
+        (Texts(keepalived=("k", "-A -t 10.0.0.1:80 -s rr\n")), "got a save of ipvsadm (--ipvsadm-save reads it)"),
+        (Texts(scripts=(("s", "virtual_server 10.0.0.1 80 {\n}\n"),)), "got a keepalived.conf (--keepalived reads it)"),
+        (Texts(scripts=(("s", ""),)), "s: shell lines of ipvsadm and dpip expected, got an empty file"),
+        (
+            Texts(ipvsadm_save=("s", "-A -t www.example.com:http -s rr\n")),
+            "s:1: -A -t www.example.com:http -s rr: ADDRESS:PORT expected, got www.example.com:http (names of hosts "
+            "are not looked up: ipvsadm -S -n and -L -n print numbers); no service is left",
+        ),
+        (
+            Texts(ipvsadm_save=("s", "-A -t 10.0.0.1:noname -s rr\n")),
+            "got 10.0.0.1:noname (no port is named noname); no service is left",
+        ),
+        (
+            Texts(scripts=(("s.sh", "for r in $(cat f); do ipvsadm -a -t $r; done\n"),)),
+            "s.sh:1: for r in $(cat f): it is not known; 1 command of the balancer skipped, and none is left",
+        ),
     ],
 )
 def test_files_that_are_something_else(texts: Texts, message: str) -> None:
@@ -145,3 +172,136 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no\.conf: No such file"):
         import_files(Files(dpvs_conf=str(tmp_path / "no.conf")))
     assert not Files() and Files(events="x").name == "import"
+
+
+def document(name: str, text: str, kind: str = "scripts", **how: Any) -> tuple[dict[str, Any], Found]:
+    """The TOML of one file as a document, loaded once to see that it runs."""
+    given = ((name, text),) if kind == "scripts" else (name, text)
+    found = import_texts(Texts(**{kind: given}), **how)
+    load("import", text=found.text())
+    return tomllib.loads(found.text()), found
+
+
+ARRAYS = """VIP=203.0.113.10
+RS=(192.0.2.1 192.0.2.2)
+LIP=(
+"192.0.2.10"
+"192.0.2.11"
+)
+./dpip addr add $VIP/24 dev dpdk0
+./ipvsadm -A -t $VIP:80 -s rr
+for rs in ${RS[@]}; do
+    ./ipvsadm -a -t $VIP:80 -r $rs:80 -b
+done
+for lip in "${LIP[@]}"; do
+    ./ipvsadm --add-laddr -z $lip -t $VIP:80 -F dpdk0
+done
+"""
+
+
+def test_lists_of_a_script() -> None:
+    """Real servers and local addresses in arrays, as DPVS's own scripts have them."""
+    made, found = document("setup.sh", ARRAYS)
+    (service,) = made["service"]
+    assert [real["address"] for real in service["real"]] == ["192.0.2.1:80", "192.0.2.2:80"]
+    assert service["laddr"] == ["192.0.2.10", "192.0.2.11"] and not found.left_out and not found.warnings
+
+
+def test_synproxy_of_a_datagram_service() -> None:
+    """DPVS takes the flag and ignores it: so does an import, and says so."""
+    made, found = document(
+        "setup.sh",
+        "ipvsadm -A -u 203.0.113.10:53 -j enable\nipvsadm -a -u 203.0.113.10:53 -r 192.0.2.1:53 -b\n"
+        "ipvsadm -P -u 203.0.113.10:53 -z 192.0.2.10 -F dpdk0\n",
+    )
+    assert "synproxy" not in made["service"][0]
+    assert found.warnings == ["setup.sh:1: synproxy is for TCP; DPVS ignores it for udp"]
+
+
+@pytest.mark.parametrize(
+    "kind, text",
+    [
+        (
+            "scripts",
+            "sudo ipvsadm -A -t 203.0.113.10:80 -s lc\nsudo ipvsadm -a -t 203.0.113.10:80 -r 192.0.2.1:80 -m\n",
+        ),
+        ("scripts", "S=lc\nipvsadm -A -t 203.0.113.10:80 -s $S\nipvsadm -a -t 203.0.113.10:80 -r 192.0.2.1 -m\n"),
+        ("ipvsadm_save", "-A -t 203.0.113.10:80 -s lc\n-a -t 203.0.113.10:80 -r 192.0.2.1:80 -m -w 1\n"),
+        (
+            "keepalived",
+            "virtual_server 203.0.113.10 80 {\nlb_algo lc\nlb_kind NAT\nprotocol TCP\n"
+            "real_server 192.0.2.1 80 {\n}\n}\n",
+        ),
+    ],
+)
+def test_what_only_the_kernel_has_selects_it(kind: str, text: str) -> None:
+    """A scheduler of its own in any file: profile ipvs, with the line that told it behind it."""
+    made, found = document("file", text, kind)
+    assert (made["profile"], made["service"][0]["scheduler"], made["service"][0]["mode"]) == ("ipvs", "lc", "nat")
+    assert made["service"][0]["real"][0]["address"] == "192.0.2.1:80"
+    assert "# the kernel's: " in found.text() and not found.remarks
+
+
+def test_a_match_by_another_device() -> None:
+    """The model has one port: it has the name of the first device, and a match by another's name is by its too."""
+    text = (
+        "dpip addr add 203.0.113.1/24 dev dpdk1 sapool\ndpip addr add 192.0.2.1/24 dev dpdk0\n"
+        "M=proto=tcp,src-range=192.0.2.2-192.0.2.254,iif=dpdk0,oif=dpdk1\n"
+        "ipvsadm -A -s rr -H $M\nipvsadm -a -H $M -r 203.0.113.1:0 -w 100 -J\n"
+    )
+    made, found = document("setup.sh", text)
+    assert made["device"]["name"] == "dpdk1"
+    assert made["service"][0]["match"] == "proto=tcp,src-range=192.0.2.2-192.0.2.254,iif=dpdk1,oif=dpdk1"
+    assert found.warnings == ["setup.sh:2: dpdk0: lbreplay has one port, dpdk1; what is on dpdk0 is taken as its"]
+
+
+MARKED = """iptables -t mangle -A PREROUTING -d 203.0.113.10/32 -p tcp --dport 80 -j MARK --set-mark 1
+ipvsadm -A -f 1 -s rr
+ipvsadm -a -f 1 -r 192.0.2.80 -m
+ip addr add 203.0.113.10/32 dev eth0
+ifconfig eth0:1 203.0.113.11 netmask 255.255.255.255 up
+ip route add default via 192.0.2.254
+echo 1 > /proc/sys/net/ipv4/vs/drop_entry
+echo 0 > /proc/sys/net/ipv4/ip_forward
+ipvsadm --start-daemon master --mcast-interface eth0
+"""
+
+
+def test_a_director_that_marks() -> None:
+    """A plain rule of iptables is [[mark]]; what is written to /proc is set; no port is named that nobody wrote."""
+    made, found = document("lvs.sh", MARKED)
+    assert made["mark"] == [{"mark": 1, "to": "203.0.113.10/32", "protocol": "tcp", "ports": [80]}]
+    assert made["device"]["address"] == ["203.0.113.10/32", "203.0.113.11/32"]
+    assert made["ipvs"] == {"drop_entry": 1} and made["ipv4"] == {"forwarding": False}
+    assert found.warnings == []
+    assert found.left_out == ["lvs.sh:9: ipvsadm --start-daemon master --mcast-interface eth0"]
+
+
+def test_a_mark_that_nothing_gives() -> None:
+    """Is said, with what to add: a rule of another kind gives none either."""
+    _, found = document("lvs.sh", MARKED.replace("-p tcp", "-s 10.0.0.0/8 -p tcp"))
+    assert found.warnings == ["lvs.sh:2: nothing gives mark 1: add [[mark]] with what is to have it"]
+    assert any("-s cannot be said in [[mark]]" in line for line in found.left_out)
+
+
+def test_a_save_with_names_of_ports() -> None:
+    """Without -n ipvsadm prints names: those of ports mean the same everywhere."""
+    made, _ = document(
+        "save", "-A -t 10.0.0.1:http -s wlc\n-a -t 10.0.0.1:http -r 10.0.1.1:webcache -m\n", "ipvsadm_save"
+    )
+    assert (made["service"][0]["vip"], made["service"][0]["real"][0]["address"]) == ("10.0.0.1:80", "10.0.1.1:8080")
+
+
+def test_a_command_without_its_variable() -> None:
+    """The variable is named."""
+    _, found = document(
+        "s.sh", "ipvsadm -A -t $VIP:80\nipvsadm -A -t 10.0.0.1:80\nipvsadm -a -t 10.0.0.1:80 -r 10.0.0.2 -b\n"
+    )
+    assert found.warnings[0].startswith("s.sh:1: ipvsadm -A -t :80: ADDRESS:PORT expected, got :80 ($VIP is not set)")
+
+
+def test_the_edition_of_a_file() -> None:
+    """As the dpvs.conf shows it; what is asked wins."""
+    conf = "netif_defs {\n device dpdk0 {\n fdir {\n filter off\n }\n }\n}\n"
+    assert import_texts(Texts(dpvs_conf=("d", conf))).document["edition"] == "1.8"
+    assert "edition" not in import_texts(Texts(dpvs_conf=("d", conf)), "1.10").document

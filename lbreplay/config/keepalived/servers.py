@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from lbreplay.config import whose
 from lbreplay.config.ipvsadm import Services, prefix
 from lbreplay.config.keepalived.text import Block, parse
 from lbreplay.config.schema import DPVS_SCHEDULERS, IPVS_SCHEDULERS
@@ -52,7 +53,7 @@ def read(name: str, text: str, services: Services) -> None:
     found = services.found
     blocks = parse(name, text, found.leave, found.warn)
     if not any(block.words[0] == "virtual_server" for block in blocks):
-        raise ConfigError(f"{name}: virtual_server blocks expected, got a file without any")
+        raise ConfigError(f"{name}: virtual_server blocks expected{whose.what(text, '--keepalived')}")
     groups = {tuple(b.words[:2]): b for b in blocks if b.words[0] in GROUPS and len(b.words) > 1}
     unread = Unread()
     for block in blocks:

@@ -30,6 +30,12 @@ def reads_rules(words: list[str]) -> bool:
     return base == "ipvsadm-restore" or (base == "ipvsadm" and bool({"-R", "--restore"} & set(rest)))
 
 
+def writes_setting(words: list[str]) -> bool:
+    """Whether a command is `tee` into a setting of the kernel."""
+    name, *rest = stripped(words) or [""]
+    return name.rpartition("/")[2] == "tee" and bool(rest) and rest[-1].startswith("/proc/")
+
+
 def said(words: list[str]) -> str:
     """What `echo` or `printf` writes."""
     name, *rest = words

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from lbreplay.config.shell.conditions import Status, decides, judge
-from lbreplay.config.shell.effects import reads_rules, said
+from lbreplay.config.shell.effects import reads_rules, said, writes_setting
 from lbreplay.config.shell.expansion import UNKNOWN, Scope, arithmetic, expand, joined, shown, substitute
 from lbreplay.config.shell.statements import (
     Arithmetic,
@@ -165,20 +165,16 @@ class _Run:
     def _fed(self, before: list[Node], last: Simple) -> Iterator[Step]:
         """`echo TEXT | COMMAND`, `cat << EOF | COMMAND`; of others the commands one after the other."""
         steps = [step for stage in before for step in self._node(stage)]
-        source = steps[-1] if steps else None
-        text = None
-        if isinstance(source, Command) and source.words[0] in (*SAYS, "cat"):
-            text = source.document if source.words == ["cat"] else said(source.words)
+        text = written(steps[-1]) if steps else None
         for step in self._simple(last):
-            takes = isinstance(step, Command) and (reads_rules(step.words) or step.words[0] == "tee")
-            if not takes:
+            if not isinstance(step, Command) or not (reads_rules(step.words) or writes_setting(step.words)):
                 yield from [*steps, step]
-            elif text is None or not isinstance(step, Command):
-                yield self._skip(
-                    last.line, f"{' '.join(shown(part.raw) for part in last.words)}: its input is not read", last
-                )
+            elif text is None:
+                yield self._skip(last.line, f"{' '.join(step.words)}: its input is not read", last)
+            elif reads_rules(step.words):
+                yield step._replace(document=text)
             else:
-                yield _into(step, text)
+                yield Command(step.line, ["echo", text.strip()], into=step.words[-1])
 
     # branches
 
@@ -525,8 +521,10 @@ def _catches_all(patterns: list[Word]) -> bool:
     return any(pattern.raw == "*" for pattern in patterns)
 
 
-def _into(step: Command, text: str) -> Command:
-    """*step* with *text* on its standard input; `tee` writes it on."""
-    if step.words[0] == "tee":
-        return Command(step.line, ["echo", text.strip()], into=step.words[-1])
-    return step._replace(document=text)
+def written(step: Step) -> str | None:
+    """What a command writes to a pipe: `echo`, `printf`, and `cat` of what stands in the script."""
+    if not isinstance(step, Command) or step.words[0] not in (*SAYS, "cat"):
+        return None
+    if step.words[0] == "cat":
+        return step.document if len(step.words) == 1 else None
+    return said(step.words)

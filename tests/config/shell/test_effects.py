@@ -2,7 +2,7 @@
 
 import pytest
 
-from lbreplay.config.shell.effects import reads_rules, said, stripped
+from lbreplay.config.shell.effects import reads_rules, said, stripped, writes_setting
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,9 @@ def test_what_reads_rules(line: str, reads: bool) -> None:
 def test_said(words: list[str], text: str) -> None:
     """What echo and printf write."""
     assert said(words) == text
+
+
+def test_what_writes_a_setting() -> None:
+    """tee into /proc, also by sudo."""
+    assert writes_setting(["sudo", "tee", "/proc/sys/net/ipv4/ip_forward"])
+    assert not writes_setting(["tee", "log"]) and not writes_setting([])
