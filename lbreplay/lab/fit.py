@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from lbreplay.burst import Burst
-from lbreplay.config.draft import PROTOCOL, plural
+from lbreplay.config.draft import PROTOCOL
 from lbreplay.errors import LbreplayError
 from lbreplay.model import Setup
+from lbreplay.phrases import plural
 from lbreplay.verdict import Verdict
 
 Document = Mapping[str, Any]  # the statistics of interface 5
