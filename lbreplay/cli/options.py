@@ -84,6 +84,7 @@ def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
 
 
 IMPORTED = "lbreplay.imported"
+DRAFT = "lbreplay.draft"  # its text, for `note_draft`
 PATIENCE = 3.0  # seconds of standard input before a word about it
 
 
@@ -160,6 +161,8 @@ def loader(
         config, text = files.name, found.text()
     elif config is None and capture is not None:
         text = drafted(capture, _profile(assignments) or "dpvs")
+        if (context := click.get_current_context(silent=True)) is not None:
+            context.meta[DRAFT] = text
     return lambda more: load(config, (*assignments, *more), view=view, burst_size=burst, text=text)
 
 
@@ -224,15 +227,19 @@ def show(report: Any, found: Any, output_format: str, color: str, warnings: Iter
 
 
 def note_draft(setup: Setup, quiet: bool) -> None:
-    """Say in one line on standard error that the configuration was drafted."""
-    if setup.drafted and not quiet:
-        reals = sum(len(s.reals) for s in setup.services)
-        how = "lbreplay init" if setup.profile == "dpvs" else f"lbreplay init --profile {setup.profile}"
-        click.echo(
-            f"no configuration given: drafted {len(setup.services)} services with {reals} real servers from the "
-            f"capture ({how} shows it)",
-            err=True,
-        )
+    """Say on standard error that the configuration was drafted, and what of the capture no balancer takes."""
+    if not setup.drafted or quiet:
+        return
+    from lbreplay.config.draft import notes
+
+    services = plural(len(setup.services), "service")
+    reals = plural(sum(len(service.reals) for service in setup.services), "real server")
+    how = "lbreplay init" if setup.profile == "dpvs" else f"lbreplay init --profile {setup.profile}"
+    said = f"no configuration given: drafted {services} with {reals} from the capture ({how} shows it)"
+    click.echo(said, err=True)
+    context = click.get_current_context(silent=True)
+    for note in notes(context.meta.get(DRAFT, "") if context is not None else ""):
+        click.echo(f"note: {note}", err=True)
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 Virtual services are what the survey found, busiest first. Each gets two real servers and a local address of its own
 from 198.18.0.0/15, the network for benchmarks (RFC 2544), IPv6 services from 2001:db8::/32, the one for documents
-(RFC 3849); addresses that turn up in the capture are left out. The same capture gives the same text. Of the kernel a
+(RFC 3849); addresses that turn up in the capture are left out. Behind them stand services that nobody was seen to open
+a connection to, as `unopened` guesses them. Lines `# Note:` say what of the capture no balancer takes, and what to
+capture instead. The same capture gives the same text. Of the kernel a
 draft has no local addresses and one worker: services are forwarded by NAT, so that answers pass it too.
 """
 
@@ -10,11 +12,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from lbreplay.burst import Burst
 from lbreplay.config.legs import Tied
-from lbreplay.config.survey import BENCHMARK, MAX_CLIENTS, Seen, Survey
+from lbreplay.config.survey import BENCHMARK, MAX_CLIENTS, Balancer, Seen, Survey
+from lbreplay.config.unopened import Guess
 from lbreplay.model import Endpoint
 from lbreplay.phrases import plural
 
@@ -22,7 +25,23 @@ SHOWN = 256  # services written out; a scan of ports would fill pages
 REALS4, LADDRS4 = 0, 1 << 16  # offsets in 198.18.0.0/15: 198.18.x.x and 198.19.x.x
 REALS6, LADDRS6 = (int(ipaddress.ip_address(f"2001:db8:198:{net}::")) for net in (18, 19))
 PORTS = 64_511  # of a local address towards one real server: sa_pool.low to high
-PROTOCOL = {6: "tcp", 17: "udp"}
+PROTOCOL = {6: "tcp", 17: "udp", 132: "sctp"}
+NOTE = "# Note: "
+# Why flows make no service: by what the survey counted, and what to capture instead.
+SPECIAL = {
+    "loopback": "to loopback addresses, which no balancer receives: capture on the interface that clients reach",
+    "link-local": "between link-local addresses, which nobody routes to a balancer: capture traffic to routed ones",
+    "group": "to groups or reserved addresses, which are not balanced: capture traffic to a unicast address",
+}
+UNDER_WAY = (
+    "{} already under way when the capture begins, and no balancer takes up a connection without its beginning: "
+    "capture from before clients connect"
+)
+UNANSWERED = "{} of datagrams nobody answers: where there were answers, capture both directions"
+TWICE = "{} carries two VLAN tags, of which DPVS takes off one: capture behind the outer tag"
+NOTHING = (
+    "nothing in the capture is TCP, UDP or SCTP over IP between two hosts: capture where clients reach the service"
+)
 
 
 def draft(bursts: Iterable[Burst], *, reals: int = 2, laddrs: int = 1, workers: int = 4, profile: str = "dpvs") -> str:
@@ -33,16 +52,18 @@ def draft(bursts: Iterable[Burst], *, reals: int = 2, laddrs: int = 1, workers: 
     survey = Survey(bursts)
     balancer = survey.balancer()
     found = [seen for seen in survey.services() if not balancer.behind(seen)]
-    addresses = _Addresses(survey)
+    guessed = _guessed(survey, balancer, SHOWN - len(found))
+    addresses = _Addresses(survey, guessed)
     lines: list[str] = []
-    for seen in found[:SHOWN]:
+    every: list[Seen | Guess] = [*found[:SHOWN], *guessed]
+    for seen in every:
         lines += ["", *_head(seen)]
         known = balancer.tied.get((seen.protocol, seen.endpoint))
         if profile == "ipvs":
             lines += _behind_kernel(seen, known, addresses, reals)
         else:
             lines += _seen_behind(known) if known else _made_up(seen, addresses, reals, laddrs)
-    opening = _opening(survey, found, bool(balancer.tied), profile)
+    opening = [*_opening(survey, [*found, *guessed], bool(balancer.tied), profile), *_notes(survey, found)]
     if profile == "ipvs":
         return "\n".join([*opening, 'profile = "ipvs"', *lines]) + "\n"
     head = [*opening, f"workers = {workers}"]
@@ -53,7 +74,7 @@ def draft(bursts: Iterable[Burst], *, reals: int = 2, laddrs: int = 1, workers: 
     return "\n".join([*head, *lines]) + "\n"
 
 
-def _opening(survey: Survey, found: list[Seen], tied: bool, profile: str) -> Iterator[str]:
+def _opening(survey: Survey, found: Sequence[Seen | Guess], tied: bool, profile: str) -> Iterator[str]:
     yield f"# Drafted from a capture of {plural(survey.frames, 'frame')}."
     if not found:
         yield "# Nobody opens a connection in it, so there is no service."
@@ -66,16 +87,47 @@ def _opening(survey: Survey, found: list[Seen], tied: bool, profile: str) -> Ite
         yield f"# {left} less busy services are left out."
 
 
-def _head(seen: Seen) -> Iterator[str]:
-    yield f"[[service]]  # {_told(seen)}"
+def _guessed(survey: Survey, balancer: Balancer, room: int) -> list[Guess]:
+    """Services that nobody was seen to open, as far as there is room; nothing of what is behind a balancer."""
+    known = {(seen.protocol, seen.endpoint) for seen in survey.services()} | balancer.reals
+    ours = balancer.laddrs
+    guesses = survey.unopened.guesses(known)
+    return [g for g in guesses if g.endpoint.address not in ours and not g.clients <= ours][: max(room, 0)]
+
+
+def _notes(survey: Survey, found: list[Seen]) -> Iterator[str]:
+    """What of the capture no balancer takes, one sentence each, and what to capture instead."""
+    under_way, unanswered = survey.unopened.under_way(), survey.unopened.unanswered()
+    said = [
+        UNDER_WAY.format(plural(under_way, "connection") + (" was" if under_way == 1 else " were"))
+        if under_way
+        else "",
+        UNANSWERED.format(plural(unanswered, "flow")) if unanswered else "",
+        *(f"{plural(count, 'flow')} {SPECIAL[what]}" for what, count in sorted(survey.special().items())),
+        TWICE.format(plural(survey.twice, "frame")).replace("s carries", "s carry") if survey.twice else "",
+    ]
+    notes = [sentence for sentence in said if sentence]
+    if not found and not notes:
+        notes = [NOTHING]
+    yield from (f"{NOTE}{sentence}." for sentence in notes)
+
+
+def notes(text: str) -> list[str]:
+    """The notes of a draft."""
+    return [line.removeprefix(NOTE) for line in text.splitlines() if line.startswith(NOTE)]
+
+
+def _head(seen: Seen | Guess) -> Iterator[str]:
+    yield f"[[service]]  # {_told(seen) if isinstance(seen, Seen) else _told_guess(seen)}"
     yield f'vip = "{seen.endpoint}"'
     yield f'protocol = "{PROTOCOL[seen.protocol]}"'
     yield 'scheduler = "rr"'
 
 
-def _made_up(seen: Seen, addresses: _Addresses, reals: int, laddrs: int) -> Iterator[str]:
-    width, needed = len(seen.endpoint.address), _laddrs(seen.openings.peak, reals)
-    many = f"  # {needed} for some {seen.openings.peak} connections at a time" if needed > laddrs else ""
+def _made_up(seen: Seen | Guess, addresses: _Addresses, reals: int, laddrs: int) -> Iterator[str]:
+    peak = seen.openings.peak if isinstance(seen, Seen) else 0
+    width, needed = len(seen.endpoint.address), _laddrs(peak, reals)
+    many = f"  # {needed} for some {peak} connections at a time" if needed > laddrs else ""
     yield f"laddr = [{', '.join(_quoted(addresses.laddr(width)) for _ in range(max(laddrs, needed)))}]{many}"
     yield from _made_up_reals(seen, addresses, reals)
 
@@ -86,13 +138,13 @@ def _laddrs(peak: int, reals: int) -> int:
     return -(-peak * 5 // (4 * PORTS * reals))
 
 
-def _made_up_reals(seen: Seen, addresses: _Addresses, reals: int) -> Iterator[str]:
+def _made_up_reals(seen: Seen | Guess, addresses: _Addresses, reals: int) -> Iterator[str]:
     for _ in range(reals):
         yield from ("", "[[service.real]]")
         yield f'address = "{Endpoint(addresses.real(len(seen.endpoint.address)), seen.endpoint.port)}"'
 
 
-def _behind_kernel(seen: Seen, tied: Tied | None, addresses: _Addresses, reals: int) -> Iterator[str]:
+def _behind_kernel(seen: Seen | Guess, tied: Tied | None, addresses: _Addresses, reals: int) -> Iterator[str]:
     """NAT to the real servers that were seen, or made up."""
     yield 'mode = "nat"' if tied is None or tied.keeps_client else 'mode = "nat"  # full NAT was seen'
     yield from _seen_reals(tied) if tied else _made_up_reals(seen, addresses, reals)
@@ -111,6 +163,11 @@ def _seen_behind(tied: Tied) -> Iterator[str]:
 def _seen_reals(tied: Tied) -> Iterator[str]:
     for real, count in sorted(tied.reals.items()):
         yield from ("", f"[[service.real]]  # {plural(count, 'connection')}", f'address = "{real}"')
+
+
+def _told_guess(guess: Guess) -> str:
+    how = "not answered" if PROTOCOL[guess.protocol] == "udp" else "already under way"
+    return f"a guess: {plural(len(guess.clients), 'client')}, {plural(guess.flows, 'flow')} {how}"
 
 
 def _told(seen: Seen) -> str:
@@ -136,9 +193,9 @@ def _quoted(address: bytes) -> str:
 class _Addresses:
     """Free addresses, one after the other."""
 
-    def __init__(self, survey: Survey) -> None:
+    def __init__(self, survey: Survey, guessed: Sequence[Guess]) -> None:
         self._used = survey.benchmark
-        services = survey.services()
+        services: list[Seen | Guess] = [*survey.services(), *guessed]
         self._vips = {seen.endpoint.address for seen in services}
         self._clients = {client for seen in services for client in seen.clients if len(client) == 16}
         self._next = {"real": {4: REALS4, 16: REALS6}, "laddr": {4: LADDRS4, 16: LADDRS6}}

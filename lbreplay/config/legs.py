@@ -3,8 +3,9 @@
 A capture from a balancer's port holds each connection twice: client -> virtual address, and local address -> real
 server. Two signs tie them together: the client address option (TOA, D 5.6) says it outright; else the first frame of
 the second leg follows the first leg's within MAX_DELAY with the same identification, TTL, window or payload, and L4
-length (NAT keeps them; TOA in a SYN adds 8 or 20 bytes). Where most connections of a service are tied, its real
-servers and local addresses are known.
+length (NAT keeps them; TOA in a SYN adds 8 or 20 bytes). It comes from another MAC than the first, and under full NAT
+from another address: the parallel connections of one client look alike too. Where most connections of a service are
+tied, its real servers and local addresses are known.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from lbreplay.burst import I64, U8, U16, Bool, Burst
 from lbreplay.config.rows import U64, Rows, Sort, keys
 from lbreplay.model import Endpoint
+from lbreplay.wire.capture.link import PEER
 from lbreplay.wire.fields import overlay
 from lbreplay.wire.packet import ACK, SYN, TCP
 
@@ -25,6 +27,7 @@ WINDOW = 64  # frames looked back
 MAX_DELAY = 50_000_000  # ns between a frame and its translation
 MAX_TRIES = 1024  # first frames compared in vain before the search is given up
 MAX_CLIENTS = 1 << 18
+NO_MAC = (0, int.from_bytes(PEER))  # of frames that came without an Ethernet header
 TOA = 254
 TOA_BYTES = {8: 4, 20: 16}  # length of the option -> of the address in it
 Service = tuple[Sort, int]
@@ -207,7 +210,8 @@ def _first_leg(trail: Trail, place: int, slack: tuple[int, ...]) -> int | None:
     fits &= (trail.dst[low:place] != trail.dst[place]).any(1) & (trail.src_key[low:place] != trail.dst_key[place])
     same_mac = trail.came_to[low:place] == trail.came_from[place]  # sent by whom the first one was sent to
     nat = (trail.seq[low:place] == trail.seq[place]) & same_mac
-    fits &= (trail.src_key[low:place] != trail.src_key[place]) | nat
+    fits &= (trail.src[low:place] != trail.src[place]).any(1) | (trail.src_key[low:place] == trail.src_key[place]) & nat
+    fits &= (trail.came_from[low:place] != trail.came_from[place]) | np.isin(trail.came_from[place], NO_MAC)
     for n in reversed(np.flatnonzero(fits).tolist()):
         if grown[n] in slack:
             return low + int(n)

@@ -1,4 +1,4 @@
-"""The TCP or UDP rows of one family as columns: what a survey of a capture looks at.
+"""The TCP, UDP or SCTP rows of one family as columns: what a survey of a capture looks at.
 
 Endpoints are numbers of 64 bits (exact for IPv4, mixed for IPv6), so that sets of them are dicts of ints.
 """
@@ -10,13 +10,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lbreplay.burst import I64, KIND_TCP, KIND_UDP, U8, U16, Burst
+from lbreplay.burst import I64, KIND_SCTP, KIND_TCP, KIND_UDP, U8, U16, Bool, Burst
 from lbreplay.wire.fields import overlay
-from lbreplay.wire.packet import TCP, UDP
+from lbreplay.wire.packet import ACK, SCTP, SYN, TCP, UDP
 
 U64 = NDArray[np.uint64]
 Sort = tuple[int, int]  # family and protocol
-SORTS: tuple[Sort, ...] = tuple((family, proto) for family in (6, 4) for proto in (TCP, UDP))  # NAT64: clients first
+SORTS: tuple[Sort, ...] = tuple(
+    (family, proto) for family in (6, 4) for proto in (TCP, UDP, SCTP)
+)  # NAT64: clients first
+KINDS = {TCP: KIND_TCP, UDP: KIND_UDP, SCTP: KIND_SCTP}
+INIT = 1  # the first chunk of an association
 ODD = 0x9E3779B97F4A7C15
 
 
@@ -42,9 +46,7 @@ class Rows(NamedTuple):
 def rows_of(burst: Burst, sort: Sort) -> Rows:
     """The rows of *burst* of one *sort*."""
     family, proto = sort
-    wanted = (
-        (burst.proto == proto) & (burst.kind == (KIND_TCP if proto == TCP else KIND_UDP)) & (burst.family == family)
-    )
+    wanted = (burst.proto == proto) & (burst.kind == KINDS[proto]) & (burst.family == family)
     if family == 4:
         number = np.flatnonzero(wanted)
         flow, width = burst.flow4[number], 4
@@ -84,6 +86,16 @@ def _inside(burst: Burst, l4: I64, number: I64, tcp: bool) -> U64:
     payload: U64 = overlay(burst.buffer, 8)[l4 + 8].view(">u8").astype(np.uint64)
     payload[l4 + 16 > burst.at[number] + burst.caplen[number]] = 0
     return payload
+
+
+def opens(burst: Burst, rows: Rows) -> Bool:
+    """Rows that open a connection: a SYN of TCP, an INIT of SCTP; of UDP none says so."""
+    if rows.sort[1] == TCP:
+        opening: Bool = rows.flags & (SYN | ACK) == SYN
+        return opening
+    there = rows.l4 + 12 < burst.at[rows.number] + burst.caplen[rows.number]
+    init: Bool = (burst.buffer[rows.l4 + 12] == INIT) & there & (rows.sort[1] == SCTP)
+    return init
 
 
 def keys(address: U8, port: NDArray[np.integer]) -> U64:

@@ -1,29 +1,33 @@
 """What a capture holds, before anything is known of a balancer: who opens connections to whom.
 
-A virtual service is an address and port that a client opens a connection to: the destination of a first SYN, and for
-UDP the side that answers (interface 1, `init`). One pass, columns first, memory bounded: endpoints are 64-bit keys,
-flows that were seen are remembered up to a limit, and beyond it the oldest are forgotten.
+A virtual service is an address and port that a client opens a connection to: the destination of a first SYN or INIT,
+and for UDP the side that answers (interface 1, `init`); `unopened` keeps what nobody was seen to open. One pass,
+columns first, memory bounded: endpoints are 64-bit keys, flows that were seen are remembered up to a limit, and beyond
+it the oldest are forgotten.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from lbreplay.burst import U8, U16, Burst
+from lbreplay.burst import U8, U16, Bool, Burst
 from lbreplay.config.legs import Legs, Tied
-from lbreplay.config.rows import SORTS, U64, Rows, Sort, rows_of
+from lbreplay.config.rows import SORTS, U64, Rows, Sort, opens, rows_of
+from lbreplay.config.unopened import Ends, Unopened, special_of
 from lbreplay.loop.parse import parse
 from lbreplay.model import Endpoint
-from lbreplay.wire.packet import ACK, SYN, TCP
+from lbreplay.wire.fields import be16, overlay
+from lbreplay.wire.packet import ETH_VLAN, SCTP, UDP
 
 MAX_SERVICES = 1 << 14  # endpoints counted, a sort
 MAX_FLOWS = 1 << 18  # flows remembered, a sort
 LIFE = 90  # seconds that an idle connection lives (D 5.3: ESTABLISHED)
 MAX_CLIENTS = 1 << 14  # addresses remembered, a service
+ETH_PROVIDER = 0x88A8  # 802.1ad: the outer of two tags
 BENCHMARK = 0xC612 << 16  # 198.18.0.0/15, whose used addresses a draft keeps away from
 
 
@@ -95,6 +99,10 @@ class Survey:
         self.missed = 0  # services beyond MAX_SERVICES
         self.benchmark = np.zeros(1 << 17, np.bool_)  # addresses of 198.18.0.0/15 in use
         self.legs = Legs()
+        self.unopened = Unopened()
+        self.twice = 0  # frames with two VLAN tags, of which DPVS takes one off
+        self._special: Counter[str] = Counter()
+        self._pairs: dict[Sort, dict[int, None]] = {sort: {} for sort in SORTS}
         self._seen: dict[Sort, dict[int, Seen]] = {sort: {} for sort in SORTS}
         self._flows: dict[Sort, dict[int, None]] = {sort: {} for sort in SORTS}
         for burst in bursts:
@@ -104,6 +112,10 @@ class Survey:
         """Busiest first: by connections, then bytes, then address."""
         every = (service for seen in self._seen.values() for service in seen.values())
         return sorted(every, key=lambda s: (-s.connections, -s.octets, s.protocol, s.endpoint))
+
+    def special(self) -> Counter[str]:
+        """Flows to addresses that no service has, by what these are."""
+        return self._special + self.unopened.special()
 
     def balancer(self) -> Balancer:
         """What was seen behind services, busiest first.
@@ -132,31 +144,58 @@ class Survey:
         """Count the frames of *burst*; its columns are filled."""
         parse(burst, None, False)
         self.frames += burst.size
+        self._tags(burst)
         for sort in SORTS:
             rows = rows_of(burst, sort)
             if sort[0] == 4:
                 self._used(rows.src)
                 self._used(rows.dst)
-            starts, new = self._tcp(rows) if sort[1] == TCP else self._udp(rows)
+            starts, new = self._datagrams(rows) if sort[1] == UDP else self._connections(rows, opens(burst, rows))
             self._count(rows, new)
-            self.legs.add(burst, rows, starts)
+            if sort[1] != SCTP:
+                self.legs.add(burst, rows, starts)
+
+    def _tags(self, burst: Burst) -> None:
+        """Count the frames with two tags: nobody reads behind the second."""
+        words = overlay(burst.buffer, 6)[burst.at + 12].view(np.uint8).reshape(-1, 6)
+        tags = (ETH_VLAN, ETH_PROVIDER)
+        self.twice += int((np.isin(be16(words, 0), tags) & np.isin(be16(words, 4), tags)).sum())
 
     def _used(self, addresses: U8) -> None:
         numbers = np.ascontiguousarray(addresses).view(">u4").ravel().astype(np.int64) - BENCHMARK
         self.benchmark[numbers[(numbers >= 0) & (numbers < 1 << 17)]] = True
 
-    def _tcp(self, rows: Rows) -> tuple[list[int], dict[int, int]]:
-        """First SYNs: their destination is a service. (Rows where flows begin, new services with their rows.)"""
+    def _connections(self, rows: Rows, opening: Bool) -> tuple[list[int], dict[int, int]]:
+        """First SYNs and INITs: their destination is a service. (Rows where flows begin, new services with rows.)"""
         new: dict[int, int] = {}
         starts = []
-        for row in np.flatnonzero(rows.flags & (SYN | ACK) == SYN).tolist():
-            if self._new(rows.sort, _flow(int(rows.src_key[row]), int(rows.dst_key[row]))):
+        self._under_way(rows, opening)
+        for row in np.flatnonzero(opening).tolist():
+            there, back = int(rows.src_key[row]), int(rows.dst_key[row])
+            if self._new(rows.sort, _flow(there, back)):
                 starts.append(row)
+                self.unopened.opened(rows.sort, _pair(there, back))
                 self._opened(new, rows, row, rows.dst, rows.dport, rows.dst_key, rows.src)
-                self.legs.opened((rows.sort, int(rows.dst_key[row])), int(rows.src_key[row]))
+                self.legs.opened((rows.sort, back), there)
         return starts, new
 
-    def _udp(self, rows: Rows) -> tuple[list[int], dict[int, int]]:
+    def _under_way(self, rows: Rows, opening: Bool) -> None:
+        """Note connections whose first frame does not open them."""
+        low, high = np.minimum(rows.src_key, rows.dst_key), np.maximum(rows.src_key, rows.dst_key)
+        pairs, first = np.unique(low * np.uint64(3) + high, return_index=True)
+        known = self._pairs[rows.sort]
+        for pair, row in sorted(zip(pairs.tolist(), first.tolist(), strict=True), key=lambda one: one[1]):
+            if pair in known:
+                continue
+            _remember(known, pair)
+            if not opening[row]:
+                self._note(rows, row, pair)
+
+    def _note(self, rows: Rows, row: int, pair: int) -> None:
+        ends = (rows.src[row].tobytes(), int(rows.sport[row]), rows.dst[row].tobytes(), int(rows.dport[row]))
+        self.unopened.note(rows.sort, pair, Ends(*ends))
+
+    def _datagrams(self, rows: Rows) -> tuple[list[int], dict[int, int]]:
         """The first datagram against a flow seen before: its source is a service."""
         new: dict[int, int] = {}
         starts = []
@@ -168,7 +207,10 @@ class Survey:
                 continue
             starts.append(row)
             if _flow(back, there) in flows:
+                self.unopened.opened(rows.sort, _pair(there, back))
                 self._opened(new, rows, row, rows.src, rows.sport, rows.src_key, rows.dst)
+            else:
+                self._note(rows, row, _pair(there, back))
         return starts, new
 
     def _new(self, sort: Sort, flow: int) -> bool:
@@ -176,9 +218,7 @@ class Survey:
         flows = self._flows[sort]
         if flow in flows:
             return False
-        flows[flow] = None
-        if len(flows) > MAX_FLOWS:
-            del flows[next(iter(flows))]
+        _remember(flows, flow)
         return True
 
     def _opened(self, new: dict[int, int], rows: Rows, row: int, host: U8, port: U16, key: U64, client: U8) -> None:
@@ -186,7 +226,9 @@ class Survey:
         seen, number = self._seen[rows.sort], int(key[row])
         if (known := seen.get(number)) is None:
             endpoint = Endpoint(host[row].tobytes(), int(port[row]))
-            if not _usable(endpoint):
+            if special := special_of(endpoint.address):
+                self._special[special] += 1
+            if special or not endpoint.port:
                 return
             if len(seen) >= MAX_SERVICES:
                 self.missed += 1
@@ -215,14 +257,17 @@ class Survey:
                 seen[key].add(its.size, int(its.sum()))
 
 
+def _remember(kept: dict[int, None], number: int) -> None:
+    """Keep *number*, and forget the oldest beyond MAX_FLOWS."""
+    kept[number] = None
+    if len(kept) > MAX_FLOWS:
+        del kept[next(iter(kept))]
+
+
 def _flow(there: int, back: int) -> int:
     return there * 3 + back
 
 
-def _usable(endpoint: Endpoint) -> bool:
-    """A unicast address and a port that a service can have."""
-    first = endpoint.address[0]
-    special = not any(endpoint.address[:-1]) or (
-        first in (0, 127) or first >= 224 if len(endpoint.address) == 4 else first == 255
-    )
-    return endpoint.port != 0 and not special
+def _pair(there: int, back: int) -> int:
+    """The same for both directions, as `_under_way` reckons it in 64 bits."""
+    return (min(there, back) * 3 + max(there, back)) & (2**64 - 1)

@@ -4,8 +4,10 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 from lbreplay.config import draft as drafting
-from lbreplay.config.draft import draft, size
+from lbreplay.config.draft import draft, notes, size
 from lbreplay.config.load import load
 
 
@@ -62,6 +64,45 @@ def test_nobody_opens_anything() -> None:
     """A capture without connections gives a configuration without services, and says so."""
     text = draft([])
     assert "no service" in text and load(None, text=text).services == ()
+
+
+UNDER_WAY = "2 connections were already under way when the capture begins"
+UDP = ("172.16.0.1 999", "10.0.0.1 514", 17)
+
+
+@pytest.mark.parametrize(
+    "frames, vips, note",
+    [
+        ([], [], "nothing in the capture is TCP, UDP or SCTP over IP between two hosts: capture where"),
+        ([bytes(60)], [], "nothing in the capture is TCP, UDP or SCTP"),
+        ([frame(f"172.16.0.{n} 4000", "10.0.0.1 80", flags=16) for n in (1, 2)], ["10.0.0.1:80"], UNDER_WAY),
+        ([frame("172.16.0.1 4000", "10.0.0.1 80", flags=16)], ["10.0.0.1:80"], "1 connection was already under way"),
+        ([frame(*UDP, payload=b"x"), frame(*UDP)], ["10.0.0.1:514"], "1 flow of datagrams nobody answers: where there"),
+        ([frame("127.0.0.1 4000", "127.0.0.1 80")], [], "1 flow to loopback addresses, which no balancer receives"),
+        ([frame("fe80::1 4000", "fe80::2 80")], [], "1 flow between link-local addresses"),
+        ([frame("172.16.0.1 67", "255.255.255.255 68", 17)], [], "1 flow to groups or reserved addresses"),
+    ],
+)
+def test_why_there_is_nothing_to_balance(frames: list[bytes], vips: list[str], note: str) -> None:
+    """One sentence, with what to capture instead; what nobody was seen to open has the service it seems to be of."""
+    text = draft([burst(frames)])
+    assert [str(service.vip) for service in load(None, text=text).services] == vips
+    assert len(notes(text)) == 1 and notes(text)[0].startswith(note)
+
+
+def test_frames_with_two_tags() -> None:
+    """Are named, since one tag is all that is taken off."""
+    tagged = frame("172.16.0.1 1", "10.0.0.1 80")
+    tagged = tagged[:12] + bytes.fromhex("88a8000181000002") + tagged[12:]
+    assert notes(draft([burst([tagged])])) == [
+        "1 frame carries two VLAN tags, of which DPVS takes off one: capture behind the outer tag."
+    ]
+    assert notes(draft([burst([tagged, tagged])]))[0].startswith("2 frames carry two VLAN tags")
+
+
+def test_nothing_to_say() -> None:
+    """A client's capture has no notes."""
+    assert notes(draft([burst([frame("172.16.0.1 1", "10.0.0.1 80")])])) == []
 
 
 def test_a_scan_does_not_fill_pages() -> None:

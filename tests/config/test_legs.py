@@ -139,3 +139,27 @@ def test_a_tie_needs_half_of_the_connections(tmp_path: Path) -> None:
     for tied in survey.legs.tied.values():
         tied.paired = tied.by_toa = tied.answers = 1
     assert len(survey.balancer().tied) == 0
+
+
+def from_mac(mac: str, frame: bytes) -> bytes:
+    """*frame* sent by *mac*."""
+    return frame[:6] + bytes.fromhex(mac.replace(":", "")) + frame[12:]
+
+
+def test_one_clients_connections_are_no_legs() -> None:
+    """Connections opened together look alike in all that NAT keeps: neither another port nor another client of the same
+    router makes the second the balancer's."""
+    frame, burst = _survey.frame, _survey.burst
+    here, there = "02:00:00:00:00:02", "02:00:00:00:00:03"
+    ends = [
+        ("172.16.0.1 4001", "10.0.0.1 443"),
+        ("172.16.0.1 4002", "10.0.0.2 443"),
+        ("172.16.0.2 4001", "10.0.0.3 443"),
+    ]
+    found = Survey([burst(from_mac(here, frame(*pair)) for pair in ends)])
+    assert len(found.services()) == 3 and not found.balancer().tied
+    legs = [
+        from_mac(here, frame("172.16.0.1 4001", "10.0.0.1 443")),
+        from_mac(there, frame("10.0.9.9 1025", "10.0.0.2 80")),
+    ]
+    assert list(Survey([burst(legs)]).balancer().laddrs) == [bytes([10, 0, 9, 9])]

@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 
 from lbreplay.burst import Burst
-from lbreplay.config.rows import SORTS, keys, rows_of
+from lbreplay.config.rows import SORTS, keys, opens, rows_of
 from lbreplay.loop.parse import parse
 
 
@@ -31,7 +31,7 @@ def parsed(*frames: bytes) -> Burst:
 
 
 def test_every_row_is_of_one_sort() -> None:
-    """Families and protocols are kept apart; what is neither TCP nor UDP is in none."""
+    """Families and protocols are kept apart; what is neither TCP, UDP nor SCTP is in none."""
     frame = _survey.frame
     tcp, udp = frame("1.1.1.1 1", "2.2.2.2 80"), frame("fd00::1 5", "fd00::2 53", 17)
     burst = parsed(tcp, udp, b"\0" * 60, tcp)
@@ -40,6 +40,8 @@ def test_every_row_is_of_one_sort() -> None:
         (4, 17): [],
         (6, 6): [],
         (6, 17): [1],
+        (4, 132): [],
+        (6, 132): [],
     }
     rows = rows_of(burst, (6, 17))
     assert (rows.sport.tolist(), rows.dport.tolist()) == ([5], [53])
@@ -63,3 +65,17 @@ def test_marks_survive_nat() -> None:
     tagged = one[:12] + b"\x81\x00\x00\x05" + one[12:]
     marks = rows_of(parsed(one, translated, another, tagged), (4, 17)).mark.tolist()
     assert marks[0] == marks[1] == marks[3] != marks[2]
+
+
+def test_what_opens() -> None:
+    """A SYN without ACK, an INIT; no datagram does, and no chunk that the capture cut off."""
+    frame = _survey.frame
+    both = parsed(frame("1.1.1.1 1", "2.2.2.2 80"), frame("1.1.1.1 1", "2.2.2.2 80", flags=18))
+    assert opens(both, rows_of(both, (4, 6))).tolist() == [True, False]
+    chunks = [frame("1.1.1.1 1", "2.2.2.2 2905", 132, payload=bytes([0, 0, 0, 0, kind, 0, 0, 4])) for kind in (1, 2)]
+    sctp = parsed(*chunks)
+    assert opens(sctp, rows_of(sctp, (4, 132))).tolist() == [True, False]
+    sctp.caplen[0] = 14 + 20 + 12
+    assert opens(sctp, rows_of(sctp, (4, 132))).tolist() == [False, False]
+    udp = parsed(frame("1.1.1.1 1", "2.2.2.2 53", 17, payload=bytes([1] * 8)))
+    assert opens(udp, rows_of(udp, (4, 17))).tolist() == [False]

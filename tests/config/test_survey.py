@@ -111,3 +111,31 @@ def test_the_peak_forgets_what_has_ended() -> None:
         openings.add(second)
     assert openings.peak == LIFE + 2
     assert len(openings._seconds) <= LIFE
+
+
+def test_sctp_by_its_init() -> None:
+    """The destination of an INIT is a service; the chunks that follow are of the same association."""
+    chunks = [bytes([0, 0, 0, 0, kind, 0, 0, 4]) for kind in (1, 2, 10, 11)]
+    there, back = ("172.16.0.1 999", "10.0.0.1 2905"), ("10.0.0.1 2905", "172.16.0.1 999")
+    frames = [frame(*(back if n % 2 else there), 132, payload=chunk) for n, chunk in enumerate(chunks)]
+    assert services(*frames) == [("10.0.0.1:2905", 1, 1)]
+    late = Survey([burst(frames[2:])])
+    assert late.services() == [] and late.unopened.under_way() == 1
+
+
+def test_connections_under_way() -> None:
+    """Those whose first frame is no SYN count once, however frames are cut into bursts; one opened later is none."""
+    frames = [frame(f"172.16.0.{n} 1000", "10.0.0.9 80", flags=ACK) for n in (1, 2, 1, 3)]
+    frames += [frame("10.0.0.9 80", "172.16.0.2 1000", flags=ACK), frame("172.16.0.3 1000", "10.0.0.9 80")]
+    for bursts in ([burst(frames)], [burst([one]) for one in frames]):
+        found = Survey(bursts)
+        assert found.unopened.under_way() == 2 and [s.connections for s in found.services()] == [1]
+        assert found.unopened.guesses({(6, s.endpoint) for s in found.services()}) == []
+
+
+def test_flows_that_are_nobodys_service() -> None:
+    """Loopback, link-local, groups and frames with two tags are counted, each as what it is."""
+    twice = frame("172.16.0.1 1", "10.0.0.1 80")
+    twice = twice[:12] + bytes.fromhex("88a8000181000002") + twice[12:]
+    found = Survey([burst([frame("127.0.0.1 1", "127.0.0.1 80"), frame("fe80::1 546", "ff02::2 547", 17), twice])])
+    assert found.services() == [] and found.special() == {"loopback": 1, "group": 1} and found.twice == 1
