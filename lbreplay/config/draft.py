@@ -27,18 +27,16 @@ REALS6, LADDRS6 = (int(ipaddress.ip_address(f"2001:db8:198:{net}::")) for net in
 PORTS = 64_511  # of a local address towards one real server: sa_pool.low to high
 PROTOCOL = {6: "tcp", 17: "udp", 132: "sctp"}
 NOTE = "# Note: "
-# Why flows make no service: by what the survey counted, and what to capture instead.
+# What no balancer takes, by what the survey counted, and what to capture instead.
 SPECIAL = {
     "loopback": "to loopback addresses, which no balancer receives: capture on the interface that clients reach",
     "link-local": "between link-local addresses, which nobody routes to a balancer: capture traffic to routed ones",
     "group": "to groups or reserved addresses, which are not balanced: capture traffic to a unicast address",
 }
-UNDER_WAY = (
-    "{} already under way when the capture begins, and no balancer takes up a connection without its beginning: "
-    "capture from before clients connect"
-)
-UNANSWERED = "{} of datagrams nobody answers: where there were answers, capture both directions"
-TWICE = "{} carries two VLAN tags, of which DPVS takes off one: capture behind the outer tag"
+UNDER_WAY = "under way when the capture begins, which no balancer takes up: capture from before clients connect"
+ANSWERS = "seen from the answers alone: capture both directions"
+UNANSWERED = "of datagrams that nobody answers: where there were answers, capture both directions"
+TWICE = "with two VLAN tags, of which DPVS takes off one: capture behind the outer tag"
 NOTHING = (
     "nothing in the capture is TCP, UDP or SCTP over IP between two hosts: capture where clients reach the service"
 )
@@ -97,19 +95,16 @@ def _guessed(survey: Survey, balancer: Balancer, room: int) -> list[Guess]:
 
 def _notes(survey: Survey, found: list[Seen]) -> Iterator[str]:
     """What of the capture no balancer takes, one sentence each, and what to capture instead."""
-    under_way, unanswered = survey.unopened.under_way(), survey.unopened.unanswered()
-    said = [
-        UNDER_WAY.format(plural(under_way, "connection") + (" was" if under_way == 1 else " were"))
-        if under_way
-        else "",
-        UNANSWERED.format(plural(unanswered, "flow")) if unanswered else "",
-        *(f"{plural(count, 'flow')} {SPECIAL[what]}" for what, count in sorted(survey.special().items())),
-        TWICE.format(plural(survey.twice, "frame")).replace("s carries", "s carry") if survey.twice else "",
+    flows = survey.unopened
+    counted = [
+        (flows.under_way(), "connection", UNDER_WAY),
+        (flows.answers(), "connection", ANSWERS),
+        (flows.unanswered(), "flow", UNANSWERED),
+        *((count, "flow", SPECIAL[what]) for what, count in sorted(survey.special().items())),
+        (survey.twice, "frame", TWICE),
     ]
-    notes = [sentence for sentence in said if sentence]
-    if not found and not notes:
-        notes = [NOTHING]
-    yield from (f"{NOTE}{sentence}." for sentence in notes)
+    said = [f"{plural(count, noun)} {sentence}" for count, noun, sentence in counted if count]
+    yield from (f"{NOTE}{sentence}." for sentence in said or ([] if found else [NOTHING]))
 
 
 def notes(text: str) -> list[str]:

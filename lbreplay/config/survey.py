@@ -21,7 +21,7 @@ from lbreplay.config.unopened import Ends, Unopened, special_of
 from lbreplay.loop.parse import parse
 from lbreplay.model import Endpoint
 from lbreplay.wire.fields import be16, overlay
-from lbreplay.wire.packet import ETH_VLAN, SCTP, UDP
+from lbreplay.wire.packet import ACK, ETH_VLAN, SCTP, SYN, TCP, UDP
 
 MAX_SERVICES = 1 << 14  # endpoints counted, a sort
 MAX_FLOWS = 1 << 18  # flows remembered, a sort
@@ -193,7 +193,8 @@ class Survey:
 
     def _note(self, rows: Rows, row: int, pair: int) -> None:
         ends = (rows.src[row].tobytes(), int(rows.sport[row]), rows.dst[row].tobytes(), int(rows.dport[row]))
-        self.unopened.note(rows.sort, pair, Ends(*ends))
+        accepts = rows.sort[1] == TCP and int(rows.flags[row]) & (SYN | ACK) == SYN | ACK
+        self.unopened.note(rows.sort, pair, Ends(*ends, accepts))
 
     def _datagrams(self, rows: Rows) -> tuple[list[int], dict[int, int]]:
         """The first datagram against a flow seen before: its source is a service."""

@@ -27,6 +27,7 @@ class Ends(NamedTuple):
     sport: int
     dest: bytes
     dport: int
+    answer: bool = False  # it accepts a connection: what opened it passed where nobody looked
 
     @property
     def server(self) -> Endpoint:
@@ -75,7 +76,7 @@ class Unopened:
         found: dict[tuple[int, Endpoint], Guess] = {}
         for sort, ends in self._ordinary():
             either = (Endpoint(ends.source, ends.sport), Endpoint(ends.dest, ends.dport))
-            if any((sort[1], end) in known for end in either) or not (ends.sport and ends.dport):
+            if ends.answer or any((sort[1], end) in known for end in either) or not (ends.sport and ends.dport):
                 continue
             guess = found.setdefault((sort[1], ends.server), Guess(sort[1], ends.server))
             guess.flows += 1
@@ -87,7 +88,11 @@ class Unopened:
 
     def under_way(self) -> int:
         """Connections that were already under way."""
-        return sum(sort[1] != UDP for sort, _ in self._ordinary())
+        return sum(sort[1] != UDP and not ends.answer for sort, ends in self._ordinary())
+
+    def answers(self) -> int:
+        """Connections of which only the other direction is there."""
+        return sum(ends.answer for _, ends in self._ordinary())
 
     def unanswered(self) -> int:
         """Flows of datagrams in one direction alone."""

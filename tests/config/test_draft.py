@@ -66,7 +66,7 @@ def test_nobody_opens_anything() -> None:
     assert "no service" in text and load(None, text=text).services == ()
 
 
-UNDER_WAY = "2 connections were already under way when the capture begins"
+UNDER_WAY = "2 connections under way when the capture begins, which no balancer takes up: capture from before"
 UDP = ("172.16.0.1 999", "10.0.0.1 514", 17)
 
 
@@ -76,8 +76,13 @@ UDP = ("172.16.0.1 999", "10.0.0.1 514", 17)
         ([], [], "nothing in the capture is TCP, UDP or SCTP over IP between two hosts: capture where"),
         ([bytes(60)], [], "nothing in the capture is TCP, UDP or SCTP"),
         ([frame(f"172.16.0.{n} 4000", "10.0.0.1 80", flags=16) for n in (1, 2)], ["10.0.0.1:80"], UNDER_WAY),
-        ([frame("172.16.0.1 4000", "10.0.0.1 80", flags=16)], ["10.0.0.1:80"], "1 connection was already under way"),
-        ([frame(*UDP, payload=b"x"), frame(*UDP)], ["10.0.0.1:514"], "1 flow of datagrams nobody answers: where there"),
+        ([frame("172.16.0.1 4000", "10.0.0.1 80", flags=16)], ["10.0.0.1:80"], "1 connection under way when"),
+        ([frame("10.0.0.1 80", "172.16.0.1 4000", flags=18)], [], "1 connection seen from the answers alone"),
+        (
+            [frame(*UDP, payload=b"x"), frame(*UDP)],
+            ["10.0.0.1:514"],
+            "1 flow of datagrams that nobody answers: where there",
+        ),
         ([frame("127.0.0.1 4000", "127.0.0.1 80")], [], "1 flow to loopback addresses, which no balancer receives"),
         ([frame("fe80::1 4000", "fe80::2 80")], [], "1 flow between link-local addresses"),
         ([frame("172.16.0.1 67", "255.255.255.255 68", 17)], [], "1 flow to groups or reserved addresses"),
@@ -95,9 +100,9 @@ def test_frames_with_two_tags() -> None:
     tagged = frame("172.16.0.1 1", "10.0.0.1 80")
     tagged = tagged[:12] + bytes.fromhex("88a8000181000002") + tagged[12:]
     assert notes(draft([burst([tagged])])) == [
-        "1 frame carries two VLAN tags, of which DPVS takes off one: capture behind the outer tag."
+        "1 frame with two VLAN tags, of which DPVS takes off one: capture behind the outer tag."
     ]
-    assert notes(draft([burst([tagged, tagged])]))[0].startswith("2 frames carry two VLAN tags")
+    assert notes(draft([burst([tagged, tagged])]))[0].startswith("2 frames with two VLAN tags")
 
 
 def test_nothing_to_say() -> None:

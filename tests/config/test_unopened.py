@@ -39,12 +39,13 @@ def test_guesses() -> None:
     flows.note(DNS, 1, ends("10.0.0.1:5000", "10.0.0.9:53"))
     flows.note(WEB, 3, ends("10.0.0.1:4001", "10.0.0.8:80"))
     flows.note(WEB, 4, ends("10.0.0.1:4002", "10.0.0.7:80"))
+    flows.note(WEB, 5, ends("10.0.0.6:80", "10.0.0.1:4003")._replace(answer=True))
     flows.opened(WEB, 3)
     flows.opened(WEB, 99)
     known = {(6, endpoint("10.0.0.7:80"))}
     found = [(guess.protocol, str(guess.endpoint), guess.flows, len(guess.clients)) for guess in flows.guesses(known)]
     assert found == [(6, "10.0.0.9:80", 2, 2), (17, "10.0.0.9:53", 1, 1)]
-    assert (flows.under_way(), flows.unanswered()) == (3, 1)
+    assert (flows.under_way(), flows.unanswered(), flows.answers()) == (3, 1, 1)
 
 
 @pytest.mark.parametrize(
