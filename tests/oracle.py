@@ -51,7 +51,7 @@ from oracle_packet import (
     toeplitz,
 )
 from oracle_synproxy import SynProxy
-from oracle_worker import Conn, Dest, PortPool, Server, Template, Worker, signed
+from oracle_worker import Conn, Dest, PortPool, Server, Template, Worker, quic_dest, signed
 
 from lbreplay.model import NANOSECOND, Setup
 
@@ -580,10 +580,16 @@ class Oracle(Modes, SynProxy):
         """A connection of *server*, to the real server it chooses."""
         if server.service.persistent:
             return self.begin_persistent(p, worker, server)
-        dest = server.pick(p)
+        named = quic_dest(server.dests, bytes(p.body[8:])) if server.service.quic and p.proto == UDP else None
+        dest = named or server.pick(p)
         if dest is None:
             raise End("no_dest")
-        return self.open(p, worker, server, dest)
+        conn = self.open(p, worker, server, dest)
+        if named:  # D 19, 11: the flag that is set is another
+            conn.synproxy, conn.quiescent = conn.quiescent, False
+            conn.state = "NORMAL" if conn.synproxy else conn.state
+            conn.seconds = self.timeout(conn) if conn.synproxy else conn.seconds
+        return conn
 
     def begin_persistent(self, p: Packet, worker: Worker, server: Server) -> Conn:
         """D 2.7."""

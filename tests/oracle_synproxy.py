@@ -188,10 +188,14 @@ class SynProxy:
 
     def synproxy_step(self, conn: Conn, direction: int, p: Packet) -> None:
         """D 1.5 step 9: before the state changes."""
-        if not conn.synproxy or p.proto != TCP:
+        if not conn.synproxy:
+            return
+        if p.proto != TCP:  # QUIC by mistake (D 19, 11): a client's datagram read as a segment
+            if direction == IN:
+                self.hold(conn, p, p.body[13] if len(p.body) >= 20 else 0)
             return
         if conn.state == "SYN_SENT" and direction == IN:
-            self.hold(conn, p)
+            self.hold(conn, p, p.flags)
         elif conn.state == "SYN_SENT" and p.flags & (SYN | ACK | RST) == SYN | ACK:
             self.connected(conn, p)
         elif conn.state == "SYN_SENT" and p.flags & RST:
@@ -201,9 +205,9 @@ class SynProxy:
         elif direction == IN:
             self.reuse(conn, p)
 
-    def hold(self, conn: Conn, p: Packet) -> None:
+    def hold(self, conn: Conn, p: Packet, flags: int) -> None:
         self.statistics(conn, IN, p.length)
-        if not p.flags & ACK:
+        if not flags & ACK:
             raise End("synproxy_not_ack")
         if len(conn.held) > self.setup.tcp.synproxy.max_ack_saved:
             raise End("synproxy_hold_full")

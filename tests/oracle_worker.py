@@ -68,8 +68,6 @@ class Server:
         return max(1, size // self.workers) * self.index % size
 
     def pick(self, p) -> Dest | None:
-        if self.service.quic and (dest := quic_dest(self.dests, bytes(p.body[8:]))):
-            return dest
         scheduler = getattr(self, self.service.scheduler)
         return scheduler(p) if self.service.scheduler in ("conhash", "mh") else scheduler()
 
@@ -261,7 +259,11 @@ def quic_dest(dests: list[Dest], data: bytes) -> Dest | None:
             return None
         cid = data[6 : 6 + data[5]]
     else:
-        cid = data[1:21]
+        if len(data) < 8:
+            return None
+        cid = data[1 : 8 + (data[2] >> 5 & 3) + (data[2] >> 4 & 1) * 2]  # its length is told by itself
+        if len(data) <= len(cid):
+            return None
     if len(cid) < 2:
         return None
     size = (cid[1] >> 5) + 1
@@ -331,7 +333,7 @@ class Conn:
 class Template:
     """Persistence (D 2.7): clients of one masked source go to *dest*, with the copy of the service it was made on."""
 
-    rank = -1  # timed by the master
+    rank = 1 << 16  # timed by the master, after all workers (recorded)
 
     def __init__(self, key: tuple, server: Server, dest: Dest) -> None:
         self.key, self.server, self.dest = key, server, dest

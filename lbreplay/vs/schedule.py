@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from lbreplay.model import NANOSECOND, Endpoint, Service
 from lbreplay.verdict import Verdict
-from lbreplay.vs.conn import EXPIRE_QUIESCENT, INACTIVE, NOFASTXMIT, ONE_PACKET, TEMPLATE, Conn
+from lbreplay.vs.conn import EXPIRE_QUIESCENT, INACTIVE, NOFASTXMIT, ONE_PACKET, SYNPROXY, TEMPLATE, Conn
 from lbreplay.vs.forwarding import MODES
+from lbreplay.vs.protocols.tcp import SYN_SENT
 from lbreplay.vs.server import Flow, quic_dest
 from lbreplay.wire.packet import UDP, Packet, flow_key
 
@@ -34,13 +35,24 @@ class Scheduling:
             return self._by_template(lcore, server, packet, flags | self._flags(service, packet))
         flow = flow_of(packet)
         if service.quic and (named := quic_dest(server, flow.payload)) is not None:
-            conn = self._create(lcore, server, named, packet, flags)  # a wrong flag: it never quiesces (D 19)
+            conn = self._create(lcore, server, named, packet, flags | self._flags_of_quic(service))
             if not isinstance(conn, Verdict):
-                return conn
+                return self._misflagged(conn)
         dest = server.scheduler.pick(flow)
         if dest is None:
             return Verdict.NO_DEST
         return self._create(lcore, server, dest, packet, flags | self._flags(service, packet))
+
+    def _flags_of_quic(self, service: Service) -> int:
+        """Meant is that connections end with their real server; what is set makes proxied ones of them (D 19, 11)."""
+        return SYNPROXY if service.expire_quiescent else 0
+
+    def _misflagged(self, conn: Conn) -> Conn:
+        """One with the wrong flag begins in the state whose number is SYN_SENT's, NORMAL of UDP (recorded)."""
+        if conn.flags & SYNPROXY:
+            self.machine.table.state[conn.slot] = SYN_SENT
+            self.machine.set_timeout(conn, self.machine.state_timeout(conn))
+        return conn
 
     def _by_template(self, lcore: Lcore, server: VirtualServer, packet: Packet, flags: int) -> Conn | Verdict:
         """A connection to the real server that the client's template names (D 2.7)."""

@@ -15,7 +15,7 @@ from lbreplay.verdict import Verdict
 from lbreplay.vs.conn import IN, OUT, SYNPROXY, Conn
 from lbreplay.vs.expiry import made_packet
 from lbreplay.vs.xmit import Transmitter, seen
-from lbreplay.wire import craft, synproxy
+from lbreplay.wire import craft, options, synproxy
 from lbreplay.wire.length import total_length
 from lbreplay.wire.packet import ACK, FIN, RST, SYN, TCP, Packet
 
@@ -207,12 +207,23 @@ class SynProxies:
 
     def third_step(self, conn: Conn, side: int, packet: Packet, story: Story) -> Verdict | None:
         """A packet of a proxied connection (D 6.3, 6.4); None: it goes on as any other."""
+        if packet.proto != TCP:
+            return self._hold_datagram(conn, packet) if side == IN else None
         state = self.machine.state_name(conn)
         if state == "syn_sent":
             return self._hold(conn, packet) if side == IN else self._answered(conn, packet)
         if side == IN and packet.flags & (SYN | RST | FIN | ACK) == ACK and state in self.settings.conn_reuse:
             return self._reuse(conn, packet, state)
         return None
+
+    def _hold_datagram(self, conn: Conn, packet: Packet) -> Verdict:
+        """A datagram of a connection that QUIC's scheduling gave the flag by mistake (D 19, 11): it is read as a
+        segment while the real server has not answered a SYN, which nobody sent. So it is dropped, or held for ever
+        (recorded)."""
+        if conn.proxy is None:
+            conn.proxy = Proxied(self)
+        packet.flags = packet.l3[packet.l4_at + 13] if packet.l4_there >= options.BASE else 0
+        return self._hold(conn, packet)
 
     def _hold(self, conn: Conn, packet: Packet) -> Verdict:
         conn.count(IN, packet.l3_length)

@@ -1,4 +1,5 @@
-"""When connections expire: at last use + timeout, in order of (deadline, rank of the worker, who was armed first).
+"""When connections expire: at last use + timeout, in order of (deadline, rank of the worker, who was armed first). The
+templates of persistence, which the master keeps, come after the connections of all workers (recorded).
 
 Every packet of a connection moves its deadline, so deadlines are never kept sorted. A slot waits in the *bucket* of
 some deadline it once had, never later than its real one; when the bucket's time comes, what is not due moves on
@@ -164,5 +165,6 @@ class Timers:
         slots, when = slots[here], when[here]
         self._waiting[slots] = self._open
         armed = self._table.columns["armed"][slots]
-        order = np.lexsort((armed, self._table.columns["rank"][slots], when))
+        ranks = self._table.columns["rank"][slots].view(np.uint16)  # the master's, which is -1, is the last
+        order = np.lexsort((armed, ranks, when))
         self._soon, self._deadlines, self._armed = slots[order], when[order], armed[order]

@@ -133,6 +133,25 @@ def test_quic_ids_name_the_real_server(tail: bytes, short: bool) -> None:
     assert play(weightless, [quic(cid(tail), short)]).verdicts == ["forwarded_slow"]
 
 
+@pytest.mark.parametrize(
+    "sixth, verdicts",
+    [
+        (0x00, ["synproxy_not_ack"] * 3),
+        (0x10, ["synproxy_held", "synproxy_held", "synproxy_hold_full"]),
+    ],
+)
+def test_quic_with_expire_quiescent_makes_proxied_connections(sixth: int, verdicts: list[str]) -> None:
+    """A wrong flag (D 19, 11; recorded): what names its real server is read as a segment, whose flags are the sixth
+    byte of the payload, and reaches nobody; the connection lives as long as any of UDP."""
+    more = "[udp]\nuoa_max_trail = 0\n[tcp.synproxy]\nmax_ack_saved = 1\n"
+    made = setup("quic = true\nexpire_quiescent = true", protocol="udp", more=more)
+    named = udp(CLIENT, VIP, b"\x40" + bytes([0, 0, 0x20, 0, sixth]) + bytes(8))
+    run = play(made, [named, named, (299_000, named), (598_500, tick())])
+    assert run.verdicts[:3] == verdicts and run.sent == []
+    assert (run.real["conns"], run.real["inpkts"], run.real["inactconns"]) == (1, 3, 1)
+    assert play(made, [udp(CLIENT, VIP, b"\x00")]).verdicts == ["forwarded_slow"]
+
+
 def test_quic_ids_that_name_nobody_are_scheduled() -> None:
     """Another port, an id too short, a version above 1 (D 10.4)."""
     made = setup("quic = true", protocol="udp", reals=("192.168.100.3:8080", REAL), more="[udp]\nuoa_max_trail = 0\n")

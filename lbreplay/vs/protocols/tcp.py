@@ -16,6 +16,7 @@ STATES = numbered("""
     FW fin_wait     TW time_wait    CL close        CW close_wait
     LA last_ack     LI listen       SA synack
 """)
+SYN_SENT = list(STATES).index("SS")
 SETS = ("in", "out", "in_only")
 EVENTS = ("syn", "fin", "ack", "rst", "none")
 
