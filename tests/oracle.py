@@ -1066,7 +1066,7 @@ class Oracle(Modes, SynProxy):
         """Whether at least *need* bytes of options went."""
         header = bytes(p.body[: p.tcp_header])
         present = len(header) - 20
-        if present < need:
+        if present < need or p.tcp_header > len(p.body):
             return False
         kept = [(kind, header[at : at + size]) for kind, at, size in options_of(header) if kind not in (1, 254)]
         gain = present - sum(len(data) for _, data in kept)
@@ -1341,7 +1341,9 @@ class Oracle(Modes, SynProxy):
     def icmp_error(self, p: Packet, worker: Worker, kind: int, code: int, mtu: int, plain: bool = False) -> None:
         """D 12.4: made before translation, so it quotes the original."""
         frame = p.frame
-        original = p.l3() if self.making else frame.l3[: p.length - p.missing]
+        if self.making:
+            return  # it came in by no port
+        original = frame.l3[: p.length - p.missing]
         original = original if p.misread is None else bytes(p.head + p.body)
         if self.route(p.src) is None:
             return
@@ -1366,7 +1368,7 @@ class Oracle(Modes, SynProxy):
             body = pack(">BBHI", kind, code, 0, mtu) + original[:1232]
             head = pack(">IHBB", 0x60000000, len(body), ICMPV6, 64)
         error = Packet(frame, head + source + p.src + body, len(head) + 2 * len(source) + len(body))
-        self.generated[worker.rank] += not self.making  # else counted with what is made
+        self.generated[worker.rank] += 1
         self.emit(error, worker, self.back(error))
 
     @staticmethod

@@ -86,6 +86,13 @@ def test_a_lesson_in_the_middle_of_a_burst(burst: int) -> None:
     assert disagreement(scenario(973).oracle, replayed(973, burst, traced=False)) is None
 
 
+@pytest.mark.parametrize("number", [1555, 2604])
+def test_what_was_decided(number: int) -> None:
+    """Both were wrong: no ICMP error about a packet of the balancer itself, no pruning of what the capture cut."""
+    for traced in (True, False):
+        assert disagreement(scenario(number).oracle, replayed(number, traced=traced)) is None
+
+
 @pytest.mark.parametrize("number", SOME)
 def test_the_burst_size_changes_nothing(number: int) -> None:
     """A burst is how frames are handled, never what happens to them."""

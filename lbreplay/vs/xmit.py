@@ -156,10 +156,15 @@ class Transmitter:
         return self.machine.send(frame, len(frame) + cut, packet.worker, own)
 
     def error(self, packet: Packet, kind: int, code: int, mtu: int) -> None:
+        """An ICMP error about *packet*; about one the balancer made there is none, for it came in by no port."""
+        if not packet.n:
+            return
         for frame in self.stack.error(packet, kind, code, mtu):
             self.machine.send(frame, len(frame), packet.worker, True)
 
     def too_big(self, packet: Packet, mtu: int, *, straight: bool = False) -> None:
+        if not packet.n:
+            return
         for frame in self.stack.too_big(packet, mtu, straight=straight):
             self.machine.send(frame, len(frame), packet.worker, True)
 

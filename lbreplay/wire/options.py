@@ -137,11 +137,12 @@ def prune_options(packet: bytearray, l4_at: int, wanted: int) -> int:
     """Make *wanted* bytes of room in the options, in place; the bytes gained (D 5.6).
 
     First NOPs, everything from the end of list or a malformed option on, and old client-address options go; then,
-    until there is room, options that are not protected. What is left is padded with zeros to a multiple of 4.
+    until there is room, options that are not protected. What is left is padded with zeros to a multiple of 4. Of what
+    the capture cut nobody knows which options could go: they stay.
     """
     tcp = bytes(packet[l4_at : l4_at + MAX_HEADER])
-    there = header_length(tcp) - BASE
-    if there < wanted:
+    there = (tcp[12] >> 4) * 4 - BASE
+    if there < wanted or there > len(tcp) - BASE:
         return 0
     kept = [o for o in walk(tcp) if o.kind not in (NOP, TOA)]
     gain = there - sum(o.length for o in kept)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import craft
 import pytest
 from rig import CLIENT, CLIENT6, DELTA, LADDR, LADDR6, REAL, REAL6, VIP, VIP6, Played, play, setup, syn, tcp, tick
-from scapy.layers.inet import IP, TCP
+from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 
@@ -197,6 +197,15 @@ def test_the_window_may_be_closed_until_then() -> None:
     assert held.trace[4]["out"] == [3, 4]
     deferred = proxied("close_client_window = true\ndefer_rs_syn = true")
     assert play(deferred, [syn(CLIENT, VIP)]).packet(1)[TCP].window == 8192
+
+
+def test_no_error_is_sent_about_a_packet_of_its_own() -> None:
+    """The window update has the TTL of the SYN|ACK; where that ran out it is lost in silence: it came in by no port."""
+    made = proxied("close_client_window = true", conn="xmit_ttl = true\nfast_xmit = false")
+    seq = cookie(made)
+    answer = tcp(REAL, LADDR, "SA", RS_SEQ, 1001 + DELTA, ttl=1)
+    run = play(made, [syn(CLIENT, VIP), tcp(CLIENT, VIP, "A", 1001, seq + 1), answer])
+    assert run.verdicts[2] == "synproxy_synack_consumed" and ICMP not in run.packet(3) and len(run.sent) == 3
 
 
 def test_windows_are_scaled() -> None:

@@ -168,6 +168,15 @@ def test_pruning_of_a_syn():
     assert packet[40:] == b"\2\4\5\xb4\4\2\3\3\7\0\0\0"
 
 
+def test_what_the_capture_cut_is_not_pruned():
+    """Nobody knows what could go, so the packet goes on without the client's address, as long as it was."""
+    whole = bytes(l3(b"\1\1" + TS + b"\2\4\5\xb4" + b"\1" * 24))
+    cut = whole[: 20 + 20 + 12]
+    made, outcome = options.insert_toa(cut, 20, CLIENT, 1500)
+    assert made == cut and outcome is options.Toa.NOROOM
+    assert options.insert_toa(whole, 20, CLIENT, 1500)[1] is options.Toa.INSERTED
+
+
 def test_pruned_and_still_too_long():
     """A full-size segment that pruning cannot help enough leaves pruned, without the option."""
     packet, outcome = options.insert_toa(l3(b"\1" * 4 + TS + b"\1\1", bytes(1460)), 20, CLIENT, 1500)
