@@ -161,6 +161,7 @@ class Machine:
         self.access = AccessControl(setup.services, setup.behaviour)
         self.timers = Timers(self.table)
         shared = Finder(self.index, self.table, None) if setup.conn.table == "shared" else None
+        self._anywhere = Finder(self.index, self.table, None)
         ranks = range(len(setup.forwarding_workers))
         finders = [shared or Finder(self.index, self.table, rank) for rank in ranks]
         self.ports, self.tally = PortBook(), Tally()
@@ -283,6 +284,11 @@ class Machine:
         self.touch(conn)
 
     # --- the tables --------------------------------------------------------------------------------------------
+
+    def known_to_any(self, key: bytes) -> bool:
+        """Whether some worker has a connection of *key*: one look into the index, however many workers there are."""
+        finds = [lcore.find for lcore in self.lcores if key in lcore.find.own or key in lcore.find.fresh]
+        return any(key in find for find in finds) or key in self._anywhere
 
     def hash(self, conn: Conn) -> None:
         """Enter both sides of a connection; with equal tuples the newest is found (D 2.1)."""

@@ -176,7 +176,7 @@ class Path:
         if len(self.machine.lcores) == 1:
             return None
         key = packet.key
-        if packet.proto in (TCP, UDP, SCTP) and any(key in other.find for other in self.machine.lcores):
+        if packet.proto in (TCP, UDP, SCTP) and self.machine.known_to_any(key):
             self.story.wrong_worker = True
         owner = self.machine.redirect.get(key)
         return None if owner == lcore.rank else owner
