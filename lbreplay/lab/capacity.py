@@ -19,6 +19,7 @@ from lbreplay.errors import ConfigError
 from lbreplay.lab.lints import by_bucket, separating_size
 from lbreplay.model import Endpoint, Service, Setup, Worker
 from lbreplay.nic.strategies import STRATEGIES, Strategy
+from lbreplay.vs.server import kept_weight
 
 TCP, UDP, SCTP = 6, 17, 132
 MEAN_JITTER = 0.5  # seconds; D 2.5: a fraction drawn from [0, 1)
@@ -272,7 +273,7 @@ def _limits(setup: Setup, service: Service) -> Iterator[Limit]:
 
 def _shares(service: Service) -> dict[Endpoint, float]:
     """The share of new connections of each real server: by weight, for rr the same, for fo all to the heaviest."""
-    weight = {real.endpoint: real.weight for real in service.reals}
+    weight = {real.endpoint: max(0, kept_weight(real.weight)) for real in service.reals}
     if service.scheduler == "rr":
         weight = {endpoint: int(value > 0) for endpoint, value in weight.items()}
     if service.scheduler == "fo":

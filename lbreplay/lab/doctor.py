@@ -203,6 +203,24 @@ LINTS = (
         "D 10.2",
     ),
     Lint(
+        "weight-negative", WARNING, lints.negative_weights,
+        "DPVS keeps weights in 16 bits with a sign: the real server is never picked",
+        "a weight up to 32767",
+        "D 10.2",
+    ),
+    Lint(
+        "synproxy-no-checksums", ERROR, lints.synproxy_without_sums,
+        "only NAT and full NAT fill the checksums of the SYN to the real server: it leaves with 0 and is dropped there",
+        'mode = "fnat", or synproxy = false',
+        "D 6.2, D 19",
+    ),
+    Lint(
+        "persistence-prefix", WARNING, lints.loose_persistence,
+        "DPVS compares memory it never set with the masked address: whether a template is found is not determined",
+        "a prefix of 128 bits, which is the default",
+        "D 2.7",
+    ),
+    Lint(
         "queue-without-worker", ERROR, lints.queues_without_worker,
         "DPVS does not start: queue ids count from 0 without a gap; a NIC that has the queue fills it and nobody reads",
         "give every queue from 0 to {last} to a worker",

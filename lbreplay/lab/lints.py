@@ -14,12 +14,13 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from lbreplay.burst import KIND_SCTP, KIND_TCP, KIND_UDP
-from lbreplay.model import Endpoint, Service, Setup
+from lbreplay.model import Endpoint, RealServer, Service, Setup
 from lbreplay.nic.flow_director import Refusal, Rule, holdable, port_table, used_mask
 from lbreplay.nic.profiles import PROFILES, TUPLE
 from lbreplay.nic.rss import Rss, indirection
 from lbreplay.nic.strategies import STRATEGIES, Strategy
 from lbreplay.vs.laddr import MAX_TRIALS, sub_pool
+from lbreplay.vs.server import kept_weight
 
 TCP, UDP, SCTP = 6, 17, 132
 NAMES = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
@@ -350,6 +351,40 @@ def services_without_weight(setup: Setup) -> Spots:
     for service in setup.services:
         if service.reals and not any(real.weight for real in service.reals):
             yield Spot(_key(service, "real"), f"all {len(service.reals)} real servers have weight 0")
+
+
+def negative_weights(setup: Setup) -> Spots:
+    """Weights that DPVS keeps as negative numbers."""
+    for where, weight in _weights(setup) if setup.profile == "dpvs" else ():
+        if kept_weight(weight) < 0:
+            yield Spot(where, f"weight {weight} is {kept_weight(weight)} in DPVS")
+
+
+def _weights(setup: Setup) -> Iterator[tuple[str, int]]:
+    """Where weights stand: of real servers, and of what events set and add."""
+    for service in setup.services:
+        yield from ((_key(service, f"real.{real}.weight"), real.weight) for real in service.reals)
+    for event in setup.events:
+        if isinstance(event.value, RealServer):
+            yield ".".join((*event.path, str(event.value), "weight")), event.value.weight
+        elif event.path[-1] == "weight" and isinstance(event.value, int):
+            yield ".".join(event.path), event.value
+
+
+def synproxy_without_sums(setup: Setup) -> Spots:
+    """Services with the SYN proxy whose packets nobody translates."""
+    for service in setup.services:
+        proxied = service.synproxy or (setup.behaviour.mh_port_is_synproxy and service.mh_port)
+        if setup.profile == "dpvs" and proxied and service.mode in ("dr", "tunnel"):
+            yield Spot(_key(service, "synproxy"), f"SYN proxy of a {service.mode} service")
+
+
+def loose_persistence(setup: Setup) -> Spots:
+    """IPv6 services whose templates are for more than one client."""
+    for service in setup.services:
+        prefix = service.persistent and service.persistent.netmask
+        if setup.profile == "dpvs" and service.family == 6 and prefix is not None and prefix < 128:
+            yield Spot(_key(service, "persistent"), f"a prefix of {prefix} bits")
 
 
 def shared_buckets(setup: Setup) -> Spots:

@@ -42,6 +42,9 @@ laddr = ["2001:db8::200"]
 [[service.real]]
 address = "[2001:db8::2]:8080"
 """
+WEIGHTS_LATER = '[[event]]\nat = 1\nset = "service.web.real.192.168.100.2:8080.weight=32768"\n'
+REAL_LATER = '[[event]]\nat = 1\nadd = "service.web.real"\nvalue = { address = "192.168.100.9:8080", weight = 40000 }\n'
+DIRECT = BASE.replace("8080", "80").replace('laddr = ["192.168.100.200"]\n', "")
 KERNEL = 'profile = "ipvs"\n[[service]]\n'
 KNI = "workers=[{cpu_id=1,queues=[0]},{cpu_id=2,queues=[1]},{cpu_id=5,kind='kni',queues=[2]}]"
 LADDRS = [f"10.1.0.{i}" for i in range(1, 200)]
@@ -86,6 +89,11 @@ CASES = [
     ("shared-bucket", ["service.web.real.192.168.100.3:8080.address=192.168.100.18:8080"], BASE, "64,511 connections"),
     ("shared-bucket", ["sa_pool.hash_size=1"], BASE, "hash_size = 2"),
     ("max-conn-unlimited", ["service.web.real.192.168.100.2:8080.max_conn=7"], BASE, "max_conn = 8 or more"),
+    ("weight-negative", ["service.web.real.192.168.100.2:8080.weight=65535"], BASE, "weight 65535 is -1 in DPVS"),
+    ("weight-negative", [], BASE + WEIGHTS_LATER, "weight 32768 is -32768 in DPVS"),
+    ("synproxy-no-checksums", ['service.web.mode="tunnel"', "service.web.synproxy=true"], DIRECT, "tunnel service"),
+    ("weight-negative", [], BASE + REAL_LATER, "service.web.real.192.168.100.9:8080.weight"),
+    ("persistence-prefix nic-ipv6", ["service.six.persistent={netmask=64}"], V6, "a prefix of 64 bits"),
     ("no-weight", [f"service.web.real.192.168.100.{i}:8080.weight=0" for i in (2, 3)], BASE, "all 2 real"),
     ("queue-without-worker", ["workers=[{cpu_id=1,queues=[0]},{cpu_id=2,queues=[2]}]"], BASE, "queue 1"),
     ("queue-beyond-16", ["workers=32"], BASE, "up to 31"),
