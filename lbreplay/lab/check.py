@@ -25,9 +25,10 @@ from lbreplay.verdict import Fate, Verdict
 from lbreplay.vs.conn import Conn
 from lbreplay.wire import checksum
 from lbreplay.wire.capture import open_capture
-from lbreplay.wire.packet import ICMP, ICMPV6, Packet
+from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, IPIP, IPV6_IN_IP, Packet
 
 FATES = np.array([verdict.fate for verdict in Verdict] + [-1] * (256 - len(Verdict)))
+TUNNELED = {IPIP: ETH_IPV4.to_bytes(2), IPV6_IN_IP: ETH_IPV6.to_bytes(2)}
 ENOUGH = 10  # connections a worker, below which imbalance says nothing
 
 
@@ -109,17 +110,22 @@ class KernelRows:
         return dest in self._virtual or source in self._virtual or answer
 
 
+UNSUMMED = "the SYN proxy of a dr or tunnel service: nobody fills the checksums of its SYN, which DPVS sends so (D 6.2)"
+
+
 class Sums:
     """Checksums of what leaves. A wrong one that came in and is only passed on is not the balancer's."""
 
     def __init__(self) -> None:
-        self._frames = Frames()
+        self._frames, self._unsummed = Frames(), False
 
     def see(self, burst: Burst) -> None:
         """See `Judge`."""
         rows = np.flatnonzero(burst.leaving & (burst.verdict != Verdict.FORWARDED_PLAIN)).tolist()
         wrong = {burst.first + row for row in rows if not sound(burst.frame(row), int(burst.length[row]))}
-        wrong |= {m.cause or burst.first + m.row for m in burst.made if not sound(m.frame, m.length)}
+        made = [m for m in burst.made if not sound(m.frame, m.length)]
+        wrong |= {m.cause or burst.first + m.row for m in made}
+        self._unsummed |= any(m.own for m in made)
         self._frames.add(sorted(n for n in wrong if not self._came_wrong(burst, n - burst.first)))
 
     def _came_wrong(self, burst: Burst, row: int) -> bool:
@@ -129,14 +135,17 @@ class Sums:
 
     def failure(self, result: Result) -> Failure | None:
         """See `Judge`."""
-        return self._frames.failure()
+        return self._frames.failure(UNSUMMED if self._unsummed else "")
 
 
 def sound(frame: bytes, length: int) -> bool:
-    """Whether the checksums of a frame are right, as far as they can be judged."""
+    """Whether the checksums of a frame are right, as far as they can be judged; inside a tunnel too."""
     packet = Packet(frame, length)
     if packet.ethertype == 0x8100:
         packet.untag()
+    if packet.proto in TUNNELED and packet.l4_there >= 20 and checksum.verify_ip_header(packet.l3):
+        inner = packet.l3[packet.l4_at :]
+        return sound(frame[:12] + TUNNELED[packet.proto] + inner, length - packet.l3_at - packet.l4_at + 14)
     if not packet.family or not packet.complete:
         return True
     if not checksum.verify_ip_header(packet.l3):

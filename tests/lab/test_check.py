@@ -6,9 +6,13 @@ import craft
 import pytest
 from lab.made_capture import VIP, capture, client, frames, setup
 
+from lbreplay.config.load import load
 from lbreplay.errors import CaptureError, ConfigError
 from lbreplay.lab.check import PROPERTIES, check, chosen, sound
 from lbreplay.replay import replay
+from lbreplay.wire.craft import ipv4
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "dpvs"
 
 
 def judged(tmp_path, *sets, names=(), limit=None, made=None, **more):
@@ -108,6 +112,27 @@ def test_checksums(tmp_path):
     assert judged(tmp_path, made=[*frames(1), wrong])["checksums"].holds
     transit = craft.tcp("9.9.9.9:9", "8.8.8.8:8", "A", tcp_sum=1)
     assert judged(tmp_path, "ipv4.forwarding=true", made=[transit])["checksums"].holds
+
+
+def test_a_syn_without_checksums_is_named():
+    """What DPVS sends of a SYN proxy without translation is judged as it is, and the reason said."""
+    case = GOLDEN / "t2_synproxy_dr_syn"
+    setup = load(str(case / "lb.toml"), view="rx")
+    failure = check(setup, str(case / "in.pcap"), ["checksums"]).judgements[0].failure
+    assert (
+        failure
+        and (failure.first, failure.others) == (2, 2)
+        and "SYN proxy of a dr or tunnel service" in failure.detail
+    )
+
+
+def test_sound_inside_a_tunnel():
+    """The inner packet of either family has checksums as well."""
+    for inner, proto in ((craft.tcp(client(1), VIP)[14:], 4), (craft.ping("::5", "::6")[14:], 41)):
+        outer = bytes(ipv4(bytes(4), bytes(4), proto, inner))
+        assert sound(bytes(12) + b"\x08\0" + outer, 14 + len(outer))
+        wrong = outer[:-1] + bytes((outer[-1] ^ 1,))
+        assert not sound(bytes(12) + b"\x08\0" + wrong, 14 + len(outer)), proto
 
 
 def test_sound():
