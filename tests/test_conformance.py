@@ -28,10 +28,10 @@ SECTIONS = numbered(
 ) + numbered("S", {0: 0, 1: 7, 2: 8, 3: 7, 4: 9, 5: 3, 6: 5, 7: 5, 8: 0})  # fmt: skip
 
 
-def table() -> dict[str, str]:
+def table(which: str = "conformance") -> dict[str, str]:
     """Section: what holds it."""
     text = README.read_text(encoding="utf-8")
-    (inside,) = re.findall(r"<!-- conformance -->\n(.*?)<!-- /conformance -->", text, re.DOTALL)
+    (inside,) = re.findall(rf"<!-- {which} -->\n(.*?)<!-- /{which} -->", text, re.DOTALL)
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in inside.splitlines()[2:]]
     assert all(len(row) == 3 for row in rows)
     return {section: held for section, _, held in rows}
@@ -60,6 +60,13 @@ def test_a_section_names_what_exists(section: str) -> None:
     for name in names(held):
         assert list(TESTS.glob(name)) if name.endswith(".py") else cases(name), name
     assert names(held) or EVERY in held or "left " in held
+
+
+def test_what_is_corrected_names_sections_and_recordings() -> None:
+    """Where the recordings and the dossiers part, the case that shows it is there."""
+    rows = table("corrected")
+    assert {section for row in rows for section in row.split(", ")} <= set(SECTIONS) | {"D 19"}
+    assert all(cases(name) for held in rows.values() for name in names(held)) and all(map(names, rows.values()))
 
 
 def test_every_recorded_case_holds_some_section() -> None:
