@@ -65,7 +65,7 @@ class SynProxy:
 
     def answer_syn(self, p: Packet, worker: Worker) -> None:
         settings = self.setup.tcp.synproxy
-        if p.tcp_header > p.l4_length:  # recorded: sent back as it is
+        if p.tcp_header > p.length - (len(p.head) if p.family == 4 else 40):  # recorded: sent back as it is
             p.untouched = True
             self.emit(p, worker, (p.frame.src_mac, p.frame.dst_mac + tag_of(p.frame.vlan)))
             raise End("synproxy_syn_returned")

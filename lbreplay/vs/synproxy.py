@@ -119,7 +119,7 @@ class SynProxies:
         if self.machine.access and self.machine.access.refusal(TCP, packet.src, packet.dst, packet.dport) is not None:
             return Verdict.SYNPROXY_ACL
         lcore.counters["SYNPROXY_SYN_CNT"] += 1
-        if _payload(packet) < 0:
+        if _cut_short(packet):
             self._turn(packet, packet.l3)
             return Verdict.SYNPROXY_SYN_RETURNED
         now, closed = self._timestamp, self._zero_window
@@ -293,6 +293,12 @@ class SynProxies:
         self._begin(conn, packet, offer)
         self._meet_early(conn, packet)
         return Verdict.SYNPROXY_REUSED
+
+
+def _cut_short(packet: Packet) -> bool:
+    """Whether the packet ends before its TCP header; IPv6 extension headers are not reckoned with, as in DPVS."""
+    before = packet.l4_at if packet.family == 4 else 40
+    return packet.l3_length < before + (packet.l3[packet.l4_at + 12] >> 4) * 4
 
 
 def _payload(packet: Packet) -> int:
