@@ -21,6 +21,7 @@ class Dest:
         self.name, self.address, self.port = str(real), real.endpoint.address, real.endpoint.port
         self.weight, self.given, self.limit = signed(real.weight), real.max_conn, real.max_conn // workers
         self.available, self.overload = True, False
+        self.on_ring = self.weight >= 0  # of conhash, where it is refused else, for good
         self.act = self.inact = self.persist = self.replicas = 0
         self.count: Counter[str] = Counter()
 
@@ -57,7 +58,7 @@ class Server:
         """conhash: the share of a real server that was added or edited; of all since v1.9.2 (D 15)."""
         for each in self.dests if self.behaviour.conhash_spread == "all" else [dest]:
             weights = [d.weight for d in self.dests if d.weight > 0]
-            each.replicas = each.weight // gcd(*weights) if weights else 0
+            each.replicas = each.weight // gcd(*weights) if weights and each.on_ring else 0
 
     @property
     def first(self) -> int:

@@ -165,6 +165,6 @@ class Timers:
         slots, when = slots[here], when[here]
         self._waiting[slots] = self._open
         armed = self._table.columns["armed"][slots]
-        ranks = self._table.columns["rank"][slots].view(np.uint16)  # the master's, which is -1, is the last
+        ranks = self._table.columns["rank"][slots].astype(np.uint16)  # the master's, which is -1, is the last
         order = np.lexsort((armed, ranks, when))
         self._soon, self._deadlines, self._armed = slots[order], when[order], armed[order]

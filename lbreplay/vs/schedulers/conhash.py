@@ -60,6 +60,7 @@ class ConsistentHash:
         self._by_id = server.service.hash_target == "quic"
         self._usable = not self._by_id or server.service.protocol == UDP
         self._all = behaviour.conhash_spread == "all"
+        self._known: set[Dest] = set()
         self._shares: dict[Dest, Share] = {}  # in the order they were spread
         self._ring: tuple[I64, I64] | None = None  # made when it is first needed after a change
         self.changed()
@@ -69,13 +70,20 @@ class ConsistentHash:
         unit = divisor(each.weight for each in self._dests)
         for gone in [known for known in self._shares if known not in self._dests]:
             del self._shares[gone]
-        for each in self._dests:
+        for each in filter(self._admitted, self._dests):
             share = Share(each.address, each.port, REPLICAS * max(0, each.weight // unit))
             if self._shares.get(each) != share and (self._all or dest is None or each is dest):
                 self._shares.pop(each, None)
                 self._shares[each] = share
         if list(self._shares.values()) != before:
             self._ring = None
+
+    def _admitted(self, dest: Dest) -> bool:
+        """Whether a real server is on the ring at all: one added with a negative weight is refused, and stays outside
+        whatever weight it gets later."""
+        new = dest not in self._known
+        self._known.add(dest)
+        return dest in self._shares or (new and dest.weight >= 0)
 
     def pick(self, flow: Flow) -> Dest | None:
         if self._ring is None:

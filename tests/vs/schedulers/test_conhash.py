@@ -108,6 +108,17 @@ def test_weights_from_32768_have_no_place() -> None:
     assert shares(server) == {2: 320, 4: 160}
 
 
+@pytest.mark.parametrize("edition", ["1.8", "1.10"])
+def test_one_added_with_a_negative_weight_stays_outside(edition: str) -> None:
+    """An edit finds no place of it to change; what is added anew with a good weight has places."""
+    server = virtual(edition=edition, scheduler="conhash", reals=reals(65535, 1))
+    server.edit(server.dests[1], 1)
+    assert shares(server) == {2: 160}
+    server.remove(server.dests[1])
+    server.add(reals(1)[0])
+    assert shares(server) == {1: 160, 2: 160}
+
+
 def test_an_edit_that_changes_no_share_keeps_the_ring() -> None:
     """All weights doubled are the same shares in the end, and a limit is none of the ring's business."""
     server = virtual(scheduler="conhash", reals=reals(1))
