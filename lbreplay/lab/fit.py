@@ -30,6 +30,7 @@ NOTICED = (
     Verdict.UDP_TO_TCP_VIP,
     Verdict.SYNPROXY_SYNACK,
     Verdict.SYNPROXY_SYNACK_FLAGGED,
+    Verdict.SYNPROXY_SYN_RETURNED,
     Verdict.SYNPROXY_NO_DEST,
     Verdict.SYNPROXY_ACL,
     Verdict.ACL_BLACKLIST,
