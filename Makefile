@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editab
 
 demo: build  ## the main job on a sample capture, without any configuration
 	@mkdir -p $(OUT)
-	$(BIN)/lbreplay run samples/web.pcap -o $(OUT)/web.pcap
+	$(BIN)/lbreplay run samples/web.pcap -o $(OUT)/web.pcap --html $(OUT)/web.html
 
 build: $(READY)  ## compile the loop, where a C compiler is; what is compiled already is left
 	@$(BIN)/python -m lbreplay.loop.build
@@ -46,7 +46,7 @@ golden: $(READY)  ## rewrite the project's own expectations (never the recorded 
 samples: $(READY)  ## make the captures in samples/ again
 	$(BIN)/python samples/make_samples.py
 
-picture: $(READY)  ## the table in the README
+picture: $(READY)  ## the table and the page in the README (the page needs chromium)
 	$(BIN)/python samples/make_picture.py
 
 fuzz: $(READY)  ## hostile captures and configurations, for FUZZ_SECONDS

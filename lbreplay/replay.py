@@ -64,13 +64,13 @@ def replay(
     drops: str | None = None,
     progress: Progress | None = None,
     cores: int = 1,
+    watch: Onlooker | None = None,
 ) -> Result:
     """Send every frame of *in_path* through the balancer; write what leaves to *out_path*; return what was counted.
 
     *also* "received" puts the received frames among what leaves, "kernel" those for the kernel, "dropped" writes
-    dropped ones to *drops*. A large
-    capture is balanced on a second core where there are more *cores* than one. Raises CaptureError, also where nothing
-    could be read; *out_path* is then as it was.
+    dropped ones to *drops*. A large capture is balanced on a second core where there are more *cores* than one.
+    *watch* looks on. Raises CaptureError, also where nothing could be read; *out_path* is then as it was.
     """
     with ExitStack() as stack:
         source = stack.enter_context(open_capture(in_path))
@@ -81,7 +81,10 @@ def replay(
         run = Replay(setup, source, sink, tell, Also(also, dropped) if also else None)
         if notes is not None:
             notes.attach(run.nic, run.balancer)
-        plain = notes is None and tell is None and not also
+        if watch is not None:
+            watch.attach(run)
+            run.watch = watch
+        plain = notes is None and tell is None and not also and watch is None
         result = run.run(progress, cores if plain else 1)
         if not source.frames:
             raise source.damage or CaptureError(f"{in_path}: no packet in it")
@@ -116,6 +119,16 @@ class Source(Protocol):
     def bursts(self, size: int) -> Iterator[Burst]: ...
 
 
+class Onlooker(Protocol):
+    """Somebody who looks on at a replay."""
+
+    def attach(self, run: Replay) -> None:
+        """Before the first burst."""
+
+    def see(self, burst: Burst) -> None:
+        """A burst behind its journey."""
+
+
 class Replay:
     """One run: the stages with their state."""
 
@@ -123,6 +136,7 @@ class Replay:
         self, setup: Setup, source: Source, sink: Sink | None, trace: Trace | None, also: Also | None = None
     ) -> None:
         self.setup, self.source, self.sink, self.trace, self.also = setup, source, sink, trace, also
+        self.watch: Onlooker | None = None
         self.rewriting = True  # without it the bytes, and lengths, of what leaves stay as they came
         self.nic = Nic(setup)
         self.balancer = ENGINES[setup.profile](setup, self.nic, self._home)
@@ -227,6 +241,8 @@ class Replay:
         self.counters.add(burst)
         if self.trace is not None:
             self.trace.write(written, self.balancer, self.nic)
+        if self.watch is not None:
+            self.watch.see(burst)
 
     def _home(self, proto: int, src: bytes, sport: int, dst: bytes, dport: int, tag: bytes = b"") -> Steered:
         """Where the NIC sends a packet of this tuple (of SCTP: and verification *tag*)."""

@@ -33,6 +33,7 @@ def _list(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 )
 @options.settings
 @options.output_format
+@options.html
 @options.quiet
 @click.pass_context
 def check(
@@ -46,11 +47,14 @@ def check(
     seed: int | None,
     burst: int,
     output_format: str,
+    html: str | None,
     quiet: bool,
     progress: bool,
     color: str,
 ) -> None:
     """Replay IN and judge properties. Exit 1: one is broken, its first frame is told; or none had what to judge."""
+    from lbreplay.cli import pages
+    from lbreplay.lab import pages as lab_pages
     from lbreplay.lab.check import check as judge
     from lbreplay.lab.check import chosen
     from lbreplay.report import check as report
@@ -60,10 +64,15 @@ def check(
     with options.readable_twice(capture) as path:
         setup = options.setup(path, config, assignments, view, seed, burst)
         options.note_draft(setup, quiet)
+        looked, again = pages.journal(html), options.as_typed(capture, config, assignments, view, seed)
+        asked = setup if looked is None else pages.paced(setup, path)
         with Progress(enabled=progress and not quiet) as bar:
-            found = judge(setup, path, wanted, limit, bar.show)
+            found = judge(asked, path, wanted, limit, bar.show, looked)
+        if html is not None and looked is not None and found.result is not None:
+            findings = lab_pages.judged(found.judgements)
+            document = pages.replayed(setup, path, found.result, looked, again, findings)
+            pages.write(html, document, f"lbreplay check {again}", quiet)
     if not quiet:
-        again = options.as_typed(capture, config, assignments, view, seed)
         told = {**found.document(), "capture": capture, "again": again}
         options.show(report, told, output_format, color, found.warnings)
     if found.damage is not None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import click
 
 from lbreplay.cli import options
+
+MOVED = 500  # flows or packets that a page holds
 
 
 @click.command()
@@ -31,6 +34,7 @@ from lbreplay.cli import options
     "--show", metavar="N", type=click.IntRange(min=0), default=10, show_default=True, help="Differences shown."
 )
 @click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@options.html
 @click.pass_context
 def diff(
     ctx: click.Context,
@@ -47,6 +51,7 @@ def diff(
     tolerance: float,
     show: int,
     output_format: str,
+    html: str | None,
 ) -> None:
     """Compare two captures A and B packet by packet, or what two configurations make of A. Exit 1: they differ."""
     from lbreplay.lab import diff as lab
@@ -64,6 +69,11 @@ def diff(
         found = lab.compare_setups(captures[0], a, b, names)
     else:
         found = lab.compare_files(captures[0], captures[1], lab.Rules(names, round(tolerance * 1_000_000), order))
+    if html is not None:
+        from lbreplay.cli import pages
+        from lbreplay.lab.pages import differing
+
+        pages.write(html, differing(found.document(MOVED)), f"lbreplay diff {shlex.join(captures)}", quiet=False)
     if output_format == "json":
         click.echo(json.dumps(found.document(show), indent=2))
     else:

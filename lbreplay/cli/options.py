@@ -72,6 +72,9 @@ output_format = click.option(
 )
 
 
+html = click.option("--html", metavar="FILE", type=click.Path(), help="A page with pictures, one file, into FILE.")
+
+
 def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     """One decorator of several, shown by --help in the order given."""
     return lambda function: functools.reduce(lambda f, decorate: decorate(f), reversed(decorators), function)
@@ -83,8 +86,7 @@ def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
         ctx.meta.setdefault(IMPORTED, {})[param.name] = value
 
 
-IMPORTED = "lbreplay.imported"
-DRAFT = "lbreplay.draft"  # its text, for `note_draft`
+IMPORTED, RAN = "lbreplay.imported", "lbreplay.ran"  # in the context: files of a balancer, and what ran
 PATIENCE = 3.0  # seconds of standard input before a word about it
 
 
@@ -161,9 +163,22 @@ def loader(
         config, text = files.name, found.text()
     elif config is None and capture is not None:
         text = drafted(capture, _profile(assignments) or "dpvs")
-        if (context := click.get_current_context(silent=True)) is not None:
-            context.meta[DRAFT] = text
+    if (context := click.get_current_context(silent=True)) is not None:
+        context.meta[RAN] = (config, text, assignments)
     return lambda more: load(config, (*assignments, *more), view=view, burst_size=burst, text=text)
+
+
+def ran() -> dict[str, Any]:
+    """What `setup` made its setup of: "name", "text" of the configuration and what was "set" above it."""
+    from lbreplay.config.load import read_text
+
+    config, text, assignments = click.get_current_context().meta[RAN]
+    name = config or "drafted from the capture"
+    return {
+        "name": name,
+        "text": read_text(config) if text is None and config else text or "",
+        "set": list(assignments),
+    }
 
 
 def _profile(assignments: Iterable[str]) -> str | None:
@@ -238,7 +253,7 @@ def note_draft(setup: Setup, quiet: bool) -> None:
     said = f"no configuration given: drafted {services} with {reals} from the capture ({how} shows it)"
     click.echo(said, err=True)
     context = click.get_current_context(silent=True)
-    for note in notes(context.meta.get(DRAFT, "") if context is not None else ""):
+    for note in notes(context.meta[RAN][1] if context is not None else ""):
         click.echo(f"note: {note}", err=True)
 
 

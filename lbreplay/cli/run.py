@@ -45,6 +45,7 @@ def _help_verdicts(ctx: click.Context, param: click.Parameter, value: bool) -> N
     "dropped: keep dropped frames in --drops FILE.",
 )
 @click.option("--drops", metavar="FILE", type=click.Path(), help="Where --also dropped writes.")
+@options.html
 @options.quiet
 @click.option(
     "--help-verdicts",
@@ -67,6 +68,7 @@ def run(
     trace: str | None,
     also: tuple[str, ...],
     drops: str | None,
+    html: str | None,
     quiet: bool,
     progress: bool,
     color: str,
@@ -75,6 +77,7 @@ def run(
     if ("dropped" in also) != (drops is not None):
         raise click.UsageError("--also dropped and --drops FILE go together")
 
+    from lbreplay.cli import pages
     from lbreplay.replay import replay
     from lbreplay.report.progress import Progress, through
 
@@ -83,9 +86,22 @@ def run(
         options.note_draft(setup, quiet)
         if output_format == "ipvsadm" and setup.profile != "ipvs":
             raise click.UsageError('--format ipvsadm: only under profile = "ipvs"')
+        looked = pages.journal(html)
         with Progress(enabled=progress and not quiet) as bar:
-            show, wanted = through(path, bar), set(also)
-            result = replay(setup, path, output, trace=trace, also=wanted, drops=drops, progress=show, cores=_cores())
+            result = replay(
+                setup if looked is None else pages.paced(setup, path),
+                path,
+                output,
+                trace=trace,
+                also=set(also),
+                drops=drops,
+                progress=through(path, bar),
+                cores=_cores(),
+                watch=looked,
+            )
+        if html is not None and looked is not None:
+            typed = options.as_typed(capture, config, assignments, view, seed)
+            pages.write(html, pages.replayed(setup, path, result, looked, typed), f"lbreplay run {typed}", quiet)
     if stats is not None:
         _write_stats(stats, result)
     if not quiet:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     help="Processes. Default: a core each.",
 )
 @click.option("--dask", metavar="tcp://HOST:PORT", help="A cluster's scheduler, in place of processes here.")
+@options.html
 @options.quiet
 def sweep(
     capture: str,
@@ -53,6 +54,7 @@ def sweep(
     output_format: str,
     jobs: int,
     dask: str | None,
+    html: str | None,
     quiet: bool,
     progress: bool,
     color: str,
@@ -67,6 +69,12 @@ def sweep(
     with options.readable_twice(capture) as path:
         load = options.loader(path, config, assignments, view, seed, burst)
         found = lab.sweep(path, lab.settings(axes, load), jobs=jobs, dask=dask)
+    if html is not None:
+        from lbreplay.cli import pages
+        from lbreplay.lab.pages import swept
+
+        again = options.as_typed(capture, config, assignments, view, seed)
+        pages.write(html, swept(found.document), f"lbreplay sweep {again}", quiet)
     if not quiet:
         options.show(report, {**found.document, "capture": capture}, output_format, color, found.warnings)
     if found.damage is not None:

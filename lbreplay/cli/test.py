@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lbreplay.cli import options
 from lbreplay.cli.inside import run_inside
 from lbreplay.errors import ConfigError
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--update", is_flag=True, help="Rewrite expectations that do not hold, and say what changed.")
 @click.option("--keep", metavar="DIR", type=click.Path(), help="Leave what came out in DIR.")
 @click.option("--junit", metavar="FILE", type=click.Path(), help="Write JUnit XML.")
+@options.html
 @click.option("-q", "--quiet", is_flag=True, help="Print only the last line.")
 @click.pass_context
 def test(
@@ -35,6 +38,7 @@ def test(
     update: bool,
     keep: str | None,
     junit: str | None,
+    html: str | None,
     quiet: bool,
 ) -> None:
     """Run the golden cases below DIR. Exit 1: a case does not hold; 2: no case was found; 5: no case shows anything."""
@@ -56,6 +60,11 @@ def test(
     seconds = time.perf_counter() - start
     if junit is not None:
         Path(junit).write_text(ci.junit(outcomes, seconds), encoding="utf-8")
+    if html is not None:
+        from lbreplay.cli import pages
+        from lbreplay.lab.pages import tested
+
+        pages.write(html, tested(outcomes, seconds), f"lbreplay test {shlex.join(folders)}", quiet)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(outcomes, seconds)
     click.echo(ci.summary(outcomes, seconds))

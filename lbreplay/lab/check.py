@@ -19,7 +19,7 @@ from lbreplay.burst import Bool, Burst
 from lbreplay.errors import CaptureError, ConfigError
 from lbreplay.lab import fit
 from lbreplay.model import Setup
-from lbreplay.replay import Progress, Replay
+from lbreplay.replay import Onlooker, Progress, Replay
 from lbreplay.stats import Result
 from lbreplay.verdict import Fate, Verdict
 from lbreplay.vs.conn import Conn
@@ -364,6 +364,7 @@ class Checked:
     judgements: list[Judgement] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     damage: CaptureError | None = None  # why reading stopped before the end
+    result: Result | None = None  # of the replay that was judged
 
     @property
     def failed(self) -> int:
@@ -401,18 +402,26 @@ def chosen(names: Iterable[str], profile: str = "dpvs") -> list[str]:
 
 
 def check(
-    setup: Setup, path: str, names: Iterable[str] = (), limit: float | None = None, progress: Progress | None = None
+    setup: Setup,
+    path: str,
+    names: Iterable[str] = (),
+    limit: float | None = None,
+    progress: Progress | None = None,
+    watch: Onlooker | None = None,
 ) -> Checked:
     """Replay *path* and judge the properties *names* (none: all).
 
     *limit* is how many times the mean a worker may receive (default 2); without it and without its name, balance is
-    judged only where there are connections enough. Raises ConfigError, CaptureError.
+    judged only where there are connections enough. *watch* looks on. Raises ConfigError, CaptureError.
     """
     given = list(names)
     wanted, most = chosen(given, setup.profile), 2.0 if limit is None else limit
     with open_capture(path) as source:
         run = Replay(setup, source, None, None)
         judges = {name: PROPERTIES[name].judge(run, most) for name in wanted}
+        if watch is not None:
+            watch.attach(run)
+            run.watch = watch
         for burst in source.bursts(setup.burst_size):
             run.journey(burst)
             for judge in judges.values():
@@ -423,7 +432,7 @@ def check(
     if not result.totals["frames"]:
         raise damage or CaptureError(f"{path}: no packet in it")
     warnings = [warning for warning in result.warnings if warning != str(damage)]
-    found = Checked(path, result.totals["frames"], warnings=warnings, damage=damage)
+    found = Checked(path, result.totals["frames"], warnings=warnings, damage=damage, result=result)
     stats, too_small = result.document(), not given and limit is None and not _enough(result)
     for name, judge in judges.items():
         judgement = _judgement(name, most, judge.failure(result), stats, too_small)

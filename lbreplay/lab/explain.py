@@ -41,6 +41,12 @@ def explain(setup: Setup, path: str, n: int) -> Document:
         return told(probe, probe.shoot(n))
 
 
+def explained(setup: Setup, path: str, frames: list[int]) -> dict[int, Document]:
+    """The stories of several *frames*, in one replay."""
+    with Probe(setup, path) as probe:
+        return {n: told(probe, probe.shoot(n)) for n in sorted(set(frames))}
+
+
 def lines(setup: Setup, path: str, frames: list[int]) -> dict[int, str]:
     """The story of each of *frames* in a line, and the verdict's sentence."""
     with Probe(setup, path) as probe:
