@@ -53,10 +53,27 @@ def test_the_key_decides() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["127.0.0.1", "0.0.0.0", "224.0.0.18", "255.255.255.255", "169.254.1.1", "fe80::1", "ff02::1", "::1"]
+    "text", ["127.0.0.1", "127.0.0.53", "0.0.0.0", "224.0.0.18", "255.255.255.255", "ff02::1", "ff05::fb", "::1", "::"]
 )
 def test_addresses_with_a_meaning_stay(hide: Anonymizer, text: str) -> None:
     assert hide.address(address(text)) == address(text)
+
+
+@pytest.mark.parametrize(
+    "text, network",
+    [
+        ("169.254.17.3", "169.254.0.0/16"),
+        ("239.17.3.1", "224.0.0.0/4"),
+        ("240.1.2.3", "240.0.0.0/4"),
+        ("fe80::a236:9fff:fe11:2233", "fe80::/64"),
+        ("ff02::1:3:77", "ff00::/8"),
+    ],
+)
+def test_a_kind_of_address_stays_one(text: str, network: str) -> None:
+    """The prefix that says the kind is kept, and nothing behind it: there may be a MAC."""
+    for key in range(20):
+        mapped = Anonymizer(bytes([key])).address(address(text))
+        assert ipaddress.ip_address(mapped) in ipaddress.ip_network(network) and mapped != address(text)
 
 
 def test_no_other_address_gets_a_meaning() -> None:
@@ -69,11 +86,13 @@ def test_no_other_address_gets_a_meaning() -> None:
             assert was == now
 
 
-def test_macs_by_appearance_and_groups_stay(hide: Anonymizer) -> None:
-    first, second = bytes.fromhex("a0369f112233"), bytes.fromhex("a0369f112234")
-    assert [hide.mac(m).hex() for m in (first, second, first)] == ["020000000001", "020000000002", "020000000001"]
-    for group in ("ffffffffffff", "01005e000012", "000000000000"):
-        assert hide.mac(bytes.fromhex(group)).hex() == group
+def test_macs(hide: Anonymizer) -> None:
+    """The same for the same one, with another key another; groups stay groups, those of all hosts themselves."""
+    first, second, group = (bytes.fromhex(text) for text in ("a0369f112233", "a0369f112234", "01005e112233"))
+    assert hide.mac(first) == hide.mac(first) != hide.mac(second) != Anonymizer(b"x").mac(second)
+    assert hide.mac(first)[0] == 2 and hide.mac(group)[0] == 3 and hide.mac(group)[3:] != group[3:]
+    for known in ("ffffffffffff", "01005e000012", "333300000001", "0180c2000000", "000000000000"):
+        assert hide.mac(bytes.fromhex(known)).hex() == known
     assert hide.mac(bytes.fromhex("3333ff112233")).hex() == "3333ff000000"
 
 
@@ -210,7 +229,7 @@ def test_a_configuration_is_mapped_and_still_loads(hide: Anonymizer) -> None:
     text = hide.text(CONFIG)
     setup = load("lb.toml", view="rx", text=text)
     old = load("lb.toml", view="rx", text=CONFIG)
-    assert setup.services[0].name == "web # 1"
+    assert setup.services[0].name == "service1" and setup.events[0].path[1] == "service1"
     mapped = hide.address
     for new_one, old_one in zip(setup.services, old.services, strict=True):
         assert new_one.laddr == tuple(map(mapped, old_one.laddr))
@@ -220,7 +239,19 @@ def test_a_configuration_is_mapped_and_still_loads(hide: Anonymizer) -> None:
     assert setup.services[2].match is not None and setup.services[2].match.source is not None
     low, high = setup.services[2].match.source[:2]
     assert int.from_bytes(high) - int.from_bytes(low) == 255 and setup.device.address[0].address[:3] == low[:3]
-    assert "secret" not in text and "lb7" not in text and "192.168" not in text and "a0:36" not in text
+    assert (
+        "secret" not in text
+        and "lb7" not in text
+        and "192.168" not in text
+        and "a0:36" not in text
+        and "web" not in text
+    )
+
+
+def test_names_of_services_in_later_settings(hide: Anonymizer) -> None:
+    """What is set by the name of a service is set by its new name."""
+    hide.text(CONFIG.replace("web # 1", "web"))
+    assert hide.text('service.web.scheduler="mh"') == 'service.service1.scheduler="mh"\n'
 
 
 def test_a_range_that_is_no_network_is_refused(hide: Anonymizer) -> None:
@@ -233,3 +264,73 @@ def test_a_range_that_is_no_network_is_refused(hide: Anonymizer) -> None:
 )
 def test_what_is_no_address_stays(hide: Anonymizer, text: str) -> None:
     assert hide.text(text) == text + "\n"
+
+
+MARK = bytes.fromhex("c7d1a9e35b8f1763")  # bytes of the original, wherever a sender may put his own
+
+
+MARKED: dict[str, Packet] = {
+    "odd options": E / V4 / TCP(options=[(2, MARK), (8, MARK[:7]), (254, MARK), (5, MARK[:5])]),
+    "an option of length 1": E / V4 / Raw(bytes(12) + b"\x70\2" + bytes(6) + b"\x55\1" + MARK[:6]),
+    "behind the end of options": E / V4 / Raw(bytes(12) + b"\x70\2" + bytes(6) + b"\0" + MARK[:7]),
+    "error": E / V4 / ICMP(type=3, code=1, reserved=0, unused=MARK[:4]) / V4 / UDP() / MARK,
+    "time exceeded": E / V4 / ICMP(bytes([11, 0, 0, 0]) + MARK[:4]) / V4 / TCP(options=[(254, MARK)]),
+    "timestamp reply": E / V4 / Raw(bytes([14, 0, 0, 0, 0, 1, 0, 1]) + MARK),
+    "hop by hop": E / V6 / Raw(bytes([60, 1, 1, 12, *MARK, 0, 0, 0, 0])),
+    "extension headers": E
+    / IPv6(src=V6.src, dst=V6.dst, nh=0)
+    / Raw(bytes([60, 0, 1, 4, 0, 0, 0, 0, 59, 1]) + MARK + MARK[:6]),
+    "route": E / IPv6(src=V6.src, dst=V6.dst, nh=43) / Raw(bytes([59, 2, 0, 1, *MARK[:4], *MARK, *MARK])),
+    "authentication": E / IPv6(src=V6.src, dst=V6.dst, nh=51) / Raw(bytes([59, 4, 0, 0, *MARK, *MARK, 0, 0, 0, 0])),
+    "mld": E / IPv6(src=V6.src, dst=V6.dst, nh=58) / Raw(bytes([131, 0, 0, 0, 0, 0, 0, 0]) + MARK + MARK),
+    "heartbeat": E / V4 / SCTP() / Raw(bytes([4, 0, 0, 12]) + MARK),
+    "lldp": Ether(src="a0:36:9f:11:22:33", type=0x88CC) / MARK,
+    "two tags": Ether(src="a0:36:9f:11:22:33", type=0x88A8) / Raw(b"\0\1\x81\0\0\2\x08\0") / V4 / MARK,
+    "arp of another kind": E / ARP(hwlen=8, plen=8) / MARK,
+    "a trailer": Ether(bytes(E / V4 / TCP()) + MARK),
+    "a group": Ether(src="a0:36:9f:11:22:33", dst="01:00:c7:d1:a9:e3") / V4 / UDP() / MARK,
+}
+
+
+@pytest.mark.parametrize("name", MARKED)
+def test_nothing_that_a_sender_put_in_is_left(hide: Anonymizer, name: str) -> None:
+    """Options of a wrong length, fields that are not used, headers between IP and what it carries, trailers."""
+    data = bytes(MARKED[name])
+    for cut in (len(data), len(data) - 3, len(data) // 2):
+        hidden = hide.frame(data[:cut], len(data))
+        assert len(hidden) == cut
+        assert not any(MARK[n : n + 4] in hidden for n in range(5))
+
+
+@pytest.mark.parametrize("chance", range(150))
+def test_no_address_is_left(chance: int) -> None:
+    """Of frames made by chance: neither MAC, nor what IPv6 makes of it, nor an address, in any place."""
+    rng, hide = random.Random(chance), Anonymizer(bytes([chance]))
+    mac = b"\xa0\x36" + rng.randbytes(4)
+    identifier = bytes([mac[0] ^ 2]) + mac[1:3] + b"\xff\xfe" + mac[3:]
+    own, far = (
+        ipaddress.ip_address(prefix + identifier) for prefix in (address("fe80::")[:8], address("2001:db8::")[:8])
+    )
+    host = ipaddress.ip_address(bytes([10]) + rng.randbytes(3))
+    inside = [
+        IPv6(src=str(own), dst=str(far)) / ICMPv6ND_NS(tgt=str(own)) / ICMPv6NDOptSrcLLAddr(lladdr=mac.hex(":")),
+        IPv6(src=str(far), dst="ff02::1") / UDP() / identifier,
+        IP(src=str(host), dst="239.1.2.3") / TCP(options=[(254, host.packed * 2)]) / host.packed,
+        IP(src=str(host), dst=str(host)) / ICMP(type=5, gw=str(host)) / IP(src=str(host), dst=str(host)) / UDP(),
+        ARP(hwsrc=mac.hex(":"), psrc=str(host), pdst=str(host)),
+        IP(src=str(host), dst=str(host), proto=41) / IPv6(src=str(own), dst=str(far)) / UDP() / mac,
+    ]
+    data = bytes(Ether(src=mac.hex(":"), dst=mac.hex(":")) / rng.choice(inside))
+    hidden = hide.frame(data, len(data))
+    assert not any(
+        secret in hidden for secret in (mac, identifier, mac[3:] + mac[:3], own.packed, far.packed, host.packed)
+    )
+
+
+def test_packets_in_packets_end(hide: Anonymizer) -> None:
+    """However deep they are nested."""
+    packet = bytes(IP(src="192.168.7.9", dst="10.1.2.3", proto=4) / Raw(MARK))
+    for _ in range(2000):
+        packet = bytes(IP(src="192.168.7.9", dst="10.1.2.3", proto=4, len=min(20 + len(packet), 65535)))[:20] + packet
+    data = bytes(E)[:12] + b"\x08\0" + packet
+    assert MARK not in hide.frame(data, len(data))
