@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "new-case": ("new_case", "new_case", "Make a golden case from a capture."),
     "init": ("init", "init", "Draft a configuration from a capture and print it."),
     "import": ("import_", "import_", "Turn dpvs.conf and ipvsadm/dpip text into a configuration and print it."),
-    "export": ("export", "export", "Write a configuration as dpvs.conf, ipvsadm and dpip commands."),
+    "export": ("export", "export", "Write a configuration for a machine: dpvs.conf and commands, or a director's."),
     "schema": ("schema", "schema", "Print the JSON Schema of the configuration or of an output."),
     "wireshark": ("wireshark", "wireshark", "Show queue, worker, connection and verdict as columns in Wireshark."),
     "keys": ("keys", "keys", "List RSS keys and what they do, or search for one."),

@@ -1,36 +1,34 @@
-"""`lbreplay export`: a configuration as dpvs.conf and a script, to put on a machine what was tried (S 6)."""
+"""`lbreplay export`: a configuration as the files of a machine, to put there what was tried (S 6, L 17, L 18)."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from lbreplay.cli import options
 
+if TYPE_CHECKING:
+    from lbreplay.model import Setup
+
+F = TypeVar("F", bound=Callable[..., Any])
+TITLES = {"dpvs_conf": "dpvs.conf", "script": "setup.sh", "events": "events.txt"}
+
+
+def _to(name: str, help: str) -> Callable[[F], F]:
+    return click.option(f"--to-{name}", metavar="FILE", type=click.Path(allow_dash=True), help=help)
+
 
 @click.command()
 @options.config
 @options.assignments
-@click.option(
-    "--to-dpvs-conf", "to_conf", metavar="FILE", type=click.Path(allow_dash=True), help="Write dpvs.conf here."
-)
-@click.option(
-    "--to-script",
-    "to_script",
-    metavar="FILE",
-    type=click.Path(allow_dash=True),
-    help="Write ipvsadm and dpip commands.",
-)
-@click.option(
-    "--to-events",
-    "to_events",
-    metavar="FILE",
-    type=click.Path(allow_dash=True),
-    help="Write SECONDS COMMAND lines here.",
-)
-def export(
-    config: str | None, assignments: tuple[str, ...], to_conf: str | None, to_script: str | None, to_events: str | None
-) -> None:
-    """Write a configuration as dpvs.conf, ipvsadm and dpip commands.
+@_to("dpvs-conf", "Write dpvs.conf here.")
+@_to("restore", "Write what ipvsadm-restore reads here (of the kernel).")
+@_to("script", "Write the commands that set up the balancer here.")
+@_to("events", "Write SECONDS COMMAND lines here.")
+def export(config: str | None, assignments: tuple[str, ...], **targets: str | None) -> None:
+    """Write a configuration for a machine: dpvs.conf, ipvsadm and dpip commands, or those of the kernel's director.
 
     Without --to-... all of it goes to standard output, one after the other. What these files cannot say stands in the
     script as comments that lbreplay import reads.
@@ -38,15 +36,25 @@ def export(
     if config is None and not options.imported_files() and not assignments:
         raise click.UsageError("-c FILE is needed")
 
+    texts = _texts(options.setup(None, config, assignments, "client", None, 4096))
+    wanted = {name.removeprefix("to_"): path for name, path in targets.items() if path is not None}
+    for name in wanted.keys() - texts.keys():
+        option, known = name.replace("_", "-"), ", ".join(f"--to-{other.replace('_', '-')}" for other in texts)
+        raise click.UsageError(f"--to-{option}: {known} expected for this profile")
+    if not wanted:
+        shown = [f"# ----- {TITLES[name]}\n{text}" for name, text in texts.items() if text and name != "restore"]
+        click.echo("\n".join(shown), nl=False)
+    for name, path in wanted.items():
+        with click.open_file(path, "w", encoding="utf-8", atomic=path != "-") as file:
+            file.write(texts[name])
+
+
+def _texts(setup: Setup) -> dict[str, str]:
+    """The texts of an export by their options."""
+    if setup.profile == "ipvs":
+        from lbreplay.config.export_kernel import export as write_kernel
+
+        return write_kernel(setup)._asdict()
     from lbreplay.config.export import export as write
 
-    texts = write(options.setup(None, config, assignments, "client", None, 4096))
-    wanted = [(to_conf, texts.dpvs_conf), (to_script, texts.script), (to_events, texts.events)]
-    if not any(path for path, _ in wanted):
-        titles = ("dpvs.conf", "setup.sh", "events.txt")
-        shown = [(title, text) for title, (_, text) in zip(titles, wanted, strict=True) if text]
-        click.echo("\n".join(f"# ----- {title}\n{text}" for title, text in shown), nl=False)
-    for path, text in wanted:
-        if path is not None:
-            with click.open_file(path, "w", encoding="utf-8", atomic=path != "-") as file:
-                file.write(text)
+    return write(setup)._asdict()

@@ -7,6 +7,6 @@ keypath     `service.web.real.10.0.0.1:80.weight=0`: --set and events
 load        TOML -> Setup
 imports     files of a running balancer -> TOML: dpvs_conf, ipvsadm and dpip, kernel, keepalived/, shell/, iptables
 whose       whose balancer they are of, and what a file is
-export      Setup -> those files
+export      Setup -> those files; export_kernel for profile ipvs
 draft       a capture -> TOML
 """

@@ -8,39 +8,47 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
+from lbreplay.config.kinds import Table
+from lbreplay.config.schema import REAL, SCHEMA, SERVICE
 from lbreplay.config.values import PROTOCOL_NAME
-from lbreplay.model import AccessList, Device, Event, Network, RealServer, Service, Setup, Worker
+from lbreplay.model import AccessList, Device, Event, Mark, Network, RealServer, Service, Setup, Worker
 
 Doc = dict[str, Any]
 
 
 def document(setup: Setup) -> Doc:
-    """The whole configuration as TOML tables (profile dpvs)."""
+    """The whole configuration as TOML tables: the keys that its profile has."""
     mask = setup.flow_director.dst_port_mask
-    return _given(
-        {
-            "seed": setup.seed,
-            "edition": setup.edition,
-            "workers": workers(setup.workers),
-            "device": _device(setup.device),
-            "flow_director": {**setup.flow_director._asdict(), "dst_port_mask": "auto" if mask is None else mask},
-            "sa_pool": setup.sa_pool._asdict(),
-            "conn": setup.conn._asdict(),
-            "tcp": _tcp(setup),
-            "udp": setup.udp._asdict(),
-            "sctp": setup.sctp._asdict(),
-            "ipv4": {"forwarding": setup.ipv4_forwarding},
-            "ipv6": {"forwarding": setup.ipv6_forwarding},
-            "behaviour": setup.behaviour._asdict(),
-            "service": [_service(service) for service in setup.services],
-            "route": [
-                _given({"to": str(r.to), "via": text(r.via), "mtu": r.mtu, "source": text(r.source)})
-                for r in setup.routes
-            ],
-            "neighbor": [{"address": text(n.address), "mac": n.mac.hex(":")} for n in setup.neighbors],
-            "event": [_event(event) for event in setup.events],
-        }
-    )
+    whole = {
+        "seed": setup.seed,
+        "profile": setup.profile,
+        "edition": setup.edition,
+        "workers": workers(setup.workers),
+        "device": _device(setup.device),
+        "flow_director": {**setup.flow_director._asdict(), "dst_port_mask": "auto" if mask is None else mask},
+        "sa_pool": setup.sa_pool._asdict(),
+        "conn": setup.conn._asdict(),
+        "tcp": _tcp(setup),
+        "udp": setup.udp._asdict(),
+        "sctp": setup.sctp._asdict(),
+        "ipv4": {"forwarding": setup.ipv4_forwarding},
+        "ipv6": {"forwarding": setup.ipv6_forwarding},
+        "behaviour": setup.behaviour._asdict(),
+        "service": [_service(service, setup.profile) for service in setup.services],
+        "route": [
+            _given({"to": str(r.to), "via": text(r.via), "mtu": r.mtu, "source": text(r.source)}) for r in setup.routes
+        ],
+        "neighbor": [{"address": text(n.address), "mac": n.mac.hex(":")} for n in setup.neighbors],
+        "event": [_event(event, setup.profile) for event in setup.events],
+        "ipvs": {name: list(value) if isinstance(value, tuple) else value for name, value in setup.ipvs.items()},
+        "mark": [_mark(mark) for mark in setup.marks],
+    }
+    return _of(SCHEMA, _given(whole), setup.profile)
+
+
+def _of(table: Table, values: Doc, profile: str) -> Doc:
+    """The keys of *values* that *profile* has."""
+    return {name: value for name, value in values.items() if table.keys[name].profile in ("", profile)}
 
 
 def _given(table: Doc) -> Doc:
@@ -85,23 +93,35 @@ def _tcp(setup: Setup) -> Doc:
     return {**setup.tcp._asdict(), "synproxy": synproxy}
 
 
-def _service(service: Service) -> Doc:
+def _service(service: Service, profile: str) -> Doc:
     table = service._asdict()
-    for name in ("fwmark", "flags", "persistence_engine", "reals"):
-        del table[name]
+    del table["reals"]
     persistent, check = service.persistent, service.dest_check
+    whole = {
+        **table,
+        "vip": service.vip and str(service.vip),
+        "match": service.match and service.match.text,
+        "protocol": PROTOCOL_NAME.get(service.protocol),  # a firewall mark is of all of them
+        "laddr": [text(address) for address in service.laddr],
+        "persistent": persistent and _given(persistent._asdict()),
+        "dest_check": False if check is None else check._asdict(),
+        "blacklist": subjects(service.blacklist),
+        "whitelist": subjects(service.whitelist),
+        "real": [real(one, profile) for one in service.reals],
+        "fwmark": service.fwmark or None,
+        "flags": list(service.flags),
+        "persistence_engine": service.persistence_engine or None,
+    }
+    return _of(SERVICE, _given(whole), profile)
+
+
+def _mark(mark: Mark) -> Doc:
     return _given(
         {
-            **table,
-            "vip": service.vip and str(service.vip),
-            "match": service.match and service.match.text,
-            "protocol": PROTOCOL_NAME[service.protocol],
-            "laddr": [text(address) for address in service.laddr],
-            "persistent": persistent and _given(persistent._asdict()),
-            "dest_check": False if check is None else check._asdict(),
-            "blacklist": subjects(service.blacklist),
-            "whitelist": subjects(service.whitelist),
-            "real": [real(one) for one in service.reals],
+            **mark._asdict(),
+            "to": mark.to and str(mark.to),
+            "protocol": None if mark.protocol is None else PROTOCOL_NAME[mark.protocol],
+            "ports": None if mark.ports is None else list(mark.ports),
         }
     )
 
@@ -113,17 +133,19 @@ def subjects(listed: AccessList) -> list[str]:
     return [str(text(network.address)) for network in single] + [str(network) for network in networks]
 
 
-def real(one: RealServer) -> Doc:
+def real(one: RealServer, profile: str = "dpvs") -> Doc:
     """A real server as a table."""
-    return {"address": str(one), "weight": one.weight, "max_conn": one.max_conn, "min_conn": one.min_conn}
+    whole = {**one._asdict(), "address": str(one), "tunnel": dict(one.tunnel) if one.tunnel else None}
+    del whole["endpoint"]
+    return _of(REAL, _given(whole), profile)
 
 
-def _event(event: Event) -> Doc:
+def _event(event: Event, profile: str) -> Doc:
     at = event.at_ns / 1_000_000_000
     whole: Doc = {"at": int(at) if at.is_integer() else at}
     path = ".".join(event.path)
     if isinstance(event.value, RealServer):
-        return {**whole, event.action: path, "value": real(event.value)}
+        return {**whole, event.action: path, "value": real(event.value, profile)}
     if isinstance(event.value, AccessList):
         return {**whole, event.action: f"{path}={subjects(event.value)}"}
     return {**whole, event.action: path if event.action == "remove" else f"{path}={event.value}"}

@@ -17,7 +17,7 @@ FLAGS = {"-v", "-s", "-4", "-6", "-C", "-F", "--force"}
 WITH_VALUE = {"-i", "-c", "-f"}
 KEYWORDS = {
     "dev", "broadcast", "scope", "valid_lft", "prefered_lft", "via", "src", "mtu", "metric", "lladdr", "link", "proto",
-    "id", "tos", "proto_type", "label", "brd", "peer", "netmask", "table",
+    "id", "tos", "proto_type", "label", "brd", "peer", "netmask", "table", "name", "type",
 }  # fmt: skip
 DEFAULT_PORT = "dpdk0"
 DEVICE = re.compile(r"\b([io]if)=([^,]+)")  # of a match
@@ -126,6 +126,15 @@ class Port:
 
     def _vlan_del(self, words: list[str], place: str, six: bool) -> None:
         self.vlans.pop(_arguments(words).get("", ""), None)
+
+    def _link_add(self, words: list[str], place: str, six: bool) -> None:
+        """`ip link add link DEVICE name NAME type vlan id NUMBER`: a VLAN device, as the kernel's tool makes it."""
+        given = _arguments(words)
+        if given.get("type") == "vlan":
+            name = given.get("name") or given.get("", "")
+            self._vlan_add([name, "link", given.get("link", ""), "id", given.get("id", "")], place, six)
+        else:
+            self.found.leave(place, f"{self.tool} link add {' '.join(words)}")
 
     def _link_set(self, words: list[str], place: str, six: bool) -> None:
         words = words[1:] if words[:1] == ["dev"] else words

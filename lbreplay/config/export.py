@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from lbreplay.config.document import document, real, subjects, text
@@ -33,16 +33,18 @@ class Export(NamedTuple):
 
 
 def export(setup: Setup) -> Export:
-    """Write *setup* for a machine. ConfigError for what no DPVS could be given."""
-    if setup.profile != "dpvs":
-        raise ConfigError(f'profile = "dpvs" expected for an export to DPVS, got "{setup.profile}"')
+    """Write *setup* of profile dpvs for a machine. ConfigError for what no DPVS could be given."""
     _judge(setup)
     plain = Export(_block(_dpvs_conf(setup)), "\n".join(_script(setup)) + "\n", _events(setup))
-    said = list(_directives(setup, plain))
-    if not said:
-        return plain
-    told = ["", "# What neither dpvs.conf nor ipvsadm and dpip can say, for lbreplay import:"]
-    return plain._replace(script=plain.script + "\n".join([*told, *said]) + "\n")
+    events = ("events.txt", plain.events) if plain.events else None
+    texts = Texts(("dpvs.conf", plain.dpvs_conf), (("setup.sh", plain.script),), events=events)
+    said = list(directives(setup, texts, [] if setup.edition == "1.10" else ["edition"]))
+    return plain._replace(script=plain.script + remarks("neither dpvs.conf nor ipvsadm and dpip", said))
+
+
+def remarks(tools: str, said: list[str]) -> str:
+    """Directives with a line before them that says what they are for; nothing where there are none."""
+    return "\n".join(["", f"# What {tools} can say, for lbreplay import:", *said, ""]) if said else ""
 
 
 def _judge(setup: Setup) -> None:
@@ -250,7 +252,7 @@ def _options(service: Service, old: bool) -> Iterator[str]:
     if service.persistent:
         yield f" -p {service.persistent.timeout}"
         if service.persistent.netmask:
-            yield f" -M {_netmask(service.persistent.netmask, service.family)}"
+            yield f" -M {netmask(service.persistent.netmask, service.family)}"
     for option, given in (
         ("--ops", service.one_packet),
         ("-j enable", service.synproxy),
@@ -270,7 +272,8 @@ def _options(service: Service, old: bool) -> Iterator[str]:
         )
 
 
-def _netmask(prefix: int, family: int) -> str:
+def netmask(prefix: int, family: int) -> str:
+    """A prefix length as ipvsadm's -M takes it."""
     if family == 6:
         return str(prefix)
     return ".".join(str((0xFFFFFFFF << (32 - prefix) >> shift) & 255) for shift in (24, 16, 8, 0))
@@ -337,19 +340,15 @@ def _relist(event: Event, service: Service, select: str) -> str:
 # --- what the files cannot say ---------------------------------------------------------------------------------------
 
 
-def _directives(setup: Setup, plain: Export) -> Iterator[str]:
-    """Comments that set what differs between *setup* and the import of *plain*."""
-    events = ("events.txt", plain.events) if plain.events else None
-    found = import_texts(
-        Texts(("dpvs.conf", plain.dpvs_conf), (("setup.sh", plain.script),), events=events), setup.edition
-    )
-    if setup.edition != "1.10":
-        yield f'# {DIRECTIVE} edition="{setup.edition}"'
+def directives(setup: Setup, texts: Texts, always: Sequence[str] = ()) -> Iterator[str]:
+    """Comments that set what differs between *setup* and the import of *texts*, and the keys *always* said."""
+    found = import_texts(texts, setup.edition, profile=setup.profile)
     again = document(load("export", text=found.text()))
     wanted = document(setup)
+    yield from (f"# {DIRECTIVE} {key}={inline(wanted[key])}" for key in always)
     changed = _without_names(wanted["event"], wanted) != _without_names(again["event"], again)
     for path, value in _differences(wanted, again):
-        if path.split("[")[0] != "event" and path != "edition":
+        if path.split("[")[0] != "event" and path not in ("edition", "profile"):
             yield f"# {DIRECTIVE} {path}={inline(value)}"
     if changed:
         yield f"# {DIRECTIVE} event={inline(wanted['event'])}"

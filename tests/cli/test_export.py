@@ -37,3 +37,21 @@ def test_nothing_to_export(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a configuration there is nothing to say."""
     assert status(["export"]) == 2
     assert "-c FILE is needed" in capsys.readouterr().err
+
+
+def test_for_the_kernel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a director: a script, and what ipvsadm-restore reads; a dpvs.conf belongs to the other profile."""
+    config = str(Path(__file__).parents[2] / "samples" / "ipvs.toml")
+    assert status(["export", "-c", config]) == 0
+    printed = capsys.readouterr().out
+    assert (
+        printed.startswith("# ----- setup.sh\n#!/bin/sh\nmodprobe ip_vs\n")
+        and "ipvsadm-restore << 'END'\n-A -t" in printed
+    )
+    files = [str(tmp_path / name) for name in ("rules", "setup.sh")]
+    assert status(["export", "-c", config, "--to-restore", files[0], "--to-script", files[1]]) == 0
+    assert status(["export", "--script", files[1]]) == 0
+    assert capsys.readouterr().out == printed
+    assert (tmp_path / "rules").read_text().startswith("-A -t 203.0.113.10:80 -s wlc\n")
+    assert status(["export", "-c", config, "--to-dpvs-conf", files[0]]) == 2
+    assert "--to-dpvs-conf: --to-restore, --to-script, --to-events expected" in capsys.readouterr().err

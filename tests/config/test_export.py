@@ -229,7 +229,6 @@ set = "service.tcp 10.0.0.100:80.blacklist=['1.1.1.1', '3.3.3.3', '2.0.0.0/8']"
 @pytest.mark.parametrize(
     "text, message",
     [
-        ('profile = "ipvs"', 'profile = "dpvs" expected for an export to DPVS, got "ipvs"'),
         ("workers = 17", "workers: queues from 0 without a gap, at most 16, expected by DPVS, got 0, 1"),
         ("workers = [{ cpu_id = 1, queues = [1] }]", "expected by DPVS, got 1"),
     ],
