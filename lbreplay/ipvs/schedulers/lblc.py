@@ -23,7 +23,7 @@ MANY, IDLE = 16384, 360 * NANOSECOND  # more entries than this, and what was idl
 
 
 class Entry:
-    """What one destination address is served by; `modified` is the time its set last changed."""
+    """What one destination address is served by, newest first; `modified` is the time its set last changed."""
 
     __slots__ = ("dests", "modified", "used")
 
@@ -45,6 +45,10 @@ class Locality:
 
     def changed(self, dest: Dest | None = None) -> None:
         """The table follows by itself: who is gone is not available."""
+
+    def remembers(self, dest: Dest) -> bool:
+        """Whether *dest* serves some address still, available or not."""
+        return any(dest in entry.dests for entry in self._entries.values())
 
     def pick(self, flow: Flow) -> Dest | None:
         now = self._service.clock.now
@@ -92,7 +96,8 @@ class Locality:
 
 
 class LocalitySets(Locality):
-    """lblcr: an address is served by the least loaded of its set; the set shrinks when it did not change for a day."""
+    """lblcr: an address is served by the least loaded of its set, of equals by its newest member (recorded); the set
+    shrinks when it did not change for a day."""
 
     expiration = "lblcr_expiration"
 
@@ -108,7 +113,7 @@ class LocalitySets(Locality):
 
     def _assign(self, entry: Entry, dest: Dest, now: int) -> None:
         if dest not in entry.dests:
-            entry.dests.append(dest)
+            entry.dests.insert(0, dest)
             entry.modified = now
 
     def _most(self, dests: Iterable[Dest]) -> Dest | None:

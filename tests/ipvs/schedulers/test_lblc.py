@@ -48,3 +48,14 @@ def test_a_set_shrinks_after_a_day() -> None:
     k.wait(61)
     choose(k, 7)
     assert len(entry.dests) == 1
+
+
+def test_the_newest_of_a_set_wins_ties() -> None:
+    """lblcr: of equally loaded members the one added last is taken (recorded)."""
+    k = Kernel(service(real(A, weight=1), real(B, weight=1), scheduler="lblcr"))
+    first, second = choose(k, 1), choose(k, 2)
+    k.set(first, weight=0)
+    other = choose(k, 3)
+    k.set(first, weight=1)
+    assert (first, second, other) == (B, B, A)
+    assert choose(k, 4) == A
