@@ -1,4 +1,9 @@
-"""Things with a time: connections, and the second hand of defences. In order of (deadline, who was armed first)."""
+"""Things with a time: connections, the second hand of defences, the look at the trash.
+
+In order of their deadlines; of those due at the same moment who was armed last is first, as in the timer wheel of 6.1
+(recorded): a template and its only connection, armed by one packet, end together, for the connection goes first. The
+wheel of 2.6 was a queue (edition `same_moment`).
+"""
 
 from __future__ import annotations
 
@@ -44,9 +49,9 @@ class Waiting:
 class Clock:
     """The time of the replay. What fires sees its own deadline as `now`."""
 
-    def __init__(self) -> None:
+    def __init__(self, same_moment: str = "newest") -> None:
         self.now = 0
-        self._order = 0
+        self._order, self._step = 0, {"newest": -1, "oldest": 1}[same_moment]  # `Timers` takes the lower first
         self._things: list[Timed | None] = []
         self._free: list[int] = []
         self._waiting = Waiting()
@@ -55,7 +60,7 @@ class Clock:
     def arm(self, thing: Timed, due: int) -> None:
         """Let *thing* fire at *due* (ns), whatever it waited for before."""
         thing.due, thing.armed = due, self._order
-        self._order += 1
+        self._order += self._step
         if thing.slot < 0:
             if not self._free:
                 self._free.append(len(self._things))

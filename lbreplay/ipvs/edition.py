@@ -40,6 +40,7 @@ class Edition:
     deferred_moves: bool = False  # an entry whose end is put off goes to the head of its chain
     hash: str = "lookup3"  # Jenkins's function of the table's buckets
     locks: int = 32
+    same_moment: str = "newest"  # of timers due together the newest armed fires first; "oldest"
     # scheduling
     rst_passes: bool = True  # RST|SYN opens nothing
     ftp_data_passes: bool = True  # source port 20 opens nothing
@@ -103,6 +104,7 @@ EDITIONS = {
         deferred_moves=True,
         hash="lookup2",
         locks=16,
+        same_moment="oldest",
         rst_passes=False,
         ftp_data_passes=False,
         ftp_template=False,

@@ -49,7 +49,7 @@ class Parts:
         self.setup = setup = setup._replace(device=device)
         self.edition = EDITIONS[setup.edition]
         self.sysctls = Sysctls(setup.ipvs, self.edition.sysctls)
-        self.clock = Clock()
+        self.clock = Clock(self.edition.same_moment)
         self.net = Net(setup, self.clock)
         bits = setup.ipvs.get("conn_tab_bits") or TABLE_BITS
         self.conns = Connections(self.edition, self.sysctls, self.clock, int(str(bits)))

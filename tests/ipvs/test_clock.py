@@ -1,6 +1,8 @@
-"""Things with a time fire in order of their deadline, then of arming, and see it as the time."""
+"""Things with a time fire in order of their deadline, of equals the newest armed first, and see it as the time."""
 
 from __future__ import annotations
+
+import pytest
 
 from lbreplay.ipvs.clock import Clock
 
@@ -14,15 +16,16 @@ class Thing:
         self.log.append((self.name, self.clock.now))
 
 
-def test_order_and_time() -> None:
-    """The earlier deadline first, of equals who was armed first; re-arming moves a thing behind."""
-    clock, log = Clock(), []
+@pytest.mark.parametrize(("same_moment", "order"), [("newest", "cab"), ("oldest", "cba")])
+def test_order_and_time(same_moment: str, order: str) -> None:
+    """The earlier deadline first, of equals who was armed last (2.6: first); re-arming counts as arming."""
+    clock, log = Clock(same_moment), []
     a, b, c = (Thing(clock, log, name) for name in "abc")
     for thing, due in ((a, 50), (b, 50), (c, 20), (a, 50)):
         clock.arm(thing, due)
     clock.advance(49)
     clock.advance(100)
-    assert log == [("c", 20), ("b", 50), ("a", 50)]
+    assert log == [(name, {"c": 20}.get(name, 50)) for name in order]
 
 
 def test_disarmed_things_do_not_fire() -> None:
