@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from lbreplay.ipvs import nat
 from lbreplay.ipvs.conn import Conn
 from lbreplay.ipvs.schedule import Ask
-from lbreplay.ipvs.skb import Skb
+from lbreplay.ipvs.skb import Ends, Skb, ends
 from lbreplay.model import Endpoint
 from lbreplay.verdict import Verdict
 from lbreplay.wire import checksum, craft
@@ -27,21 +27,34 @@ if TYPE_CHECKING:
 TYPES_V4 = frozenset({3, 4, 11})
 PORTED = (TCP, UDP, SCTP)
 HANDLED = (*PORTED, AH, ESP)
-IKE = 500
 HEADER = 8
 UNREACHABLE, TOO_BIG = 3, 4
 TUNNEL_LEAST = 4  # bytes behind the inner IP header that must be quoted
 
 
 class Quoted(NamedTuple):
-    """The packet an error quotes, as far as it can be read. Offsets are in the error's L3."""
+    """The packet an error quotes, as far as it can be read. Offsets are in the error's L3.
+
+    later: a fragment that is not the first. whole: with its ports, where its protocol has some.
+    """
 
     proto: int
     source: Endpoint
     dest: Endpoint
     at: int
     l4_at: int
-    later: bool  # a fragment that is not the first
+    later: bool
+    whole: bool
+
+    @property
+    def ends(self) -> Ends:
+        """What the connection is found by that sent it."""
+        return ends(self.proto, self.source, self.dest)
+
+    @property
+    def answered(self) -> Ends:
+        """What the connection is found by that it was sent to."""
+        return ends(self.proto, self.dest, self.source)
 
 
 class Unrelated:
@@ -95,7 +108,7 @@ class Errors:
         quoted = self._quoted(skb, skb.packet.l4_at + HEADER)
         if quoted is None:
             return self._let_go()
-        conn = self._conns.find_in(quoted.proto, quoted.dest, quoted.source)
+        conn = self._conns.find_in(*quoted.answered) if quoted.whole else None
         if conn is None:
             return self._missed(skb, quoted)
         if self._bad_checksum(conn, skb):
@@ -112,6 +125,8 @@ class Errors:
             return self._answer(skb, quoted)
         if not self._sysctls["schedule_icmp"] or quoted.proto not in PORTED:
             return self._let_go()
+        if not quoted.whole:
+            return Verdict.L4_HEADER_SHORT
         made = self._scheduling.attempt(skb, Ask(quoted.proto, quoted.dest, quoted.source, quoted=True))
         if not isinstance(made, Conn):
             return made
@@ -150,22 +165,23 @@ class Errors:
         return self._let_go() if quoted is None else self._answer(skb, quoted)
 
     def _answer(self, skb: Skb, quoted: Quoted) -> Verdict | None:
-        conn = self._conns.find_out(quoted.proto, quoted.dest, quoted.source)
+        conn = self._conns.find_out(*quoted.answered) if quoted.whole else None
         if conn is None:
             return self._let_go()
         packet, story = skb.packet, self._parts.story
-        if packet.complete and not checksum.verify_l4(packet.l3, packet.l4_at, packet.proto):
-            return Verdict.ICMP_RELATED_BAD_CHECKSUM
-        story.conn, story.lookup = conn, "out"
-        nat.translate_quoted(skb.l3, packet.l4_at, quoted.at, quoted.proto in PORTED, nat.DEST, conn.virtual)
+        if conn.method == "nat" or not self._edition.checks_method:
+            if packet.complete and not checksum.verify_l4(packet.l3, packet.l4_at, packet.proto):
+                return Verdict.ICMP_RELATED_BAD_CHECKSUM
+            nat.translate_quoted(skb.l3, packet.l4_at, quoted.at, quoted.proto in PORTED, nat.DEST, conn.virtual)
+            skb.ends_as = Verdict.ICMP_RELATED_FORWARDED
+        story.conn, story.lookup, skb.marked = conn, "out", True
         count(conn, packet.l3_length, out=True)
-        skb.marked, skb.ends_as = True, Verdict.ICMP_RELATED_FORWARDED
         return None
 
     def sent(self, l3: bytes) -> None:
         """The director's own error at LOCAL_OUT: about a connection it counts as an answer, as all of them do."""
         quoted = read_quoted(l3, 20 + HEADER, 4) if l3[0] >> 4 == 4 else read_quoted(l3, 40 + HEADER, 6)
-        conn = None if quoted is None else self._conns.find_out(quoted.proto, quoted.dest, quoted.source)
+        conn = self._conns.find_out(*quoted.answered) if quoted is not None and quoted.whole else None
         if conn is not None:
             count(conn, len(l3), out=True)
 
@@ -174,7 +190,7 @@ class Errors:
     def _tunnelled(self, skb: Skb) -> Answer:
         """An error from the path to a tunnel's real server becomes one for the client (L 11)."""
         packet = skb.packet
-        outer = read_quoted(packet.l3, packet.l4_at + HEADER, packet.family, bare=True)
+        outer = read_quoted(packet.l3, packet.l4_at + HEADER, packet.family)
         if outer is None or not self._net.is_local(outer.source.address):
             return UNRELATED
         inner_at = self._inner(packet.l3, outer)
@@ -183,7 +199,7 @@ class Errors:
         inner = self._quoted_inner(skb, inner_at)
         if inner is None:
             return self._let_go()
-        conn = self._conns.find_in(inner.proto, inner.source, inner.dest)
+        conn = self._conns.find_in(*inner.ends) if inner.whole else None
         if conn is None or conn.method != "tunnel":
             return self._let_go()
         if packet.complete and not checksum.verify_l4(packet.l3, packet.l4_at, packet.proto):
@@ -238,8 +254,8 @@ class Errors:
         return (mtu if told or route is None else route.mtu) - overhead
 
 
-def read_quoted(l3: bytes, at: int, family: int, bare: bool = False) -> Quoted | None:
-    """The packet quoted at *at* of an error, with its ports; *bare*: a protocol without ports will do."""
+def read_quoted(l3: bytes, at: int, family: int) -> Quoted | None:
+    """The packet quoted at *at* of an error; None where not even its IP header is there."""
     size, places = (20, (12, 16, 20)) if family == 4 else (40, (8, 24, 40))
     if len(l3) < at + size:
         return None
@@ -250,12 +266,10 @@ def read_quoted(l3: bytes, at: int, family: int, bare: bool = False) -> Quoted |
     else:
         proto, skipped, _ = skip_extensions(l3[at:])
         l4_at, later = at + skipped, proto == 44
-    if proto in (AH, ESP):
-        return Quoted(proto, Endpoint(source, IKE), Endpoint(dest, IKE), at, l4_at, later)
-    if len(l3) < l4_at + 4 or proto not in PORTED:
-        return Quoted(proto, Endpoint(source, 0), Endpoint(dest, 0), at, l4_at, later) if bare else None
-    sport, dport = nat.ports(l3, l4_at)
-    return Quoted(proto, Endpoint(source, sport), Endpoint(dest, dport), at, l4_at, later)
+    ported = proto in PORTED
+    whole = not ported or len(l3) >= l4_at + 4
+    sport, dport = nat.ports(l3, l4_at) if ported and whole else (0, 0)
+    return Quoted(proto, Endpoint(source, sport), Endpoint(dest, dport), at, l4_at, later, whole)
 
 
 def error_tos(tos: int) -> int:

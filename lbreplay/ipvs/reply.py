@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from lbreplay.ipvs.service import Dest
 
 PORTED = (TCP, UDP, SCTP)
-IKE = 500
 
 
 class Replies:
@@ -48,10 +47,7 @@ class Replies:
         return self._unknown(skb)
 
     def _find(self, skb: Skb) -> Conn | None:
-        packet = skb.packet
-        if packet.proto in (AH, ESP):
-            return self._conns.find_out(UDP, Endpoint(packet.src, IKE), Endpoint(packet.dst, IKE))
-        return self._conns.find_out(packet.proto, skb.source, skb.dest) if packet.l4_there >= 4 else None
+        return self._conns.find_out(*skb.ends) if skb.ends else None
 
     def respond(self, conn: Conn, skb: Skb) -> Verdict | None:
         """Translate an answer, count it, change the state, restart the timer (L 10 row 6)."""

@@ -8,7 +8,6 @@ from lbreplay.ipvs.conn import NOOUTPUT, ONE_PACKET, Conn
 from lbreplay.ipvs.icmp import Errors, Unrelated, count
 from lbreplay.ipvs.skb import Skb
 from lbreplay.ipvs.states import CLOSE, FIN_WAIT, IN, SCTP_CLOSED, TIME_WAIT, name
-from lbreplay.model import Endpoint
 from lbreplay.stack.link import L2
 from lbreplay.verdict import Verdict
 from lbreplay.vs.protocols import sctp
@@ -21,16 +20,7 @@ if TYPE_CHECKING:
     from lbreplay.ipvs.xmit import Transmitters
 
 HANDLED = (TCP, UDP, SCTP, AH, ESP)
-IKE = 500
 INIT = sctp.EVENTS.index("init")
-
-
-def ends(skb: Skb) -> tuple[int, Endpoint, Endpoint]:
-    """(protocol, source, destination) to look a packet up by: AH and ESP belong to the key exchange's datagrams."""
-    packet = skb.packet
-    if packet.proto in (AH, ESP):
-        return UDP, Endpoint(packet.src, IKE), Endpoint(packet.dst, IKE)
-    return packet.proto, skb.source, skb.dest
 
 
 class Requests:
@@ -67,7 +57,7 @@ class Requests:
 
     def _balance(self, skb: Skb) -> Verdict | None:
         """Steps 4 to 8 of L 4.1, 5 to 7 of L 4.2."""
-        conn = self._conns.find_in(*ends(skb)) if skb.packet.l4_there >= 4 else None
+        conn = self._conns.find_in(*skb.ends) if skb.ends else None
         if conn is not None and self._edition.reschedules and _is_new(skb):
             verdict, conn = self._rescheduled(conn)
             if verdict is not None:
@@ -80,7 +70,7 @@ class Requests:
 
     def _missed(self, skb: Skb) -> Verdict | None:
         if self._edition.response_in:
-            conn = self._conns.find_out(*ends(skb))
+            conn = self._conns.find_out(*skb.ends) if skb.ends else None
             if conn is not None:
                 return self._replies.respond(conn, skb)
         made = self._scheduling.open(skb)

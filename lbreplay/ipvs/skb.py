@@ -7,7 +7,17 @@ from struct import pack_into
 from lbreplay.model import Endpoint
 from lbreplay.verdict import Verdict
 from lbreplay.wire import checksum
-from lbreplay.wire.packet import Packet
+from lbreplay.wire.packet import AH, ESP, UDP, Packet
+
+IKE = 500
+Ends = tuple[int, Endpoint, Endpoint]  # protocol, source, destination: what a connection is found by
+
+
+def ends(proto: int, source: Endpoint, dest: Endpoint) -> Ends:
+    """What to look up: AH and ESP have no ports, they belong to the datagrams of their key exchange (L 3)."""
+    if proto in (AH, ESP):
+        return UDP, Endpoint(source.address, IKE), Endpoint(dest.address, IKE)
+    return proto, source, dest
 
 
 class Pieces:
@@ -49,6 +59,13 @@ class Skb:
     @property
     def dest(self) -> Endpoint:
         return Endpoint(self.packet.dst, self.packet.dport)
+
+    @property
+    def ends(self) -> Ends | None:
+        """What its connection is found by; None: too short for ports."""
+        proto = self.packet.proto
+        there = proto in (AH, ESP) or self.packet.l4_there >= 4
+        return ends(proto, self.source, self.dest) if there else None
 
     @property
     def missing(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import craft
 import pytest
 from kernel import CLIENT, VIP, A, C, Kernel, Seen, real, service
-from scapy.layers.inet import ICMP, IP, TCP, IPerror, TCPerror
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, TCPerror
 from scapy.packet import Packet
 
 PEER = "198.51.100.1"
@@ -110,3 +110,34 @@ def test_learned_path_mtu() -> None:
     assert k.send(big()).verdict == "frag_needed"
     k.wait(601)
     assert k.send(big()).verdict == "tunnel_forwarded"
+
+
+@pytest.mark.parametrize("proto", [50, 51])
+def test_about_esp_and_ah(proto: int) -> None:
+    """What has no ports belongs to the key exchange, UDP 500, also where an error quotes it (recorded)."""
+    k = Kernel(service("10.1.0.11:500", protocol="udp", vip="10.0.0.100:500"))
+    k.send(craft.frame(IP(src=PEER, dst="10.0.0.100") / UDP(sport=500, dport=500) / b"ike"))
+    seen = k.send(error(IP(src=PEER, dst="10.0.0.100"), IP(src="10.0.0.100", dst=PEER, proto=proto) / b"x"))
+    assert (seen.verdict, seen.only[IP].dst, seen.only[IPerror].src) == ("icmp_related_forwarded", *["10.1.0.11"] * 2)
+    assert k.send(craft.frame(IP(src=PEER, dst="10.0.0.100", proto=proto) / b"x")).only[IP].dst == "10.1.0.11"
+
+
+@pytest.mark.parametrize(("mode", "source"), [("dr", "10.1.0.11"), ("tunnel", "10.1.0.11"), ("nat", "10.0.0.100")])
+def test_of_a_real_server(mode: str, source: str) -> None:
+    """About what came for the virtual address: counted as an answer, translated back only under NAT (recorded)."""
+    k = Kernel(service(A, mode=mode))
+    k.send(craft.syn(CLIENT, VIP))
+    port = {"nat": 8080}.get(mode, 80)
+    quoted = IP(src=PEER, dst="10.1.0.11" if mode == "nat" else "10.0.0.100") / TCP(sport=40000, dport=port)
+    assert k.send(error(IP(src="10.1.0.11", dst=PEER), quoted)).only[IP].src == source
+    assert k.dest(A).outpkts == 1
+
+
+@pytest.mark.parametrize(("schedule", "verdicts"), [(0, ["local_to_kernel"] * 2),
+                                                    (1, ["l4_header_short", "icmp_related_forwarded"])])  # fmt: skip
+def test_scheduled_by_an_error(schedule: int, verdicts: list[str]) -> None:
+    """schedule_icmp: an error about nothing known opens a connection; with ports that are not whole it is dropped."""
+    k = Kernel(service(A), ipvs=f"schedule_icmp = {schedule}")
+    quoted = bytes(IP(src="10.0.0.100", dst=PEER) / TCP(sport=80, dport=40000))
+    frames = [craft.frame(IP(src=PEER, dst="10.0.0.100") / ICMP(type=3, code=1) / quoted[:size]) for size in (23, 24)]
+    assert [k.send(frame).verdict for frame in frames] == verdicts
