@@ -154,7 +154,6 @@ class Connections:
             dest.actconns -= 1
         dest.unbound(conn.is_template)
         dest.refs -= 1
-        dest.idle_ns = self._clock.now
 
     def hash(self, conn: Conn) -> None:
         """Enter it before its equals."""

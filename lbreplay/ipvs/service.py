@@ -1,7 +1,7 @@
 """Services and real servers as the kernel keeps them (L 1, L 5.2, L 6.5, L 16).
 
-A new real server goes to the head of its service's list. A deleted one waits in the trash, where its connections still
-find it, and comes back with its counters when the same service takes the same address and port again.
+A new real server goes to the head of its service's list. A deleted one waits in the trash (`trash.py`), where its
+connections still find it, and comes back with its counters when the same service takes the same address and port again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from lbreplay.ipvs.schedulers import scheduler
-from lbreplay.model import NANOSECOND, Endpoint, RealServer, Service
+from lbreplay.ipvs.schedulers.lblc import Locality
+from lbreplay.ipvs.trash import Trash
+from lbreplay.model import Endpoint, RealServer, Service
 from lbreplay.vs import server
 from lbreplay.wire.packet import TCP
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from lbreplay.ipvs.sysctl import Sysctls
 
 FTP, FTP_DATA, UNPRIVILEGED = 21, 20, 1024
-TRASH = 120 * NANOSECOND  # how long a deleted real server without connections can come back
 
 Key = tuple[int, int, bytes, int]  # of a service: firewall mark, protocol, address, port
 
@@ -49,7 +50,7 @@ class Dest(server.Dest):
     last_weight  the last weight that was not 0
     upper lower  thresholds of connections, 0: none
     refs         connections that refer to it, templates too
-    idle_ns      when the last of them left, or it was deleted
+    idle_ns      when the trash was found to hold it for nobody
     """
 
     __slots__ = ("idle_ns", "last_weight", "lower", "mode", "refs", "service", "upper")
@@ -81,6 +82,11 @@ class Dest(server.Dest):
             self.overload = True
         elif self.total < self.relief or not self.upper:
             self.overload = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a connection, or what its scheduler remembers, refers to it."""
+        return self.refs > 0 or self.service.remembers(self)
 
     @property
     def filling_weight(self) -> int:
@@ -153,15 +159,23 @@ class VirtualService:
         dest.edit(weight, upper, lower)
         self.scheduler.changed(dest)
 
+    def remembers(self, dest: Dest) -> bool:
+        """Whether the scheduler still has *dest* for some destination address, deleted or not."""
+        return isinstance(self.scheduler, Locality) and self.scheduler.remembers(dest)
+
+    def forget(self) -> None:
+        """The scheduler begins anew."""
+        self.scheduler = scheduler(self.service.scheduler, self)
+
 
 class Services:
     """All services, and the trash of deleted real servers."""
 
     def __init__(self, edition: Edition, sysctls: Sysctls, clock: Clock, is_local: Callable[[bytes], bool]) -> None:
         self._made = (edition, sysctls, clock)
-        self._edition, self._clock, self._is_local = edition, clock, is_local
+        self._edition, self._is_local = edition, is_local
         self._ids = count()
-        self._trash: list[tuple[Key, Dest]] = []
+        self._trash = Trash(clock, keeps=edition.trash == "kept")
         self._gone: list[Counts] = []  # of deleted services
         self.by_name: dict[str, VirtualService] = {}
         self._exact: dict[Key, VirtualService] = {}
@@ -176,6 +190,7 @@ class Services:
 
     def remove(self, service: VirtualService) -> None:
         """`ipvsadm -D`: its real servers go to the trash, connections stay."""
+        service.forget()
         for dest in list(service.dests):
             self.remove_real(service, dest)
         del self.by_name[service.service.name]
@@ -190,7 +205,7 @@ class Services:
     def add_real(self, service: VirtualService, real: RealServer) -> None:
         """`ipvsadm -a`: a new one, or the old one out of the trash."""
         local = self._edition.local == "configured" and self._is_local(real.endpoint.address)
-        dest = self._recovered(service.key, real.endpoint)
+        dest = self._trash.recover(service.key, real.endpoint)
         if dest is None:
             dest = Dest(next(self._ids), real, service, local)
         else:
@@ -201,23 +216,9 @@ class Services:
     def remove_real(self, service: VirtualService, dest: Dest) -> None:
         """`ipvsadm -d`."""
         dest.available = False
-        dest.idle_ns = self._clock.now
         service.dests.remove(dest)
         service.scheduler.changed(dest)
-        if dest.refs or self._edition.trash == "kept":
-            self._trash.append((service.key, dest))
-
-    def _recovered(self, key: Key, endpoint: Endpoint) -> Dest | None:
-        self._trash = [entry for entry in self._trash if self._lasts(entry[1])]
-        for entry in self._trash:
-            if entry[0] == key and (entry[1].address, entry[1].port) == endpoint:
-                self._trash.remove(entry)
-                return entry[1]
-        return None
-
-    def _lasts(self, dest: Dest) -> bool:
-        kept = self._edition.trash == "kept" and self._clock.now - dest.idle_ns < TRASH
-        return dest.refs > 0 or kept
+        self._trash.throw(service.key, dest)
 
     def has_family(self, family: int) -> bool:
         """Whether there is a service of IPv4 (4) or IPv6 (6)."""

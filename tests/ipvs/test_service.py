@@ -1,12 +1,10 @@
-"""Services and real servers: look-up, order, thresholds, the trash (L 1, L 5.2, L 6.5)."""
+"""Services and real servers: look-up, order, thresholds (L 1, L 5.2, L 6.5)."""
 
 from __future__ import annotations
 
 import craft
 import pytest
-from kernel import CLIENT, VIP, A, B, C, Kernel, real, service
-
-from lbreplay.ipvs.service import TRASH
+from kernel import VIP, A, B, C, Kernel, real, service
 
 TCP, UDP = 6, 17
 HOST = bytes((10, 0, 0, 100))
@@ -43,17 +41,6 @@ def test_newest_first_and_edits_keep_the_place() -> None:
     k.add(A)
     assert order == [C, B, A]
     assert [str(d.real) for d in k.parts.services.by_name["web"].dests] == [A, C, B]
-
-
-@pytest.mark.parametrize(("pause", "conns"), [(1, 1), (TRASH / 1e9 + 1000, 0)])
-def test_trash(pause: float, conns: int) -> None:
-    """Back within 120 s (or while connections refer to it) a real server has its counters, later it is a new one."""
-    k = Kernel(service(A))
-    k.send(craft.syn(CLIENT, VIP))
-    k.remove(A)
-    k.wait(pause)
-    k.add(A)
-    assert k.dest(A).conns == conns
 
 
 def opened(k: Kernel, number: int) -> list[str]:
