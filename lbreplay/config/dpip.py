@@ -22,6 +22,7 @@ KEYWORDS = {
 DEFAULT_PORT = "dpdk0"
 DEVICE = re.compile(r"\b([io]if)=([^,]+)")  # of a match
 NEVER_CHANGES = {"show", "list", "help", "test"}
+SPECIAL = frozenset({"local", "broadcast", "multicast", "blackhole", "unreachable", "prohibit"})  # types of routes
 
 
 class Port:
@@ -171,6 +172,9 @@ class Port:
     # routes and neighbours
 
     def _route_add(self, words: list[str], place: str, six: bool) -> None:
+        if "table" in words or not SPECIAL.isdisjoint(words[:1]):
+            self.found.leave(place, f"{self.tool} route add {' '.join(words)}: not a route of the main table to a host")
+            return
         given = _arguments(words)
         to = destination(given.get("", ""), six or ":" in given.get("via", ""))
         if given.get("scope", "link") in ("host", "kni_host"):

@@ -50,6 +50,7 @@ def test_routes_and_neighbours() -> None:
         "route add 10.9.0.0/16 dev dpdk0 src 10.0.0.5 scope link",
         "route add 10.8.0.0/16 via 10.0.0.2 dev dpdk0",
         "route del 10.8.0.0/16 via 10.0.0.2 dev dpdk0",
+        "route add local 0.0.0.0/0 dev lo table 100",
         "neigh add 10.0.0.1 lladdr 02:00:00:00:00:01 dev dpdk0",
         "neigh add 10.0.0.2 lladdr 02:00:00:00:00:02 dev dpdk0",
         "neigh del 10.0.0.2 dev dpdk0",

@@ -31,11 +31,15 @@ def script(text: str) -> Setup:
 
 
 def comparable(setup: Setup) -> Setup:
-    """Without what the script does not say: names, events, marks, tracking, the mode of a service without servers."""
+    """Without what the script does not say: names, events, marks, tracking; each real server with its own mode."""
 
     def plain(service: Service) -> Service:
-        mask = Persistence(service.persistent.timeout, service.persistent.netmask or 32) if service.persistent else None
-        return service._replace(name="", persistent=mask, mode=service.mode if service.reals else "")
+        full = 32 if service.family == 4 else 128
+        mask = (
+            Persistence(service.persistent.timeout, service.persistent.netmask or full) if service.persistent else None
+        )
+        reals = tuple(real._replace(mode=real.mode or service.mode) for real in service.reals)
+        return service._replace(name="", persistent=mask, mode="", reals=reals)
 
     return setup._replace(
         services=tuple(map(plain, setup.services)),
