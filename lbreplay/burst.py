@@ -4,7 +4,7 @@ A stage reads some columns and fills others; a column has one writer. `buffer` i
 is rewritten in place. It is laid out as the records of a little-endian classic pcap in the resolution of the output
 (16 bytes of record header, then the frame), so that runs of unchanged neighbours are written as slices.
 
-    filled by the reader   buffer at caplen length time_ns
+    filled by the reader   buffer at caplen length time_ns, and told where somebody asks
     loop/parse             family proto l3 l4 flags simple ... (see Columns there)
     nic/steer              queue worker by hash reta
     vs/balancer            handle conn verdict owner translation
@@ -36,6 +36,10 @@ KIND_SCTP = 5
 BY_DEFAULT = 0
 BY_RSS = 1
 BY_FLOW_DIRECTOR = 2
+
+# What is wrong with the options beside a frame: bits of `Told.odd`.
+ODD_LENGTH = 1  # one of them has not the length of its kind
+ODD_ALGORITHM = 2  # a hash, and none of it is Toeplitz
 
 U8 = NDArray[np.uint8]
 U16 = NDArray[np.uint16]
@@ -103,12 +107,30 @@ class Received(Made):
     """A received frame as it came, written besides what leaves (`also.py`). It is nothing that anybody sends."""
 
 
+class Told(NamedTuple):
+    """What the capture itself says of received frames: the queue a card put them in, and its hash. One entry a row.
+
+    -1 where it is not said. `direction` is 1 for received, 2 for sent, 0 where it is not said; `odd` has ODD_* bits.
+    """
+
+    queue: I64
+    hash: I64
+    direction: U8
+    interface: I64  # a number for each interface of the file
+    odd: U8
+
+    def rows(self, some: slice | I64) -> Told:
+        return Told._make(column[some] for column in self)
+
+
 class Burst:
     """Rows of consecutive frames; `first` is the number of row 0 in the capture, counted from 1.
 
     Columns have one entry a row unless said otherwise.
     """
 
+    # the reader, where it is asked to
+    told: Told
     # loop/parse
     family: U8  # 4, 6 or 0
     proto: U8

@@ -2,14 +2,18 @@
 
 web.pcap: a capture taken at clients: connections over IPv4 and IPv6 to two virtual addresses, DNS over UDP, and a few
 strays that a port sees: ARP, an echo request, an ACK out of nowhere, a frame of an unknown ethertype.
+card.pcapng: what clients send of it, without their data, as dpdk-dumpcap records it on a card with six queues: queue
+and hash beside each frame.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from string import ascii_lowercase
+from struct import pack
 
 from scapy.layers.dns import DNS, DNSQR, DNSRR
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -18,11 +22,16 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw
 from scapy.utils import PcapWriter
 
+from lbreplay.nic.profiles import MLX5_KEY
+from lbreplay.nic.rss import toeplitz
+from lbreplay.wire.capture.sink import block, pack_options
+
 HERE = Path(__file__).parent
 CLIENT, BALANCER = "02:00:00:00:00:02", "02:00:00:00:00:01"
 VIP4, VIP6, NAMES = "203.0.113.10", "2001:db8::10", "203.0.113.53"
 START = 1_700_000_000_000_000_000  # ns
 MILLISECOND = 1_000_000
+SHORT = 94  # bytes of a frame without data
 
 Timed = tuple[int, Packet]
 
@@ -123,5 +132,30 @@ def write(path: Path, frames: list[Timed]) -> None:
             )
 
 
+def record(path: Path, frames: list[Timed]) -> None:
+    """Write short frames to the balancer, with the queue and the hash of a card with the key of mlx5."""
+    section = pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + pack_options([(4, b"dpdk-dumpcap")])
+    port = pack("<HHI", 1, 0, 262144) + pack_options([(2, b"dpdk0"), (9, b"\x09")])
+    blocks = [block(0x0A0D0D0A, section), block(1, port)]
+    for at, packet in frames:
+        raw, code = bytes(packet), hashed(packet)
+        if packet.dst == BALANCER and len(raw) <= SHORT and code is not None:
+            time = START + at
+            head = pack("<IIIII", 0, time >> 32, time & 0xFFFFFFFF, len(raw), len(raw))
+            said = [(2, pack("<I", 1)), (6, pack("<I", code % 512 % 6)), (3, pack("<BI", 5, code))]
+            blocks.append(block(6, head + raw + bytes(-len(raw) % 4) + pack_options(said)))
+    path.write_bytes(b"".join(blocks))
+
+
+def hashed(packet: Packet) -> int | None:
+    """The hash of addresses and ports."""
+    ends = packet.getlayer(IP) or packet.getlayer(IPv6)
+    if ends is None or not hasattr(ends.payload, "dport"):
+        return None
+    data = b"".join(ip_address(end).packed for end in (ends.src, ends.dst))
+    return toeplitz(MLX5_KEY, data + pack(">HH", ends.payload.sport, ends.payload.dport))
+
+
 if __name__ == "__main__":
     write(HERE / "web.pcap", web())
+    record(HERE / "card.pcapng", web())

@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "export": ("export", "export", "Write a configuration for a machine: dpvs.conf and commands, or a director's."),
     "schema": ("schema", "schema", "Print the JSON Schema of the configuration or of an output."),
     "wireshark": ("wireshark", "wireshark", "Show queue, worker, connection and verdict as columns in Wireshark."),
+    "audit": ("audit", "audit", "Hold the model against queues, hashes and packets that were recorded."),
     "keys": ("keys", "keys", "List RSS keys and what they do, or search for one."),
 }
 

@@ -154,13 +154,18 @@ def with_key(setup: Setup, key: bytes) -> Setup:
     return setup._replace(device=setup.device._replace(rss_key=key))
 
 
-def known(setup: Setup, flows: Sequence[Flows]) -> list[Key]:
-    """The setup's own key, those of the drivers, and the usual symmetric one."""
+def named_keys() -> dict[bytes, str]:
+    """The keys that drivers come with, by their names: `ixgbe, igb`; and the usual symmetric one."""
     named: dict[bytes, str] = {}
     for profile in PROFILES.values():
         if profile.key != RANDOM_KEY:
             named[profile.key] = f"{named[profile.key]}, {profile.name}" if profile.key in named else profile.name
-    named[SYMMETRIC_KEY] = "symmetric"
+    return named | {SYMMETRIC_KEY: "symmetric"}
+
+
+def known(setup: Setup, flows: Sequence[Flows]) -> list[Key]:
+    """The setup's own key, those of the drivers, and the usual symmetric one."""
+    named = named_keys()
     own = Rss(setup).key
     first = f"configured ({named.pop(own)})" if own in named else "configured"
     return [judge(name, with_key(setup, key), flows) for key, name in [(own, first), *named.items()]]

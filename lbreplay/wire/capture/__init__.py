@@ -35,11 +35,12 @@ class Capture:
     damage      why reading stopped before the end of the file, or None; what was good before it was delivered
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, telling: bool = False) -> None:
         self.frames = self.bytes = self.first_ns = self.last_ns = 0
         self.warnings: list[str] = []
         self._source = source
         self._reader: Reader = self._recognise(source)
+        self._reader.telling = telling
         self.info: CaptureInfo = self._reader.info
         self._raised = 0
         self.room: Room = fresh
@@ -75,6 +76,8 @@ class Capture:
             while start < len(frames.at):
                 stop = self._stop(frames.time_ns, start, size)
                 burst = lay_out(frames, start, stop, self.frames + 1, self.info.nanosecond, self.room)
+                if frames.told is not None:
+                    burst.told = frames.told.rows(slice(start, stop))
                 start = stop
                 self._count(burst)
                 yield burst
@@ -121,11 +124,14 @@ class Capture:
         self._source.close()
 
 
-def open_capture(path: str) -> Capture:
-    """Open *path* (`-`: standard input), recognised by content. Raises CaptureError: unreadable, or not a capture."""
+def open_capture(path: str, telling: bool = False) -> Capture:
+    """Open *path* (`-`: standard input), recognised by content. Raises CaptureError: unreadable, or not a capture.
+
+    *telling*: bursts of a pcapng have `told`, what the file says beside frames of queue and hash.
+    """
     source = open_source(path)
     try:
-        return Capture(source)
+        return Capture(source, telling)
     except CaptureError:
         source.close()
         raise

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, U8
+from lbreplay.burst import I64, U8, Told
 from lbreplay.errors import CaptureError
 from lbreplay.wire.capture.source import Source
 
@@ -53,6 +53,7 @@ class Frames(NamedTuple):
     linktype: I64 | int
     dense: bool
     native: bool
+    told: Told | None = None  # where the reader was asked for it
 
     def rows(self, start: int, stop: int) -> Frames:
         some = slice(start, stop)
@@ -62,6 +63,7 @@ class Frames(NamedTuple):
             length=self.length[some],
             time_ns=self.time_ns[some],
             linktype=self.linktype if isinstance(self.linktype, int) else self.linktype[some],
+            told=self.told and self.told.rows(some),
         )
 
 
@@ -70,6 +72,7 @@ class Reader:
 
     info: CaptureInfo
     record = "record"  # the format's word for what a chunk's end may cut
+    telling = False  # whether to read what the file says beside frames, too
 
     def __init__(self, source: Source, warn: Warn) -> None:
         self.source = source

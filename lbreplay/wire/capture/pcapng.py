@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lbreplay.burst import I64, U8, Bool
+from lbreplay.burst import I64, U8, Bool, Told
 from lbreplay.errors import CaptureError
 from lbreplay.wire.capture.frames import (
     CHUNK,
@@ -27,6 +27,7 @@ from lbreplay.wire.capture.frames import (
     Warn,
 )
 from lbreplay.wire.capture.source import Source
+from lbreplay.wire.capture.told import join_told, read_told
 from lbreplay.wire.capture.walk import Shape, Walk, walk
 from lbreplay.wire.fields import overlay
 
@@ -107,6 +108,7 @@ class PcapngReader(Reader):
         self.order = "<"
         self.interfaces: list[Interface] = []
         self.table = table([])
+        self.passed = 0  # interfaces of the sections before
         self.reach = REACH
         first = self._first_interface()
         self.info = CaptureInfo(source.path, "pcapng", first.linktype, True, first.snaplen or MAX_CAPLEN)
@@ -167,6 +169,7 @@ class PcapngReader(Reader):
             return at
         if at + size > end:
             return at
+        self.passed += len(self.interfaces)
         self.order, self.interfaces, self.table, self.reach = order, [], table([]), REACH
         return at + int(size)
 
@@ -198,7 +201,14 @@ class PcapngReader(Reader):
         links = self.table.linktype[blocks.interface]
         same = (links == self.info.linktype).all()
         linktype = self.info.linktype if same else links
-        return Frames(chunk, at, caplen, np.maximum(blocks.length, caplen), time_ns, linktype, False, False)
+        found = Frames(chunk, at, caplen, np.maximum(blocks.length, caplen), time_ns, linktype, False, False)
+        return found._replace(told=self._told(chunk, blocks)) if self.telling else found
+
+    def _told(self, chunk: U8, blocks: Blocks) -> Told:
+        """What the options of enhanced packet blocks say; the others have none of these."""
+        ends = blocks.start + blocks.size - 4
+        begins = np.where(blocks.kind == ENHANCED, blocks.start + HEAD + (blocks.caplen + 3 & ~3), ends)
+        return read_told(chunk, begins, ends, self.order, blocks.interface + self.passed)
 
     def _learn(self, chunk: U8, blocks: Blocks) -> None:
         """The interfaces that these blocks describe join the section's."""
@@ -270,4 +280,5 @@ def joined(parts: list[Frames]) -> Frames | None:
         return parts[0] if parts else None
     at, caplen, length, time_ns = (np.concatenate(column) for column in list(zip(*parts, strict=True))[1:5])
     linktype = np.concatenate([np.broadcast_to(part.linktype, part.at.shape) for part in parts])
-    return Frames(parts[0].buffer, at, caplen, length, time_ns, linktype, False, False)
+    told = join_told([part.told for part in parts if part.told is not None])
+    return Frames(parts[0].buffer, at, caplen, length, time_ns, linktype, False, False, told)

@@ -1,0 +1,43 @@
+"""`lbreplay audit`: the model held against what a real card and a real balancer did (interface 9)."""
+
+from __future__ import annotations
+
+import click
+
+from lbreplay.cli import options
+
+
+@click.command()
+@options.capture
+@options.settings
+@options.output_format
+@options.quiet
+@click.pass_context
+def audit(
+    ctx: click.Context,
+    capture: str,
+    config: str | None,
+    assignments: tuple[str, ...],
+    view: str,
+    seed: int | None,
+    burst: int,
+    output_format: str,
+    quiet: bool,
+    progress: bool,
+    color: str,
+) -> None:
+    """Hold recorded queues and hashes of IN against a configuration, or work out the settings behind them.
+
+    IN is what dpdk-dumpcap or xdpdump recorded on a card, or a capture of both legs of a balancer's connections. Exit 1
+    where model and record disagree.
+    """
+    from lbreplay.lab.audit.audit import audit as hold
+    from lbreplay.report import audit as report
+
+    given = config is not None or options.imported_files() is not None or bool(assignments)
+    with options.readable_twice(capture) as path:
+        setup = options.setup(None, config, assignments, view, seed, burst) if given else None
+        found = hold(path, setup)
+    if not quiet:
+        options.show(report, found.document, output_format, color, found.warnings)
+    ctx.exit(1 if found.disagree else 0)

@@ -1,0 +1,119 @@
+"""What `audit` found, for people: how records and model agree, class by class and way by way, and the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lbreplay.report import texts
+from lbreplay.report.tables import RULES
+
+Document = Mapping[str, Any]  # of lab.audit.audit
+as_json = texts.as_json
+
+
+def show(found: Document, out: Console) -> None:
+    """Print the agreement, then what was worked out."""
+    if "agree" in found:
+        out.print(_agreement(found))
+        _show_first(found, out)
+    if found.get("solved"):
+        _show_solved(found["solved"], out)
+        out.print()
+        out.print(Text(found["toml"].rstrip()), soft_wrap=True)
+
+
+def _agreement(found: Document) -> Table:
+    table = Table(box=RULES, show_edge=False, pad_edge=False)
+    table.add_column("received", no_wrap=True)
+    for name in ("queue recorded", "agrees", "hash recorded", "agrees"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for rows, key in ((found["classes"], "class"), (found["ways"], "way")):
+        for row in rows:
+            table.add_row(row[key] if key == "class" else f"by {row[key]}", *_figures(row))
+        table.add_section()
+    total = found["recorded"] | {f"{name}_agree": number for name, number in found["agree"].items()}
+    table.add_row("all", *_figures(total))
+    return table
+
+
+def _figures(row: Document) -> list[str | Text]:
+    cells: list[str | Text] = []
+    for name in ("queue", "hash"):
+        number, same = row[name], row[f"{name}_agree"]
+        cells += [f"{number:,}", Text(f"{same:,}", style="" if same == number else "bold red")]
+    return cells
+
+
+def _show_first(found: Document, out: Console) -> None:
+    first = found["first_difference"]
+    if first is None:
+        return
+    line = f"frame {first['n']}: recorded {first['recorded']}, modelled {first['modelled']}: {first['why']}"
+    out.print(Text(line, style="bold red"), soft_wrap=True)
+    if len(found["differing"]) > 1:
+        out.print(f"also frames {', '.join(map(str, found['differing'][1:]))}", soft_wrap=True)
+
+
+def _show_solved(solved: Document, out: Console) -> None:
+    out.print()
+    for name, value in _told(solved):
+        out.print(Text.assemble((f"{name:14}", "bold"), value), soft_wrap=True)
+
+
+def _told(solved: Document) -> list[tuple[str, str]]:
+    key = solved["rss_key"] or "not told: no key fits the recorded hashes, or there are none"
+    held = solved["held_back"]
+    seen = sum(queue is not None for queue in solved["reta"])
+    repeats = f", {solved['reta_repeats']} queues in turn" if solved["reta_repeats"] else ""
+    lines = [
+        ("RSS key", f"{key}{_known(solved)}"),
+        ("hashed", solved["hashed"]),
+        ("table", f"{solved['reta_size']} entries, {seen} known{repeats}; {_shares(solved['reta'])}"),
+        ("rules", _rules(solved)),
+        ("workers", str(solved["workers"])),
+        ("explains", f"{solved['explains']:.2%} of the recorded queues"),
+    ]
+    if held["frames"] or held["unseen"]:
+        lines.append(
+            ("held back", f"{held['right']:,} of {held['frames']:,} right, {held['unseen']:,} in entries not seen")
+        )
+    if solved["key_against"]:
+        lines.append(("against key", f"frames {', '.join(map(str, solved['key_against']))}"))
+    return lines
+
+
+def _known(solved: Document) -> str:
+    return f" ({solved['known_key']})" if solved["known_key"] else ""
+
+
+def _rules(solved: Document) -> str:
+    if solved["dst_port_mask"] is None:
+        return "none seen"
+    return f"{solved['rules']}; for {', '.join(solved['local_addresses'])}"
+
+
+def _shares(reta: list[int | None]) -> str:
+    """How many entries each queue has."""
+    counts: dict[int, int] = {}
+    for queue in reta:
+        if queue is not None:
+            counts[queue] = counts.get(queue, 0) + 1
+    uneven = max(counts.values(), default=0) - min(counts.values(), default=0) > 1
+    return (
+        f"entries by queue: {', '.join(f'{q}: {n}' for q, n in sorted(counts.items()))}{' (uneven)' if uneven else ''}"
+    )
+
+
+def as_csv(found: Document) -> str:
+    """A line a class of packets and a way."""
+    rows = [
+        *((row["class"], row) for row in found.get("classes", ())),
+        *((f"by {row['way']}", row) for row in found.get("ways", ())),
+    ]
+    figures = ("queue", "queue_agree", "hash", "hash_agree")
+    return texts.rows_as_csv({"received": name} | {figure: row[figure] for figure in figures} for name, row in rows)
