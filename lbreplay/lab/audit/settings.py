@@ -8,7 +8,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Sequence
 
-from lbreplay.config.draft import plural
 from lbreplay.config.found import inline
 from lbreplay.lab.audit.rules import Rules
 from lbreplay.lab.audit.solve import Settings, driver_and_rss
@@ -16,6 +15,7 @@ from lbreplay.lab.audit.table import USUAL, Table, usual
 from lbreplay.lab.keys import named_keys
 from lbreplay.nic.profiles import PROFILES
 from lbreplay.nic.rss import KINDS
+from lbreplay.phrases import plural
 
 FORMS = {0: "none", 1: "2tuple", 2: "4tuple"}
 TCP, UDP = KINDS[3], KINDS[4]
