@@ -19,6 +19,7 @@ from lbreplay.burst import Bool, Burst
 from lbreplay.errors import CaptureError, ConfigError
 from lbreplay.lab import fit
 from lbreplay.model import Setup
+from lbreplay.phrases import plural
 from lbreplay.replay import Onlooker, Progress, Replay
 from lbreplay.stats import Result
 from lbreplay.verdict import Fate, Verdict
@@ -213,7 +214,7 @@ class Missed:
     def failure(self, result: Result) -> Failure | None:
         """See `Judge`."""
         missed = sum(worker["sa_pool"]["miss"] for worker in result.workers)
-        return self._frames.failure(f"{missed} ports missed in all")
+        return self._frames.failure(f"{plural(missed, 'port')} missed in all")
 
 
 class Balanced:
@@ -236,7 +237,7 @@ class Balanced:
         if most <= self._limit * mean:
             return None
         rank = received.index(most)
-        detail = f"worker {rank} received {most} frames, {most / mean:.2f} times the mean of {mean:.1f}"
+        detail = f"worker {rank} received {plural(most, 'frame')}, {most / mean:.2f} times the mean of {mean:.1f}"
         return Failure(self._nth(self._index[rank], allowed), most - allowed - 1, detail)
 
     def _nth(self, index: int, nth: int) -> int:

@@ -19,6 +19,7 @@ from lbreplay.lab.ages import Ages, Story, differ
 from lbreplay.lab.align import align
 from lbreplay.lab.fields import Frame, brief, differing, dissect, flow, frames, token
 from lbreplay.model import Setup
+from lbreplay.phrases import plural
 
 Ignored = frozenset[str]
 
@@ -353,4 +354,4 @@ def _first_difference(a: Sequence[Frame], b: Sequence[Frame], ignore: Ignored) -
         named = differing(left, right, ignore)
         if named:
             return ", ".join(f"{name}={v}" for name, v, _ in named), ", ".join(f"{name}={v}" for name, _, v in named)
-    return f"{len(a)} packets", f"{len(b)} packets"
+    return plural(len(a), "packet"), plural(len(b), "packet")

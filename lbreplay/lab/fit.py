@@ -107,7 +107,7 @@ def starved(setup: Setup, path: str, stats: Document) -> Misfit | None:
 def _unanswered(stats: Document, view: str, better: str) -> Misfit:
     ignored = stats["totals"]["ignored"]
     told = f"no answer of a real server came under --view {view}"
-    told += f", {ignored:,} frames were taken for the balancer's own" if ignored else ""
+    told += f", {plural(ignored, 'frame')} taken for the balancer's own" if ignored else ""
     return Misfit(told, f"under --view {better} answers are met")
 
 
@@ -133,7 +133,7 @@ def _opened(path: str) -> str | None:
     except LbreplayError:
         return None  # the replay has said what is wrong with the capture
     told = [f"{plural(s.connections, 'connection')} to {PROTOCOL[s.protocol]} {s.endpoint}" for s in found[:NAMED]]
-    return ", ".join(told) + (f" and {len(found) - NAMED:,} services more" if len(found) > NAMED else "")
+    return ", ".join(told) + (f" and {plural(len(found) - NAMED, 'service')} more" if len(found) > NAMED else "")
 
 
 def _better_view(setup: Setup, path: str, stats: Document) -> str | None:

@@ -23,6 +23,7 @@ from lbreplay.lab.case import Case, load, packed
 from lbreplay.lab.diff import Comparison, Difference, compare
 from lbreplay.lab.fields import Frame, brief, frames
 from lbreplay.lab.fit import shows_nothing
+from lbreplay.phrases import plural
 from lbreplay.stats import find
 
 Run = Callable[[list[str]], tuple[int, str]]  # arguments of the command line -> exit status, what it said on stderr
@@ -141,7 +142,7 @@ def _packets(case: Case, got: list[Frame], trace: Path) -> Iterator[str]:
     for difference in found.differences[:SHOWN]:
         yield "\n".join(_told(difference, trace))
     if len(found.differences) > SHOWN:
-        yield f"{len(found.differences)} packets of out.pcap in all: {_kinds(found)}"
+        yield f"{plural(len(found.differences), 'packet')} of out.pcap in all: {_kinds(found)}"
 
 
 def _told(difference: Difference, trace: Path) -> Iterator[str]:
@@ -280,7 +281,7 @@ def _update(case: Case, folder: Path, got: list[Frame], stats: dict[str, Any]) -
     if found is None or found:
         shutil.copyfile(folder / "out.pcap", target / "out.pcap")
         (target / "out.pcap.gz").unlink(missing_ok=True)
-        yield f"out.pcap: {'new, ' if found is None else ''}{_kinds(found) if found else f'{len(got)} packets'}"
+        yield f"out.pcap: {'new, ' if found is None else ''}{_kinds(found) if found else plural(len(got), 'packet')}"
     yield from _update_stats(target / "stats.json", stats)
 
 

@@ -19,6 +19,7 @@ from lbreplay.nic.flow_director import Refusal, Rule, holdable, port_table, used
 from lbreplay.nic.profiles import PROFILES, TUPLE
 from lbreplay.nic.rss import Rss, indirection
 from lbreplay.nic.strategies import STRATEGIES, Strategy
+from lbreplay.phrases import plural
 from lbreplay.vs.laddr import MAX_TRIALS, sub_pool
 from lbreplay.vs.server import kept_weight
 
@@ -333,7 +334,7 @@ def many_laddrs(setup: Setup) -> Spots:
     """More local addresses than a connection tries."""
     for service in setup.services:
         if len(service.laddr) > MAX_TRIALS:
-            yield Spot(_key(service, "laddr"), f"{len(service.laddr)} local addresses")
+            yield Spot(_key(service, "laddr"), plural(len(service.laddr), "local address"))
 
 
 def max_conn_below_workers(setup: Setup) -> Spots:

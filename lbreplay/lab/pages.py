@@ -13,6 +13,7 @@ from lbreplay.lab import fit
 from lbreplay.lab.doctor import judge
 from lbreplay.lab.journal import Document
 from lbreplay.model import Setup
+from lbreplay.phrases import plural
 from lbreplay.stats import Result
 from lbreplay.verdict import Fate
 
@@ -67,7 +68,7 @@ def _strays(stats: Document) -> Iterator[Document]:
             "severity": "error",
             "code": "home",
             "where": "",
-            "what": f"{wrong - helped:,} frames reached a worker that does not have their connection",
+            "what": f"{plural(wrong - helped, 'frame')} reached a worker that does not have their connection",
             "so": "they find nothing there: the kernel gets them, or they are dropped",
             "cure": "lbreplay doctor judges masks and rules, lbreplay check names the first frame",
         }
@@ -153,9 +154,9 @@ def swept(found: Document) -> Document:
     ]
     columns = [*axes, *(f"#{name.replace('_', ' ')}" for name in numbers), "share of the busiest worker"]
     best = ", ".join(f"{name} {value}" for name, value in rows[0]["setting"].items())
-    note = f"{found['frames']:,} frames under each setting, the best first."
+    note = f"{plural(found['frames'], 'frame')} under each setting, the best first."
     return {
-        "verdict": {"good": not _strayed(rows[0]), "text": f"Best of {len(rows)} settings: {best}."},
+        "verdict": {"good": not _strayed(rows[0]), "text": f"Best of {plural(len(rows), 'setting')}: {best}."},
         "findings": [],
         "tables": [_table("Settings", note, columns, lines)],
     }
@@ -207,8 +208,8 @@ def _shifted(found: Document) -> Document:
         }
         for change in found["changes"]
     ]
-    moved = f"{found['changed_flows']:,} of {found['flows']:,} flows moved, "
-    moved += f"{found['changed_frames']:,} of {found['frames']:,} frames."
+    moved = f"{found['changed_flows']:,} of {plural(found['flows'], 'flow')} moved, "
+    moved += f"{found['changed_frames']:,} of {plural(found['frames'], 'frame')}."
     return {
         "verdict": {"good": not found["changed_flows"], "text": moved},
         "findings": [],

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lbreplay.phrases import plural
 from lbreplay.report import texts
 from lbreplay.report.tables import RULES
 
@@ -28,7 +29,8 @@ def show(room: Document, out: Console) -> None:
         _show_service(service, out)
     out.print()
     out.print(
-        f"{room['total']:,} connections fit; the connection pool has {room['pool_size']:,} entries", soft_wrap=True
+        f"{plural(room['total'], 'connection')} fit; the connection pool has {room['pool_size']:,} entries",
+        soft_wrap=True,
     )
 
 
@@ -38,7 +40,7 @@ def _show_service(service: Document, out: Console) -> None:
     out.print(_table(names, _reals(service)))
     first = service["first"]
     out.print(
-        f"{service['connections']:,} connections at most; first to run out with even traffic: {first['what']}, "
+        f"{plural(service['connections'], 'connection')} at most; first to run out with even traffic: {first['what']}, "
         f"at {first['connections']:,}{rate(service)}",
         soft_wrap=True,
     )

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from lbreplay.phrases import plural
 from lbreplay.report import texts
 
 Document = Mapping[str, Any]  # of lab.check.Checked.document
@@ -25,7 +26,7 @@ def show(found: Document, out: Console) -> None:
         if judged["holds"] is False:
             _show_failure(found, judged, out)
     bad = found["failed"] or not found["judged"]
-    out.print(Text(f"{found['frames']:,} frames: {_summary(found)}", style="bold red" if bad else ""))
+    out.print(Text(f"{plural(found['frames'], 'frame')}: {_summary(found)}", style="bold red" if bad else ""))
 
 
 def _summary(found: Document) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from lbreplay.phrases import plural
+
 Document = dict[str, Any]
 
 
@@ -42,12 +44,12 @@ def _shift(document: Document) -> Iterator[str]:
         for change in flow["changes"]:
             yield f"    {change['aspect']}: {change['a']} -> {change['b']} (frame {change['n']})"
     if document["changed_flows"] > len(document["changes"]):
-        yield f"and {document['changed_flows'] - len(document['changes'])} more flows"
+        yield f"and {plural(document['changed_flows'] - len(document['changes']), 'more flow')}"
     if "fate" in document["compared"]:
         yield f"DPVS and the kernel beside each other are compared by {', '.join(document['compared'])}"
     if document["aspects"]:
         yield "flows that changed: " + ", ".join(f"{name} {n}" for name, n in document["aspects"].items())
     yield (
-        f"{document['changed_flows']} of {document['flows']} flows changed, "
-        f"{document['changed_frames']} of {document['frames']} frames"
+        f"{document['changed_flows']:,} of {plural(document['flows'], 'flow')} changed, "
+        f"{document['changed_frames']:,} of {plural(document['frames'], 'frame')}"
     )

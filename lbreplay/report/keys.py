@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from lbreplay.phrases import plural
 from lbreplay.report import texts
 from lbreplay.report.sweep import bars
 from lbreplay.report.tables import RULES
@@ -29,7 +30,8 @@ def show(found: Document, out: Console) -> None:
         table.add_row("configured, best table", "", f"{made['imbalance']:.3f}", bars(made["by_worker"]))
     out.print(table)
     drawn = " (drawn, no capture was given)" if found["drawn"] else ""
-    out.print(f"{found['flows']:,} flows, {found['frames']:,} frames{drawn}, {found['workers']} workers")
+    counts = [plural(found[f"{noun}s"], noun) for noun in ("flow", "frame", "worker")]
+    out.print(f"{counts[0]}, {counts[1]}{drawn}, {counts[2]}")
     for setting in found["settings"]:
         out.print(setting, soft_wrap=True, markup=False)
 

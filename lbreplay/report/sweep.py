@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lbreplay.phrases import plural
 from lbreplay.report import texts
 from lbreplay.report.tables import RULES
 
@@ -31,7 +32,7 @@ def show(found: Document, out: Console) -> None:
     for row in rows:
         table.add_row(*(short(row["setting"][name]) for name in axes), *_numbers(row), bars(row["by_worker"]))
     out.print(table)
-    out.print(f"{found['frames']:,} frames under {len(rows)} settings, best first")
+    out.print(f"{plural(found['frames'], 'frame')} under {plural(len(rows), 'setting')}, best first")
 
 
 def _numbers(row: Document) -> list[Text]:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lbreplay.phrases import plural
 from lbreplay.stats import Result
 from lbreplay.verdict import Fate, Verdict
 
@@ -106,13 +107,13 @@ def _kernel(figures: Row) -> str:
     """The kernel's own figures (profile ipvs, L 6.1, L 15)."""
     table, sync = figures["table"], figures["sync"]
     chains = f"{table['used']:,} of {table['buckets']:,} buckets used, the longest chain has {table['longest']:,}"
-    backup = f"a backup would be sent {sync['conns']:,} connections and {sync['templates']:,} templates"
+    backup = f"a backup would be sent {plural(sync['conns'], 'connection')} and {plural(sync['templates'], 'template')}"
     return f"IPVS of Linux {figures['edition']}: {chains}, {table['locks']} locks; {backup}"
 
 
 def _lost(wrong: int) -> str:
     subject = "1 frame reached a worker that does not have its" if wrong == 1 else ""
-    subject = subject or f"{wrong:,} frames reached a worker that does not have their"
+    subject = subject or f"{plural(wrong, 'frame')} reached a worker that does not have their"
     return f"{subject} connection: lbreplay doctor judges masks and rules, lbreplay explain tells the story of a frame"
 
 
@@ -219,4 +220,4 @@ def totals(result: Result) -> Text:
         if t[f]
     ]
     own = f", {t['generated']:,} of them the balancer's own" if t["generated"] else ""
-    return Text(f"{t['frames']:,} frames = {' + '.join(parts)}; {t['written']:,} packets written{own}")
+    return Text(f"{plural(t['frames'], 'frame')} = {' + '.join(parts)}; {plural(t['written'], 'packet')} written{own}")

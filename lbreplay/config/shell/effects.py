@@ -4,23 +4,58 @@ from __future__ import annotations
 
 import re
 
-RUNNERS = ("sudo", "env", "command", "exec", "nohup", "time")
+# What only says how to run a command: its options that have a value, and how many operands stand before the command.
+RUNNERS: dict[str, tuple[str, int]] = {
+    "sudo": ("ugpCh", 0),
+    "env": ("uC", 0),
+    "nice": ("n", 0),
+    "ionice": ("cn", 0),
+    "timeout": ("ks", 1),
+    "chroot": ("", 1),
+    **dict.fromkeys(("command", "exec", "nohup", "time", "setsid"), ("", 0)),
+}
+SHELLS = ("sh", "bash", "dash", "ash", "ksh")
+ELSEWHERE = ("ssh", "xargs", "su", "watch", "docker", "podman", "kubectl", "nsenter", "parallel", "pdsh", "find")
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+BALANCER = re.compile(r"(?:^|[\s/])(?:ipvsadm(?:-restore)?|dpip)(?=\s|$)")
 
 
 def stripped(words: list[str]) -> list[str]:
-    """A command line without what only says how to run it: `sudo`, `env NAME=VALUE`, `ip netns exec NAME`."""
+    """A command line without what only says how to run it: `sudo -u USER`, `env NAME=VALUE`, `ip netns exec NAME`."""
     words = list(words)
     while words:
-        if words[0] in RUNNERS or ASSIGNMENT.match(words[0]):
+        if words[0] in RUNNERS:
+            words = _run(words[1:], *RUNNERS[words[0]])
+        elif ASSIGNMENT.match(words[0]):
             words.pop(0)
-            while words and words[0].startswith("-"):
-                words.pop(0)
         elif words[:3] == ["ip", "netns", "exec"]:
             words = words[4:]
         else:
             break
     return words
+
+
+def _run(words: list[str], valued: str, operands: int) -> list[str]:
+    """The command behind a runner's own options and operands."""
+    while words and words[0].startswith("-"):
+        option = words.pop(0)
+        if len(option) == 2 and option[1] in valued and words:
+            words.pop(0)
+    return words[operands:]
+
+
+def inner_script(words: list[str]) -> str | None:
+    """The text of `sh -c TEXT`; None of any other command."""
+    name, *rest = stripped(words) or [""]
+    if name.rpartition("/")[2] not in SHELLS or "-c" not in rest[:-1]:
+        return None
+    return rest[rest.index("-c") + 1]
+
+
+def runs_elsewhere(words: list[str]) -> bool:
+    """Whether a command gives one of the balancer to another machine, or makes several of one: it is not followed."""
+    name = (stripped(words) or [""])[0].rpartition("/")[2]
+    return name in ELSEWHERE and BALANCER.search(" ".join(words)) is not None
 
 
 def reads_rules(words: list[str]) -> bool:

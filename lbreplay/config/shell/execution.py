@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from lbreplay.config.shell.conditions import Status, decides, judge
-from lbreplay.config.shell.effects import reads_rules, said, writes_setting
+from lbreplay.config.shell.effects import BALANCER, inner_script, reads_rules, runs_elsewhere, said, writes_setting
 from lbreplay.config.shell.expansion import UNKNOWN, Scope, arithmetic, expand, joined, shown, substitute
 from lbreplay.config.shell.statements import (
     Arithmetic,
@@ -41,7 +41,6 @@ from lbreplay.errors import ConfigError
 MAX_COMMANDS = 100_000  # after expansion
 MAX_CALLS = 50  # of functions in functions
 ACTION = "start"  # what the script's first parameter is taken to be, where it decides
-BALANCER = re.compile(r"(?:^|[\s/])(?:ipvsadm(?:-restore)?|dpip)(?=\s|$)")
 ASSIGNED = re.compile(r"([A-Za-z_]\w*)(?:\[([^\]]*)\])?(\+?)=", re.DOTALL)
 DECLARES = ("export", "local", "declare", "readonly", "typeset")
 UNSURE = {"grep", "egrep", "fgrep", "pgrep", "pidof", "ping", "lsmod", "curl", "diff", "cmp", "systemctl", "service",
@@ -368,7 +367,21 @@ class _Run:
             yield self._skip(node.line, f"{' '.join(expanded)}: {unknown} {why}", node)
         else:
             self.status = None if name.rpartition("/")[2] in UNSURE else True
-            yield from self._plain(node, [shown(word) for word in expanded], unset)
+            yield from self._outside(node, [shown(word) for word in expanded], unset)
+
+    def _outside(self, node: Simple, words: list[str], unset: tuple[str, ...]) -> Iterator[Step]:
+        """A command that is no function and no builtin."""
+        if (text := inner_script(words)) is not None:
+            yield from self._text(node.line, text)
+        elif runs_elsewhere(words):
+            yield Skipped(node.line, f"{' '.join(words)}: what {words[0]} runs is not followed", 1)
+        else:
+            yield from self._plain(node, words, unset)
+
+    def _text(self, line: int, text: str) -> Iterator[Step]:
+        """Statements in a text, as `eval` and `sh -c` run them."""
+        for step in self.body(parse(self.name, items(self.name, text))):
+            yield step._replace(line=line)
 
     def _plain(self, node: Simple, words: list[str], unset: tuple[str, ...]) -> Iterator[Step]:
         text = self._input(node)
@@ -459,8 +472,7 @@ class _Run:
         return iter(())
 
     def _do_eval(self, node: Simple, words: list[Word], expanded: list[str]) -> Iterator[Step]:
-        for step in self.body(parse(self.name, items(self.name, " ".join(map(shown, expanded[1:]))))):
-            yield step._replace(line=node.line)
+        return self._text(node.line, " ".join(map(shown, expanded[1:])))
 
     def _do_source(self, node: Simple, words: list[Word], expanded: list[str]) -> Iterator[Step]:
         path = shown(expanded[1]) if len(expanded) > 1 else ""

@@ -9,6 +9,7 @@ import numpy as np
 
 from lbreplay.burst import I64, Burst, distinct
 from lbreplay.errors import CaptureError, PipeClosed
+from lbreplay.phrases import plural
 from lbreplay.wire.capture.compressed import open_source
 from lbreplay.wire.capture.frames import NO_TIME, CaptureInfo, Frames, Reader
 from lbreplay.wire.capture.layout import Room, fresh, lay_out
@@ -82,7 +83,9 @@ class Capture:
                 self._count(burst)
                 yield burst
         if self._raised:
-            self._warn(f"times go back {self._raised} times: such a frame counts as at the time of the one before it")
+            self._warn(
+                f"times go back {plural(self._raised, 'time')}: such a frame counts as at the time of the one before it"
+            )
         if self.damage:
             self._warn(str(self.damage))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lbreplay.config.shell.effects import reads_rules, said, stripped, writes_setting
+from lbreplay.config.shell.effects import inner_script, reads_rules, runs_elsewhere, said, stripped, writes_setting
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,7 @@ from lbreplay.config.shell.effects import reads_rules, said, stripped, writes_se
         ("ip netns exec lb ipvsadm -C", "ipvsadm -C"),
         ("ip addr add", "ip addr add"),
         ("sudo", ""),
+        ("sudo -u root -n timeout -k 1 5 nice -n 3 ipvsadm -C", "ipvsadm -C"),
     ],
 )
 def test_stripped(line: str, left: str) -> None:
@@ -56,3 +57,16 @@ def test_what_writes_a_setting() -> None:
     """tee into /proc, also by sudo."""
     assert writes_setting(["sudo", "tee", "/proc/sys/net/ipv4/ip_forward"])
     assert not writes_setting(["tee", "log"]) and not writes_setting([])
+
+
+def test_a_shell_in_the_script() -> None:
+    """What sh -c runs is a text of its own."""
+    assert inner_script(["sudo", "/bin/sh", "-c", "ipvsadm -C"]) == "ipvsadm -C"
+    assert inner_script(["sh", "setup.sh"]) is None and inner_script(["sh", "-c"]) is None and inner_script([]) is None
+
+
+def test_what_runs_elsewhere() -> None:
+    """Other machines, and commands made of input: only where one of the balancer is in it."""
+    assert runs_elsewhere(["ssh", "lb1", "ipvsadm -C"])
+    assert runs_elsewhere(["xargs", "-n1", "ipvsadm", "-a"])
+    assert not runs_elsewhere(["ssh", "lb1", "uptime"]) and not runs_elsewhere(["ipvsadm", "-C"])

@@ -210,6 +210,9 @@ def test_a_script_is_called_with_start(text: str, found: list[str]) -> None:
         ("set -- a b; ipvsadm $2", ["ipvsadm b"]),
         ("( ipvsadm -A ); { ipvsadm -C; }", ["ipvsadm -A", "ipvsadm -C"]),
         ("ipvsadm -A | tee log", ["ipvsadm -A"]),
+        ('V=1; sudo sh -c "ipvsadm -A $V"', ["ipvsadm -A 1"]),
+        ("ssh lb1 ipvsadm -A", ["[1: ssh lb1 ipvsadm -A: what ssh runs is not followed: 1]"]),
+        ("cat f | xargs -n1 ipvsadm -d", ["[1: xargs -n1 ipvsadm -d: what xargs runs is not followed: 1]"]),
     ],
 )
 def test_what_is_known_runs_and_the_rest_is_named(text: str, found: list[str]) -> None:
