@@ -50,15 +50,16 @@ class Dest(server.Dest):
     last_weight  the last weight that was not 0
     upper lower  thresholds of connections, 0: none
     refs         connections that refer to it, templates too
+    added        how many were added before it, over all services
     idle_ns      when the trash was found to hold it for nobody
     """
 
-    __slots__ = ("idle_ns", "last_weight", "lower", "mode", "refs", "service", "upper")
+    __slots__ = ("added", "idle_ns", "last_weight", "lower", "mode", "refs", "service", "upper")
 
     def __init__(self, number: int, real: RealServer, service: VirtualService, local: bool) -> None:
         super().__init__(number, real, 1)
         self.service = service
-        self.upper = self.lower = self.last_weight = self.refs = self.idle_ns = 0
+        self.upper = self.lower = self.last_weight = self.refs = self.idle_ns = self.added = 0
         self.take(real, local)
 
     def take(self, real: RealServer, local: bool) -> None:
@@ -174,12 +175,13 @@ class Services:
     def __init__(self, edition: Edition, sysctls: Sysctls, clock: Clock, is_local: Callable[[bytes], bool]) -> None:
         self._made = (edition, sysctls, clock)
         self._edition, self._is_local = edition, is_local
-        self._ids = count()
+        self._ids, self._added = count(), count()
         self._trash = Trash(clock, keeps=edition.trash == "kept")
         self._gone: list[Counts] = []  # of deleted services
         self.by_name: dict[str, VirtualService] = {}
         self._exact: dict[Key, VirtualService] = {}
         self._families: set[int] = set()
+        self.ever: set[int] = set()  # families that had a service, at any time
 
     def add(self, service: Service) -> None:
         made = VirtualService(service, self._ids, *self._made)
@@ -211,6 +213,7 @@ class Services:
         else:
             dest.service = service
             dest.take(real, local)
+        dest.added = next(self._added)
         service.insert(dest)
 
     def remove_real(self, service: VirtualService, dest: Dest) -> None:
@@ -245,14 +248,18 @@ class Services:
         return any(service.service.persistence_engine for service in self.by_name.values())
 
     def real(self, proto: int, address: bytes, port: int) -> Dest | None:
-        """A NAT real server that speaks from *address* and *port* (L 10, rows 7 and 8)."""
-        for service in self.by_name.values():
-            for dest in service.dests:
-                same = (dest.address, dest.port) == (address, port)
-                if same and dest.mode == "nat" and service.service.protocol in (proto, 0):
-                    return dest
-        return None
+        """A NAT real server that speaks from *address* and *port* (L 10, rows 7 and 8); of several services the one
+        that was added last (recorded)."""
+        fits = (
+            dest
+            for service in self.by_name.values()
+            if service.service.protocol in (proto, 0)
+            for dest in service.dests
+            if (dest.address, dest.port, dest.mode) == (address, port, "nat")
+        )
+        return max(fits, key=lambda dest: dest.added, default=None)
 
     def _index(self) -> None:
         self._exact = {service.key: service for service in self.by_name.values()}
         self._families = {service.service.family for service in self.by_name.values()}
+        self.ever |= self._families
