@@ -35,7 +35,7 @@ class Conn:
     __slots__ = (
         "app", "armed", "assured", "client", "client_mac", "control", "dest", "due", "flags", "in_pkts", "keys",
         "life", "method", "n_control", "number", "old_state", "pe_data", "proto", "real", "real_mac", "service", "slot",
-        "state", "synced", "timeout", "tracked", "virtual",
+        "state", "synced", "timeout", "virtual",
     )  # fmt: skip
 
     def __init__(self, life: Connections, proto: int, client: Endpoint, virtual: Endpoint, real: Endpoint) -> None:
@@ -53,7 +53,6 @@ class Conn:
         self.assured = False
         self.app: Any = None  # a helper's own data
         self.pe_data = b""
-        self.tracked: Any = None  # what connection tracking knows of it
         self.synced = 0  # expiry that a backup was last told, ns
         self.client_mac: bytes | None = None  # where each side's frames came from
         self.real_mac: bytes | None = None
@@ -241,11 +240,13 @@ class Connections:
         self._no_cport -= 1
         self.hash(conn)
 
-    def serves(self, template: Conn) -> bool:
-        """Whether a template can be used (L 6.6); one that cannot is made unfindable, and dies in its time."""
+    def serves(self, template: Conn, wanted: Dest | None = None) -> bool:
+        """Whether a template can be used, for *wanted* if that is given (L 6.6); one that cannot is made unfindable,
+        and dies in its time."""
         dest = template.dest
         quiescent = self._sysctls["expire_quiescent_template"]
-        if dest is not None and dest.available and not (quiescent and dest.weight == 0):
+        usable = dest is not None and dest.available and not (quiescent and dest.weight == 0)
+        if usable and wanted in (None, dest):
             return True
         if template.virtual.port != DEAD_PORT:
             self.unhash(template)

@@ -34,6 +34,8 @@ class Edition:
     hooks: tuple[tuple[str, int, str], ...] = HOOKS_61
     hooks_need_service: bool = True  # the hooks are there while a service is
     sysctls: str = "all"  # or "2.6": the later ones do not exist and count as 0 (L 17)
+    lowest: str = "unicast"  # the lowest address of a network; "broadcast": it is everybody's
+    gathers_v6: bool = True  # fragments of IPv6 are put together on arrival once there was a service of IPv6
     # look-up and table
     out_by: str = "virtual"  # replies of DR and TUN are found by the virtual address; "real": by the real one
     response_in: bool = False  # a miss of ip_vs_in tries the replies' look-up
@@ -99,6 +101,8 @@ EDITIONS = {
         hooks=HOOKS_26,
         hooks_need_service=False,
         sysctls="2.6",
+        lowest="broadcast",
+        gathers_v6=False,
         out_by="real",
         response_in=True,
         deferred_moves=True,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from lbreplay.burst import Made
 from lbreplay.ipvs import fragments
+from lbreplay.ipvs.addresses import Addresses
 from lbreplay.ipvs.clock import Clock
 from lbreplay.ipvs.skb import Skb
 from lbreplay.model import NANOSECOND, Service, Setup
@@ -18,19 +19,22 @@ from lbreplay.stack.route import RouteEntry
 from lbreplay.wire import icmp
 from lbreplay.wire.packet import ICMP, ICMPV6
 
-ERRORS_V4 = (3, 4, 5, 11, 12)  # ICMP types that are errors: nobody reports an error about one
+# ICMP types an error may be about: an answer or a question, neither an error nor unassigned
+NO_ERRORS_V4 = (0, 8, *range(13, 19))
+NOWHERE = bytes(4)  # in no network
 LEARNED = 600 * NANOSECOND  # how long a path MTU is believed
 # the same errors in ICMPv6
-V6 = {(3, 0): (1, 0), (3, 1): (1, 3), (3, 3): (1, 4), (3, 4): (2, 0), (11, 0): (3, 0)}
+V6 = {(3, 0): (1, 0), (3, 1): (1, 3), (3, 3): (1, 4), (3, 4): (2, 0), (11, 0): (3, 0), (11, 1): (3, 1)}
 
 
 class Net:
     """Routes, neighbours, and what is about to leave."""
 
-    def __init__(self, setup: Setup, clock: Clock) -> None:
+    def __init__(self, setup: Setup, clock: Clock, lowest: str) -> None:
         self._setup, self._clock = setup, clock
         self.output = Output(setup)
         self.is_local = self.output.routes.is_local
+        self.addresses = Addresses(setup.device, self.is_local, lowest)
         self._learned: dict[bytes, tuple[int, int]] = {}  # path MTU and until when
         self.out: list[Made] = []
         self.row = self.cause = 0
@@ -58,19 +62,19 @@ class Net:
         self._learned[dst] = mtu, self._clock.now + LEARNED
 
     def source(self, dst: bytes) -> bytes | None:
-        """The director's own address towards *dst*: of the network of the next hop, else the first of its family."""
+        """The director's own address towards *dst*: the route's, else one in the network of its gateway, else the first
+        of the family (recorded: an IPv4 route on link without a source; IPv6 chooses by the destination)."""
         route = self.output.routes.output(dst)
-        if route is not None and route.source is not None:
-            return route.source
-        return self.output.select(route.via if route is not None and route.via else dst)
+        if route is None or len(dst) == 16:
+            return (route and route.source) or self.output.select((route and route.via) or dst)
+        return route.source or self.output.select(route.via or NOWHERE)
 
     # --- sending ---------------------------------------------------------------------------------------------
 
     def send(self, skb: Skb, l3: bytes | bytearray, route: RouteEntry, dst: bytes, fallback: bytes | None = None,
              moved: int = 0) -> None:  # fmt: skip
         """*l3* towards *dst*, in as many pieces as it takes. A packet that the capture cut is never taken apart."""
-        whole = skb.missing or l3[0] >> 4 == 6
-        parts = [bytes(l3)] if whole else fragments.taken_apart(l3, route.mtu, skb.pieces, moved)
+        parts = [bytes(l3)] if skb.missing else fragments.taken_apart(l3, route.mtu, skb.pieces, moved)
         for part in parts:
             self._emit(self.output.framed(route, dst, part, skb.packet, None, fallback), skb.missing, own=False)
 
@@ -84,7 +88,7 @@ class Net:
         the sender, else from the address the packet was sent to; where that is not really ours, from nobody."""
         packet = skb.packet
         source = self.source(packet.src) if forwarded else packet.dst
-        if source is None or not self.is_local(source) or not _reportable(skb):
+        if source is None or not self.is_local(source) or not self._reportable(skb):
             return
         if packet.family == 6:
             l3 = icmp.error_v6(bytes(skb.l3), *V6[kind, code], mtu, source)
@@ -102,15 +106,15 @@ class Net:
     def ident(self, dst: bytes, proto: int = ICMP) -> int:
         return self.output.ident(b"", dst, proto)
 
-
-def _reportable(skb: Skb) -> bool:
-    """Not about errors, groups, later fragments, or what came to many."""
-    packet = skb.packet
-    if packet.l2class != L2.HOST or not any(packet.src):
-        return False
-    kind = packet.l3[packet.l4_at] if packet.l4_there else 0
-    if packet.family == 6:
-        return packet.proto != ICMPV6 or kind >= 128
-    if packet.dst[0] >= 224 or int.from_bytes(packet.l3[6:8]) & fragments.OFFSET:
-        return False
-    return packet.proto != ICMP or kind not in ERRORS_V4
+    def _reportable(self, skb: Skb) -> bool:
+        """Not about errors, later fragments, or what went to many."""
+        packet = skb.packet
+        if packet.l2class != L2.HOST or not any(packet.src):
+            return False
+        kind = packet.l3[packet.l4_at] if packet.l4_there else 0
+        if packet.family == 6:
+            return packet.proto != ICMPV6 or kind >= 128
+        later = int.from_bytes(packet.l3[6:8]) & fragments.OFFSET
+        if later or self.addresses.to_many(packet.dst, packet.vlan):
+            return False
+        return packet.proto != ICMP or kind in NO_ERRORS_V4

@@ -50,12 +50,12 @@ class Parts:
         self.edition = EDITIONS[setup.edition]
         self.sysctls = Sysctls(setup.ipvs, self.edition.sysctls)
         self.clock = Clock(self.edition.same_moment)
-        self.net = Net(setup, self.clock)
+        self.net = Net(setup, self.clock, self.edition.lowest)
         bits = setup.ipvs.get("conn_tab_bits") or TABLE_BITS
         self.conns = Connections(self.edition, self.sysctls, self.clock, int(str(bits)))
         self.services = Services(self.edition, self.sysctls, self.clock, self.net.is_local)
         self.states = States(self.edition, self.sysctls, dict(setup.ipvs.get("timeout") or {}))  # type: ignore[call-overload]
-        self.tracking = Tracking(setup, self.edition, self.sysctls, self.services)
+        self.tracking = Tracking(setup, self.edition, self.sysctls, self.services, self.clock)
         self.helpers = Helpers(setup, self.edition, self.conns, self.states, self.tracking)
         self.defence = Defence(setup.seed, self.edition, self.sysctls, self.clock, self.conns)
         self.estimator = Estimator(self.services.counted, self.sysctls)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lbreplay.ipvs import nat, sip
-from lbreplay.ipvs.conn import TEMPLATE, Conn
+from lbreplay.ipvs.conn import ONE_PACKET, TEMPLATE, Conn
 from lbreplay.ipvs.icmp import Errors, Unrelated, count
+from lbreplay.ipvs.schedule import network
 from lbreplay.ipvs.skb import Skb
 from lbreplay.ipvs.states import OUT, name
 from lbreplay.ipvs.xmit import PORT, UNREACHABLE
@@ -59,7 +60,7 @@ class Replies:
             return Verdict.HELPER_FAILED
         conn.real_mac = conn.real_mac or packet.src_mac
         count(conn, total_length(skb.l3), out=True)
-        parts.tracking.saw(conn, packet, out=True)
+        parts.tracking.answers(conn, skb)
         parts.states.step(conn, packet, OUT)
         story.after = name(conn, False)
         self._conns.put(conn)
@@ -90,15 +91,17 @@ class Replies:
 
     def _opened_by_server(self, skb: Skb) -> Conn | None:
         """A datagram that a real server of a SIP service sends first makes a connection too (L 10 row 7)."""
-        packet = skb.packet
         dest = self._services.real(UDP, *skb.source) if self._services.has_engine else None
         if dest is None or not dest.service.service.persistence_engine or dest.service.service.vip is None:
             return None
-        virtual = dest.service.service.vip
-        if dest.service.service.persistent is not None and not self._session(dest, skb, virtual):
-            return None
-        conn = self._conns.new(UDP, skb.dest, virtual, skb.source, dest)
-        template = self._conns.template(UDP, Endpoint(packet.dst, 0), virtual, sip.call_id(packet))
+        service, virtual, template = dest.service.service, dest.service.service.vip, None
+        if service.persistent is not None:
+            template = self._session(dest, skb, virtual)
+            if template is None:
+                return None
+        one = ONE_PACKET if service.one_packet else 0
+        conn = self._conns.new(UDP, skb.dest, virtual, skb.source, dest, one)
+        self._parts.tracking.joins(conn)
         if template is not None:
             self._conns.adopt(conn, template)
             self._conns.put(template)
@@ -107,17 +110,18 @@ class Replies:
         self._parts.story.new = True
         return conn
 
-    def _session(self, dest: Dest, skb: Skb, virtual: Endpoint) -> bool:
-        """The template of the call, made where there is none; False: the datagram names no call."""
+    def _session(self, dest: Dest, skb: Skb, virtual: Endpoint) -> Conn | None:
+        """The template of the call with this real server, made where there is none; None: it names no call."""
         call = sip.call_id(skb.packet)
         persistent = dest.service.service.persistent
         if not call or persistent is None:
-            return False
-        client = Endpoint(skb.packet.dst, 0)
-        if self._conns.template(UDP, client, virtual, call) is None:
+            return None
+        client = Endpoint(network(dest.service, skb.packet.dst), 0)
+        template = self._conns.template(UDP, client, virtual, call)
+        if template is None or not self._conns.serves(template, dest):
             template = self._conns.new(UDP, client, virtual, skb.source, dest, TEMPLATE, call)
             template.timeout = persistent.timeout * NANOSECOND
-        return True
+        return template
 
 
 def _resets(skb: Skb) -> bool:

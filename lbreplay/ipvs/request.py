@@ -59,11 +59,11 @@ class Requests:
         """Steps 4 to 8 of L 4.1, 5 to 7 of L 4.2."""
         conn = self._conns.find_in(*skb.ends) if skb.ends else None
         if conn is not None and self._edition.reschedules and _is_new(skb):
-            verdict, conn = self._rescheduled(conn)
+            verdict, conn = self._rescheduled(conn, skb)
             if verdict is not None:
                 return verdict
         if conn is not None and conn.dest is not None and not conn.dest.available:
-            verdict, conn = self._deserted(conn)
+            verdict, conn = self._deserted(conn, skb)
             if verdict is not None:
                 return verdict
         return self._missed(skb) if conn is None else self.carry(conn, skb, "in")
@@ -87,7 +87,6 @@ class Requests:
         story.conn, story.lookup, story.before = conn, lookup, name(conn, False)
         conn.client_mac = conn.client_mac or packet.src_mac
         count(conn, packet.l3_length, out=False)
-        parts.tracking.saw(conn, packet, out=False)
         parts.states.step(conn, packet, IN)
         story.after = name(conn, False)
         verdict = self._xmit.forward(conn, skb)
@@ -107,14 +106,15 @@ class Requests:
 
     # --- connections that do not hold (L 4.2 rows 5 and 6) ---------------------------------------------------
 
-    def _rescheduled(self, conn: Conn) -> tuple[Verdict | None, Conn | None]:
+    def _rescheduled(self, conn: Conn, skb: Skb) -> tuple[Verdict | None, Conn | None]:
         """A first packet on an old connection: scheduled anew where the old one is finished."""
-        old = self._parts.tracking.holds_old(conn)
         weightless = conn.dest is not None and conn.dest.weight == 0
         deserted = self._sysctls["expire_nodest_conn"] and weightless
-        if not deserted and (not self._reusable(conn) or (conn.n_control and old)):
+        if not deserted and not self._reusable(conn):
             return None, conn
-        self._parts.tracking.forget(conn)
+        old = self._parts.tracking.holds_old(conn, skb)
+        if old and conn.n_control and not deserted:
+            return None, conn
         if not conn.n_control:
             self._conns.expire_now(conn)
         return (Verdict.CONNTRACK_OLD if old else None), None
@@ -128,7 +128,7 @@ class Requests:
         direct = bool(mode & 2) and conn.state == FIN_WAIT and bool(conn.flags & NOOUTPUT)
         return conn.proto == TCP and (conn.state in (TIME_WAIT, CLOSE) or direct)
 
-    def _deserted(self, conn: Conn) -> tuple[Verdict | None, Conn | None]:
+    def _deserted(self, conn: Conn, skb: Skb) -> tuple[Verdict | None, Conn | None]:
         """The real server was deleted."""
         if not self._sysctls["expire_nodest_conn"]:
             self._note(conn)
@@ -137,8 +137,7 @@ class Requests:
         if self._edition.nodest == "drop":
             self._note(conn)
             return Verdict.DEST_UNAVAILABLE, conn
-        old = self._parts.tracking.holds_old(conn)
-        self._parts.tracking.forget(conn)
+        old = self._parts.tracking.holds_old(conn, skb)
         return (Verdict.CONNTRACK_OLD if old else None), None
 
     def _note(self, conn: Conn) -> None:

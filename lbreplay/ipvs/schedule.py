@@ -142,7 +142,7 @@ class Scheduling:
             if not pe_data:
                 return Verdict.PERSISTENCE_FAILED
         slot = self._slot(service, ask)
-        client = Endpoint(_network(service, ask.client.address), 0)
+        client = Endpoint(network(service, ask.client.address), 0)
         template = self._conns.template(slot.proto, client, slot.virtual, pe_data)
         if template is None or not self._conns.serves(template):
             dest = service.scheduler.pick(_flow(skb, ask)) if slot.may_make else None
@@ -199,7 +199,7 @@ class Scheduling:
     def _bypasses(self, service: VirtualService, ask: Ask) -> bool:
         """A cache that is down is left out: only by mark, and towards somebody else's unicast address."""
         dst = ask.virtual.address
-        foreign = not self._net.is_local(dst) and dst[0] < (224 if len(dst) == 4 else 255)
+        foreign = not self._net.is_local(dst) and not self._net.addresses.to_many(dst)
         return bool(self._sysctls["cache_bypass"]) and service.by_mark and foreign and not ask.quoted
 
 
@@ -208,7 +208,7 @@ def _flow(skb: Skb, ask: Ask) -> Flow:
     return Flow(*ask.client, *ask.virtual, ask.proto, packet.l3[packet.l4_at :])
 
 
-def _network(service: VirtualService, address: bytes) -> bytes:
+def network(service: VirtualService, address: bytes) -> bytes:
     """The client's address under the service's netmask."""
     assert service.service.persistent is not None, "only persistent services have a netmask"
     bits = 8 * len(address)

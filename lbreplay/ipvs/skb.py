@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from struct import pack_into
+from typing import TYPE_CHECKING
 
+from lbreplay.ipvs.options import NONE, Options
 from lbreplay.model import Endpoint
 from lbreplay.verdict import Verdict
 from lbreplay.wire import checksum
 from lbreplay.wire.packet import AH, ESP, UDP, Packet
 
+if TYPE_CHECKING:
+    from lbreplay.ipvs.tracker import Entry
+
 IKE = 500
 Ends = tuple[int, Endpoint, Endpoint]  # protocol, source, destination: what a connection is found by
+
+Seen = tuple["Entry", int]  # an entry of the tracker, and the packet's direction in it
 
 
 def ends(proto: int, source: Endpoint, dest: Endpoint) -> Ends:
@@ -26,18 +33,20 @@ class Pieces:
     ends         offsets in L4 where each of them ends, in order
     largest      total length of the largest; `dont_fragment`: it had DF
     kept         they are sent again as they came, where that can be
+    ident        of IPv6 their identification; b"" for IPv4, which has it in the header
     """
 
-    __slots__ = ("dont_fragment", "ends", "kept", "largest")
+    __slots__ = ("dont_fragment", "ends", "ident", "kept", "largest")
 
-    def __init__(self, ends: tuple[int, ...], largest: int, dont_fragment: bool, kept: bool) -> None:
+    def __init__(self, ends: tuple[int, ...], largest: int, dont_fragment: bool, kept: bool, ident: bytes) -> None:
         self.ends, self.largest, self.dont_fragment, self.kept = ends, largest, dont_fragment, kept
+        self.ident = ident
 
 
 class Skb:
-    """`packet` is as received, or as put together; `l3` what it is by now."""
+    """`packet` is as received, or as put together; `l3` what it is by now, `options` those that were read."""
 
-    __slots__ = ("ends_as", "l3", "mark", "marked", "packet", "pieces")
+    __slots__ = ("ends_as", "l3", "mark", "marked", "options", "packet", "pieces", "seen")
 
     def __init__(self, packet: Packet) -> None:
         self.packet = packet
@@ -45,6 +54,8 @@ class Skb:
         self.mark = 0  # the firewall's
         self.marked = False  # IPVS translated it already (`ipvs_property`)
         self.pieces: Pieces | None = None
+        self.options: Options = NONE
+        self.seen: Seen | None = None  # what connection tracking counts it to
         self.ends_as = Verdict.FORWARDED_PLAIN  # its verdict, when it goes on
 
     def becomes(self, packet: Packet, pieces: Pieces) -> None:
@@ -76,6 +87,11 @@ class Skb:
     def length(self) -> int:
         """L3 length on the wire, as it is by now."""
         return len(self.l3) + self.missing
+
+    @property
+    def longest(self) -> int:
+        """What an MTU is compared with: the length, of IPv6 that came in pieces the longest of them."""
+        return self.pieces.largest if self.pieces is not None and self.pieces.ident else self.length
 
     @property
     def dont_fragment(self) -> bool:

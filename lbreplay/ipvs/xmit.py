@@ -22,7 +22,7 @@ from lbreplay.wire.packet import GRE, IPIP, IPV6_IN_IP, UDP
 if TYPE_CHECKING:
     from lbreplay.ipvs.parts import Parts
 
-MIN_MTU = 68
+MIN_MTU = {4: 68, 16: 1280}  # that a tunnel needs inside, by the length of the outer addresses
 CONGESTION, ECT_0, ECN = 3, 2, 3
 GUE_HEADER, GRE_CHECKSUM, IPV4_TYPE = 4, 0x8000, 0x0800
 EPHEMERAL, EPHEMERAL_PORTS = 32768, 28232  # net.ipv4.ip_local_port_range
@@ -61,14 +61,17 @@ class Transmitters:
         return self._fits(skb, route, error, overhead)
 
     def _fits(self, skb: Skb, route: RouteEntry, error: bool, overhead: int) -> RouteEntry | Verdict:
-        mtu = route.mtu - overhead
-        if overhead and mtu < MIN_MTU:
+        """The length against the MTU. IPv6 is never taken apart, whatever `pmtu_disc` says, not even an error."""
+        mtu, v6 = route.mtu - overhead, skb.packet.family == 6
+        if overhead and mtu < MIN_MTU[len(route.to.address)]:
             return Verdict.FRAG_NEEDED
-        judged = skb.dont_fragment and not (overhead and not self._sysctls["pmtu_disc"])
-        if judged and skb.length > mtu and not (error and self._edition.ttl):
+        judged = v6 or (skb.dont_fragment and not (overhead and not self._sysctls["pmtu_disc"]))
+        spared = error and self._edition.ttl
+        if not judged or skb.longest <= mtu or (spared and not v6):
+            return route
+        if not spared:
             self._net.error(skb, UNREACHABLE, FRAG_NEEDED, mtu)
-            return Verdict.FRAG_NEEDED
-        return route
+        return Verdict.FRAG_NEEDED
 
     # --- methods ---------------------------------------------------------------------------------------------
 
@@ -87,10 +90,10 @@ class Transmitters:
         only = self._edition.sctp_port_only
         if not nat.translate(skb.l3, packet.l4_at, packet.proto, nat.DEST, conn.real, full=full, port_only=only):
             return Verdict.L4_HANDLER_ERROR
-        if not self._tracking.confirmed(conn, skb):
-            return Verdict.CONNTRACK_CLASH
         if route.local:
             return Verdict.LOCAL_REAL_SERVER
+        if not self._tracking.leaves(conn, skb):
+            return Verdict.CONNTRACK_CLASH
         self._net.send(skb, skb.l3, route, conn.real.address, conn.real_mac)
         return Verdict.NAT_FORWARDED
 
@@ -107,6 +110,8 @@ class Transmitters:
             return route
         if route.local:
             return Verdict.LOCAL_REAL_SERVER
+        if not self._tracking.leaves(conn, skb):
+            return Verdict.CONNTRACK_CLASH
         checksum.ip_header(skb.l3)
         self._net.send(skb, skb.l3, route, conn.real.address, conn.real_mac)
         return Verdict.DR_FORWARDED
@@ -119,6 +124,8 @@ class Transmitters:
             return route
         if route.local:
             return Verdict.LOCAL_REAL_SERVER
+        if not self._tracking.leaves(conn, skb):
+            return Verdict.CONNTRACK_CLASH
         checksum.ip_header(skb.l3)
         self._net.send(skb, skb.l3, route, dst)
         return Verdict.BYPASSED
@@ -136,7 +143,10 @@ class Transmitters:
             return route
         if route.local:
             return Verdict.LOCAL_REAL_SERVER
+        if not self._tracking.leaves(conn, skb):
+            return Verdict.CONNTRACK_CLASH
         source = route.source or self._net.source(conn.real.address) or bytes(len(conn.real.address))
+        checksum.ip_header(skb.l3)
         l3 = self._wrapped(skb, kind, port, summed, source, conn.real.address)
         self._net.send(skb, l3, route, conn.real.address, conn.real_mac, added)
         return Verdict.TUNNEL_FORWARDED
@@ -156,10 +166,10 @@ class Transmitters:
         return bytes(l3)
 
     def _outer(self, skb: Skb, source: bytes, dest: bytes, proto: int, inner: bytes) -> bytearray:
-        """TOS, TTL and fragment word of the outer header (L 9)."""
+        """TOS, TTL and fragment word of the outer header (L 9); around IPv6 without DF (recorded)."""
         v4 = skb.packet.family == 4
         tos = skb.l3[1] if v4 else int.from_bytes(skb.l3[:2]) >> 4 & 0xFF
-        word = int.from_bytes(skb.l3[6:8]) if v4 else craft.DONT_FRAGMENT
+        word = int.from_bytes(skb.l3[6:8]) if v4 else 0
         if self._edition.tunnel == "6.1":
             tos = tos & ~ECN | ECT_0 if tos & ECN == CONGESTION else tos
             word = word & craft.DONT_FRAGMENT if self._sysctls["pmtu_disc"] else 0

@@ -86,3 +86,49 @@ def test_strangers(edition: str) -> None:
     frames = pieces("203.0.113.1:5", "203.0.113.9:6", 1024, 400, ttl=20)
     last = [k.send(frame) for frame in frames][-1]
     assert [(packet[IP].len, packet[IP].ttl) for packet in last.sent] == [(420, 19), (420, 19), (252, 19)]
+
+
+def test_a_rule_for_ports_marks_the_first_piece_alone() -> None:
+    """It waits with the director, the others on their way through: none of them leaves (recorded)."""
+    mark = '[[mark]]\nto = "192.0.2.0/24"\nprotocol = "udp"\nports = [53]\nmark = 6\nlocal = true'
+    k = Kernel(service("10.1.0.11:0", vip=None, fwmark=6), mark)
+    seen = [k.send(frame) for frame in pieces(CLIENT, "192.0.2.9:53", 1024, 400)]
+    assert [s.verdict for s in seen] == ["fragment_queued"] * 3 and not any(s.frames for s in seen)
+
+
+@pytest.mark.parametrize(("dst", "source"), [(VIP, "10.0.0.53"), ("203.0.113.9:6", "10.0.0.1")])
+def test_a_late_rest_is_told(dst: str, source: str) -> None:
+    """30 s after the first piece the sender hears ICMP 11/1 about it, of the director as of what passes."""
+    k = Kernel(service(REAL, vip="10.0.0.53:53", protocol="udp"))
+    dst = "10.0.0.53:53" if dst == VIP else dst
+    k.parts.net.out = out = []
+    for at, told in ((0, 0), (29, 0), (2, 1)):
+        k.wait(at)
+        if not at:
+            k.send(pieces(CLIENT, dst, 1024, 400)[0])
+            k.parts.net.out = out
+        assert len(out) == told
+    (packet,) = [craft.parse(made.frame) for made in out]
+    assert (packet[IP].src, packet["ICMP"].type, packet["ICMP"].code, packet["ICMP"].payload.flags) == (
+        source,
+        11,
+        1,
+        "MF",
+    )
+
+
+def test_pieces_of_ipv6() -> None:
+    """Put together on arrival as soon as there is a service of IPv6, and sent in the received pieces."""
+    from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
+
+    k = Kernel(service("[2001:db8::11]:53", vip="[2001:db8::100]:53", protocol="udp"))
+    whole = IPv6(src="2001:db8:9::1", dst="2001:db8::100") / IPv6ExtHdrFragment(id=5) / UDP(sport=5, dport=53)
+    frames = [craft.frame(piece) for piece in fragment6(whole / Raw(bytes(3000)), 1400)]
+    seen = [k.send(frame) for frame in frames]
+    assert [s.verdict for s in seen] == ["fragment_queued"] * (len(frames) - 1) + ["nat_forwarded"]
+    assert [len(frame) for frame in seen[-1].frames] == [len(frame) for frame in frames]
+    assert {packet[IPv6].dst for packet in seen[-1].sent} == {"2001:db8::11"}
+    offsets = [
+        [packet[IPv6ExtHdrFragment].offset for packet in some] for some in (seen[-1].sent, map(craft.parse, frames))
+    ]
+    assert offsets[0] == offsets[1]

@@ -17,7 +17,7 @@ STRANGER, FAR = "198.51.100.9:7", "203.0.113.9:7"
         (craft.arp("10.0.0.100"), "arp_to_kernel"),
         (craft.ping("198.51.100.1", "10.0.0.100"), "local_to_kernel"),
         (craft.syn(CLIENT, "10.0.0.100:81"), "local_to_kernel"),
-        (craft.udp(CLIENT, "224.0.0.9:520"), "multicast"),
+        (craft.udp(CLIENT, "224.0.0.1:520"), "multicast"),
         (craft.tcp("127.0.0.1:5", VIP), "martian_source"),
         (craft.tcp("10.0.0.1:5", VIP), "martian_source"),
         (b"\x02" * 6 + craft.syn(CLIENT, VIP)[6:], "l3_otherhost"),
