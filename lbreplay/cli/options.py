@@ -90,12 +90,12 @@ IMPORTED, RAN = "lbreplay.imported", "lbreplay.ran"  # in the context: files of 
 PATIENCE = 3.0  # seconds of standard input before a word about it
 
 
-def _import(*names: str, multiple: bool = False, help: str) -> Callable[[F], F]:
-    """An option that names a file of a running balancer."""
+def _import(*names: str, multiple: bool = False, metavar: str = "FILE", help: str) -> Callable[[F], F]:
+    """An option that names a file of a running balancer, or says something of one."""
     return click.option(
         *names,
-        metavar="FILE",
-        type=click.Path(allow_dash=True),
+        metavar=metavar,
+        type=click.Path(allow_dash=True) if metavar == "FILE" else str,
         multiple=multiple,
         expose_value=False,
         callback=_keep,
@@ -106,6 +106,7 @@ def _import(*names: str, multiple: bool = False, help: str) -> Callable[[F], F]:
 imported = _together(
     _import("--dpvs-conf", "dpvs_conf", help="In place of -c: the dpvs.conf of a balancer."),
     _import("--script", "scripts", multiple=True, help="Its ipvsadm and dpip commands. Repeatable."),
+    _import("--script-args", "script_args", metavar="WORDS", help="What is typed behind the scripts, like '-s all'."),
     _import("--ipvsadm-save", "ipvsadm_save", help="What ipvsadm -S -n prints."),
     _import("--keepalived", "keepalived", help="Its keepalived.conf."),
     _import("--events", "events", help="Changes in the middle: lines of SECONDS COMMAND."),

@@ -50,6 +50,7 @@ class Files:
     ipvsadm_save: str | None = None
     keepalived: str | None = None
     events: str | None = None
+    script_args: str | None = None  # as one types them behind the scripts
 
     def __bool__(self) -> bool:
         return bool(self.dpvs_conf or self.scripts or self.ipvsadm_save or self.keepalived or self.events)
@@ -71,6 +72,7 @@ class Texts(NamedTuple):
     ipvsadm_save: Named | None = None
     keepalived: Named | None = None
     events: Named | None = None
+    arguments: tuple[str, ...] | None = None  # of the scripts; None: not known
 
 
 @dataclass
@@ -88,8 +90,19 @@ def import_files(files: Files, edition: str | None = None, strict: bool = False,
         return None if path is None else (path, read_text(path))
 
     scripts = tuple((path, read_text(path)) for path in files.scripts)
-    rest = (named(path) for path in (files.ipvsadm_save, files.keepalived, files.events))
-    return import_texts(Texts(named(files.dpvs_conf), scripts, *rest), edition, strict, profile)
+    save, conf, events = (named(path) for path in (files.ipvsadm_save, files.keepalived, files.events))
+    arguments = None if files.script_args is None else tuple(_split(files.script_args))
+    texts = Texts(named(files.dpvs_conf), scripts, save, conf, events, arguments)
+    return import_texts(texts, edition, strict, profile)
+
+
+def _split(text: str) -> list[str]:
+    import shlex
+
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ConfigError(f"--script-args: words as of a command line expected: {error}") from None
 
 
 def import_texts(texts: Texts, edition: str | None = None, strict: bool = False, profile: str | None = None) -> Found:
@@ -107,7 +120,7 @@ def import_texts(texts: Texts, edition: str | None = None, strict: bool = False,
     if texts.dpvs_conf:
         dpvs_conf.read(*texts.dpvs_conf, found, edition)
     for name, text in texts.scripts:
-        _script(name, text, state)
+        _script(name, text, state, texts.arguments)
     if texts.keepalived:
         keepalived.read(*texts.keepalived, services)
     if texts.ipvsadm_save:
@@ -150,7 +163,7 @@ def _profile(texts: Texts, edition: str | None, asked: str | None, found: Found)
 def _lines(texts: Texts) -> Iterator[tuple[str, str]]:
     """Everything that the files say, line by line with its place."""
     for name, text in texts.scripts:
-        for one in shell.commands(name, text):
+        for one in shell.commands(name, text, texts.arguments):
             if isinstance(one, shell.Command):
                 yield from _said(one, f"{name}:{one.line}")
     if texts.keepalived:
@@ -179,10 +192,10 @@ def _edition(texts: Texts, profile: str) -> str:
     return dpvs_conf.edition(texts.dpvs_conf[1]) if texts.dpvs_conf else "1.10"
 
 
-def _script(path: str, text: str, state: _State) -> None:
+def _script(path: str, text: str, state: _State, arguments: tuple[str, ...] | None) -> None:
     found, before = state.found, len(state.found.skipped)
     known: list[bool] = []
-    for one in shell.commands(path, text):
+    for one in shell.commands(path, text, arguments):
         place = f"{path}:{one.line}"
         if isinstance(one, shell.Skipped):
             found.skip(place, one.what, one.commands)
@@ -192,7 +205,8 @@ def _script(path: str, text: str, state: _State) -> None:
             known.append(_command(one, place, state))
     if not any(known) and len(found.skipped) > before:
         count = plural(len(found.skipped) - before, "command")
-        raise ConfigError(f"{found.skipped[before]}; {count} of the balancer skipped, and none is left")
+        hint = "" if arguments is not None else " (--script-args gives the script its parameters)"
+        raise ConfigError(f"{found.skipped[before]}; {count} of the balancer skipped, and none is left{hint}")
     if not any(known) and (known or not text.strip()):
         raise ConfigError(f"{path}: shell lines of ipvsadm and dpip expected{whose.what(text, '--script')}")
 

@@ -120,3 +120,20 @@ def test_every_command_says_how_files_were_taken(tmp_path: Path, capsys: pytest.
     assert "1 line is not modelled (lbreplay import lists them)" in said
     assert status(["run", str(CASE / "in.pcap"), "--script", str(script), "-q"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_parameters_of_a_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A script that does nothing without its options says so, and is read with them."""
+    script = tmp_path / "s.sh"
+    script.write_text(
+        "rules() { ipvsadm -A -t 10.0.0.1:80; ipvsadm -a -t 10.0.0.1:80 -r 10.0.1.1:80 -m; }\n"
+        'while getopts "s:" o; do case $o in s) rules;; esac; done\n'
+    )
+    assert status(["import", "--script", str(script)]) == 2
+    said = capsys.readouterr().err
+    assert "s.sh:2: while getopts s: o: only a run could tell; 2 commands of the balancer skipped" in said
+    assert "(--script-args gives the script its parameters)" in said
+    assert status(["import", "--script", str(script), "--script-args", "-s all", "-q"]) == 0
+    assert tomllib.loads(capsys.readouterr().out)["service"][0]["vip"] == "10.0.0.1:80"
+    assert status(["import", "--script", str(script), "--script-args", "'"]) == 2
+    assert "--script-args: words as of a command line expected" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from lbreplay.config.shell.conditions import Status, decides, judge
@@ -44,7 +44,7 @@ ACTION = "start"  # what the script's first parameter is taken to be, where it d
 ASSIGNED = re.compile(r"([A-Za-z_]\w*)(?:\[([^\]]*)\])?(\+?)=", re.DOTALL)
 DECLARES = ("export", "local", "declare", "readonly", "typeset")
 UNSURE = {"grep", "egrep", "fgrep", "pgrep", "pidof", "ping", "lsmod", "curl", "diff", "cmp", "systemctl", "service",
-          "id", "mountpoint", "nc", "ps", "find", "getopts"}  # fmt: skip
+          "id", "mountpoint", "nc", "ps", "find"}  # fmt: skip
 LIBRARIES = re.compile(r"/(?:lib/lsb/init-functions|etc/(?:rc\.d/)?init\.d/functions)$")
 SAYS = ("echo", "printf")
 
@@ -82,9 +82,13 @@ class _Leave(Exception):
         self.levels = levels
 
 
-def commands(name: str, text: str) -> Iterator[Step]:
-    """The commands of *text* in the order in which the shell would run them. ConfigError at a syntax error."""
+def commands(name: str, text: str, arguments: Sequence[str] | None = None) -> Iterator[Step]:
+    """The commands of *text* in the order in which the shell would run them. ConfigError at a syntax error.
+
+    *arguments*: the script's parameters; None: they are not known, and the first is ACTION where it decides.
+    """
     run = _Run(name)
+    run.scope.positional = None if arguments is None else list(arguments)
     try:
         yield from run.body(parse(name, items(name, text)))
     except _Leave:
@@ -104,6 +108,7 @@ class _Run:
         self.steps = 0
         self.calls = 0
         self.line = 0
+        self.cluster = ""  # options of one word that getopts has not given yet
 
     def body(self, nodes: Iterable[Node]) -> Iterator[Step]:
         for node in nodes:
@@ -252,7 +257,9 @@ class _Run:
         if isinstance(condition, Simple) and reads:
             yield from self._read_loop(node, condition)
             return
-        if not any(decides(inner) for inner in node.condition):
+        options = [word.raw for word in condition.words[:1]] == ["getopts"] if isinstance(condition, Simple) else False
+        known = options and self.scope.positional is not None
+        if not known and not any(decides(inner) for inner in node.condition):
             yield self._skip(node.line, f"{head(node)} {shown_all(node.condition)}: only a run could tell", *node.body)
             return
         while True:
@@ -471,6 +478,29 @@ class _Run:
             self._spread(names, text.partition("\n")[0])
         return iter(())
 
+    def _do_getopts(self, node: Simple, words: list[Word], expanded: list[str]) -> Iterator[Step]:
+        """`getopts SPEC NAME`: the next option of the parameters, where these are known."""
+        spec, name = [*expanded[1:3], "", ""][:2]
+        if self.scope.positional is None or not name:
+            self.status = None
+        else:
+            self.status = self._next_option(spec, name, self.scope.positional)
+        return iter(())
+
+    def _next_option(self, spec: str, name: str, given: list[str]) -> bool:
+        at = int(self.scope.value("OPTIND") or 1) - 1
+        word = given[at] if at < len(given) else ""
+        if not self.cluster and (word in ("", "-", "--") or not word.startswith("-")):
+            return False
+        letter, rest = (self.cluster or word[1:])[0], (self.cluster or word[1:])[1:]
+        valued = f"{letter}:" in spec
+        value = rest or (given[at + 1] if at + 1 < len(given) else "") if valued else ""
+        self.cluster = "" if valued else rest
+        self.scope.assign("OPTIND", str(at + 1 + (not self.cluster) + (valued and not rest)))
+        self.scope.assign("OPTARG", value)
+        self.scope.assign(name, letter if letter in spec and letter != ":" else "?")
+        return True
+
     def _do_eval(self, node: Simple, words: list[Word], expanded: list[str]) -> Iterator[Step]:
         return self._text(node.line, " ".join(map(shown, expanded[1:])))
 
@@ -525,7 +555,7 @@ BUILTINS: dict[str, Callable[[_Run, Simple, list[Word], list[str]], Iterator[Ste
     **dict.fromkeys((".", "source"), _Run._do_source),
     **dict.fromkeys(("trap", "shopt", "umask", "ulimit", "wait", "}", "fi", "done"), _Run._do_nothing),
     "shift": _Run._do_shift, "set": _Run._do_set, "unset": _Run._do_unset, "let": _Run._do_let,
-    "read": _Run._do_read, "eval": _Run._do_eval,
+    "read": _Run._do_read, "getopts": _Run._do_getopts, "eval": _Run._do_eval,
 }  # fmt: skip
 
 

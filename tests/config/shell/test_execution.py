@@ -242,3 +242,37 @@ def test_functions_that_call_each_other_without_end() -> None:
     """Refused with the line."""
     with pytest.raises(ConfigError, match=r"s\.sh:1: functions that call each other at most 50 deep"):
         ours("f() { g; }; g() { f; }; f")
+
+
+def known(text: str, *arguments: str) -> list[str]:
+    """The balancer's commands of *text*, called with *arguments*."""
+    steps = commands("s.sh", text, arguments)
+    return [" ".join(one.words) for one in steps if isinstance(one, Command) and "ipvsadm" in one.words[0]]
+
+
+OPTIONS = """while getopts "hcs:" arg; do
+    case $arg in
+    c) ipvsadm -L ;;
+    s) if [ "x$OPTARG" == "xall" ]; then ipvsadm -A; else ipvsadm -C $OPTARG; fi ;;
+    *) echo usage; exit 1 ;;
+    esac
+done
+ipvsadm -Z $1
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments, found",
+    [
+        (["-s", "all"], ["ipvsadm -A", "ipvsadm -Z -s"]),
+        (["-sall"], ["ipvsadm -A", "ipvsadm -Z -sall"]),
+        (["-cs", "x"], ["ipvsadm -L", "ipvsadm -C x", "ipvsadm -Z -cs"]),
+        (["-q"], []),
+        ([], ["ipvsadm -Z"]),
+        (["--", "-c"], ["ipvsadm -Z --"]),
+    ],
+)
+def test_parameters_that_are_given(arguments: list[str], found: list[str]) -> None:
+    """getopts reads them, one at a time and with their values; what is not given is empty."""
+    assert known(OPTIONS, *arguments) == found
+    assert known('case "$1" in stop) ipvsadm -C;; *) ipvsadm -A;; esac', "stop") == ["ipvsadm -C"]
