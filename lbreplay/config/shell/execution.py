@@ -39,6 +39,7 @@ from lbreplay.config.shell.words import Word, items
 from lbreplay.errors import ConfigError
 
 MAX_COMMANDS = 100_000  # after expansion
+MAX_TURNS = 10_000  # of one loop by a condition
 MAX_CALLS = 50  # of functions in functions
 ACTION = "start"  # what the script's first parameter is taken to be, where it decides
 ASSIGNED = re.compile(r"([A-Za-z_]\w*)(?:\[([^\]]*)\])?(\+?)=", re.DOTALL)
@@ -262,16 +263,15 @@ class _Run:
         if not known and not any(decides(inner) for inner in node.condition):
             yield self._skip(node.line, f"{head(node)} {shown_all(node.condition)}: only a run could tell", *node.body)
             return
-        while True:
-            self._tick(node.line)
+        for _ in range(MAX_TURNS):
             yield from self.body(node.condition)
             if self.status is None:
-                yield self._skip(
-                    node.line, f"{head(node)} {shown_all(node.condition)}: only a run could tell", *node.body
-                )
+                why = "only a run could tell"
+                yield self._skip(node.line, f"{head(node)} {shown_all(node.condition)}: {why}", *node.body)
             if self.status is None or self.status == node.until or not (yield from self._turn(node.body)):
                 self.status = True
                 return
+        raise ConfigError(f"{self.name}:{node.line}: a loop of at most {MAX_TURNS} turns expected")
 
     def _read_loop(self, node: While, condition: Simple) -> Iterator[Step]:
         """`while read NAMES; do ... done`: of a text that stands in the script."""

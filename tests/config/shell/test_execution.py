@@ -238,6 +238,12 @@ def test_input_and_output_of_commands() -> None:
     assert found[-1].unset == ("NO",)
 
 
+def test_a_loop_without_end() -> None:
+    """One whose condition never changes is refused with its line."""
+    with pytest.raises(ConfigError, match=r"s\.sh:2: a loop of at most 10000 turns expected"):
+        ours("i=0\nwhile [ $i -lt 1 ]; do x=$i; done")
+
+
 def test_functions_that_call_each_other_without_end() -> None:
     """Refused with the line."""
     with pytest.raises(ConfigError, match=r"s\.sh:1: functions that call each other at most 50 deep"):
