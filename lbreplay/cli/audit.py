@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from lbreplay.cli import options
@@ -11,6 +13,7 @@ from lbreplay.cli import options
 @options.capture
 @options.settings
 @options.output_format
+@options.html
 @options.quiet
 @click.pass_context
 def audit(
@@ -22,6 +25,7 @@ def audit(
     seed: int | None,
     burst: int,
     output_format: str,
+    html: str | None,
     quiet: bool,
     progress: bool,
     color: str,
@@ -38,6 +42,11 @@ def audit(
     with options.readable_twice(capture) as path:
         setup = options.setup(None, config, assignments, view, seed, burst) if given else None
         found = hold(path, setup)
+    if html is not None:
+        from lbreplay.cli import pages
+        from lbreplay.lab.pages import audited
+
+        pages.write(html, audited(found.document), f"lbreplay audit {shlex.quote(capture)}", quiet)
     if not quiet:
         options.show(report, found.document, output_format, color, found.warnings)
     ctx.exit(1 if found.disagree else 0)

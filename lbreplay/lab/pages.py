@@ -238,3 +238,53 @@ def tested(outcomes: Sequence[Any], seconds: float) -> Document:
 def _first(outcome: Any) -> str:
     told = [*outcome.problems, *outcome.warnings]
     return str(told[0]).splitlines()[0] if told else ""
+
+
+def audited(found: Document) -> Document:
+    """Of an audit (lab.audit): model beside record, the settings worked out, and where the balancer departs."""
+    tables = []
+    if "agree" in found:
+        rows = [[row.get("class") or f"by {row['way']}", *_agreed(row)] for row in (*found["classes"], *found["ways"])]
+        columns = ["received", "#queue recorded", "#agrees", "#hash recorded", "#agrees", "share of queues that agree"]
+        tables.append(_table("Model beside record", "By class of packet, then by way.", columns, rows))
+    if solved := found.get("solved"):
+        rows = [[name.replace("_", " "), _short(value)] for name, value in solved.items() if value is not None]
+        toml = [{"summary": "As a configuration", "text": found["toml"]}]
+        tables.append(_table("Settings worked out", "", ["setting", "value"], rows, toml))
+    if conform := found.get("conform"):
+        rows = [[name, _short(value)] for name, value in conform.items()]
+        tables.append(_table("Conformance of what was sent", "", ["", ""], rows))
+    return {"verdict": _audit_verdict(found), "findings": [], "tables": tables}
+
+
+def _agreed(row: Document) -> list[Any]:
+    share = {"share": row["queue_agree"] / max(1, row["queue"]), "bad": row["queue_agree"] < row["queue"]}
+    return [*(row[name] for name in ("queue", "queue_agree", "hash", "hash_agree")), share]
+
+
+def _audit_verdict(found: Document) -> Document:
+    """The first frame, or connection, in which model and record disagree; else what explains the record."""
+    first = found.get("first_difference")
+    departed = (found.get("conform") or {}).get("first")
+    if first:
+        told = f"Frame {first['n']}: recorded {first['recorded']}, modelled {first['modelled']}: {first['why']}."
+        return {"good": False, "text": told}
+    if departed:
+        told = (
+            f"Frame {departed['n']}: {departed['field']} sent as {departed['sent']}, modelled {departed['modelled']}."
+        )
+        return {"good": False, "text": told}
+    if solved := found.get("solved"):
+        return {
+            "good": True,
+            "text": f"The settings worked out explain {solved['explains']:.1%} of the recorded queues.",
+        }
+    return {"good": True, "text": "Model and record agree."}
+
+
+def _short(value: Any) -> str:
+    """A value of a setting in a cell; what is not known is a question mark."""
+    if isinstance(value, dict):
+        value = [f"{name} {number}" for name, number in value.items()]
+    told = ", ".join("?" if part is None else str(part) for part in (value if isinstance(value, list) else [value]))
+    return told if len(told) <= 400 else f"{told[:400]}…"

@@ -11,6 +11,7 @@ from typing import Any
 
 import craft
 import pytest
+from cards import Card
 
 from lbreplay.cli import status
 from lbreplay.report.page import page as drawn
@@ -187,3 +188,14 @@ def test_pages_of_other_commands(opened: Any, tmp_path: Path) -> None:
         assert status([*words, "--html", str(file)]) == code
         tab = opened(file)
         assert told in tab.inner_text("body") and tab.complaints == []
+
+
+def test_the_page_of_an_audit(opened: Any, tmp_path: Path) -> None:
+    """Model beside record, and the settings that were worked out; or the first frame that disagrees."""
+    source = Card().record(tmp_path / "in.pcapng")
+    for more, code, told in (([], 0, "settings worked out explain"), (["--set", "workers=4"], 1, "Frame 1: recorded")):
+        file = tmp_path / f"{code}.html"
+        assert status(["audit", source, *more, "-q", "--html", str(file)]) == code
+        tab = opened(file)
+        assert (told in tab.inner_text("#verdict") and "Model beside record" in tab.inner_text("main")) or not code
+        assert tab.complaints == []
