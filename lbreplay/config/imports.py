@@ -114,9 +114,9 @@ def import_texts(texts: Texts, edition: str | None = None, strict: bool = False,
     profile = _profile(texts, edition, profile, found)
     services = KernelServices(found) if profile == "ipvs" else Services(found)
     state = _State(found, services, Port(found, services))
-    edition = edition or _edition(texts, profile)
+    asked, edition = edition, edition or _edition(texts, profile)
     if edition not in ("1.10", ""):
-        found.put(("edition",), edition, "as asked, or as the files say")
+        found.put(("edition",), edition, "as asked" if asked else "as the files say")
     if texts.dpvs_conf:
         dpvs_conf.read(*texts.dpvs_conf, found, edition)
     for name, text in texts.scripts:
@@ -198,7 +198,7 @@ def _script(path: str, text: str, state: _State, arguments: tuple[str, ...] | No
     for one in shell.commands(path, text, arguments):
         place = f"{path}:{one.line}"
         if isinstance(one, shell.Skipped):
-            found.skip(place, one.what, one.commands)
+            _skipped(one, place, found)
         elif one.words[0] == "#":
             _comment(one.words[1], place, state)
         else:
@@ -209,6 +209,13 @@ def _script(path: str, text: str, state: _State, arguments: tuple[str, ...] | No
         raise ConfigError(f"{found.skipped[before]}; {count} of the balancer skipped, and none is left{hint}")
     if not any(known) and (known or not text.strip()):
         raise ConfigError(f"{path}: shell lines of ipvsadm and dpip expected{whose.what(text, '--script')}")
+
+
+def _skipped(one: shell.Skipped, place: str, found: Found) -> None:
+    if one.taken:
+        found.warn(place, one.what)
+    else:
+        found.skip(place, one.what, one.commands)
 
 
 def _command(command: shell.Command, place: str, state: _State) -> bool:

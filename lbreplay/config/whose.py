@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 _IPVSADM = r"^(?:ipvsadm\s|-\w|--\w).*\s"
+_DEVICE = r"(?:eth|en|lo|bond|br)[\w:]*(?=\s|$)"  # of the kernel; DPVS's interfaces to it end in .kni
 # What only one balancer's files say, as commands or lines of keepalived.conf.
 SIGNS: dict[str, tuple[str, ...]] = {
     "ipvs": (
@@ -19,7 +20,8 @@ SIGNS: dict[str, tuple[str, ...]] = {
         r"^virtual_server fwmark\b|^fwmark \d+(?: inet6?)?$",
         r"^persistence_engine\b|^(?:sh-port|sh-fallback|flag-\d)$",
         r"--tun-type|--sched-flags|\s-b (?:sh|mh|flag)-",
-        r"net[./]ipv4[./]vs[./]|^modprobe\b.*\bip_vs",
+        r"net[./]ipv4[./](?:vs[./]|ip_forward|conf[./])|^modprobe\b.*\bip_vs",
+        rf"^ifconfig {_DEVICE}|^ip (?:-\w+ )*a\w* add .*\bdev {_DEVICE}",
         r"^ip6?tables\b.*(--set-x?mark)",
         r"^# lbreplay: profile=\"?ipvs",
     ),

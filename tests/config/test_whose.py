@@ -21,6 +21,10 @@ KERNEL = [
     "sysctl -w net.ipv4.vs.drop_entry=1",
     "echo 1 /proc/sys/net/ipv4/vs/conntrack",
     "modprobe ip_vs_rr",
+    "sysctl -w net.ipv4.ip_forward=1",
+    "echo 1 /proc/sys/net/ipv4/conf/all/send_redirects",
+    "ifconfig eth0:0 10.0.0.1 netmask 255.255.255.255 up",
+    "ip addr add 10.0.0.1/32 dev eth0 label eth0:0",
     "iptables -t mangle -A PREROUTING -d 10.0.0.1 -j MARK --set-mark 1",
 ]
 DPVS = [
@@ -53,6 +57,7 @@ EITHERS = [
     "real_server 10.0.1.1 80",
     "persistence_timeout 50",
     "ipvsadm --set 900 120 300",
+    "ip addr add 10.0.0.1/32 dev dpdk0.kni",
 ]
 
 

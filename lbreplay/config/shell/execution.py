@@ -44,6 +44,7 @@ MAX_CALLS = 50  # of functions in functions
 ACTION = "start"  # what the script's first parameter is taken to be, where it decides
 ASSIGNED = re.compile(r"([A-Za-z_]\w*)(?:\[([^\]]*)\])?(\+?)=", re.DOTALL)
 DECLARES = ("export", "local", "declare", "readonly", "typeset")
+UNDOES = re.compile(r"\s(?:-[dDeEQVY]\w*|--(?:delete|edit|del)-\w+|del|flush)(?=\s|$)")  # commands that take away
 UNSURE = {"grep", "egrep", "fgrep", "pgrep", "pidof", "ping", "lsmod", "curl", "diff", "cmp", "systemctl", "service",
           "id", "mountpoint", "nc", "ps", "find"}  # fmt: skip
 LIBRARIES = re.compile(r"/(?:lib/lsb/init-functions|etc/(?:rc\.d/)?init\.d/functions)$")
@@ -64,11 +65,12 @@ class Command(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """What is not run, and how many commands of the balancer with it."""
+    """What is not run, and how many commands of the balancer with it; *taken*: it is run, though it need not be."""
 
     line: int
     what: str
     commands: int = 0
+    taken: bool = False
 
 
 Step = Command | Skipped
@@ -196,8 +198,16 @@ class _Run:
         self.status = True
 
     def _undecided(self, node: If) -> Iterator[Step]:
-        within = [inner for _, body in node.branches for inner in body]
-        yield self._skip(node.line, f"if {shown_all(node.branches[0][0])}: only a run could tell", *within)
+        """A condition about the machine: where one branch alone sets up the balancer, that is what the script is for."""
+        what = f"if {shown_all(node.branches[0][0])}: only a run could tell"
+        holding = [body for _, body in node.branches if any(map(self.balancers, body))]
+        if len(holding) == 1 and not any(
+            UNDOES.search(command) for inner in holding[0] for command in self._ours(inner)
+        ):
+            yield Skipped(node.line, f"{what}; the branch that sets up the balancer is taken", taken=True)
+            yield from self.body(holding[0])
+        else:
+            yield self._skip(node.line, what, *(inner for body in holding for inner in body))
         self.status = True
 
     def _case(self, node: Case) -> Iterator[Step]:
@@ -254,8 +264,7 @@ class _Run:
 
     def _while(self, node: While) -> Iterator[Step]:
         condition = node.condition[0] if len(node.condition) == 1 else None
-        reads = isinstance(condition, Simple) and [word.raw for word in condition.words[:1]] == ["read"]
-        if isinstance(condition, Simple) and reads:
+        if isinstance(condition, Simple) and _is_read(condition):
             yield from self._read_loop(node, condition)
             return
         options = [word.raw for word in condition.words[:1]] == ["getopts"] if isinstance(condition, Simple) else False
@@ -282,14 +291,20 @@ class _Run:
             )
             yield self._skip(node.line, f"while read: {source} is not read", *node.body)
             return
-        names = [word.raw for word in condition.words[1:] if not word.raw.startswith("-")]
+        words = [word for word in condition.words if not ASSIGNED.match(word.raw)][1:]
+        names = [word.raw for word in words if not word.raw.startswith("-")]
+        separators = next(
+            (joined(word, self.scope)[4:] for word in condition.words if word.raw.startswith("IFS=")), None
+        )
         for line in text.splitlines():
-            self._spread(names, line)
+            self._spread(names, line, separators)
             if not (yield from self._turn(node.body)):
                 return
 
-    def _spread(self, names: list[str], line: str) -> None:
-        separators = self.scope.variables.get("IFS", " \t\n")
+    def _spread(self, names: list[str], line: str, separators: str | None = None) -> None:
+        """A line to variables, the rest of it to the last."""
+        if separators is None:
+            separators = self.scope.variables.get("IFS", " \t\n")
         words = [word for word in re.split(f"[{re.escape(separators)}]+" if separators else r"\Z", line) if word]
         for n, name in enumerate(names):
             self.scope.assign(name, (" ".join(words[n:]) if n == len(names) - 1 else "".join(words[n : n + 1])))
@@ -514,22 +529,23 @@ class _Run:
 
     # what is in a statement
 
-    def balancers(self, node: Node | None, called: frozenset[str] = frozenset()) -> int:
+    def balancers(self, node: Node) -> int:
         """How many commands of the balancer stand in *node*, and in the functions it calls."""
-        if node is None or isinstance(node, (Comment, Function, Arithmetic, Brackets)):
-            return 0
-        if isinstance(node, Simple):
-            return self._balancer(node, called)
-        return sum(self.balancers(inner, called) for inner in inside(node))
+        return sum(1 for _ in self._ours(node))
 
-    def _balancer(self, node: Simple, called: frozenset[str]) -> int:
-        name = node.words[0].plain if node.words else ""
-        if name in self.functions and name not in called:
-            count = self.balancers(self.functions[name], called | {name})
-            if count:
-                return count
-        front = " ".join(joined(word, Scope(self.scope.variables, self.scope.arrays)) for word in node.words[:4])
-        return int(BALANCER.search(front) is not None)
+    def _ours(self, node: Node | None, called: frozenset[str] = frozenset()) -> Iterator[str]:
+        """Those commands as they stand."""
+        if isinstance(node, Simple):
+            name = node.words[0].plain if node.words else ""
+            front = " ".join(joined(word, Scope(self.scope.variables, self.scope.arrays)) for word in node.words)
+            if name in self.functions and name not in called:
+                inner = list(self._ours(self.functions[name], called | {name}))
+                yield from inner or ([front] if BALANCER.search(front) else [])
+            elif BALANCER.search(front):
+                yield front
+        elif node is not None and not isinstance(node, (Comment, Function, Arithmetic, Brackets)):
+            for below in inside(node):
+                yield from self._ours(below, called)
 
 
 STATEMENTS: dict[type[Node], Callable[[_Run, Any], Iterator[Step]]] = {
@@ -557,6 +573,12 @@ BUILTINS: dict[str, Callable[[_Run, Simple, list[Word], list[str]], Iterator[Ste
     "shift": _Run._do_shift, "set": _Run._do_set, "unset": _Run._do_unset, "let": _Run._do_let,
     "read": _Run._do_read, "getopts": _Run._do_getopts, "eval": _Run._do_eval,
 }  # fmt: skip
+
+
+def _is_read(condition: Simple) -> bool:
+    """Whether a loop goes on as long as it can read, maybe with separators of its own."""
+    words = [word.raw for word in condition.words if not ASSIGNED.match(word.raw)]
+    return words[:1] == ["read"]
 
 
 def _catches_all(patterns: list[Word]) -> bool:

@@ -138,6 +138,7 @@ def test_options_of_the_script_are_not_known() -> None:
     assert skipped == "[20: while getopts s arg: only a run could tell: 2]"
 
 
+TAKEN = "only a run could tell; the branch that sets up the balancer is taken"
 START = """case "$1" in
  start)
  ipvsadm -A
@@ -173,7 +174,14 @@ def test_a_script_is_called_with_start(text: str, found: list[str]) -> None:
     "text, found",
     [
         ("if [ -f /x ]; then ipvsadm -A; else ipvsadm -C; fi", ["[1: if [ -f /x ]: only a run could tell: 2]"]),
-        ("if grep -q x /y; then ipvsadm -A; fi", ["[1: if grep -q x /y: only a run could tell: 1]"]),
+        ("if grep -q x /y; then ipvsadm -A; fi", [f"[1: if grep -q x /y: {TAKEN}: 0]", "ipvsadm -A"]),
+        ("if [ -f /x ]; then echo; else ipvsadm -A; fi", [f"[1: if [ -f /x ]: {TAKEN}: 0]", "ipvsadm -A"]),
+        ("f() { ipvsadm -A; }; if [ -f /x ]; then f; fi", [f"[1: if [ -f /x ]: {TAKEN}: 0]", "ipvsadm -A"]),
+        ("if ping -c1 a; then ipvsadm -d -t b; fi", ["[1: if ping -c1 a: only a run could tell: 1]"]),
+        (
+            "if [ -f /x ]; then echo; exit; fi; ipvsadm -A",
+            ["[1: if [ -f /x ]: only a run could tell: 0]", "ipvsadm -A"],
+        ),
         ("[ -f /x ] && ipvsadm -A; ipvsadm -C", ["[1: && ipvsadm -A: whether it runs is not known: 1]", "ipvsadm -C"]),
         ("[ -x /sbin/ipvsadm ] || exit 0\nipvsadm -A", ["ipvsadm -A"]),
         ("ipvsadm -C || exit 1\nipvsadm -A", ["ipvsadm -C", "ipvsadm -A"]),
@@ -195,6 +203,8 @@ def test_a_script_is_called_with_start(text: str, found: list[str]) -> None:
             ["[1: cat f | while: the output of a command is not read: 1]"],
         ),
         ("while read x y; do ipvsadm -A $y $x; done <<E\n1 2\n3 4\nE\n", ["ipvsadm -A 2 1", "ipvsadm -A 4 3"]),
+        ("while IFS=: read -r x y; do ipvsadm $y $x; done <<E\n1:2\n3:4\nE\n", ["ipvsadm 2 1", "ipvsadm 4 3"]),
+        ("while IFS=: read x; do ipvsadm $x; done < f", ["[1: while read: f is not read: 1]"]),
         ("ipvsadm -R < f", ["[1: ipvsadm -R < f: the file is not read, give it as --ipvsadm-save: 1]"]),
         ("cat f | ipvsadm -R", ["[1: ipvsadm -R: its input is not read: 1]"]),
         ("VIP=$(hostname -i)\nipvsadm -A $VIP", ["[2: ipvsadm -A $(hostname -i): $(hostname -i) is not run: 1]"]),
