@@ -198,12 +198,11 @@ class _Run:
         self.status = True
 
     def _undecided(self, node: If) -> Iterator[Step]:
-        """A condition about the machine: where one branch alone sets up the balancer, that is what the script is for."""
+        """A condition about the machine: where one branch alone sets up the balancer, the script is there for it."""
         what = f"if {shown_all(node.branches[0][0])}: only a run could tell"
         holding = [body for _, body in node.branches if any(map(self.balancers, body))]
-        if len(holding) == 1 and not any(
-            UNDOES.search(command) for inner in holding[0] for command in self._ours(inner)
-        ):
+        commands = [command for inner in holding[0] for command in self._ours(inner)] if len(holding) == 1 else []
+        if commands and not any(map(UNDOES.search, commands)):
             yield Skipped(node.line, f"{what}; the branch that sets up the balancer is taken", taken=True)
             yield from self.body(holding[0])
         else:
