@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "schema": ("schema", "schema", "Print the JSON Schema of the configuration or of an output."),
     "wireshark": ("wireshark", "wireshark", "Show queue, worker, connection and verdict as columns in Wireshark."),
     "audit": ("audit", "audit", "Hold the model against queues, hashes and packets that were recorded."),
+    "who": ("who", "who", "Say whose connection a local address and port is, or was at a time."),
     "keys": ("keys", "keys", "List RSS keys and what they do, or search for one."),
 }
 

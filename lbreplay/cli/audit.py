@@ -11,6 +11,9 @@ from lbreplay.cli import options
 
 @click.command()
 @options.capture
+@click.option(
+    "--conform", is_flag=True, help="Every field of every frame that the balancer sent, beside what the model sends."
+)
 @options.settings
 @options.output_format
 @options.html
@@ -19,6 +22,7 @@ from lbreplay.cli import options
 def audit(
     ctx: click.Context,
     capture: str,
+    conform: bool,
     config: str | None,
     assignments: tuple[str, ...],
     view: str,
@@ -36,12 +40,15 @@ def audit(
     where model and record disagree.
     """
     from lbreplay.lab.audit.audit import audit as hold
+    from lbreplay.lab.audit.audit import audit_conformance
     from lbreplay.report import audit as report
 
     given = config is not None or options.imported_files() is not None or bool(assignments)
+    if conform and not given:
+        raise click.UsageError("--conform: the balancer's configuration expected, -c FILE")
     with options.readable_twice(capture) as path:
         setup = options.setup(None, config, assignments, view, seed, burst) if given else None
-        found = hold(path, setup)
+        found = audit_conformance(path, setup) if conform and setup else hold(path, setup)
     if html is not None:
         from lbreplay.cli import pages
         from lbreplay.lab.pages import audited

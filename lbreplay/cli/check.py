@@ -64,6 +64,7 @@ def check(
     with options.readable_twice(capture) as path:
         setup = options.setup(path, config, assignments, view, seed, burst)
         options.note_draft(setup, quiet)
+        options.note_records(setup, path, quiet)
         looked, again = pages.journal(html), options.as_typed(capture, config, assignments, view, seed)
         asked = setup if looked is None else pages.paced(setup, path)
         with Progress(enabled=progress and not quiet) as bar:

@@ -43,6 +43,7 @@ def explain(
     with options.readable_twice(capture) as path:
         setup = options.setup(path, config, assignments, view, seed, burst)
         options.note_draft(setup, quiet)
+        options.note_records(setup, path, quiet)
         others: list[int] = []
         if flow is not None:
             number, *others = frames_of(read_flow(flow), setup, path)

@@ -242,6 +242,16 @@ def show(report: Any, found: Any, output_format: str, color: str, warnings: Iter
         sys.stdout.write(report.as_json(found) if output_format == "json" else report.as_csv(found))
 
 
+def note_records(setup: Setup, capture: str, quiet: bool) -> None:
+    """Warn on standard error where the queues that *capture* itself records are not those of *setup*."""
+    if quiet or not os.path.isfile(capture):  # a pipe can be read once
+        return
+    from lbreplay.lab.audit.contradiction import contradiction
+
+    if said := contradiction(setup, capture):
+        click.echo(f"warning: {said}", err=True)
+
+
 def note_draft(setup: Setup, quiet: bool) -> None:
     """Say on standard error that the configuration was drafted, and what of the capture no balancer takes."""
     if not setup.drafted or quiet:

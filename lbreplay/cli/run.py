@@ -84,6 +84,7 @@ def run(
     with options.readable_twice(capture, needed=config is None) as path:
         setup = options.setup(path, config, assignments, view, seed, burst)
         options.note_draft(setup, quiet)
+        options.note_records(setup, path, quiet)
         if output_format == "ipvsadm" and setup.profile != "ipvs":
             raise click.UsageError('--format ipvsadm: only under profile = "ipvs"')
         looked = pages.journal(html)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator
+from struct import pack
 from typing import NamedTuple
 
 from lbreplay.errors import ConfigError
@@ -38,6 +39,14 @@ def frames(path: str) -> Iterator[Frame]:
                 yield Frame(burst.first + row, int(burst.time_ns[row]), burst.frame(row), int(burst.length[row]))
         if capture.damage is not None:
             raise capture.damage
+
+
+def write(path: str, frames: Iterable[Frame]) -> None:
+    """Write *frames* as an Ethernet pcap of nanoseconds."""
+    with open(path, "wb") as file:
+        file.write(pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1))
+        for frame in frames:
+            file.write(pack("<IIII", *divmod(frame.time_ns, 10**9), len(frame.data), frame.length) + frame.data)
 
 
 def _hex(data: bytes) -> str:

@@ -18,8 +18,13 @@ as_json = texts.as_json
 
 def show(found: Document, out: Console) -> None:
     """Print the agreement, then what was worked out."""
-    if "agree" in found:
+    if "conform" in found:
+        _show_conformance(found["conform"], out)
+    if "classes" in found:
         out.print(_agreement(found))
+    if "legs" in found:
+        _show_legs(found["legs"], out)
+    if found.get("first_difference"):
         _show_first(found, out)
     if found.get("solved"):
         _show_solved(found["solved"], out)
@@ -51,12 +56,28 @@ def _figures(row: Document) -> list[str | Text]:
 
 def _show_first(found: Document, out: Console) -> None:
     first = found["first_difference"]
-    if first is None:
-        return
     line = f"frame {first['n']}: recorded {first['recorded']}, modelled {first['modelled']}: {first['why']}"
     out.print(Text(line, style="bold red"), soft_wrap=True)
-    if len(found["differing"]) > 1:
+    if len(found.get("differing", ())) > 1:
         out.print(f"also frames {', '.join(map(str, found['differing'][1:]))}", soft_wrap=True)
+
+
+def _show_conformance(found: Document, out: Console) -> None:
+    for departed in found["named"]:
+        line = f"frame {departed['n']}: {departed['field']}: sent {departed['sent']}, modelled {departed['modelled']}"
+        out.print(Text(line, style="bold red"), soft_wrap=True)
+        out.print(f"  {departed['rule']}", soft_wrap=True)
+    if found["departures"] > len(found["named"]):
+        out.print(f"and {found['departures'] - len(found['named']):,} more")
+    total = f"{found['sent']:,} frames sent, {found['departures']:,} departures; "
+    total += f"{found['conforming']:,} of {found['connections']:,} connections with both legs conform"
+    out.print(total, soft_wrap=True)
+
+
+def _show_legs(legs: Document, out: Console) -> None:
+    out.print(f"{legs['connections']:,} connections with both legs", soft_wrap=True)
+    out.print(f"  {legs['owned']:,} have a local port of the worker that the client's packet comes to", soft_wrap=True)
+    out.print(f"  {legs['home']:,} have answers that come to that worker", soft_wrap=True)
 
 
 def _show_solved(solved: Document, out: Console) -> None:
@@ -76,7 +97,7 @@ def _told(solved: Document) -> list[tuple[str, str]]:
         ("table", f"{solved['reta_size']} entries, {seen} known{repeats}; {_shares(solved['reta'])}"),
         ("rules", _rules(solved)),
         ("workers", str(solved["workers"])),
-        ("explains", f"{solved['explains']:.2%} of the recorded queues"),
+        ("explains", f"{solved['explains']:.2%}"),
     ]
     if held["frames"] or held["unseen"]:
         lines.append(
@@ -115,5 +136,7 @@ def as_csv(found: Document) -> str:
         *((row["class"], row) for row in found.get("classes", ())),
         *((f"by {row['way']}", row) for row in found.get("ways", ())),
     ]
+    if "conform" in found:
+        return texts.rows_as_csv(found["conform"]["named"], ("n", "field", "sent", "modelled", "rule"))
     figures = ("queue", "queue_agree", "hash", "hash_agree")
     return texts.rows_as_csv({"received": name} | {figure: row[figure] for figure in figures} for name, row in rows)

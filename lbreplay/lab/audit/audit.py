@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 from lbreplay.config.load import load
 from lbreplay.errors import CaptureError
+from lbreplay.lab.audit import legs, owners
 from lbreplay.lab.audit import settings as worked_out
+from lbreplay.lab.audit.conform import conform
 from lbreplay.lab.audit.hold import Holding, hold
 from lbreplay.lab.audit.recorded import Recorded, read
 from lbreplay.lab.audit.solve import Settings, solve
@@ -34,7 +36,7 @@ def audit(path: str, setup: Setup | None) -> Audited:
     """Hold the records of *path* against *setup*, or work out the settings behind them. CaptureError: there is none."""
     recorded = read(path, setup.device.mac if setup else None)
     if not recorded:
-        raise CaptureError(f"{path}: {NEEDED}")
+        return _by_legs(path, setup, recorded)
     solved, told = None, None
     if setup is None:
         solved = solve(list(recorded.rows.values()))
@@ -45,8 +47,42 @@ def audit(path: str, setup: Setup | None) -> Audited:
     holding = hold(setup, path, recorded.interface)
     document = _held(recorded, holding)
     if solved is not None and told is not None:
-        document |= {"solved": _solved(solved, holding), "toml": told}
+        document |= {"solved": _solved(solved, holding.share), "toml": told}
     return Audited(document, _warnings(recorded, holding), not holding.agrees)
+
+
+def audit_conformance(path: str, setup: Setup) -> Audited:
+    """Hold every field of what the balancer sent in *path* against the model of *setup*. CaptureError."""
+    found = conform(path, setup)
+    document = {"schema": 1, "frames": found.frames, "conform": found.document()}
+    return Audited(document, [], bool(found.departures))
+
+
+def _by_legs(path: str, setup: Setup | None, recorded: Recorded) -> Audited:
+    """The same from the connections whose both legs are in the capture."""
+    connections = legs.read(path)
+    if not connections:
+        raise CaptureError(f"{path}: {NEEDED}")
+    solved, document = None, _head(recorded) | {"agree": {"queue": 0, "hash": 0}}
+    if setup is None:
+        solved = owners.solve(connections)
+        if solved is None:
+            return Audited(document | {"first_difference": None, "solved": None}, [_no_owners(len(connections))], True)
+        document["toml"] = worked_out.toml(solved, recorded.frames)
+        setup = load(None, (), text=document["toml"])
+    found = owners.homes(connections, setup)
+    first = found.strange or found.away
+    document |= {"first_difference": first.document() if first else None, "legs": found.document()}
+    if solved is not None:
+        document["solved"] = _solved(solved, found.owned / found.connections)
+    return Audited(document, [], first is not None)
+
+
+def _no_owners(connections: int) -> str:
+    return (
+        f"both legs of {connections:,} connections: too few, or of one worker, or with a key that nobody knows: no low "
+        "bits of the local ports follow from the clients' packets"
+    )
 
 
 def _unexplained(recorded: Recorded) -> Audited:
@@ -73,7 +109,7 @@ def _held(recorded: Recorded, holding: Holding) -> dict[str, Any]:
     }
 
 
-def _solved(settings: Settings, holding: Holding) -> dict[str, Any]:
+def _solved(settings: Settings, explains: float) -> dict[str, Any]:
     table, key, rules = worked_out.table(settings), settings.key, settings.rules
     return {
         "rss_key": key.digits if key else None,
@@ -88,7 +124,7 @@ def _solved(settings: Settings, holding: Holding) -> dict[str, Any]:
         "rules": worked_out.told(rules, settings) if rules else None,
         "local_addresses": [_text(address) for address in settings.local_addresses],
         "workers": worked_out.workers(settings),
-        "explains": round(holding.share, 6),
+        "explains": round(explains, 6),
         "held_back": settings.held._asdict(),
     }
 

@@ -90,7 +90,7 @@ def solve(parts: Sequence[Rows]) -> Settings | None:
     found = _solve(parts)
     if found is None:
         return None
-    back = [_held_back(rows) for rows in parts]
+    back = [held_back(rows) for rows in parts]
     rest = _solve([rows.some(~which) for rows, which in zip(parts, back, strict=True)])
     held = [rows.some(which) for rows, which in zip(parts, back, strict=True)]
     return found._replace(held=_judge(rest, held) if rest else Held())
@@ -119,9 +119,11 @@ def _first(rows: Rows) -> Rows:
 
 def _by_queue_alone(few: Sequence[Rows], parts: Sequence[Rows]) -> Settings | None:
     """The known key and the fields that make the shortest explanation, if it is much shorter than none."""
-    tried = [(key, forms, _explained(few, None, forms, key)) for forms in _fields(parts) for key in named_keys()]
+    tried = [
+        (key, forms, _explained(few, None, forms, key)) for forms in possible_fields(parts) for key in named_keys()
+    ]
     key, forms, best = min(tried, key=lambda one: one[2].cost)
-    if best.cost > _by_chance(few) - SIGNIFICANT:
+    if best.cost > by_chance(few) - SIGNIFICANT:
         return None
     settings = _explained(parts, None, forms, key)
     return settings._replace(
@@ -129,7 +131,7 @@ def _by_queue_alone(few: Sequence[Rows], parts: Sequence[Rows]) -> Settings | No
     )
 
 
-def _fields(parts: Sequence[Rows]) -> Iterator[Forms]:
+def possible_fields(parts: Sequence[Rows]) -> Iterator[Forms]:
     """What may be hashed of TCP and of UDP; other packets by their addresses, as long as anything is."""
     kinds = sorted({kind for rows in parts for kind in present(rows)})
     ported = [kind for kind in kinds if kind in (KIND_TCP, KIND_UDP)]
@@ -140,7 +142,7 @@ def _fields(parts: Sequence[Rows]) -> Iterator[Forms]:
             yield {**rest, **dict(zip(ported, chosen, strict=True))}
 
 
-def _by_chance(parts: Sequence[Rows]) -> float:
+def by_chance(parts: Sequence[Rows]) -> float:
     """Bits to write down every queue by itself."""
     queue = np.concatenate([rows.queue for rows in parts])
     share = np.bincount(queue) / len(queue)
@@ -150,7 +152,7 @@ def _by_chance(parts: Sequence[Rows]) -> float:
 
 def columns_of(parts: Sequence[Rows], forms: Forms, key: bytes | None) -> Columns:
     """What decides over the queues of *parts*: recorded hashes, and where there are none those of *key*."""
-    code = [_codes(rows, forms, key) for rows in parts]
+    code = [codes_of(rows, forms, key) for rows in parts]
     kind = np.concatenate([rows.kind for rows in parts])
     numbers = np.concatenate(code)
     return Columns(
@@ -164,7 +166,7 @@ def columns_of(parts: Sequence[Rows], forms: Forms, key: bytes | None) -> Column
     )
 
 
-def _codes(rows: Rows, forms: Forms, key: bytes | None) -> I64:
+def codes_of(rows: Rows, forms: Forms, key: bytes | None) -> I64:
     """The hash of each row, -1: none."""
     code = rows.hash.copy()
     for kind in present(rows) if key else ():
@@ -279,7 +281,7 @@ def _without_idle(columns: Columns, rules: Rules, addresses: Sequence[bytes]) ->
 # --- the part held back -----------------------------------------------------------------------------------------
 
 
-def _held_back(rows: Rows) -> Bool:
+def held_back(rows: Rows) -> Bool:
     """One flow of three, by its ports and addresses."""
     weights = np.arange(1, 2 * rows.width, 2, dtype=np.int64)
     back: Bool = (rows.flow.astype(np.int64) @ weights >> 2) % HELD_BACK == 0

@@ -17,7 +17,7 @@ from lbreplay.burst import I64, U32
 
 LARGEST = 4096  # entries (interface 2)
 SPARSE = 4  # entries a record, beyond which a larger table is not tried
-PERIODS = 64  # queues in turn that are tried at most; twice as many as there are queues
+PERIODS = 64  # queues in turn that are tried at most: from as many as there are queues to twice as many
 WRONG = 8.0  # bits that a record costs which contradicts, beside its queue
 REPEATING = 6.0  # bits that say how many queues repeat
 USUAL = 128  # entries where a table that repeats cannot tell how often (S 1.5)
@@ -53,13 +53,14 @@ def fit(code: U32 | I64, queue: I64, smallest: int = 1) -> Table:
     if not len(code):
         return NOTHING
     queues = int(queue.max()) + 1
-    spread = max(log2(len(np.unique(queue))), 0.01)
+    different = len(np.unique(queue))
+    spread = max(log2(different), 0.01)
     largest = min(LARGEST, max(USUAL, smallest, 1 << (SPARSE * len(code) - 1).bit_length()))
     index = code.astype(np.int64) & (largest - 1)
     seen = np.bincount(index * queues + queue, minlength=largest * queues).reshape(largest, queues)
     best = None
     while len(seen) >= smallest:
-        for period in _periods(len(seen), queues):
+        for period in _periods(len(seen), different):
             table = _judged(seen, period, spread)
             if best is None or table.cost <= best.cost:
                 best = table
@@ -69,8 +70,8 @@ def fit(code: U32 | I64, queue: I64, smallest: int = 1) -> Table:
 
 
 def _periods(size: int, queues: int) -> list[int]:
-    """After how many entries a table of *size* may repeat. Powers of two make a smaller table."""
-    return [p for p in range(1, min(2 * queues, PERIODS, size)) if p & (p - 1)] + [size]
+    """After how many entries a table of *size* may repeat: all *queues* are in it. Powers of two: a smaller table."""
+    return [p for p in range(queues, min(2 * queues, PERIODS, size)) if p & (p - 1)] + [size]
 
 
 def _judged(seen: I64, period: int, spread: float) -> Table:

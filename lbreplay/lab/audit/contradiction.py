@@ -1,0 +1,32 @@
+"""A word to whoever replays a capture that says where a card put its packets, if the configuration says otherwise.
+
+Looked at are the first frames only, and only of a pcapng, so that ordinary captures cost nothing.
+"""
+
+from __future__ import annotations
+
+from lbreplay.model import Setup
+from lbreplay.wire.capture import open_capture
+
+LOOKED_AT = 4096  # frames
+
+
+def contradiction(setup: Setup, path: str) -> str | None:
+    """A sentence where recorded queues are not those of *setup*; None where they are, or none is recorded."""
+    with open_capture(path, telling=True) as source:
+        if source.info.format != "pcapng":
+            return None
+        from lbreplay.lab.audit.hold import Holder  # of no use to other formats
+
+        holder = Holder(setup, 0)
+        for burst in source.bursts(LOOKED_AT):
+            holder.add(burst)
+            break
+    found = holder.found
+    wrong = found.all.queue - found.all.same_queue
+    if not wrong or found.first is None:
+        return None
+    return (
+        f"{wrong:,} of {found.all.queue:,} recorded queues are not this configuration's, the first at frame "
+        f"{found.first.n}: lbreplay audit says why, and works out the settings that agree"
+    )
