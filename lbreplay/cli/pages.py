@@ -20,9 +20,11 @@ Document = dict[str, Any]
 
 def journal(html: str | None) -> Journal | None:
     """Who looks on for the page *html*."""
-    from lbreplay.lab.journal import Journal
+    if html is None:
+        return None
+    from lbreplay.lab.journal import Journal  # with the engine of check: of no use to a run without a page
 
-    return Journal() if html is not None else None
+    return Journal()
 
 
 def paced(setup: Setup, path: str) -> Setup:

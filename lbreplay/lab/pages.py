@@ -243,10 +243,13 @@ def _first(outcome: Any) -> str:
 def audited(found: Document) -> Document:
     """Of an audit (lab.audit): model beside record, the settings worked out, and where the balancer departs."""
     tables = []
-    if "agree" in found:
+    if "classes" in found:
         rows = [[row.get("class") or f"by {row['way']}", *_agreed(row)] for row in (*found["classes"], *found["ways"])]
         columns = ["received", "#queue recorded", "#agrees", "#hash recorded", "#agrees", "share of queues that agree"]
         tables.append(_table("Model beside record", "By class of packet, then by way.", columns, rows))
+    if both := found.get("legs"):
+        rows = [[name.replace("_", " "), _short(value)] for name, value in both.items() if value is not None]
+        tables.append(_table("Connections with both legs", "Of these, owned and home.", ["", ""], rows))
     if solved := found.get("solved"):
         rows = [[name.replace("_", " "), _short(value)] for name, value in solved.items() if value is not None]
         toml = [{"summary": "As a configuration", "text": found["toml"]}]
@@ -279,6 +282,8 @@ def _audit_verdict(found: Document) -> Document:
             "good": True,
             "text": f"The settings worked out explain {solved['explains']:.1%} of the recorded queues.",
         }
+    if "solved" in found:
+        return {"good": False, "text": "No settings that are known explain the record."}
     return {"good": True, "text": "Model and record agree."}
 
 

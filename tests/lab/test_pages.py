@@ -53,3 +53,11 @@ def test_cases_with_both_packets():
     assert found["verdict"] == {"good": False, "text": "1 of 2 cases hold, in 0.3 s."}
     assert found["tables"][0]["details"] == [{"summary": "b", "text": "packet 1\n  got\nexplain"}]
     assert [row[:2] for row in found["tables"][1]["rows"]] == [["a", "holds"], ["b", "failed"]]
+
+
+def test_an_audit_of_both_legs_and_one_that_nothing_explains() -> None:
+    """Legs have a table of their own; what is not explained is no agreement."""
+    both = {"connections": 29, "owned": 29, "home": 14, "first_away": None}
+    page = pages.audited({"schema": 1, "agree": {"queue": 0, "hash": 0}, "first_difference": None, "legs": both})
+    assert [table["title"] for table in page["tables"]] == ["Connections with both legs"] and page["verdict"]["good"]
+    assert not pages.audited({"schema": 1, "solved": None})["verdict"]["good"]

@@ -5,6 +5,7 @@ Looked at are the first frames only, and only of a pcapng, so that ordinary capt
 
 from __future__ import annotations
 
+from lbreplay.errors import CaptureError
 from lbreplay.model import Setup
 from lbreplay.wire.capture import open_capture
 
@@ -12,16 +13,21 @@ LOOKED_AT = 4096  # frames
 
 
 def contradiction(setup: Setup, path: str) -> str | None:
-    """A sentence where recorded queues are not those of *setup*; None where they are, or none is recorded."""
-    with open_capture(path, telling=True) as source:
-        if source.info.format != "pcapng":
-            return None
-        from lbreplay.lab.audit.hold import Holder  # of no use to other formats
+    """A sentence where recorded queues are not those of *setup*; None where they are, or none is recorded.
 
-        holder = Holder(setup, 0)
-        for burst in source.bursts(LOOKED_AT):
-            holder.add(burst)
-            break
+    None also where *path* cannot be read: the replay that follows says so.
+    """
+    try:
+        with open_capture(path, telling=True) as source:
+            burst = next(source.bursts(LOOKED_AT), None) if source.info.format == "pcapng" else None
+    except CaptureError:
+        return None
+    if burst is None:
+        return None
+    from lbreplay.lab.audit.hold import Holder  # of no use to other formats
+
+    holder = Holder(setup, 0)
+    holder.add(burst)
     found = holder.found
     wrong = found.all.queue - found.all.same_queue
     if not wrong or found.first is None:
