@@ -8,7 +8,6 @@ The map, top down; arrows of import point down only:
     config/     TOML -> model.Setup, drafts from captures, imports; the only place that judges what a user wrote
     pytest_plugin.py   golden cases as items of pytest
     replay.py   the journey of a burst: read, parse, steer, balance, rewrite, write, count
-    beside.py   the balancer in a process of its own, for large captures
     also.py annotate.py trace.py   what is written besides: received and dropped frames, comments, JSON
     ipvs/       the kernel's IPVS in place of DPVS, profile "ipvs"
     stack/      what stands around the balancer: link layer, IP input, ICMP, routes, neighbours

@@ -83,7 +83,7 @@ class Annotator:
         if not burst.answer[row]:
             flow = burst.flow6[burst.rows6.searchsorted(row)] if wide else burst.flow4[row]
             return said._replace(port=int.from_bytes(flow[-2:].tobytes()))
-        ends = self._balancer.machine.index.ends(np.array([handle & ~1]), 6 if wide else 4).tobytes()
+        ends = self._balancer.ends(np.array([handle & ~1]), 6 if wide else 4).tobytes()
         return said._replace(port=int.from_bytes(ends[-4:-2]), hash=self._hash(int(burst.kind[row]), ends))
 
     def _hash(self, kind: int, ends: bytes) -> int:

@@ -144,6 +144,7 @@ class Burst:
     flow4: U8  # [n, 12]: src, dst, sport, dport as on the wire
     rows6: I64  # the IPv6 rows
     flow6: U8  # [len(rows6), 36]
+    wide: U8  # [n, 36], of the IPv6 rows
     simple: Bool  # ordinary TCP or UDP: only its connection decides (loop/parse)
     ours: Bool  # sent to this host's MAC address
     # nic/steer
@@ -153,24 +154,16 @@ class Burst:
     hash: U32
     reta: I16
     rule: I32
-    # vs/balancer, before it looks for connections
-    answer: Bool  # of a virtual address, taken for its real server's (client and lb view)
-    step: U16  # what moves its connection's state: TCP flags, 256 for UDP
-    macs: U8  # [n, 12]: destination and source
-    end: U32  # sequence number behind a segment (D 5.5)
-    word0: U64  # of the tuple that rows are found by, see vs/index
-    word1: U64
-    wide: U64  # [len(rows6), 4]
     # vs/balancer
     worker_index: I16  # into setup.workers, -1: not received
     lookup: U8  # 0 none, 1 in, 2 out, 3 miss
     wrong_worker: Bool
     redirected: I16  # rank it was handed to, or -1
     owner: I16  # rank that handled it
-    handle: I32  # connection and side of rows that took the columns, -1: plain path
-    opened: Bool  # rows that took the columns and opened their connection
-    conn: I64  # numbers of their connections, where somebody annotates
-    moved: Bool  # rows whose state changed in its turn already
+    handle: I32  # connection and side of ordinary rows, -1: plain path
+    answer: Bool  # of a virtual address, taken for its real server's (client view)
+    opened: Bool  # ordinary rows that opened their connection
+    conn: I64  # numbers of ordinary rows' connections
     mac: I32  # what they leave with: entry of vs/links
     fdata: U32  # acknowledgement that asks for the client's address (D 5.4)
     delta: U32  # what sequence numbers move by

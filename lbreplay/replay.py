@@ -10,8 +10,8 @@ count    from the columns, once
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 KIND = {6: KIND_TCP, 17: KIND_UDP, 132: KIND_SCTP}
 Progress = Callable[[int, int], None]
-LARGE = 1 << 14  # frames, behind which a second process is worth its start
+LARGE = 1 << 14  # frames, behind which bursts are larger
 KEPT = 31 << 20  # bytes; up to 32 MiB are learned from
 BURST, TIMES = 4096, 4  # times as many frames make a burst from there on, where nobody asked for another size
 
 
 def _balancer(setup: Setup, nic: Nic, home: Steer) -> Any:
-    return Balancer(setup, nic.strategy, home, lambda burst, rows: nic.steer_reversed(burst, rows).worker)
+    return Balancer(setup, nic.strategy, home)
 
 
 def _director(setup: Setup, nic: Nic, home: Steer) -> Any:
@@ -63,14 +63,13 @@ def replay(
     also: frozenset[str] | set[str] = frozenset(),
     drops: str | None = None,
     progress: Progress | None = None,
-    cores: int = 1,
     watch: Onlooker | None = None,
 ) -> Result:
     """Send every frame of *in_path* through the balancer; write what leaves to *out_path*; return what was counted.
 
     *also* "received" puts the received frames among what leaves, "kernel" those for the kernel, "dropped" writes
-    dropped ones to *drops*. A large capture is balanced on a second core where there are more *cores* than one.
-    *watch* looks on. Raises CaptureError, also where nothing could be read; *out_path* is then as it was.
+    dropped ones to *drops*. *watch* looks on. Raises CaptureError, also where nothing could be read; *out_path* is then
+    as it was.
     """
     with ExitStack() as stack:
         source = stack.enter_context(open_capture(in_path))
@@ -84,8 +83,7 @@ def replay(
         if watch is not None:
             watch.attach(run)
             run.watch = watch
-        plain = notes is None and tell is None and not also and watch is None
-        result = run.run(progress, cores if plain else 1)
+        result = run.run(progress)
         if not source.frames:
             raise source.damage or CaptureError(f"{in_path}: no packet in it")
         return result
@@ -145,8 +143,8 @@ class Replay:
         if trace is not None:
             self.balancer.stories = []
 
-    def run(self, progress: Progress | None, cores: int = 1) -> Result:
-        """The whole capture; on two *cores* if it is a large one, where nobody looks at the balancer meanwhile.
+    def run(self, progress: Progress | None) -> Result:
+        """The whole capture.
 
         Without the cyclic collector: nothing here makes cycles, and walking a million live connections again and
         again took a quarter of the time. And with the memory that bursts give back kept for the next ones: glibc keeps
@@ -156,43 +154,19 @@ class Replay:
         gc.disable()
         np.empty(KEPT, np.uint8)
         try:
-            return self._run(progress, cores)
+            return self._run(progress)
         finally:
             if collecting:
                 gc.enable()
 
-    def _run(self, progress: Progress | None, cores: int) -> Result:
-        with closing(self._balanced(cores)) as balanced:
-            for burst, leaving in balanced:
-                self.depart(burst, leaving)
-                if progress is not None:
-                    progress(burst.first + burst.size - 1, int(burst.length.sum()))
+    def _run(self, progress: Progress | None) -> Result:
+        for burst in self.source.bursts(self.setup.burst_size):
+            self.journey(burst)
+            if progress is not None:
+                progress(burst.first + burst.size - 1, int(burst.length.sum()))
+            if burst.first + burst.size > LARGE and isinstance(self.source, Capture):
+                self.source.times = TIMES if self.setup.burst_size == BURST else 1
         return self.result()
-
-    def _balanced(self, cores: int) -> Generator[tuple[Burst, Any], None, None]:
-        """Bursts and what they leave with: balanced here, or beside as soon as the capture turns out to be large."""
-        bursts, small = map(self.arrive, self.source.bursts(self.setup.burst_size)), True
-        for burst in bursts:
-            self.balancer.balance(burst)
-            leaving = self.balancer.leaving(burst)
-            yield burst, leaving
-            if small and burst.first + burst.size > LARGE and isinstance(self.source, Capture):
-                small, self.source.times = False, TIMES if self.setup.burst_size == BURST else 1
-                if cores > 1 and isinstance(self.balancer, Balancer):
-                    yield from self._beside(bursts, vars(burst) | leaving._asdict())
-
-    def _beside(self, bursts: Iterator[Burst], like: dict[str, Any]) -> Iterator[tuple[Burst, Any]]:
-        """The rest of *bursts*, balanced by a second process; *like*: their columns."""
-        from lbreplay.beside import Beside  # of no use to small captures
-
-        assert isinstance(self.source, Capture), "it takes room"
-        try:
-            beside = Beside(self.balancer, like, self.source.times * self.setup.burst_size)
-        except OSError:
-            return
-        with beside:
-            self.balancer, self.source.room = beside, beside.room
-            yield from beside.through(bursts, self.source.idle)
 
     def result(self) -> Result:
         """What was counted so far."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -97,7 +96,6 @@ def run(
                 also=set(also),
                 drops=drops,
                 progress=through(path, bar),
-                cores=_cores(),
                 watch=looked,
             )
         if html is not None and looked is not None:
@@ -121,11 +119,6 @@ def _tell_misfit(setup: Setup, capture: str, result: Result, color: str) -> None
         from lbreplay.report import tables
 
         tables.alarm(str(found), tables.console(sys.stderr, color))
-
-
-def _cores() -> int:
-    """Processors that this process may use, where a second one can be used."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
 
 
 def _write_stats(path: str, result: Result) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lbreplay.vs.timers import Timers
+from lbreplay.loop.timers import Timers
 
 
 class Timed(Protocol):
@@ -27,23 +27,28 @@ class Timed(Protocol):
 
 
 class Waiting:
-    """Who waits for what, by slot, as `vs.timers.Timers` reads it."""
+    """Who waits for what, by slot, as `loop.timers.Timers` reads it."""
 
-    NAMES = ("alive", "last_use", "timeout", "rank", "armed")
+    KINDS = {"alive": np.uint8, "last_use": np.int64, "timeout": np.int64, "rank": np.int16, "armed": np.int64}
 
     def __init__(self) -> None:
-        self.columns: dict[str, Any] = {name: np.zeros(64, np.int64) for name in self.NAMES}
+        self.columns: dict[str, Any] = {name: np.zeros(64, kind) for name, kind in self.KINDS.items()}
+        self.timers = Timers()
+        self.timers.point(self.columns)
 
     def put(self, slot: int, due: int, armed: int) -> None:
         """*slot* waits for *due*."""
         while slot >= len(self.columns["alive"]):
             self.columns = {name: np.append(column, np.zeros_like(column)) for name, column in self.columns.items()}
+            self.timers.point(self.columns)
         column = self.columns
         column["alive"][slot], column["last_use"][slot], column["armed"][slot] = 1, due, armed
+        self.timers.arm(slot, due)
 
     def drop(self, slot: int) -> None:
         """*slot* waits for nothing."""
         self.columns["alive"][slot] = 0
+        self.timers.drop(slot)
 
 
 class Clock:
@@ -55,7 +60,6 @@ class Clock:
         self._things: list[Timed | None] = []
         self._free: list[int] = []
         self._waiting = Waiting()
-        self._timers = Timers(self._waiting)
 
     def arm(self, thing: Timed, due: int) -> None:
         """Let *thing* fire at *due* (ns), whatever it waited for before."""
@@ -68,7 +72,6 @@ class Clock:
             thing.slot = self._free.pop()
             self._things[thing.slot] = thing
         self._waiting.put(thing.slot, due, thing.armed)
-        self._timers.arm(thing.slot, due)
 
     def disarm(self, thing: Timed) -> None:
         """Let *thing* wait for nothing."""
@@ -80,11 +83,11 @@ class Clock:
 
     def advance(self, until: int) -> None:
         """Fire everything due at or before *until*."""
-        if until < self._timers.nearest:
+        timers = self._waiting.timers
+        if until < timers.nearest:
             return
-        while len(slots := self._timers.due(until)):
-            self._timers.take(1)
-            thing = self._things[slots[0]]
+        while (slot := timers.due(until)) >= 0:
+            thing = self._things[slot]
             assert thing is not None, "what is due is armed"
             self.now = max(self.now, thing.due)
             self.disarm(thing)

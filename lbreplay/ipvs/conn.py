@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from lbreplay.ipvs.hashes import conn_hash
+from lbreplay.loop.names import NEVER
 from lbreplay.model import NANOSECOND, Endpoint
-from lbreplay.vs.timers import NEVER
 
 if TYPE_CHECKING:
     from lbreplay.ipvs.clock import Clock

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from lbreplay.ipvs.conn import Conn, Connections
 from lbreplay.ipvs.states import NAMES
+from lbreplay.loop.names import NEVER
 from lbreplay.model import NANOSECOND
-from lbreplay.vs.timers import NEVER
 from lbreplay.wire.packet import SCTP, TCP
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lbreplay.ipvs.service import VirtualService
+from lbreplay.loop.names import NEVER
 from lbreplay.model import Endpoint, Event, RealServer
-from lbreplay.vs.timers import NEVER
 
 if TYPE_CHECKING:
     from lbreplay.ipvs.parts import Parts

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from lbreplay.ipvs.schedulers import scheduler
 from lbreplay.ipvs.schedulers.lblc import Locality
 from lbreplay.ipvs.trash import Trash
+from lbreplay.loop.real import Dest as Counted
 from lbreplay.model import Endpoint, RealServer, Service
-from lbreplay.vs import server
 from lbreplay.wire.packet import TCP
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Counts:
         return self.conns, self.inpkts, self.outpkts, self.inbytes, self.outbytes
 
 
-class Dest(server.Dest):
+class Dest(Counted):
     """A real server.
 
     mode         nat | dr | tunnel | local; local only where the edition fixes it when configured
@@ -53,8 +53,6 @@ class Dest(server.Dest):
     added        how many were added before it, over all services
     idle_ns      when the trash was found to hold it for nobody
     """
-
-    __slots__ = ("added", "idle_ns", "last_weight", "lower", "mode", "refs", "service", "upper")
 
     def __init__(self, number: int, real: RealServer, service: VirtualService, local: bool) -> None:
         super().__init__(number, real, 1)

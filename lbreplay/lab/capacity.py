@@ -17,9 +17,9 @@ from typing import Any
 
 from lbreplay.errors import ConfigError
 from lbreplay.lab.lints import by_bucket, separating_size
+from lbreplay.loop.real import kept_weight
 from lbreplay.model import Endpoint, Service, Setup, Worker
 from lbreplay.nic.strategies import STRATEGIES, Strategy
-from lbreplay.vs.server import kept_weight
 
 TCP, UDP, SCTP = 6, 17, 132
 MEAN_JITTER = 0.5  # seconds; D 2.5: a fraction drawn from [0, 1)

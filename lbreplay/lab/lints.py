@@ -14,14 +14,15 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from lbreplay.burst import KIND_SCTP, KIND_TCP, KIND_UDP
+from lbreplay.loop.names import MAX_TRIALS
+from lbreplay.loop.real import kept_weight
 from lbreplay.model import Endpoint, RealServer, Service, Setup
 from lbreplay.nic.flow_director import Refusal, Rule, holdable, port_table, used_mask
 from lbreplay.nic.profiles import PROFILES, TUPLE
 from lbreplay.nic.rss import Rss, indirection
 from lbreplay.nic.strategies import STRATEGIES, Strategy
 from lbreplay.phrases import plural
-from lbreplay.vs.laddr import MAX_TRIALS, sub_pool
-from lbreplay.vs.server import kept_weight
+from lbreplay.vs.laddr import sub_pool
 
 TCP, UDP, SCTP = 6, 17, 132
 NAMES = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}

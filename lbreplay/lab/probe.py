@@ -151,7 +151,7 @@ class Probe:
         lcore = machine.lcores[packet.worker]
         self._before = Before(
             [self._holding(x.rank, holders.get(x.rank)) for x in machine.lcores],
-            machine.redirect.get(key),
+            machine.owner(key),
             machine.table.last_use[slot] + machine.table.timeout[slot] if holders else None,
             machine.table.state[slot] if holders else -1,
             {name: (numbers(s.scheduler), candidates(s)) for name, s in lcore.servers.by_name.items()},
@@ -190,7 +190,8 @@ def looked_up(packet: Packet) -> bytes:
 
 def numbers(scheduler: object) -> dict[str, int]:
     """A scheduler's own numbers: cursor, threshold and the like, by name."""
-    return {name.strip("_"): value for name, value in vars(scheduler).items() if type(value) is int}
+    own = {name.strip("_"): value for name, value in vars(scheduler).items() if type(value) is int}
+    return getattr(scheduler, "numbers", {}) | own
 
 
 def candidates(server: VirtualServer) -> list[dict[str, Any]]:

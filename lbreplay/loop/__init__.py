@@ -7,7 +7,17 @@ What was compiled is taken only where it is whole: made from the present sources
 Else it is left aside, and `WHY` says in a line what to do about it. LBREPLAY_INTERPRETED=1 leaves it aside too.
 
 build.py    sources -> compiled modules beside them, by pip, make and a packager
+loop.py     THE ordered loop: a connection for every ordinary row
 parse.py    bytes -> columns
+table.py    whose a tuple is
+slots.py    what every packet of a connection asks for
+timers.py   when connections end
+opener.py   what new connections are made of
+turn.py     which real server is next
+real.py     who it is, and who is counted
+ports.py    local ports and addresses
+draws.py    chance
+names.py    numbers that all of them know
 """
 
 from __future__ import annotations
@@ -58,6 +68,7 @@ def _loaded() -> str:
     why = _why_not()
     if not why:
         try:
+            import lbreplay.loop.loop
             import lbreplay.loop.parse  # noqa: F401
         except ImportError as error:
             why = f"the compiled loop cannot be loaded ({error}), and is left aside; {GAIN}: {BUILD}"

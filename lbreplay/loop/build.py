@@ -57,7 +57,7 @@ def _compile(loop: Any, kind: str) -> None:
     checked = bool(kind)
     directives = {
         "language_level": 3, "annotation_typing": False, "binding": False, "cdivision": True,
-        "boundscheck": checked, "wraparound": False, "initializedcheck": checked,
+        "boundscheck": checked, "show_performance_hints": False, "wraparound": False, "initializedcheck": checked,
     }  # fmt: skip
     link = [flag for flag in FLAGS[kind] if flag.startswith("-fsanitize")]
     root = loop.ROOM.parents[1]

@@ -11,7 +11,7 @@ order and finds the name for what is wrong.
     header i4   TCP header bytes, 8 of UDP
     seq ack u4
     flow4 u1[n,12]   of IPv4: src, dst, sport, dport as on the wire; ports 0 where the NIC sees none
-    flow6 u1[m,36]   the same of IPv6; rows6 i8[m] says which rows those are
+    flow6 u1[m,36]   the same of IPv6; rows6 i8[m] says which rows those are; wide u1[n,36] has it by row
     simple u1
     ours u1     sent to this host's MAC address
 
@@ -48,7 +48,7 @@ def parse(burst: Burst, mac: bytes | None, check_ip_checksum: bool) -> None:
     Parser(burst, mac, check_ip_checksum).run(burst.size)
     burst.simple, burst.ours = burst.simple.view(np.bool_), burst.ours.view(np.bool_)
     burst.rows6 = np.flatnonzero(burst.family == 6)
-    burst.flow6 = burst.flow6.take(burst.rows6, 0)
+    burst.wide, burst.flow6 = burst.flow6, burst.flow6.take(burst.rows6, 0)
 
 
 class Parser:

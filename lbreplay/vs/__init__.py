@@ -1,9 +1,8 @@
 """The virtual servers of the workers: who takes a connection, from which local address, and what state it is in.
 
-balancer.py     the ordered loop: every row of a burst on its worker; what is ordinary takes the columns
-columns.py      ordinary packets of known connections, which may wait; waves.py: taken many at a time
-opener.py       ordinary new connections one by one; bulk.py: floods of them; plans.py: what they are made of
-links.py        with which MACs the columns send (D 12.3)
+balancer.py     every row of a burst on its worker: by the loop (lbreplay/loop), or by what it comes back with
+opener.py       who opens connections in the loop
+links.py        with which MACs the loop sends (D 12.3)
 
 path.py         the plain path: one packet through the hooks of DPVS in its order (D 1.5)
 schedule.py     a new connection: a real server picked, a local end bound, a place in the tables (D 2.4)
@@ -14,12 +13,11 @@ view.py         where the capture was taken (interface 3); early.py: answers see
 
 machine.py      the lcores and the little they share (D 2.1, D 4.4); events.py: an operator's changes (D 3)
 resolve.py      next hops asked for their MACs, packets that wait (device.resolve)
-conn.py         connections and their table (D 2.2); index.py: whose a tuple is
-timers.py       when they end; expiry.py: how (D 2.5)
+conn.py         connections and their table (D 2.2)
+expiry.py       how they end (D 2.5)
 server.py       one worker's living copies of services and real servers (D 10.1); destcheck.py: their check (D 10.5)
 schedulers/     which real server takes a new connection, one algorithm a file (D 10.3)
 laddr.py        which local address and port a full-NAT connection leaves from (D 11)
-draws.py        chance, drawn ahead; tally.py: connections counted, worker by worker
 acl.py          black and white lists (D 14.2)
 protocols/      states, events and timeouts as tables, one protocol a file (D 5.2, 7.2, 8)
 hashes.py       the hashes that decide any of this (D 18)

@@ -1,9 +1,8 @@
 """The balancer: every row of a burst, on the lcore that steering chose.
 
-THE ordered loop is here (`_ordered`). Before a row: timers due at or before its time, then events of that time
-(interface 4). Most rows only step a connection of their own; they wait and are taken in waves (`columns.py`). First
-packets open connections, many at once where they may (`bulk.py`), else in the loop (`opener.py`). Every other row
-takes the plain path (`path.py`). With stories kept (a trace), every row does, and the bytes are the same.
+THE ordered loop is loop/loop.py. It takes ordinary rows by itself and comes back with what needs words: a packet for
+the plain path (`path.py`), a timer of a connection that somebody must be told about, an event (interface 4, "Time and
+order"). With stories kept (a trace), every row takes the plain path, and the bytes are the same.
 """
 
 from __future__ import annotations
@@ -13,49 +12,63 @@ from typing import Any
 
 import numpy as np
 
-from lbreplay.burst import I64, Burst
+from lbreplay.burst import Burst
+from lbreplay.loop.loop import Loop, Places
+from lbreplay.loop.names import CLOCK, NONE, STATES, STEPS, UDP_STEP
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
-from lbreplay.vs.bulk import NOBODY, Bulk, Rush
-from lbreplay.vs.columns import NONE, Columns, Reverse
+from lbreplay.vs.conn import IN, OUT
 from lbreplay.vs.events import Events
 from lbreplay.vs.links import Links
 from lbreplay.vs.machine import Machine, Ownership, before, itself
-from lbreplay.vs.opener import NOT_HERE, REFUSED, Openers
-from lbreplay.vs.path import PURE, Path, Story
+from lbreplay.vs.opener import Openers
+from lbreplay.vs.path import Path, Story
 from lbreplay.vs.view import Steer, View
-from lbreplay.vs.waves import NO_CHANGES
-from lbreplay.wire.packet import SYN, UDP
+from lbreplay.wire.packet import TCP, UDP, Packet
 from lbreplay.wire.rewrite import Leaving
 
-SHORT = 128  # rows of a segment below which columns gain nothing over one row after the other
 LOOKUP = {"": 0, "in": 1, "out": 2, "miss": 3}  # codes of column `lookup`
+REFUSALS = (
+    Verdict.NO_DEST, Verdict.DEST_MAX_CONN, Verdict.LADDR_PORT_EXHAUSTED,
+    Verdict.FORWARDED_FAST, Verdict.FORWARDED_SLOW,
+)  # fmt: skip
 
 
 class Balancer:
     """All virtual servers on all lcores. Who owns which local port and where answers land is the NIC's to say."""
 
-    def __init__(self, setup: Setup, ownership: Ownership, steer: Steer, reverse: Reverse) -> None:
+    def __init__(self, setup: Setup, ownership: Ownership, steer: Steer) -> None:
         self.setup = setup
         self.machine = Machine(setup, ownership)
         self.path = Path(self.machine)
         self.view = View(self.machine, steer)
         self.links = Links(self.machine, self.path.xmit, self.view)
         self.path.settled = self.links.refresh
-        self.columns = Columns(self.machine, self.links, self.view, reverse)
-        self.openers = Openers(self.machine, self.links)
-        self.bulk = Bulk(self.machine, self.openers, self.columns)
         self.events = Events(self.machine)
+        self._hops: dict[tuple[bytes, bytes], tuple[bytes, bytes]] = {}
+        self.loop = self._loop()
         self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
         self.plain_stories: dict[int, Story] | None = None  # of plain rows, where somebody annotates
         self._worker_of_queue = _workers_of_queues(setup)
-        self._withdrawn: list[int] = []  # rows that waited, and may no longer
         self._place = 0  # of the frame before which timers went off last
         self._started = False
 
-    def prepare(self, burst: Burst) -> None:
-        """Fill what `balance` needs and nothing that happens changes. It may be done before, in another process."""
-        self.columns.prepare(burst)
+    def _loop(self) -> Loop:
+        """The loop with the records it reads."""
+        machine, view = self.machine, self.view
+        loop = Loop(
+            self,
+            machine.table,
+            machine.tuples,
+            view.name == "client",
+            self.links.shortest_mtu,
+            tuple(map(int, REFUSALS)),
+        )
+        loop.pool_size, loop.dests = self.setup.conn.pool_size, machine.dests
+        loop.rules(_steps(machine), machine.limits.ravel().data)
+        self.openers = Openers(machine, self.links, loop, Places(list(view.virtual)))
+        machine.table.revive, self.links.quiesces = self.openers.revive, self.openers.quiesces
+        return loop
 
     def balance(self, burst: Burst) -> None:
         """Give every row its verdict; mark the rows that leave, and put what else leaves into `burst.made`."""
@@ -66,35 +79,43 @@ class Balancer:
             self.machine.first_ns = int(burst.time_ns[0])
             self.events.start(self.machine.first_ns)
         self._begin(burst)
-        start = 0
-        while start < burst.size:
-            self._clock(burst, start, int(burst.time_ns[start]))
-            stop = self._stop(burst, start)
-            self._segment(burst, start, stop)
-            start = stop
+        row = self._next(burst, 0)
+        while row < burst.size:
+            if self.loop.why == CLOCK:
+                self._clock(burst, row, int(burst.time_ns[row]), self.loop.due)
+            else:
+                self._plain(burst, row)
+                row += 1
+            row = self._next(burst, row)
+        self._clock(burst, burst.size, int(burst.time_ns[-1]))
         burst.worker_index = np.where(burst.worker_index < 0, burst.worker_index, self._indices(burst))
-        self.machine.index.flush()
-        for lcore in self.machine.lcores:
-            lcore.find.fresh.clear()
-        if self.plain_stories is not None:
-            burst.conn = self.machine.table.columns["number"][burst.handle >> 1]
         self.machine.table.recycle()
 
-    def _stop(self, burst: Burst, start: int) -> int:
-        """Where a segment ends: before the next event, and before a timeout may run out in it, if that is not soon."""
-        soon = int(burst.time_ns[start]) + self.machine.shortest_timeout
-        event, end = np.searchsorted(burst.time_ns, (self.events.next_ns, soon)).tolist()
-        return int(event if end - start < SHORT else min(event, end))
+    def _next(self, burst: Burst, row: int) -> int:
+        """The next row from *row* on that the loop does not take."""
+        if self.stories is None:
+            self.loop.barred = self.machine.stray or self.machine.listened
+            return self.loop.run(row, burst.size, self.events.next_ns)
+        if row < burst.size:
+            self._clock(burst, row, int(burst.time_ns[row]))
+        return row
 
     def _begin(self, burst: Burst) -> None:
-        burst.worker_index = np.zeros(burst.size, np.int16)
-        burst.lookup = np.zeros(burst.size, np.uint8)
-        burst.wrong_worker = np.zeros(burst.size, np.bool_)
-        burst.redirected = np.full(burst.size, -1, np.int16)
-        burst.owner = burst.worker.copy()
-        if not hasattr(burst, "word0"):
-            self.prepare(burst)
-        self.columns.start(burst)
+        size = burst.size
+        burst.worker_index, burst.redirected = np.zeros(size, np.int16), np.full(size, NONE, np.int16)
+        burst.lookup, burst.full = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
+        burst.wrong_worker, burst.answer, burst.opened = (np.zeros(size, np.bool_) for _ in range(3))
+        burst.owner, burst.handle = burst.worker.copy(), np.full(size, NONE, np.int32)
+        burst.mac, burst.fdata, burst.delta = (
+            np.zeros(size, np.int32),
+            np.zeros(size, np.uint32),
+            np.zeros(size, np.uint32),
+        )
+        burst.conn = np.zeros(size, np.int64)
+        if self.view.name == "lb":
+            burst.simple &= ~self.view.own(burst)
+        self.loop.bind(burst)
+        self.relink()
         self.machine.out = burst.made
         if self.stories is not None:
             self.stories.clear()
@@ -105,129 +126,58 @@ class Balancer:
         """Index into `setup.workers` of the worker that polls each row's queue."""
         return self._worker_of_queue[np.minimum(burst.queue, len(self._worker_of_queue) - 1)]
 
-    def _segment(self, burst: Burst, start: int, stop: int) -> None:
-        """Rows between two events."""
-        if self.stories is None:
-            rows = self.columns.claim(burst, start, stop)
-            self._ordered(burst, rows)
-            self.columns.flush(burst, stop)
-        else:
-            for row in range(start, stop):
-                self._clock(burst, row, int(burst.time_ns[row]))
-                self._plain(burst, row)
-        self._clock(burst, stop - 1, int(burst.time_ns[stop - 1]))
-        self.machine.tally.settle()
-        self.columns.settle(burst, start, stop)
+    # --- what the loop asks ------------------------------------------------------------------------------------
 
-    def _ordered(self, burst: Burst, rows: I64) -> None:
-        """What may not wait yet: many connections are opened at once, where they may; what is left goes one by one."""
-        rush = self.bulk.prepare(burst, rows, self._firsts(burst, rows))
-        if len(rush.rows):
-            rows = self._opened(burst, rows[~burst.opened[rows]], rush)
-            if not self.bulk.seen_by(burst, rows):
-                self.bulk.bear_all(burst, rush)
-                rush = NOBODY
-        if len(rows):
-            self._one_by_one(burst, np.sort(np.concatenate([rows, rush.rows])), rush)
+    def relink(self) -> None:
+        """There are more entries of MACs, or of where answers come in."""
+        self.loop.link(self.links.fast.view(np.uint8).data, self.links.homes.ravel().data)
 
-    def _opened(self, burst: Burst, rows: I64, rush: Rush) -> I64:
-        """Complete a rush; *rows* that follow may wait now, the others are given back.
+    def ready(self, opener: Any) -> None:
+        """See `Openers.ready`."""
+        self.openers.ready(opener)
 
-        Whoever counts active connections has to know all changes before real servers are picked.
-        """
-        if not rush.counted:
-            self.bulk.complete(burst, rush, NO_CHANGES)
-            return self.columns.join(burst, rows)
-        rows = self.columns.join(burst, rows, counted=True)
-        self.bulk.complete(burst, rush, self.columns.change(burst))
-        return rows
+    def pick(self, opener: Any, key: bytes) -> int:
+        """See `Openers.pick`."""
+        return self.openers.pick(opener, key)
 
-    def _one_by_one(self, burst: Burst, rows: I64, rush: Rush) -> None:
-        """THE ordered loop: a row opens a connection, joins those that wait, steps its own, or takes the plain path."""
-        machine, table, columns, timers = self.machine, self.machine.table, self.columns, self.machine.timers
-        finds, alive = [lcore.find for lcore in machine.lcores], table.alive
-        opening = dict(zip(rush.rows.tolist(), rush.slots.tolist(), strict=True))
-        for row, now, handle, simple, first, key, worker, answer, step, head in self._read(burst, rows):
-            self._catch_up(burst, row)
-            if now >= timers.nearest:
-                self._clock(burst, row, now)
-            if row in opening:
-                self.bulk.bear(opening[row])
-                continue
-            if simple and (handle < 0 or not alive[handle >> 1]):
-                handle = finds[worker].get(key)
-                handle = NONE if handle is None else handle
-                if answer:
-                    handle = handle | 1 if handle >= 0 else self._find_answer(key)
-                elif handle < 0 and first:
-                    handle = self._open(burst, row, key, worker, now, head)
-                    if handle != NOT_HERE:
-                        continue
-            if simple and handle >= 0 and table.mac[handle] >= 0:
-                if columns.may_wait(handle >> 1):
-                    if table.watched[handle >> 1]:
-                        columns.move(burst, row, handle, step, now)
-                    columns.defer(row, handle)
-                    continue
-                if columns.waits(handle >> 1):
-                    columns.flush(burst, row)
-                burst.handle[row] = handle
-                burst.mac[row], burst.fdata[row] = columns.waves.step(burst, row, handle, head)
-            else:
-                burst.handle[row] = NONE
-                self._plain(burst, row)
-        self._catch_up(burst, burst.size)
+    def answering(self, macs: bytes) -> int:
+        """With what goes back to where frames with these MACs came from."""
+        return self.links.answering(macs)
 
-    def _catch_up(self, burst: Burst, row: int) -> None:
-        """Rows before *row* that waited, and have to take the plain path after all."""
-        while self._withdrawn and self._withdrawn[0] < row:
-            one = self._withdrawn.pop(0)
-            self._clock(burst, one, int(burst.time_ns[one]))
-            burst.handle[one] = NONE
-            self._plain(burst, one)
-
-    def _open(self, burst: Burst, row: int, key: bytes, worker: int, now: int, head: bytes) -> int:
-        """A first packet: the handle of its connection, or why the columns open none (opener.NOT_HERE, REFUSED)."""
+    def comes_home(self, slot: int) -> bool:
+        """Whether the answers to a new connection come in on its worker."""
+        key = self.machine.tuples.key(2 * slot + 1)
         width = (len(key) - 5) // 2
-        opener = self.openers.by_place[worker].get(key[:1] + key[1 + width : 1 + 2 * width] + key[-2:])
-        if opener is None or self.machine.stray or self.machine.listened:
-            return NOT_HERE
-        handle = opener.open(key, now, itself(burst.first + row), head)
-        if handle >= 0:
-            burst.opened[row] = True
-            burst.handle[row], burst.mac[row] = handle, self.machine.table.mac[handle]
-        elif handle <= REFUSED:
-            burst.handle[row] = NONE  # not what was found of it: that connection has ended
-            burst.verdict[row], burst.lookup[row] = REFUSED - handle, LOOKUP["miss"]
-        return handle
+        return self.links.comes_home(slot, self.machine.table.rank[slot], key, key[1 + width : 1 + 2 * width])
 
-    def _firsts(self, burst: Burst, rows: I64) -> Any:
-        """Rows that may open a connection: pure SYNs, and datagrams."""
-        return (burst.proto[rows] == UDP) | (burst.flags[rows] & PURE == SYN)
+    def moved(self, slot: int, old: int, new: int) -> None:
+        """A connection with a Conn has a new state."""
+        conn = self.machine.table.conns[slot]
+        assert conn is not None, "it has a packet"
+        self.machine.changed(conn, old, new, self.machine.protocols[conn.proto])
 
-    def _read(self, burst: Burst, rows: I64) -> Any:
-        """What the loop reads of each row, as Python numbers."""
-        return zip(
-            rows.tolist(),
-            burst.time_ns[rows].tolist(),
-            burst.handle[rows].tolist(),
-            burst.simple[rows].tolist(),
-            self._firsts(burst, rows).tolist(),
-            self.columns.keys(burst, rows),
-            self.columns.askers(burst, rows).tolist(),
-            burst.answer[rows].tolist(),
-            burst.step[rows].tolist(),
-            burst.macs.take(rows, 0).view("V12").ravel().tolist(),
-            strict=True,
-        )
+    def meet(self, slot: int, macs: bytes, answer: bool) -> None:
+        """The first packet of the real server's side of a connection with a Conn."""
+        conn, told = self.machine.table.conns[slot], self._macs_towards(slot, macs, answer)
+        assert conn is not None, "it has a packet"
+        conn.in_seen = conn.in_seen or told
+        if self.links.may_be_fast(conn):
+            conn.in_macs = conn.in_macs or told
+        self.links.refresh(conn)
 
-    def _find_answer(self, key: bytes) -> int:
-        """The handle of an answer, by its client's key, on whichever worker has it."""
-        for lcore in self.machine.lcores:
-            handle = lcore.find.get(key)
-            if handle is not None and not handle & 1:
-                return handle | 1
-        return NONE
+    def towards(self, slot: int, macs: bytes, answer: bool) -> int:
+        """With what packets leave to the real server from which a frame with these MACs came."""
+        return self.links.told(self._macs_towards(slot, macs, answer))
+
+    def _macs_towards(self, slot: int, macs: bytes, answer: bool) -> tuple[bytes, bytes]:
+        """As its frames tell them; of an answer that the client saw, as they would have told."""
+        if not answer:
+            return macs[6:12], macs[0:6]
+        key = self.links.dest(slot).address, macs[6:12]
+        if key not in self._hops:
+            port, hop = self.view.macs(*key)
+            self._hops[key] = hop, port
+        return self._hops[key]
 
     # --- the plain path ----------------------------------------------------------------------------------------
 
@@ -244,17 +194,13 @@ class Balancer:
         if self.plain_stories is not None:
             self.plain_stories[row] = self.path.story
         if machine.stack.neighbours_version != neighbours:
-            self.columns.waves.forget_hops()
+            self._hops.clear()
+            self.loop.forget_hops()
             self.links.refresh_all()
             self.openers.rebuild()
-        if self.links.plainer:
-            self.links.plainer = False
-            self._withdrawn = sorted([*self._withdrawn, *self.columns.withdraw()])
 
     def _judge(self, burst: Burst, row: int) -> Verdict:
-        packet = self.path.story.packet = self.columns.packet(burst, row)
-        if self.columns.concerns(packet):
-            self.columns.flush(burst, row)
+        packet = self.path.story.packet = _packet(burst, row)
         if packet.worker < 0:
             return Verdict.KERNEL_ROUTE
         seen = self.view.judge(packet)
@@ -263,8 +209,6 @@ class Balancer:
             return seen
         if seen is not packet:
             self._received_elsewhere(burst, row)
-            if self.columns.concerns(seen):  # where it comes in, another connection may have its tuple
-                self.columns.flush(burst, row)
         if seen.worker < 0:
             return Verdict.KERNEL_ROUTE
         verdict = self.path.handle(seen)
@@ -278,7 +222,7 @@ class Balancer:
 
     def _received_elsewhere(self, burst: Burst, row: int) -> None:
         """An answer comes in where the NIC steers it."""
-        packet = self.columns.packet(burst, row)
+        packet = _packet(burst, row)
         conn = self.view.find(packet)
         assert conn is not None, "it was turned by its connection"
         home = self.view.home(conn, packet)
@@ -288,57 +232,54 @@ class Balancer:
 
     # --- the clock ---------------------------------------------------------------------------------------------
 
-    def _clock(self, burst: Burst, row: int, now: int) -> None:
-        """Everything due at or before *now*, the time of *row*: timers before events of the same time."""
-        while now >= self.machine.timers.nearest:
-            self._timers(burst, now)
+    def _clock(self, burst: Burst, row: int, now: int, due: int = NONE) -> None:
+        """Everything due at or before *now*, before *row*: timers before events of the same time. *due*: the slot that
+        the loop took from the timers already."""
+        timers = self.machine.timers
+        while due >= 0 or now >= timers.nearest:
+            until = min(now, self.events.next_ns)
+            due = due if due >= 0 else timers.due(until)
+            while due >= 0:
+                self._expire(burst, row, due)
+                due = timers.due(until)
             if self.events.next_ns > now:
                 break
             self.machine.now = self.events.next_ns
-            self.columns.tell_servers()  # one that is removed counts no more
             self.events.apply()
+            self.loop.forget_hops()
             self.links.refresh_all()
             self.openers.rebuild()
 
-    def _timers(self, burst: Burst, now: int) -> None:
-        """Connections whose time is up, each before the first row that is not earlier than its deadline.
-
-        An event stops them, for it may end a connection sooner; and a connection's end may be what puts an event off.
-        """
-        timers = self.machine.timers
-        while len(slots := timers.due(min(now, self.events.next_ns))):
-            slots = slots[: self.bulk.silent(slots) or 1]
-            deadlines = self.machine.table.deadlines(slots)
-            timers.take(len(slots))
-            places = burst.first + np.searchsorted(burst.time_ns, deadlines)
-            if len(slots) > 1:
-                self.bulk.end(slots, before(places))
-            else:
-                self._expire(int(slots[0]), int(deadlines[0]), int(places[0]), burst)
-
-    def _expire(self, slot: int, deadline: int, place: int, burst: Burst) -> None:
-        """One connection's time is up, before the frame numbered *place*."""
-        machine = self.machine
-        if self.path.expiry.ends_silently(slot, before(place)):
+    def _expire(self, burst: Burst, row: int, slot: int) -> None:
+        """One connection's time is up, before *row*, or the first one that is not earlier than its deadline."""
+        machine, table = self.machine, self.machine.table
+        if self.loop.end(slot):
             return
-        machine.now, machine.row, machine.cause = deadline, place - burst.first, 0
-        if place != self._place:
-            self._place, machine.order = place, before(place)
+        deadline = table.last_use[slot] + table.timeout[slot]
+        while row and burst.time_ns[row - 1] >= deadline:
+            row -= 1
+        machine.now, machine.row, machine.cause = deadline, row, 0
+        if burst.first + row != self._place:
+            self._place, machine.order = burst.first + row, before(burst.first + row)
         self.path.expiry.fire(slot)
 
     def leaving(self, burst: Burst) -> Leaving:
-        """What the rows that took the columns leave with; of other rows it means nothing."""
+        """What ordinary rows leave with; of other rows it means nothing."""
         setup = self.setup
         return Leaving(
             heads=self.links.heads.view("V12")[burst.mac].view(np.uint8),
             mirrored=self.links.mirrored[burst.mac],
-            ends4=self.machine.index.ends(burst.handle, 4),
-            ends6=self.machine.index.ends(burst.handle[burst.rows6], 6),
+            ends4=self.ends(burst.handle, 4),
+            ends6=self.ends(burst.handle[burst.rows6], 6),
             toa=setup.tcp.toa,
             toa_in_syn=setup.behaviour.toa_in_syn,
             prune=setup.behaviour.toa_prune,
             mtu=setup.device.mtu,
         )
+
+    def ends(self, handles: Any, family: int) -> Any:
+        """The tuples that packets of *handles* leave with: u1[n, 12], of IPv6 [n, 36]; of NONE anything."""
+        return self.machine.tuples.ends(handles, family)
 
     def connection(self, story: Story) -> dict[str, Any]:
         """What the trace tells of a packet's connection (interface 6)."""
@@ -360,7 +301,6 @@ class Balancer:
 
     def gauges(self) -> dict[str, Any]:
         """Live connections, ports and the counters of services (interface 5, D 13)."""
-        self.columns.tell_servers()
         return {
             "workers": [_worker(lcore) for lcore in self.machine.lcores],
             "services": [self._service(name) for name in self.machine.lcores[0].servers.by_name],
@@ -395,6 +335,25 @@ class Balancer:
 
 COUNTED = ("conns", "inpkts", "inbytes", "outpkts", "outbytes")
 LIVE = ("actconns", "inactconns", "persistconns")
+
+
+def _packet(burst: Burst, row: int) -> Packet:
+    """*row* for the plain path."""
+    n, now = burst.first + row, int(burst.time_ns[row])
+    return Packet(burst.frame(row), int(burst.length[row]), now, n, row, int(burst.worker[row]))
+
+
+def _steps(machine: Machine) -> Any:
+    """New states by side, step and state, for the modes whose answers pass here."""
+    tables = np.zeros((2, STEPS, STATES), np.uint8)
+    for side in (IN, OUT):
+        for number, steps in ((TCP, range(UDP_STEP)), (UDP, range(UDP_STEP, STEPS))):
+            protocol = machine.protocols[number]
+            first = protocol.sides("fnat")[side] * len(protocol.events)
+            for step in steps:
+                row = protocol.next[first + protocol.event[step & 0xFF]]
+                tables[side, step, : len(row)] = np.frombuffer(row, np.uint8)
+    return tables.ravel().data
 
 
 def _workers_of_queues(setup: Setup) -> Any:

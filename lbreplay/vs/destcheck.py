@@ -19,9 +19,9 @@ from lbreplay.vs.conn import SYNPROXY
 from lbreplay.wire.packet import TCP, UDP
 
 if TYPE_CHECKING:
+    from lbreplay.loop.real import Dest
     from lbreplay.vs.conn import Conn
     from lbreplay.vs.machine import Machine
-    from lbreplay.vs.server import Dest
 
 HALF_A_SECOND = NANOSECOND // 2
 LONGEST = 3600  # seconds: the time stops doubling here

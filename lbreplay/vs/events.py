@@ -12,14 +12,15 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
+from lbreplay.loop.names import NEVER
 from lbreplay.model import AccessList, Event, RealServer
 from lbreplay.vs.destcheck import DestChecks
 from lbreplay.vs.resolve import Resolver
-from lbreplay.vs.timers import NEVER
 
 if TYPE_CHECKING:
+    from lbreplay.loop.real import Dest
     from lbreplay.vs.machine import Machine
-    from lbreplay.vs.server import Dest, VirtualServer
+    from lbreplay.vs.server import VirtualServer
 
 
 class Events:

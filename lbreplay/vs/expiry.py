@@ -22,17 +22,6 @@ class Expiry:
     def __init__(self, machine: Machine, xmit: Transmitter) -> None:
         self.machine, self.xmit = machine, xmit
 
-    def ends_silently(self, slot: int, order: int) -> bool:
-        """The timer of *slot* went off: end a connection that has no Conn and tells nobody, at this place in the order;
-        False: it is for `fire`."""
-        table = self.machine.table
-        opener = table.openers[table.opener[slot]]
-        if opener is None or slot in table.made or table.state[slot] == opener.established:
-            return False
-        opener.lcore.jitter_again()  # drawn for every expiry
-        opener.end(slot, order)
-        return True
-
     def fire(self, slot: int) -> None:
         """The timer of *slot* went off: the connection ends, unless something keeps it."""
         machine = self.machine
@@ -68,7 +57,7 @@ class Expiry:
         machine.ended(conn)
         self._unbind(conn)
         machine.table.free(conn)
-        machine.lcores[conn.rank].closed(machine.order)
+        machine.lcores[conn.rank].closed()
 
     def _unbind(self, conn: Conn) -> None:
         dest = conn.dest

@@ -1,25 +1,24 @@
-"""With which MACs a connection's packets leave, so that the columns can send them (D 12.3, interface 2).
+"""With which MACs a connection's packets leave, so that the loop can send them (D 12.3, interface 2).
 
-`refresh` decides, for each side of a connection, whether its ordinary packets may take the columns at all, and if so
-enters the MACs they leave with. It is asked whenever something it looks at changed: a new connection, the first packet
+`refresh` decides, for each side of a connection, whether its ordinary packets are the loop's at all, and if so enters
+the MACs they leave with. It is asked whenever something it looks at changed: a new connection, the first packet
 of the other side, a plain packet, an event.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lbreplay.burst import BY_FLOW_DIRECTOR
+from lbreplay.loop.names import FULL_TCP, FULL_UDP, OTHER
 from lbreplay.vs.conn import (
     EXPIRE_QUIESCENT,
-    FULL_TCP,
-    FULL_UDP,
     IN,
     NOFASTXMIT,
     ONE_PACKET,
-    OTHER,
     OUT,
     SYNPROXY,
     TEMPLATE,
@@ -29,7 +28,8 @@ from lbreplay.vs.conn import (
 from lbreplay.wire.packet import TCP, UDP
 
 if TYPE_CHECKING:
-    from lbreplay.model import Endpoint, Service
+    from lbreplay.loop.real import Dest
+    from lbreplay.model import Endpoint
     from lbreplay.nic.steer import Steered
     from lbreplay.vs.machine import Machine
     from lbreplay.vs.view import View
@@ -38,7 +38,11 @@ if TYPE_CHECKING:
 PLAIN = -1  # this side's packets take the plain path
 MIRRORED = bytes(6)  # stands for the MAC that a row came to
 MOST_ROUTES = 65536  # remembered; then anew
-NEVER_COLUMNS = SYNPROXY | ONE_PACKET | TEMPLATE | NOFASTXMIT
+NEVER_ORDINARY = SYNPROXY | ONE_PACKET | TEMPLATE | NOFASTXMIT
+
+
+def _never(slot: int) -> bool:
+    return False
 
 
 class Links:
@@ -62,7 +66,7 @@ class Links:
         self.fast = np.zeros(64, np.bool_)
         self.mirrored = np.zeros(64, np.bool_)
         self._slow: dict[tuple[bytes, bytes | None], int] = {}
-        self.plainer = False  # some side takes the plain path that did not: rows of it may wait
+        self.quiesces: Callable[[int], bool] = _never  # whether the service of a slot quiesces with its real server
         self.homes = np.zeros((64, 5), np.int64)  # queue, rank, by, reta, rule of answers, client view
         self._home_ids: dict[tuple[int, ...], int] = {}
         director = setup.flow_director
@@ -76,29 +80,36 @@ class Links:
         table, slot = self.machine.table, conn.slot
         table.delta[slot], table.fdata[slot] = conn.delta, conn.fdata
         table.full[slot] = self._kind(conn)
-        service = conn.server.service
-        table.watched[slot], table.limit[slot] = self.watched(service), self.machine.limit_of(service)
+        table.limit[slot] = self.machine.limit_of(conn.server.service)
         table.met[slot] = conn.in_seen is not None and (conn.in_macs is not None or not self.may_be_fast(conn))
         usable = self._usable(conn)
-        into = self._side(conn, IN) if usable else PLAIN
-        out = self._side(conn, OUT) if usable and self._comes_home(conn) else PLAIN
-        self.plainer |= into < 0 <= table.mac[2 * slot] or out < 0 <= table.mac[2 * slot + 1]
-        table.mac[2 * slot], table.mac[2 * slot + 1] = into, out
+        table.mac[2 * slot] = self._side(conn, IN) if usable else PLAIN
+        table.mac[2 * slot + 1] = self._side(conn, OUT) if usable and self._comes_home(conn) else PLAIN
 
     def refresh_all(self) -> None:
         """The same for every live connection: an event or a neighbour changed what they depend on."""
         self._slow.clear()
         self._pool_home.clear()
-        for conn in self.machine.table.conns:
+        table = self.machine.table
+        for slot in np.flatnonzero(table.columns["alive"][: table.used]).tolist():
+            conn = table.conns[slot] if slot in table.made or self._may_end(slot) else None
             if conn is not None and not conn.flags & TEMPLATE:
                 self.refresh(conn)
+            elif conn is None and not table.met[slot]:
+                table.mac[2 * slot] = self.way(self.dest(slot).address)
+
+    def _may_end(self, slot: int) -> bool:
+        """Whether an event may have something to say about a connection that the loop opened."""
+        return bool(self.machine.access) or self.quiesces(slot)
+
+    def dest(self, slot: int) -> Dest:
+        """The real server of a connection."""
+        dest = self.machine.dests[self.machine.table.dest[slot]]
+        assert dest is not None, "it has a connection"
+        return dest
 
     def may_be_fast(self, conn: Conn) -> bool:
         return self.xmit.may_be_fast(conn, 4 if len(conn.client.address) == 4 else 6)
-
-    def watched(self, service: Service) -> bool:
-        """Whether somebody looks at the counts, or the states, of a service's connections as they change."""
-        return service.scheduler == "wlc" or service.dest_check is not None
 
     def _kind(self, conn: Conn) -> int:
         if not conn.mode.full or self.overlapping:
@@ -110,7 +121,7 @@ class Links:
         return (
             conn.mode.rewrites
             and conn.proto in (TCP, UDP)
-            and not conn.flags & NEVER_COLUMNS
+            and not conn.flags & NEVER_ORDINARY
             and len(conn.client.address) == len(conn.real.address)
             and conn.server.service.name not in self._limited
             and not self.machine.access

@@ -10,24 +10,23 @@ import typing
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lbreplay.burst import I64, Made
+from lbreplay.burst import Made
+from lbreplay.loop.draws import Draws
+from lbreplay.loop.names import ANYBODY, ORDERS
+from lbreplay.loop.real import Census, Dest
+from lbreplay.loop.table import Table
 from lbreplay.model import NANOSECOND, Service, Setup
 from lbreplay.stack import Stack
 from lbreplay.stack.neighbor import Addressed
 from lbreplay.vs.acl import AccessControl
-from lbreplay.vs.conn import INACTIVE, TEMPLATE, Conn, ConnTable
-from lbreplay.vs.draws import Draws
-from lbreplay.vs.index import ConnIndex, Finder
-from lbreplay.vs.laddr import PortBook, SockAddrPool
-from lbreplay.vs.plans import Pairs
+from lbreplay.vs.conn import INACTIVE, Conn, ConnTable
+from lbreplay.vs.laddr import SockAddrPool
 from lbreplay.vs.protocols import Protocol, protocols
-from lbreplay.vs.server import Dest, Servers
-from lbreplay.vs.tally import Tally
-from lbreplay.vs.timers import Timers
+from lbreplay.vs.server import Servers
 from lbreplay.wire.packet import TCP
 
 if TYPE_CHECKING:
@@ -48,17 +47,16 @@ class Checks(typing.Protocol):
 TIMER_TICK = 1_000_000  # a timeout of 0 fires at the next tick of the 1000 Hz wheel (D 2.5)
 NO_TABLE = 60 * NANOSECOND  # timeout of a protocol without a table (D 2.5)
 ICMP_TIMEOUT = 300 * NANOSECOND  # of a packet's connection (D 9.2)
-ORDERS = 256  # places in the order of arming that a frame has: timers before it take the first half, itself the second
 
 
-def before(frames: Any) -> Any:
-    """The first place of frames, by their numbers, in the order of arming: of timers that go off before them."""
-    return frames * ORDERS
+def before(frame: int) -> int:
+    """The first place of a frame, by its number, in the order of arming: of timers that go off before it."""
+    return frame * ORDERS
 
 
-def itself(frames: Any) -> Any:
-    """Their own first place."""
-    return frames * ORDERS + ORDERS // 2
+def itself(frame: int) -> int:
+    """Its own first place."""
+    return frame * ORDERS + ORDERS // 2
 
 
 class Ownership(typing.Protocol):
@@ -77,72 +75,56 @@ class Watch(typing.Protocol):
     def closed(self, conn: Conn) -> None: ...
 
 
-class Lcore:
+class Finder:
+    """One worker's connections by the key of an arriving packet."""
+
+    def __init__(self, table: Table, rank: int) -> None:
+        self._table, self._rank = table, rank
+
+    def get(self, key: bytes) -> int | None:
+        """The handle of *key*, the newest where several have it."""
+        return self._table.get(key, self._rank)
+
+    def __contains__(self, key: bytes) -> bool:
+        return self.get(key) is not None
+
+
+class Lcore(Census):
     """One forwarding worker: what it owns and what it counted."""
 
-    def __init__(
-        self, setup: Setup, rank: int, find: Finder, ownership: Ownership, ports: PortBook, tally: Tally
-    ) -> None:
+    def __init__(self, setup: Setup, rank: int, table: Table, ownership: Ownership) -> None:
+        super().__init__()
         self.rank = rank
-        self.find = find  # key of an arriving packet -> handle
-        self.older: dict[bytes, list[int]] = {}  # handles behind those, where connections have equal tuples
+        self.find = Finder(table, rank)
         self.servers = Servers(setup, rank, len(setup.forwarding_workers))
         self._jittered = setup.conn.timer_jitter
-        self._passed = 0  # draws of `_ending` that nobody needs and that are still to come
-        self._opening, self._ending = Draws(setup.seed, f"{rank}:open"), Draws(setup.seed, f"{rank}:end")
-        self.pools = {address: _pool(setup, ownership, address, rank, ports) for address in setup.local_addresses}
-        self.created = self.expired = self.active = self.peak = 0
-        self.tally = tally
-        tally.lcores.append(self)
+        self.opening, self._ending = Draws(setup.seed, f"{rank}:open"), Draws(setup.seed, f"{rank}:end")
+        self.pools = {address: _pool(setup, ownership, address, rank) for address in setup.local_addresses}
         self.counters: Counter[str] = Counter()  # the extended counters that move (D 13.3)
 
-    def opened(self) -> None:
-        """Count a new connection."""
-        self.created += 1
-        self.active += 1
-        self.peak = max(self.peak, self.active)
-
-    def closed(self, order: int) -> None:
-        """Count an end, at its place in the order."""
-        if self.tally.waits:
-            self.tally.ended(np.array([self.rank]), np.array([order]))
-        else:
-            self.expired += 1
-            self.active -= 1
+    @property
+    def jitters(self) -> Draws | None:
+        """What makes the fractions of new connections' timeouts; None where they are 0."""
+        return self.opening if self._jittered else None
 
     def jitter(self) -> int:
         """A fraction of a second, in ns (D 2.5); 0 where the setting takes it out."""
-        return int(self._opening.one() * 1_000_000) * 1000 if self._jittered else 0
-
-    def draws(self, count: int) -> Any:
-        """What makes the next *count* fractions, see `jitters`."""
-        return self._opening.many(count) if self._jittered else np.zeros(count)
+        return int(self.opening.one() * 1_000_000) * 1000 if self._jittered else 0
 
     def jitter_again(self) -> int:
         """The fraction drawn anew when a timer went off (D 2.5)."""
-        if self._passed:
-            self._ending.many(self._passed)
-            self._passed = 0
+        self._ending.skip(self.passed)
+        self.passed = 0
         return int(self._ending.one() * 1_000_000) * 1000 if self._jittered else 0
 
-    def pass_over(self, count: int) -> None:
-        """As many draws of `jitter_again` that nobody needs."""
-        self._passed += count if self._jittered else 0
 
-
-def jitters(draws: Any) -> I64:
-    """The fractions of *draws*."""
-    fractions: I64 = (draws * 1_000_000).astype(np.int64) * 1000
-    return fractions
-
-
-def _pool(setup: Setup, ownership: Ownership, address: bytes, rank: int, book: PortBook) -> SockAddrPool:
+def _pool(setup: Setup, ownership: Ownership, address: bytes, rank: int) -> SockAddrPool:
     pool = setup.sa_pool
     ports = ownership.ports(address, rank, pool.low, pool.high)
     fits = None
     if setup.flow_director.strategy == "rss-port":
         fits = partial(_fits, ownership, rank, address)
-    return SockAddrPool(address, ports, pool.hash_size, fits, book)
+    return SockAddrPool(address, ports, pool.hash_size, fits)
 
 
 def _fits(ownership: Ownership, rank: int, address: bytes, port: int, peer: Endpoint | None) -> bool:
@@ -155,24 +137,13 @@ class Machine:
     def __init__(self, setup: Setup, ownership: Ownership) -> None:
         self.setup = setup
         self.stack = Stack(setup)
-        self.table = ConnTable()
-        self.index = ConnIndex()
+        self.tuples = Table(setup.conn.table == "shared")
+        self.table = ConnTable(self.tuples)
+        self.timers = self.table.timers
         self.protocols = protocols(setup.behaviour)
         self.access = AccessControl(setup.services, setup.behaviour)
-        self.timers = Timers(self.table)
-        shared = Finder(self.index, self.table, None) if setup.conn.table == "shared" else None
-        self._anywhere = Finder(self.index, self.table, None)
-        ranks = range(len(setup.forwarding_workers))
-        finders = [shared or Finder(self.index, self.table, rank) for rank in ranks]
-        self.ports, self.tally = PortBook(), Tally()
-        self.lcores = [Lcore(setup, rank, finders[rank], ownership, self.ports, self.tally) for rank in ranks]
-        self.dests: dict[int, Dest] = {}  # by id: every one that ever had a connection
-        self.pairs = Pairs(self.dests)
-        if shared is not None:
-            for lcore in self.lcores:
-                lcore.older = self.lcores[0].older
-        self.redirect: dict[bytes, int] = {}  # key -> rank of the owner
-        self._redirect_older: dict[bytes, list[int]] = {}
+        self.lcores = [Lcore(setup, rank, self.tuples, ownership) for rank in range(len(setup.forwarding_workers))]
+        self.dests: list[Dest | None] = []  # by id: every one that ever had a connection
         self.templates: dict[bytes, Conn] = {}
         self.early: EarlyAnswers | None = None  # client view: answers that came too early for a SYN proxy
         self.warnings: list[str] = []
@@ -285,58 +256,35 @@ class Machine:
 
     # --- the tables --------------------------------------------------------------------------------------------
 
-    def known_to_any(self, key: bytes) -> bool:
-        """Whether some worker has a connection of *key*: one look into the index, however many workers there are."""
-        finds = [lcore.find for lcore in self.lcores if key in lcore.find.own or key in lcore.find.fresh]
-        return any(key in find for find in finds) or key in self._anywhere
-
     def hash(self, conn: Conn) -> None:
         """Enter both sides of a connection; with equal tuples the newest is found (D 2.1)."""
-        lcore = self.lcores[conn.rank]
         for side, key in enumerate((conn.in_key, conn.out_key)):
-            _push(lcore.find.own, lcore.older, key, 2 * conn.slot + side)
-            self.index.enter(2 * conn.slot + side, key)
+            self.tuples.put(2 * conn.slot + side, key)
         if self.watch is not None:
             self.watch.opened(conn)
-        shared = self.redirect_key(conn)
-        if shared is not None:
-            _push(self.redirect, self._redirect_older, shared, conn.rank)
 
     def unhash(self, conn: Conn) -> None:
         """Take both sides out; an older connection that stood behind is found again."""
-        self.index.forget(conn.slot)
         if self.watch is not None:
             self.watch.closed(conn)
-        lcore = self.lcores[conn.rank]
         for side, key in enumerate((conn.in_key, conn.out_key)):
-            _pull(lcore.find.own, lcore.older, key, 2 * conn.slot + side)
-        shared = self.redirect_key(conn)
-        if shared is not None:
-            _pull(self.redirect, self._redirect_older, shared, conn.rank)
+            self.tuples.take(2 * conn.slot + side, key)
 
-    def redirect_key(self, conn: Conn) -> bytes | None:
-        """Under which key other workers find the owner (D 4.4); None where they don't."""
-        if not self.setup.conn.redirect or conn.flags & TEMPLATE:
-            return None
-        return {"out": conn.out_key, "in": conn.in_key, "": None}[conn.mode.redirected_side]
+    def has(self, key: bytes) -> bool:
+        """Whether some worker has a connection of this key."""
+        return self.tuples.get(key, ANYBODY) is not None
 
+    def owner(self, key: bytes) -> int | None:
+        """The worker that the redirect table names for *key* (D 4.4): the newest whose mode enters that side."""
+        for handle in self.tuples.all(key) if self.setup.conn.redirect else ():
+            conn = self.table.made.get(handle >> 1)
+            side = "out" if conn is None else conn.mode.redirected_side  # what the loop opened is full NAT
+            if side == ("in", "out")[handle & 1]:
+                rank: int = self.table.rank[handle >> 1]
+                return rank
+        return None
 
-def _push(table: dict[bytes, int], older: dict[bytes, list[int]], key: bytes, value: int) -> None:
-    """Enter *value*; with equal keys the newest is found (D 2.1)."""
-    beneath = table.get(key)
-    if beneath is not None:
-        older.setdefault(key, []).append(beneath)
-    table[key] = value
-
-
-def _pull(table: dict[bytes, int], older: dict[bytes, list[int]], key: bytes, value: int) -> None:
-    """Take *value* out, wherever it stands among those of its key."""
-    beneath = older.get(key, [])
-    if table.get(key) != value:
-        older[key] = beneath = [other for other in beneath if other != value]
-    elif beneath:
-        table[key] = beneath.pop()
-    else:
-        del table[key]
-    if not beneath:
-        older.pop(key, None)
+    def remember(self, dest: Dest) -> None:
+        """A real server has a connection: it is found by its number."""
+        self.dests += [None] * (dest.id + 1 - len(self.dests))
+        self.dests[dest.id] = dest

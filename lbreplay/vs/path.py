@@ -5,8 +5,7 @@
     balance                       lists, look-up, redirect, a new connection, state, transmit
     stack.accepted                what becomes of a packet that nobody wanted
 
-Every packet may take this path. Ordinary ones of known connections take the columns instead (`balancer.py`), which
-give the same bytes.
+Every packet may take this path. Ordinary ones are the loop's (loop/loop.py), which gives the same bytes.
 """
 
 from __future__ import annotations
@@ -176,9 +175,9 @@ class Path:
         if len(self.machine.lcores) == 1:
             return None
         key = packet.key
-        if packet.proto in (TCP, UDP, SCTP) and self.machine.known_to_any(key):
+        if packet.proto in (TCP, UDP, SCTP) and self.machine.has(key):
             self.story.wrong_worker = True
-        owner = self.machine.redirect.get(key)
+        owner = self.machine.owner(key)
         return None if owner == lcore.rank else owner
 
     def _redirected(self, packet: Packet, owner: int) -> Verdict:

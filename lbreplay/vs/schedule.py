@@ -17,8 +17,9 @@ from lbreplay.vs.server import Flow, quic_dest
 from lbreplay.wire.packet import UDP, Packet, flow_key
 
 if TYPE_CHECKING:
+    from lbreplay.loop.real import Dest
     from lbreplay.vs.machine import Lcore, Machine
-    from lbreplay.vs.server import Dest, VirtualServer
+    from lbreplay.vs.server import VirtualServer
 
 
 class Scheduling:
@@ -121,7 +122,7 @@ class Scheduling:
         machine = self.machine
         machine.table.add(conn)
         machine.stray |= packet.extended and len(machine.lcores) > 1
-        machine.dests[conn.dest.id] = conn.dest
+        machine.remember(conn.dest)
         if conn.proto == UDP and conn.mode.full and self.setup.udp.uoa_max_trail:
             conn.flags |= NOFASTXMIT
             if not conn.server.service.proxy_protocol.startswith("v2"):  # else that header tells, and the flag stays

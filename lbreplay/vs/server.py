@@ -12,14 +12,14 @@ from itertools import count
 from random import Random
 from typing import NamedTuple
 
+from lbreplay.loop.draws import Draws
+from lbreplay.loop.ports import LaddrCursor
+from lbreplay.loop.real import Dest, kept_weight
 from lbreplay.model import AddressRange, Endpoint, Match, RealServer, Service, Setup
-from lbreplay.vs.draws import Draws
 from lbreplay.vs.hashes import fold
-from lbreplay.vs.laddr import LaddrCursor
 from lbreplay.vs.schedulers import SCHEDULERS
 
 CID_SHORTEST, CID_LONGEST = 7, 20  # bytes of a QUIC connection id (D 10.4)
-WEIGHT_BITS = 16  # of the signed number that DPVS keeps a weight in (D 10.2; recorded)
 STEPPING = ("rr", "wrr")  # schedulers whose services take double steps over their local addresses (D 11.1)
 
 
@@ -32,89 +32,6 @@ class Flow(NamedTuple):
     dport: int
     proto: int
     payload: bytes = b""  # of a datagram, where QUIC ids matter
-
-
-def kept_weight(weight: int) -> int:
-    """A weight of 0 to 65535 as DPVS keeps it, a signed 16-bit number: 65535 is -1 (recorded)."""
-    return weight - (1 << WEIGHT_BITS) if weight >> (WEIGHT_BITS - 1) else weight
-
-
-class Dest:
-    """A real server of one virtual server on one worker.
-
-    id         unique over the workers of a replay
-    weight     as DPVS keeps it: 32768 and more are negative, so that it is never picked (`kept_weight`)
-    max_conn   this worker's share of the limit, rounded down; 0: none (D 2.8)
-    actconns inactconns persistconns    live connections; conns counts the connections opened
-    """
-
-    __slots__ = (
-        "actconns",
-        "address",
-        "available",
-        "conns",
-        "endpoint",
-        "id",
-        "inactconns",
-        "inbytes",
-        "inhibited",
-        "inpkts",
-        "max_conn",
-        "outbytes",
-        "outpkts",
-        "overload",
-        "persistconns",
-        "port",
-        "real",
-        "weight",
-    )
-
-    def __init__(self, number: int, real: RealServer, workers: int) -> None:
-        self.id = number
-        self.real = real
-        self.endpoint = real.endpoint
-        self.address, self.port = real.endpoint
-        self.weight = kept_weight(real.weight)
-        self.max_conn = real.max_conn // workers
-        self.available, self.overload, self.inhibited = True, False, False
-        self.actconns = self.inactconns = self.persistconns = self.conns = 0
-        self.inpkts = self.inbytes = self.outpkts = self.outbytes = 0
-
-    @property
-    def valid(self) -> bool:
-        """True when a scheduler may pick it."""
-        return self.weight > 0 and self.available and not self.overload and not self.inhibited
-
-    @property
-    def filling_weight(self) -> int:
-        """The weight by which tables of hashes are filled."""
-        return self.weight
-
-    def activate(self, count: int) -> None:
-        """So many inactive connections became active; below 0: the other way."""
-        self.actconns += count
-        self.inactconns -= count
-
-    def admit(self) -> None:
-        """A place may be free: then it may be chosen again (D 2.8)."""
-        if not self.full:
-            self.overload = False
-
-    def count(self, side: int, packets: int, octets: int) -> None:
-        """Packets and bytes of L3 from the client (side 0) or the real server; one removed counts nothing (D 13.1)."""
-        if not self.available:
-            return
-        if side == 0:
-            self.inpkts += packets
-            self.inbytes += octets
-        else:
-            self.outpkts += packets
-            self.outbytes += octets
-
-    @property
-    def full(self) -> bool:
-        """True when this worker's share of max_conn is reached."""
-        return 0 < self.max_conn <= self.actconns + self.inactconns
 
 
 class VirtualServer:

@@ -25,7 +25,8 @@ def test_the_same_bursts(tmp_path):
             assert again.first == plain.first
             assert columns(again).keys() == columns(plain).keys()
             for name, column in columns(plain).items():
-                assert np.array_equal(column, columns(again)[name]), name
+                rows = plain.rows6 if name == "wide" else slice(None)  # of other rows it is nothing
+                assert np.array_equal(column[rows], columns(again)[name][rows]), name
         assert (shared.frames, shared.bytes, shared.last_ns) == (source.frames, source.bytes, source.last_ns)
         assert shared.info == source.info
 

@@ -15,26 +15,20 @@ from golden_cases import GOLDEN, cases
 from lbreplay.config.load import load
 from lbreplay.model import Setup
 from lbreplay.vs.balancer import Balancer
-from lbreplay.vs.bulk import Bulk
-from lbreplay.vs.columns import Columns
-from lbreplay.vs.index import ConnIndex, Finder
-from lbreplay.vs.opener import Opener
-from lbreplay.vs.waves import Waves
+from lbreplay.vs.opener import Openers
 
 SEEDS = range(12)
 WAYS = (
-    (Waves, "take"), (Waves, "step"), (Waves, "meet"), (Waves, "_meet_many"), (Waves, "_remember_end"),
-    (Columns, "join"), (Bulk, "bear"), (Bulk, "bear_all"), (Bulk, "end"),
-    (Balancer, "_open"), (Balancer, "_plain"), (Balancer, "_find_answer"), (Opener, "end"), (Opener, "revive"),
-    (Finder, "_indexed"), (ConnIndex, "forget_many"),
+    (Balancer, "_plain"), (Balancer, "_expire"), (Balancer, "relink"), (Balancer, "ready"), (Balancer, "pick"),
+    (Balancer, "answering"), (Balancer, "moved"), (Balancer, "meet"), (Balancer, "towards"),
+    (Openers, "revive"), (Openers, "quiesces"),
 )  # fmt: skip
 RECORDED = [case for suite in ("dpvs", "dpvs-1.8") if (GOLDEN / suite).is_dir() for case in cases(suite)][::9]
 
 
 @pytest.mark.parametrize("number", SEEDS)
-def test_floods_leave_as_one_by_one(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_floods_leave_as_one_by_one(number: int, tmp_path: Path) -> None:
     """Connections opened, answered, ended and opened again by the score, in any configuration."""
-    monkeypatch.setattr("lbreplay.vs.bulk.FEW", 16 if number % 2 else 2)
     flood = floods.flood(number, 80)
     wrong = twins.disagreement(flood.setup, flood.records, tmp_path, (twins.BURSTS[number % 3], 4096))
     assert not wrong, f"seed {number}, view {flood.setup.view}: {wrong}\n{flood.text}"
@@ -49,10 +43,9 @@ def test_recorded_traffic_leaves_as_one_by_one(case: object, tmp_path: Path) -> 
 
 
 def test_the_floods_take_every_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows in waves, rows that step alone, openings one by one and at once, and odd rows: a law about none is none."""
-    monkeypatch.setattr("lbreplay.vs.bulk.FEW", 4)
+    """Odd rows, and all that the loop asks for: a law about none is none."""
     taken: Counter[str] = Counter()
-    made = [floods.flood(number, 80) for number in SEEDS[:6]]  # by the plain path, and so before anybody counts
+    made = [floods.flood(number, 80) for number in SEEDS]  # by the plain path, and so before anybody counts
     for owner, name in WAYS:
         monkeypatch.setattr(owner, name, _counted(taken, f"{owner.__name__}.{name}", getattr(owner, name)))
     for flood in made:

@@ -8,9 +8,10 @@ import craft
 import pytest
 import rig
 
+from lbreplay.loop.names import FULL_TCP, FULL_UDP, OTHER
 from lbreplay.replay import Replay
 from lbreplay.vs.balancer import Balancer
-from lbreplay.vs.conn import FULL_TCP, FULL_UDP, OTHER, Conn
+from lbreplay.vs.conn import Conn
 from lbreplay.vs.links import PLAIN
 from lbreplay.wire.packet import flow_key
 
@@ -95,7 +96,6 @@ def test_kinds_and_timeouts_by_service() -> None:
         first = rig.syn(rig.CLIENT, rig.VIP) if protocol == "tcp" else rig.udp(rig.CLIENT, rig.VIP)
         balancer, conn = played([first], protocol=protocol)
         assert balancer.machine.table.full[conn.slot] == kind
-        assert balancer.links.watched(conn.server.service) is False
 
 
 def test_the_tables_of_links_and_homes_grow() -> None:

@@ -10,7 +10,7 @@ from lbreplay.model import NANOSECOND
 from lbreplay.nic.steer import Nic
 from lbreplay.vs.conn import INACTIVE, Conn
 from lbreplay.vs.forwarding import MODES
-from lbreplay.vs.machine import TIMER_TICK, Machine, jitters
+from lbreplay.vs.machine import TIMER_TICK, Machine
 from lbreplay.wire.packet import TCP
 
 
@@ -31,24 +31,19 @@ def conn(owner: Machine, rank: int = 0, mode: str = "nat", port: int = 3000) -> 
     return made
 
 
-@pytest.mark.parametrize("indexed", [False, True], ids=["in one burst", "of earlier bursts"])
-def test_the_newest_of_equal_tuples_is_found_and_the_older_after_it(indexed: bool) -> None:
+def test_the_newest_of_equal_tuples_is_found_and_the_older_after_it() -> None:
     """Nodes go to the head of their bucket (D 2.1)."""
     owner = machine(mode="nat")
     find = owner.lcores[0].find
     first, second, third = conn(owner), conn(owner), conn(owner)
-    if indexed:
-        owner.index.flush()
-        assert set(owner.index.candidates(first.out_key)) == {2 * one.slot + 1 for one in (first, second, third)}
+    assert list(owner.tuples.all(first.out_key)) == [2 * one.slot + 1 for one in (third, second, first)]
     assert find.get(first.in_key) == 2 * third.slot
     owner.unhash(second)
     assert find.get(first.in_key) == 2 * third.slot
     owner.unhash(third)
     assert (find.get(first.in_key), find.get(first.out_key)) == (2 * first.slot, 2 * first.slot + 1)
     owner.unhash(first)
-    owner.index.flush()
-    assert first.in_key not in find and first.out_key not in find
-    assert not find.own and not owner.lcores[0].older and not list(owner.index.candidates(first.in_key))
+    assert first.in_key not in find and first.out_key not in find and not owner.tuples.size
 
 
 @pytest.mark.parametrize(
@@ -58,26 +53,28 @@ def test_what_other_workers_find_an_owner_by(mode: str, side: str) -> None:
     """The real server's side, of SNAT the Internet's, of direct routing nothing (D 4.4)."""
     owner = machine(workers=2, conn="redirect = true")
     made = conn(owner, rank=1, mode=mode)
-    assert owner.redirect == ({getattr(made, side): 1} if side else {})
+    sides = ("in_key", "out_key")
+    assert [name for name in sides if owner.owner(getattr(made, name)) == 1] == ([side] if side else [])
     owner.unhash(made)
-    assert owner.redirect == {}
-    assert conn(machine(workers=2), mode=mode) and machine(workers=2).redirect == {}
+    assert [owner.owner(getattr(made, name)) for name in sides] == [None, None]
+    still = machine(workers=2)
+    assert still.owner(getattr(conn(still, mode=mode), side or "in_key")) is None
 
 
 def test_equal_redirect_entries_of_two_workers() -> None:
     """The owner that is left takes over."""
     owner = machine(workers=2, mode="nat", conn="redirect = true")
     first, second = conn(owner, 0), conn(owner, 1)
-    assert owner.redirect[first.out_key] == 1
+    assert owner.owner(first.out_key) == 1
     owner.unhash(second)
-    assert owner.redirect[first.out_key] == 0
+    assert owner.owner(first.out_key) == 0
 
 
 def test_a_shared_table_is_one_table() -> None:
     """`conn.table = "shared"`: what a worker enters the others find (interface 2)."""
     owner = machine(workers=2, mode="nat", conn='table = "shared"')
     made = conn(owner, 1)
-    assert owner.lcores[0].find is owner.lcores[1].find and made.in_key in owner.lcores[0].find
+    assert made.in_key in owner.lcores[0].find and owner.has(made.in_key)
     again = conn(owner, 0)
     owner.unhash(again)
     assert owner.lcores[1].find.get(made.in_key) == 2 * made.slot
@@ -88,13 +85,11 @@ def test_draws_passed_over_are_draws() -> None:
     made = rig.setup()
     jittered = made._replace(conn=made.conn._replace(timer_jitter=True))
     once, each = (Machine(jittered, Nic(jittered).strategy).lcores[0] for _ in range(2))
-    once.pass_over(700)
+    once.passed += 700
     assert len({each.jitter_again() for _ in range(700)}) > 600
-    assert [once.jitter_again() for _ in range(3)] == [each.jitter_again() for _ in range(3)]
-    assert jitters(once.draws(5)).tolist() == [each.jitter() for _ in range(5)]
+    assert [once.jitter_again() for _ in range(3)] == [each.jitter_again() for _ in range(3)] and not once.passed
     still = machine().lcores[0]
-    still.pass_over(3)
-    assert still.jitter_again() == still.jitter() == still.draws(2).any() == 0
+    assert still.jitter_again() == still.jitter() == 0 and still.jitters is None
 
 
 def test_established_connections_are_active() -> None:

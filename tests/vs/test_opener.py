@@ -1,4 +1,4 @@
-"""Connections opened without a packet object: the same as the plain path's, and a Conn when somebody asks for one."""
+"""Connections that the loop opens: the same as the plain path's, and a Conn when somebody asks for one."""
 
 from __future__ import annotations
 
@@ -11,86 +11,77 @@ import twins
 from made_server import endpoint
 from traffic import raw
 
-from lbreplay.model import Service, Setup
-from lbreplay.nic.steer import Nic
+from lbreplay.model import Setup
 from lbreplay.replay import Replay
-from lbreplay.verdict import Verdict
+from lbreplay.vs.balancer import Balancer
 from lbreplay.vs.conn import EXPIRE_QUIESCENT, INACTIVE
-from lbreplay.vs.opener import REFUSED, Opener
 from lbreplay.wire.packet import flow_key
 
 OTHER = "192.168.100.3:8080"
-HEAD = craft.frame(craft.ip("1.1.1.1", "2.2.2.2"))[:12]  # link header of what clients send
+IN_KEY = flow_key(6, raw("172.16.0.1"), 3000, raw("10.0.0.100"), 80)
+OUT_KEY = flow_key(6, raw("192.168.100.2"), 8080, raw("192.168.100.200"), 1025)
 
 
-def openers(made: Setup, rank: int = 0) -> dict[bytes, Opener]:
-    nic = Nic(made)
-    run = Replay(made, None, None, None)  # type: ignore[arg-type]
-    assert nic.rules is not None
-    return run.balancer.openers.by_place[rank]
+def opened(frames: list[bytes], made: Setup) -> Balancer:
+    """The balancer after *frames*, which were the loop's."""
+    run, _ = twins.driven(made, frames)
+    assert run.plain == set()
+    balancer: Balancer = run.balancer
+    return balancer
 
 
-def opener(**settings: object) -> Opener:
-    (one,) = openers(rig.setup(**settings)).values()  # type: ignore[arg-type]
-    return one
+def openers(made: Setup) -> int:
+    """How many services open connections in the loop."""
+    balancer = Replay(made, None, None, None).balancer  # type: ignore[arg-type]
+    return sum(1 for lcore in balancer.machine.lcores for _ in balancer.openers._plain(lcore))
 
 
-def first(number: int) -> bytes:
-    vip = endpoint("10.0.0.100", 80)
-    return flow_key(6, raw("172.16.0.1"), number, vip.address, vip.port)
-
-
-@pytest.mark.parametrize("indexed", [False, True], ids=["in its burst", "in later bursts"])
-def test_a_connection_has_all_its_columns(indexed: bool) -> None:
+def test_a_connection_has_all_its_columns() -> None:
     """And is found by both keys, until it ends."""
-    one = opener(conn="")
-    handle = one.open(first(3000), 10**9, 7, HEAD)
-    table, slot = one.machine.table, handle >> 1
-    assert (table.number[slot], table.last_use[slot], table.armed[slot], table.rank[slot]) == (1, 10**9, 7, 0)
-    assert (table.timeout[slot], table.delta[slot], table.state[slot]) == (30 * 10**9, rig.DELTA, one.first_state)
-    index, find = one.machine.index, one.lcore.find
-    out_key = flow_key(6, raw("192.168.100.2"), 8080, raw("192.168.100.200"), 1025)
-    assert (index.key(handle), index.key(handle + 1)) == (first(3000), out_key)
-    if indexed:
-        index.flush()
-        find.fresh.clear()
-    assert (find.get(first(3000)), find.get(out_key)) == (handle, handle + 1)
-    assert one.server.dests[0].inactconns == one.lcore.active == one.server.laddrs.conns[raw("192.168.100.200")] == 1
-    one.end(slot, 9)
-    used = one.lcore.pools[raw("192.168.100.200")].used
-    assert one.server.dests[0].inactconns == one.lcore.active == used == table.live == 0
-    assert one.server.laddrs.conns[raw("192.168.100.200")] == 0 and one.lcore.expired == 1
-    index.flush()
-    assert first(3000) not in find and out_key not in find and not list(index.candidates(first(3000)))
+    balancer = opened([rig.syn(rig.CLIENT, rig.VIP)], rig.setup())
+    machine, table = balancer.machine, balancer.machine.table
+    lcore, dest = machine.lcores[0], machine.lcores[0].servers.by_name["web"].dests[0]
+    cursor = lcore.servers.by_name["web"].laddrs
+    assert (table.number[0], table.last_use[0], table.rank[0], table.dest[0]) == (1, craft.START, 0, dest.id)
+    assert (table.timeout[0], table.delta[0]) == (30 * 10**9, rig.DELTA)
+    assert machine.state_name(table.conns[0]) == "syn_recv"  # type: ignore[arg-type]
+    assert (machine.tuples.key(0), machine.tuples.key(1)) == (IN_KEY, OUT_KEY)
+    assert (lcore.find.get(IN_KEY), lcore.find.get(OUT_KEY)) == (0, 1)
+    assert dest.inactconns == lcore.active == cursor.conns[raw("192.168.100.200")] == 1
+    table.made.clear()
+    assert balancer.loop.end(0)
+    used = lcore.pools[raw("192.168.100.200")].used
+    assert dest.inactconns == lcore.active == used == table.live == cursor.conns[raw("192.168.100.200")] == 0
+    assert lcore.expired == 1 and IN_KEY not in lcore.find and OUT_KEY not in lcore.find
 
 
-def test_what_refuses_a_connection_says_why() -> None:
+@pytest.mark.parametrize(
+    "settings, verdicts",
+    [
+        ({"real": "weight = 0"}, ["no_dest"] * 3),
+        ({"real": "max_conn = 1"}, ["forwarded_slow", "dest_max_conn", "no_dest"]),
+        ({"more": "[sa_pool]\nhigh = 1025\n"}, ["forwarded_slow", *["laddr_port_exhausted"] * 2]),
+    ],
+)
+def test_what_refuses_a_connection_says_why(settings: dict[str, str], verdicts: list[str]) -> None:
     """No real server, one that has its fill, no port left (D 2.4)."""
-    assert opener(real="weight = 0").open(first(1), 0, 0, HEAD) == REFUSED - Verdict.NO_DEST
-    full = opener(real="max_conn = 1")
-    assert full.open(first(1), 0, 0, HEAD) >= 0
-    assert full.open(first(2), 0, 0, HEAD) == REFUSED - Verdict.DEST_MAX_CONN
-    assert full.open(first(2), 0, 0, HEAD) == REFUSED - Verdict.NO_DEST
-    few = opener(more="[sa_pool]\nhigh = 1025\n")
-    assert few.open(first(1), 0, 0, HEAD) >= 0
-    assert few.open(first(2), 0, 0, HEAD) == REFUSED - Verdict.LADDR_PORT_EXHAUSTED
+    made = rig.setup(**settings)  # type: ignore[arg-type]
+    plain, rows = twins.both(made, [rig.syn(f"172.16.0.{n}:3000", rig.VIP) for n in (1, 2, 3)])
+    assert plain.verdicts == verdicts and rows == set()
 
 
 def test_a_conn_is_made_when_somebody_asks() -> None:
     """With what the columns know by then: state, the first data byte, the MACs of both sides."""
-    one = opener(service="expire_quiescent = true")
-    handle = one.open(first(3000), 0, 0, HEAD)
-    slot, table = handle >> 1, one.machine.table
-    one.change(slot, one.first_state, one.established)
-    table.fdata[slot] = 77
-    one.links.meet(slot, (b"real's", b"ours.."))
-    conn = table.conns[slot]
-    assert conn is not None and table.conns[slot] is conn
+    balancer = opened(rig.handshake(), rig.setup("expire_quiescent = true"))
+    table = balancer.machine.table
+    conn = table.conns[0]
+    assert conn is not None and table.conns[0] is conn
     assert (conn.client, conn.virtual) == (endpoint("172.16.0.1", 3000), endpoint("10.0.0.100", 80))
     assert (conn.real, conn.local) == (endpoint("192.168.100.2", 8080), endpoint("192.168.100.200", 1025))
-    assert (conn.number, conn.fdata, conn.delta, conn.has_isn) == (1, 77, rig.DELTA, True)
+    assert (conn.number, conn.fdata, conn.delta, conn.has_isn) == (1, 5001, rig.DELTA, True)
     assert conn.flags == EXPIRE_QUIESCENT and not conn.flags & INACTIVE
-    assert conn.in_macs == (b"real's", b"ours..") and conn.out_macs == (HEAD[6:], HEAD[:6])
+    ours, gateway, real = (bytes.fromhex(mac.replace(":", "")) for mac in (craft.OURS, craft.GATEWAY, rig.RS_MAC))
+    assert conn.in_macs == (real, ours) and conn.out_macs == (gateway, ours)
 
 
 PLAIN: dict[str, dict[str, object]] = {
@@ -104,7 +95,7 @@ PLAIN: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("why", PLAIN)
 def test_what_needs_the_plain_path_has_no_opener(why: str) -> None:
-    """Whatever asks for more than columns."""
+    """Whatever asks for more than a real server and a local end."""
     assert not openers(rig.setup(**PLAIN[why]))  # type: ignore[arg-type]
     assert openers(rig.setup())
 
@@ -112,12 +103,21 @@ def test_what_needs_the_plain_path_has_no_opener(why: str) -> None:
 @pytest.mark.parametrize(
     "settings", [{"conn": "redirect = true", "workers": 2}, {"real": "max_conn = 3"}, {"protocol": "udp"}]
 )
-def test_one_by_one_leaves_as_on_the_plain_path(settings: dict[str, object], tmp_path: Path) -> None:
+def test_it_leaves_as_on_the_plain_path(settings: dict[str, object], tmp_path: Path) -> None:
     """Opened, ended in silence, and opened again with the ports that were given back."""
     made = rig.setup(reals=(rig.REAL, OTHER), more="[udp]\nuoa_max_trail = 0\n[sa_pool]\nhigh = 1030\n", **settings)  # type: ignore[arg-type]
     make = rig.udp if settings.get("protocol") else rig.syn
     frames = [make(f"172.16.0.{n % 20 + 1}:3000", rig.VIP) for n in range(60)]
     records = [(craft.START + n // 20 * 400 * 10**9 + n, len(frame), frame) for n, frame in enumerate(frames)]
+    assert not twins.disagreement(made, records, tmp_path)
+
+
+@pytest.mark.parametrize("scheduler", ["rr", "wrr", "wlc", "conhash", "mh", "fo"])
+def test_every_scheduler_picks_as_on_the_plain_path(scheduler: str, tmp_path: Path) -> None:
+    """Also where real servers differ in weight, and connections end between picks."""
+    made = rig.setup(reals=(rig.REAL, OTHER, "192.168.100.4:8080"), scheduler=scheduler, workers=2)
+    frames = [rig.syn(f"172.16.0.{n % 30 + 1}:3000", rig.VIP) for n in range(90)]
+    records = [(craft.START + n * 10**9, len(frame), frame) for n, frame in enumerate(frames)]
     assert not twins.disagreement(made, records, tmp_path)
 
 
@@ -128,14 +128,3 @@ def test_events_make_openers_anew(tmp_path: Path) -> None:
     frames = [rig.syn(f"172.16.0.{n}:3000", rig.VIP) for n in range(1, 40)]
     assert not twins.disagreement(rig.setup(events=listed + added), craft.records(frames), tmp_path)
     assert rig.play(rig.setup(events=listed + added), frames).verdicts.count("acl_blacklist") == 1
-
-
-def test_schedulers_that_look_at_the_packet_see_it() -> None:
-    """With conhash clients differ, one by one and many at once."""
-    made = rig.setup(reals=(rig.REAL, OTHER))
-    services: tuple[Service, ...] = tuple(s._replace(scheduler="conhash") for s in made.services)
-    (one,) = openers(made._replace(services=services)).values()
-    keys = [first(7)[:4] + bytes((n,)) + first(7)[5:] for n in range(1, 60)]
-    picked = [one.machine.table.dest[one.open(key, 0, 0, HEAD) >> 1] for key in keys]
-    at_once = [one.server.dests[place].id for place in one.pick_many(lambda: keys, len(keys), []).tolist()]
-    assert len(set(picked)) == 2 and at_once == picked

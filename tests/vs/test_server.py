@@ -128,7 +128,7 @@ def test_double_steps_belong_to_round_robins(scheduler: str, steps: bool) -> Non
     """Only they can lock with the walk over the local addresses."""
     laddrs = tuple(address(f"10.0.1.{n}") for n in range(1, 101))
     cursor = virtual(scheduler=scheduler, laddr=laddrs).laddrs
-    walked = [cursor._next()[-1] for _ in range(100)]
+    walked = [cursor.next() + 1 for _ in range(100)]
     assert (walked != list(range(1, 101))) is steps
 
 

@@ -16,8 +16,9 @@ from lbreplay.vs.schedulers.wlc import WeightedLeastConnection
 from lbreplay.vs.schedulers.wrr import WeightedRoundRobin
 
 if TYPE_CHECKING:
+    from lbreplay.loop.real import Dest
     from lbreplay.model import Behaviour
-    from lbreplay.vs.server import Dest, Flow, VirtualServer
+    from lbreplay.vs.server import Flow, VirtualServer
 
 
 class Scheduler(Protocol):

@@ -18,8 +18,9 @@ from lbreplay.vs.hashes import native_port, native_words, ring_key, ring_keys, x
 from lbreplay.vs.schedulers.order import divisor
 
 if TYPE_CHECKING:
+    from lbreplay.loop.real import Dest
     from lbreplay.model import Behaviour
-    from lbreplay.vs.server import Dest, Flow, VirtualServer
+    from lbreplay.vs.server import Flow, VirtualServer
 
 REPLICAS = 160
 UDP = 17

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lbreplay.loop.real import Dest
     from lbreplay.model import Behaviour
-    from lbreplay.vs.server import Dest, Flow, VirtualServer
+    from lbreplay.vs.server import Flow, VirtualServer
 
 
 class Failover:

@@ -15,8 +15,9 @@ from lbreplay.vs.hashes import M32, fold, siphash13
 from lbreplay.vs.schedulers.order import divisor
 
 if TYPE_CHECKING:
+    from lbreplay.loop.real import Dest
     from lbreplay.model import Behaviour
-    from lbreplay.vs.server import Dest, Flow, VirtualServer
+    from lbreplay.vs.server import Flow, VirtualServer
 
 SLOTS = 4093
 START_KEY, SKIP_KEY = 2654435761, 2654446892

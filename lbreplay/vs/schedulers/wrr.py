@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from lbreplay.vs.schedulers.order import HEAD, divisor, first_dest
 
 if TYPE_CHECKING:
+    from lbreplay.loop.real import Dest
     from lbreplay.model import Behaviour
-    from lbreplay.vs.server import Dest, Flow, VirtualServer
+    from lbreplay.vs.server import Flow, VirtualServer
 
 
 class WeightedRoundRobin:

@@ -1,4 +1,4 @@
-"""The ordered loop of balancer.py: whatever way a row takes, it is what the plain path makes of it, in its turn."""
+"""THE ordered loop: whatever way a row takes, it is what the plain path makes of it, in its turn."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def talk(client: str, laddr: str, real: str = REAL) -> list[bytes]:
     ]
 
 
-def test_a_life_in_columns() -> None:
+def test_a_life_in_the_loop() -> None:
     """From its first packet to its last nothing of an ordinary connection takes the plain path."""
     plain, rows = both(setup(), talk(CLIENT, LADDR))
     assert rows == set() and [plain.states(n)[1] for n in (1, 3, 8)] == ["SYN_RECV", "ESTABLISHED", "TIME_WAIT"]
 
 
 def test_what_is_odd_takes_the_plain_path_alone() -> None:
-    """Its neighbours stay in columns, and order is kept."""
+    """Its neighbours are the loop's, and order is kept."""
     frames = talk(CLIENT, LADDR)
     frames[3:3] = [craft.ping("172.16.0.1", "10.0.0.100"), craft.arp("10.0.0.100"), craft.tick()]
     plain, rows = both(setup(), frames)
@@ -108,7 +108,7 @@ def test_a_kernel_workers_queue_is_the_kernels() -> None:
     assert set(plain.verdicts) == {"forwarded_slow", "kernel_route"}
 
 
-def test_udp_without_the_clients_address_takes_columns() -> None:
+def test_udp_without_the_clients_address_is_ordinary() -> None:
     """From its first datagram."""
     made = setup(protocol="udp", more="[udp]\nuoa_max_trail = 0\n")
     frames = [udp(CLIENT, VIP, b"a"), udp(REAL, LADDR, b"b", mac=rig.RS_MAC), udp(CLIENT, VIP, b"c")]

@@ -1,0 +1,121 @@
+cimport cython
+
+from lbreplay.loop.opener cimport Opener, Pair
+from lbreplay.loop.ports cimport LaddrCursor
+from lbreplay.loop.real cimport Dest
+from lbreplay.loop.slots cimport Slots
+from lbreplay.loop.table cimport Table
+from lbreplay.loop.timers cimport Timers
+from lbreplay.loop.turn cimport Load, Turn
+
+ctypedef unsigned long long u64
+
+cdef int BY_TURN, BY_LOAD, NONE, PLAIN_SIDE, DONE, PLAIN, CLOCK, TCP, UDP, FIN, SYN, RST, ACK, PURE, UDP_STEP, STATES, STEPS, FULL_TCP
+cdef int LOOKED_UP, MISSED, HOME
+cdef long long ORDERS
+cdef u64 SIX, M32
+
+@cython.final
+cdef class Places:
+    cdef u64 _last
+    cdef u64[::1] _ends
+    cdef int[::1] _numbers
+    cdef readonly dict wide
+    @cython.locals(at=u64)
+    cdef _put(self, u64 end, int number)
+    cdef u64 _home(self, u64 end) noexcept
+    @cython.locals(end=u64, at=u64)
+    cpdef int find(self, u64 address, u64 port, u64 proto) noexcept
+
+@cython.final
+cdef class Loop:
+    cdef object host
+    cdef readonly Slots slots
+    cdef readonly Table table
+    cdef readonly Timers timers
+    cdef bint client_view, six
+    cdef public bint barred
+    cdef public int mtu
+    cdef int no_dest, max_conn, no_port, fast, slow
+    cdef public int why
+    cdef public Py_ssize_t due
+    cdef public long long pool_size
+    cdef long long version, first
+    cdef public list dests, all_pairs
+    cdef u64 _head, _tail
+    cdef int _client_entry
+    cdef Places virtual, services
+    cdef list openers
+    cdef Py_ssize_t places, entries, home_entries
+    cdef const unsigned char[::1] steps, is_fast
+    cdef long long[::1] limits, homes
+    cdef u64 word0, word1, a, b, c, d, ports
+    cdef unsigned char[::1] buffer, family, proto, flags, simple, ours, by, answer, opened, verdict, lookup, leaving, full
+    cdef long long[::1] at, time_ns, conn
+    cdef int[::1] l3_length, header, rule, handle, mac
+    cdef unsigned int[::1] seq, ack, flow4, wide, hash, fdata, delta
+    cdef short[::1] queue, worker, reta, owner
+    cpdef know(self, Places virtual, Places services, list openers, Py_ssize_t places)
+    cpdef rules(self, steps, limits)
+    cpdef link(self, fast, homes)
+    cpdef forget_hops(self)
+    cpdef bind(self, burst)
+    @cython.locals(now=cython.longlong)
+    cpdef Py_ssize_t run(self, Py_ssize_t row, Py_ssize_t stop, long long event_ns) except? -1
+    @cython.locals(until=cython.longlong)
+    cdef bint _clock(self, long long now, long long event_ns) except? -1
+    @cython.locals(worker=int, proto=int, handle=int, first=bint)
+    cdef bint _ordinary(self, Py_ssize_t row, long long now) except? -1
+    @cython.locals(word1=u64, source=u64, dest=u64, at=Py_ssize_t)
+    cdef void _read(self, Py_ssize_t row, int proto) noexcept
+    @cython.locals(high=u64)
+    cdef u64 _wide(self, Py_ssize_t at) noexcept
+    @cython.locals(at=Py_ssize_t)
+    cdef bint _from_virtual(self, Py_ssize_t row, int proto) except? -1
+    @cython.locals(ports=u64, word0=u64, word1=u64, handle=int)
+    cdef int _asked(self) except? -2
+    cdef int _asked_of_many(self, int handle) except? -2
+    @cython.locals(slots=Slots, slot=Py_ssize_t, side=int, entry=int, fdata=cython.uint, step=int, old=int, new=int)
+    cdef _step(self, Py_ssize_t row, Py_ssize_t handle, bint answer, long long now)
+    cdef long long _order(self, Py_ssize_t row) noexcept
+    @cython.locals(slots=Slots, pair=Pair)
+    cdef _move(self, Py_ssize_t slot, int old, int new, long long now)
+    @cython.locals(slots=Slots, at=Py_ssize_t, dest=Dest, head=u64, tail=u64, version=cython.longlong)
+    cdef _meet(self, Py_ssize_t row, Py_ssize_t slot, bint answer)
+    @cython.locals(at=Py_ssize_t)
+    cdef _macs(self, Py_ssize_t row)
+    @cython.locals(high=u64)
+    cdef u64 _u64(self, Py_ssize_t at) noexcept
+    @cython.locals(high=u64)
+    cdef u64 _u32(self, Py_ssize_t at) noexcept
+    @cython.locals(slots=Slots, flags=int, ack=cython.uint, end=cython.uint, head=int, last=cython.uint)
+    cdef _remember(self, Py_ssize_t row, Py_ssize_t slot, bint answer)
+    @cython.locals(home=Py_ssize_t)
+    cdef _bring_home(self, Py_ssize_t row, Py_ssize_t slot)
+    @cython.locals(slots=Slots, slot=Py_ssize_t, dest=Dest)
+    cdef _settle(self, Py_ssize_t row, Py_ssize_t handle, int entry, unsigned int fdata, int lookup)
+    @cython.locals(dest=Dest)
+    cdef Dest _dest(self, Py_ssize_t slot)
+    @cython.locals(number=int, opener=Opener, at=int, dest=Dest)
+    cdef bint _open(self, Py_ssize_t row, int worker, int proto, long long now) except? -1
+    @cython.locals(at=Py_ssize_t, number=int)
+    cdef int _service(self, Py_ssize_t row, int proto) except? -2
+    @cython.locals(place=int)
+    cdef int _pick(self, Py_ssize_t row, Opener opener) except? -2
+    @cython.locals(turn=Turn)
+    cdef int _by_turn(self, Opener opener) except? -2
+    @cython.locals(load=Load)
+    cdef int _by_load(self, Opener opener) except? -2
+    @cython.locals(at=Py_ssize_t, width=Py_ssize_t)
+    cpdef table_key(self, Py_ssize_t row)
+    cdef bint _refuse(self, Py_ssize_t row, int verdict) except? -1
+    @cython.locals(cursor=LaddrCursor, port=int, trials=int, pair=Pair)
+    cdef bint _bind(self, Py_ssize_t row, Opener opener, Dest dest, Py_ssize_t base, long long now) except? -1
+    @cython.locals(slots=Slots, dest=Dest, slot=Py_ssize_t, fraction=cython.longlong, swapped=int, word1=u64)
+    cdef _enter(self, Py_ssize_t row, Opener opener, Pair pair, int port, long long now)
+    @cython.locals(at=Py_ssize_t, head=u64, tail=u64)
+    cdef int _client(self, Py_ssize_t row) except? -2
+    @cython.locals(home=bint)
+    cdef bint _at_home(self, Py_ssize_t slot, Pair pair) except? -1
+    @cython.locals(slots=Slots, number=int, pair=Pair, port=int)
+    cpdef bint end(self, Py_ssize_t slot) except? -1

@@ -1,0 +1,488 @@
+"""THE ordered loop: frames in capture order, each with all that becomes of it before the next one is looked at.
+
+    for each row: timers due, look up, open, step, count; what is out of the ordinary goes to the plain path, one packet
+
+`run` goes on until a row needs somebody else, and says why (`why`): a PLAIN packet, or the CLOCK (an event is due, or a
+timer of a connection that must be asked about). Whoever called it does that one thing, and calls again. Everything here
+is on flat records: slots (loop/slots.py), tuples (loop/table.py), openers (loop/opener.py), and the columns of a burst.
+
+What is ordinary: complete TCP and UDP without IP options or tags (`simple`, loop/parse.py) that belongs to a connection
+both of whose sides have MACs to leave with (`mac`, vs/links.py), or opens one of a service that has an opener.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lbreplay.loop.names import (
+    BY_LOAD,
+    BY_TURN,
+    CLOCK,
+    DONE,
+    FULL_TCP,
+    LOOKED_UP,
+    MISSED,
+    NONE,
+    ORDERS,
+    PLAIN,
+    SIX,
+    STATES,
+    STEPS,
+    UDP_STEP,
+)
+from lbreplay.loop.opener import Opener, Pair
+from lbreplay.loop.real import Dest
+from lbreplay.loop.slots import Slots
+from lbreplay.loop.table import Table
+
+PLAIN_SIDE = -1  # column mac: this side's packets take the plain path
+TCP, UDP = 6, 17
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+PURE = SYN | ACK | FIN | RST  # the flags that tell a first packet (D 5.1)
+M32 = 0xFFFFFFFF
+HOME = 5  # queue, rank, by, reta, rule
+
+
+class Places:
+    """Addresses and ports of services, by number: IPv4 in places of an open table, IPv6 in a dict of bytes."""
+
+    def __init__(self, ends: Any) -> None:
+        import numpy as np
+
+        bits = max(6, (4 * len(ends)).bit_length())
+        self._last = (1 << bits) - 1
+        self._ends, self._numbers = np.zeros(1 << bits, np.uint64).data, np.full(1 << bits, NONE, np.int32).data
+        self.wide: dict[bytes, int] = {}
+        for number, (proto, address, port) in enumerate(ends):
+            if len(address) == 16:
+                self.wide[bytes((proto,)) + address + port.to_bytes(2)] = number
+            else:
+                self._put(int.from_bytes(address + port.to_bytes(2), "little") | proto << 48, number)
+
+    def _put(self, end: int, number: int) -> None:
+        at = self._home(end)
+        while self._numbers[at] >= 0:
+            at = (at + 1) & self._last
+        self._ends[at], self._numbers[at] = end, number
+
+    def _home(self, end: int) -> int:
+        return (end ^ (end >> 17) ^ (end >> 40)) & self._last
+
+    def find(self, address: int, port: int, proto: int) -> int:
+        """The number of an IPv4 end, address and port as little-endian machines read them, or NONE."""
+        end = port << 32 | proto << 48 | address
+        at = self._home(end)
+        while self._numbers[at] >= 0:
+            if self._ends[at] == end:
+                return self._numbers[at]
+            at = (at + 1) & self._last
+        return NONE
+
+
+class Loop:
+    """The rows of bursts. *host* is the balancer, for what needs words: see its methods `moved`, `meet`, `towards`,
+    `answering`, `comes_home`, `pick`."""
+
+    def __init__(self, host: Any, slots: Slots, table: Table, client_view: bool, mtu: int, refusals: Any) -> None:
+        self.host, self.slots, self.table, self.timers = host, slots, table, slots.timers
+        self.client_view, self.mtu = client_view, mtu
+        self.no_dest, self.max_conn, self.no_port, self.fast, self.slow = refusals
+        self.why, self.due = DONE, NONE
+        self.word0 = self.word1 = self.a = self.b = self.c = self.d = self.ports = 0  # the tuple at hand
+        self.barred = False  # connections are opened by the plain path alone
+        self.pool_size = 0
+        self.version = 0  # of what is known about next hops
+        self.dests: list[Any] = []  # by id
+        self.all_pairs: list[Any] = []  # by number
+        self._head, self._tail, self._client_entry = 0, 0, NONE  # the MACs that came last, and their entry
+
+    # --- what is read ------------------------------------------------------------------------------------------------
+
+    def know(self, virtual: Places, services: Places, openers: list[Any], places: int) -> None:
+        """Who answers, and who opens: *openers* by worker and number in *services*, of which there are *places*."""
+        self.virtual, self.services, self.openers, self.places = virtual, services, openers, places
+
+    def rules(self, steps: Any, limits: Any) -> None:
+        """New states by side, step and state; timeouts by row and state."""
+        self.steps, self.limits = steps, limits
+
+    def link(self, fast: Any, homes: Any) -> None:
+        """Whether entries of MACs are of the fast path; where answers come in, HOME numbers each."""
+        self.is_fast, self.homes = fast, homes
+        self.entries, self.home_entries = len(fast), len(homes) // HOME
+
+    def forget_hops(self) -> None:
+        """A neighbour's MAC changed."""
+        self.version += 1
+        self._client_entry = NONE
+
+    def bind(self, burst: Any) -> None:
+        """The columns of *burst*; what is ordinary fills them."""
+        self.first = burst.first
+        self.buffer, self.at, self.time_ns = burst.buffer.data, burst.at.data, burst.time_ns.data
+        self.family, self.proto, self.flags = burst.family.data, burst.proto.data, burst.flags.data
+        self.simple, self.ours = burst.simple.view("u1").data, burst.ours.view("u1").data
+        self.l3_length, self.header = burst.l3_length.data, burst.header.data
+        self.seq, self.ack = burst.seq.data, burst.ack.data
+        self.flow4, self.wide = burst.flow4.view("u4").ravel().data, burst.wide.view("u4").ravel().data
+        self.queue, self.worker, self.by = burst.queue.data, burst.worker.data, burst.by.data
+        self.hash, self.reta, self.rule = burst.hash.data, burst.reta.data, burst.rule.data
+        self.answer, self.opened = burst.answer.view("u1").data, burst.opened.view("u1").data
+        self.verdict, self.lookup, self.owner = burst.verdict.data, burst.lookup.data, burst.owner.data
+        self.leaving, self.handle, self.mac = burst.leaving.view("u1").data, burst.handle.data, burst.mac.data
+        self.fdata, self.delta, self.full = burst.fdata.data, burst.delta.data, burst.full.data
+        self.conn = burst.conn.data
+
+    # --- the story ---------------------------------------------------------------------------------------------------
+
+    def run(self, row: int, stop: int, event_ns: int) -> int:
+        """Take rows from *row* on; the first that is not taken. The next event is due at *event_ns*."""
+        while row < stop:
+            now = self.time_ns[row]
+            if now >= self.timers.nearest and not self._clock(now, event_ns):
+                self.why = CLOCK
+                return row
+            if not (self.simple[row] and self._ordinary(row, now)):
+                self.why = PLAIN
+                return row
+            row += 1
+        self.why = DONE
+        return stop
+
+    def _clock(self, now: int, event_ns: int) -> bool:
+        """Connections whose time is up end; False: somebody must be asked (about `due`), or an event is due."""
+        until = now if now < event_ns else event_ns
+        self.due = self.timers.due(until)
+        while self.due >= 0:
+            if not self.end(self.due):
+                return False
+            self.due = self.timers.due(until)
+        return event_ns > now
+
+    def _ordinary(self, row: int, now: int) -> bool:
+        """A simple row, up to its verdict; False: it is not ordinary after all, and nothing has happened."""
+        worker, proto = self.worker[row], self.proto[row]
+        if worker < 0 or self.l3_length[row] > self.mtu:
+            return False
+        self._read(row, proto)
+        if self.client_view and self._from_virtual(row, proto):
+            handle = self._asked()
+            if handle < 0 or self.slots.mac[handle | 1] < 0:
+                return False
+            self._step(row, handle | 1, True, now)
+            return True
+        if not self.ours[row]:
+            return False
+        handle = self.table.find(self.word0, self.word1, self.a, self.b, self.c, self.d, worker)
+        if handle < 0:
+            first = proto == UDP or self.flags[row] & PURE == SYN
+            return first and not self.barred and self._open(row, worker, proto, now)
+        if self.slots.mac[handle] < 0:
+            return False
+        self._step(row, handle, False, now)
+        return True
+
+    # --- look up -----------------------------------------------------------------------------------------------------
+
+    def _read(self, row: int, proto: int) -> None:
+        """The tuple of a row, as loop/table.py has it."""
+        self.six = self.family[row] == 6
+        word1 = proto
+        if not self.six:
+            source, dest, at = self.flow4[3 * row], self.flow4[3 * row + 1], 0
+            self.a, self.b = source, dest
+            self.word0, self.ports = dest, self.flow4[3 * row + 2]
+            self.word0 = self.word0 << 32 | source
+            self.word1 = word1 << 32 | self.ports
+            return
+        at = 9 * row
+        self.a, self.b, self.c, self.d = self._wide(at), self._wide(at + 2), self._wide(at + 4), self._wide(at + 6)
+        self.ports = self.wide[at + 8]
+        self.word0, self.word1 = self.table.mix(self.a, self.b, self.c, self.d), word1 << 32 | self.ports | SIX
+
+    def _wide(self, at: int) -> int:
+        high = self.wide[at + 1]
+        return high << 32 | self.wide[at]
+
+    def _from_virtual(self, row: int, proto: int) -> bool:
+        """Whether the row comes from the address and port of a service."""
+        if self.six:
+            at = self.at[row] + 22
+            if not self.virtual.wide:
+                return False
+            end = bytes((proto,)) + bytes(self.buffer[at : at + 16]) + bytes(self.buffer[at + 32 : at + 34])
+            return end in self.virtual.wide
+        return self.virtual.find(self.a, self.ports & 0xFFFF, proto) >= 0
+
+    def _asked(self) -> int:
+        """The handle, IN, of the client that an answer goes to: of the first worker that has one (vs/view.py)."""
+        ports = self.ports >> 16 | (self.ports & 0xFFFF) << 16
+        word1 = (self.word1 >> 32) << 32 | ports
+        if self.six:
+            word0 = self.table.mix(self.c, self.d, self.a, self.b)
+        else:
+            word0 = self.word0 >> 32 | (self.word0 & M32) << 32
+        handle = self.table.first(word0, word1, self.c, self.d, self.a, self.b)
+        if handle >= 0 and self.table.behind(handle) >= 0:
+            return self._asked_of_many(handle)
+        return NONE if handle & 1 else handle
+
+    def _asked_of_many(self, handle: int) -> int:
+        """Each worker is asked for its newest; of a shared table all give the same."""
+        newest: dict[int, int] = {}
+        while handle >= 0:
+            newest.setdefault(0 if self.table.shared else self.slots.rank[handle >> 1], handle)
+            handle = self.table.behind(handle)
+        for rank in sorted(newest):
+            if not newest[rank] & 1:
+                return newest[rank]
+        return NONE
+
+    # --- a known connection ------------------------------------------------------------------------------------------
+
+    def _step(self, row: int, handle: int, answer: bool, now: int) -> None:
+        """Steps 9 to 12 of D 1.5: state, timer, what is learned, counters; and what the row leaves with."""
+        slots, slot, side = self.slots, handle >> 1, handle & 1
+        entry, fdata = slots.mac[handle], slots.fdata[slot]
+        slots.last_use[slot], slots.armed[slot] = now, self._order(row)
+        step = UDP_STEP if self.proto[row] == UDP else self.flags[row]
+        old = slots.state[slot]
+        new = self.steps[(side * STEPS + step) * STATES + old]
+        if new != old:
+            self._move(slot, old, new, now)
+        if side:
+            if not slots.met[slot]:
+                self._meet(row, slot, answer)
+            if slots.full[slot] == FULL_TCP:
+                self._remember(row, slot, answer)
+        self.answer[row] = answer
+        if answer:
+            self._bring_home(row, slot)
+        self._settle(row, handle, entry, fdata, LOOKED_UP + side)
+
+    def _order(self, row: int) -> int:
+        """The place of a row in the order of arming: behind timers that go off before it."""
+        return (self.first + row) * ORDERS + ORDERS // 2
+
+    def _move(self, slot: int, old: int, new: int, now: int) -> None:
+        """A new state (D 5.2): its timeout, and who counts as active."""
+        slots = self.slots
+        if slots.pair[slot] == 0 or (slots.made and slot in slots.made):
+            self.host.moved(slot, old, new)
+        else:
+            pair: Pair = self.all_pairs[slots.pair[slot]]
+            slots.state[slot] = new
+            slots.timeout[slot] = self.limits[slots.limit[slot] * STATES + new] + slots.fraction[slot]
+            if new == pair.opener.established:
+                pair.dest.activate(1)
+            elif old == pair.opener.established:
+                pair.dest.activate(-1)
+        self.timers.arm(slot, now + slots.timeout[slot])
+
+    def _meet(self, row: int, slot: int, answer: bool) -> None:
+        """The first packet of the real server's side: its MACs are those the client's packets leave with (D 12.3)."""
+        slots = self.slots
+        if slots.pair[slot] == 0 or (slots.made and slot in slots.made):
+            self.host.meet(slot, self._macs(row), answer)
+            return
+        at, dest = self.at[row], self._dest(slot)
+        head, tail, version = self._u64(at), self._u32(at + 8), 2 * self.version + answer
+        if dest.met_version != version or dest.met_head != head or dest.met_tail != tail:
+            dest.met_entry = self.host.towards(slot, self._macs(row), answer)
+            dest.met_version, dest.met_head, dest.met_tail = version, head, tail
+        slots.mac[2 * slot], slots.met[slot] = dest.met_entry, 1
+
+    def _macs(self, row: int) -> bytes:
+        at = self.at[row]
+        return bytes(self.buffer[at : at + 12])
+
+    def _u64(self, at: int) -> int:
+        high = self._u32(at + 4)
+        return high << 32 | self._u32(at)
+
+    def _u32(self, at: int) -> int:
+        high = self.buffer[at + 3] << 8 | self.buffer[at + 2]
+        return high << 16 | self.buffer[at + 1] << 8 | self.buffer[at]
+
+    def _remember(self, row: int, slot: int, answer: bool) -> None:
+        """Where the real server's stream begins and stands (D 5.5). An IPv6 segment mostly counts 40 bytes too many."""
+        slots, flags, ack = self.slots, self.flags[row], self.ack[row]
+        if answer:
+            ack = (ack + slots.delta[slot]) & M32
+        if flags & (SYN | ACK) == SYN | ACK:
+            end = (self.seq[row] + 1) & M32
+            slots.fdata[slot] = end
+            if slots.made and slot in slots.made:
+                slots.made[slot].fdata = end
+        else:
+            head = 20
+            if self.six:
+                head = (self.buffer[self.at[row] + 14] & 15) * 4
+            end = (self.seq[row] + self.l3_length[row] - head - self.header[row]) & M32
+        last = slots.rs_ack[slot]
+        if not flags & RST and not (last and (ack - last) & 0x80000000):
+            slots.rs_ack[slot], slots.rs_seq[slot] = ack, end
+
+    def _bring_home(self, row: int, slot: int) -> None:
+        """Answers are received where the NIC steers them."""
+        home = HOME * self.slots.home[slot]
+        if self.slots.home[slot] >= self.home_entries:
+            self.host.relink()
+        self.queue[row], self.worker[row], self.by[row] = self.homes[home], self.homes[home + 1], self.homes[home + 2]
+        self.reta[row], self.rule[row] = self.homes[home + 3], self.homes[home + 4]
+        self.hash[row] = self.slots.home_hash[slot]
+
+    def _settle(self, row: int, handle: int, entry: int, fdata: int, lookup: int) -> None:
+        """Verdict, counters, and what the row leaves with."""
+        slots, slot, dest = self.slots, handle >> 1, self._dest(handle >> 1)
+        if entry >= self.entries:
+            self.host.relink()
+        self.verdict[row] = self.fast if self.is_fast[entry] else self.slow
+        self.lookup[row], self.leaving[row], self.owner[row] = lookup, 1, self.worker[row]
+        self.handle[row], self.mac[row], self.fdata[row] = handle, entry, fdata
+        self.delta[row], self.full[row], self.conn[row] = slots.delta[slot], slots.full[slot], slots.number[slot]
+        dest.count(handle & 1, 1, self.l3_length[row])
+
+    def _dest(self, slot: int) -> Dest:
+        dest: Dest = self.dests[self.slots.dest[slot]]
+        return dest
+
+    # --- a new connection --------------------------------------------------------------------------------------------
+
+    def _open(self, row: int, worker: int, proto: int, now: int) -> bool:
+        """A first packet of a service that has an opener (D 2.4); False: it has none."""
+        number = self._service(row, proto)
+        if number < 0 or self.openers[worker * self.places + number] is None:
+            return False
+        opener: Opener = self.openers[worker * self.places + number]
+        if not opener.ready:
+            self.host.ready(opener)
+        if not opener.usable or self.slots.live >= self.pool_size:
+            return False
+        at = self._pick(row, opener)
+        if at < 0:
+            return self._refuse(row, self.no_dest)
+        dest: Dest = opener.dests[at]
+        if dest.is_full():
+            dest.overload = True
+            return self._refuse(row, self.max_conn)
+        return self._bind(row, opener, dest, at * opener.width, now)
+
+    def _service(self, row: int, proto: int) -> int:
+        """The number of the service that a row is for, or NONE."""
+        if not self.six:
+            return self.services.find(self.b, self.ports >> 16, proto)
+        if not self.services.wide:
+            return NONE
+        at = self.at[row] + 38
+        end = bytes((proto,)) + bytes(self.buffer[at : at + 16]) + bytes(self.buffer[at + 18 : at + 20])
+        number: int = self.services.wide.get(end, NONE)
+        return number
+
+    def _pick(self, row: int, opener: Opener) -> int:
+        """The position of the real server that is picked, or NONE."""
+        if opener.by == BY_TURN:
+            return self._by_turn(opener)
+        if opener.by == BY_LOAD:
+            return self._by_load(opener)
+        place: int = self.host.pick(opener, self.table_key(row))
+        return place
+
+    def _by_turn(self, opener: Opener) -> int:
+        turn = opener.turn
+        return turn.next(opener.dests)
+
+    def _by_load(self, opener: Opener) -> int:
+        load = opener.turn
+        return load.least(opener.dests)
+
+    def table_key(self, row: int) -> bytes:
+        """The key of a row, as the plain path has it (wire.packet.flow_key)."""
+        at, width = self.at[row] + (22 if self.six else 26), 36 if self.six else 12
+        return bytes((self.proto[row],)) + bytes(self.buffer[at : at + width])
+
+    def _refuse(self, row: int, verdict: int) -> bool:
+        """No connection; the packet is lost."""
+        self.handle[row], self.verdict[row], self.lookup[row] = NONE, verdict, MISSED
+        return True
+
+    def _bind(self, row: int, opener: Opener, dest: Dest, base: int, now: int) -> bool:
+        """A local end: the first address in turn that has a port left (D 11.1)."""
+        cursor, port, trials = opener.cursor, NONE, opener.width if opener.width < 16 else 16
+        while trials > 0:
+            trials -= 1
+            pair: Pair = opener.pairs[base + cursor.next()]
+            port = pair.bucket.take(dest.endpoint)
+            if port >= 0:
+                self._enter(row, opener, pair, port, now)
+                return True
+        return self._refuse(row, self.no_port)
+
+    def _enter(self, row: int, opener: Opener, pair: Pair, port: int, now: int) -> None:
+        """Into the tables, with the timer and the state that the first packet gives."""
+        slots, dest = self.slots, pair.dest
+        slot = slots.take(dest.id, opener.rank)
+        slots.pair[slot], slots.state[slot], slots.limit[slot] = pair.number, opener.first_state, opener.limit
+        fraction = 0
+        if opener.jitter is not None:
+            fraction = int(opener.jitter.one() * 1000000) * 1000
+        slots.fraction[slot], slots.timeout[slot] = fraction, opener.first_timeout + fraction
+        slots.last_use[slot], slots.armed[slot] = now, self._order(row)
+        slots.delta[slot], slots.full[slot] = opener.delta, opener.kind
+        self.table.enter(2 * slot, self.word0, self.word1, self.a, self.b, self.c, self.d)
+        swapped = (port & 0xFF) << 8 | port >> 8
+        word1 = swapped
+        word1 = word1 << 16 | pair.word1
+        self.table.enter(2 * slot + 1, pair.word0, word1, pair.a, pair.b, pair.c, pair.d)
+        slots.client[slot] = self._client(row)
+        slots.mac[2 * slot] = pair.way
+        slots.mac[2 * slot + 1] = slots.client[slot] if self._at_home(slot, pair) else PLAIN_SIDE
+        self.timers.arm(slot, now + slots.timeout[slot])
+        opener.cursor.counts[pair.place] += 1
+        dest.conns += 1
+        dest.inactconns += 1
+        opener.census.opened()
+        self.opened[row] = 1
+        self._settle(row, 2 * slot, pair.way, 0, MISSED)
+
+    def _client(self, row: int) -> int:
+        """With what goes back to where the row came from: most come from the same."""
+        at = self.at[row]
+        head, tail = self._u64(at), self._u32(at + 8)
+        if self._client_entry < 0 or head != self._head or tail != self._tail:
+            self._head, self._tail, self._client_entry = head, tail, self.host.answering(self._macs(row))
+        return self._client_entry
+
+    def _at_home(self, slot: int, pair: Pair) -> bool:
+        """Whether answers come in on the worker that has the connection; where, is remembered."""
+        if not self.client_view:
+            return True
+        if pair.home < 0:
+            home: bool = self.host.comes_home(slot)
+            return home
+        self.slots.home[slot] = pair.home
+        return pair.at_home
+
+    # --- an end ------------------------------------------------------------------------------------------------------
+
+    def end(self, slot: int) -> bool:
+        """The connection's time is up: it ends in silence, and gives back all it took (D 2.5); False: not so, for
+        somebody is told, or asked it for a Conn."""
+        slots, number = self.slots, self.slots.pair[slot]
+        if number == 0 or (slots.made and slot in slots.made):
+            return False
+        pair: Pair = self.all_pairs[number]
+        if slots.state[slot] == pair.opener.established:
+            return False
+        if pair.opener.jitter is not None:
+            pair.opener.census.passed += 1  # drawn for every expiry
+        port = (self.table.word(2 * slot + 1, 1) >> 16) & 0xFFFF
+        self.table.remove(2 * slot)
+        self.table.remove(2 * slot + 1)
+        pair.dest.inactconns -= 1
+        pair.dest.admit()
+        pair.bucket.give((port & 0xFF) << 8 | port >> 8)
+        pair.opener.cursor.counts[pair.place] -= 1
+        slots.free_slot(slot)
+        pair.opener.census.closed()
+        return True

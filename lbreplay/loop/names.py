@@ -1,0 +1,33 @@
+"""Numbers that the loop and those around it agree on. Whoever compiles says of each which C type it has."""
+
+from __future__ import annotations
+
+NONE = -1
+NEVER = 1 << 62  # a time that does not come, ns
+
+# why the loop came back
+DONE, PLAIN, CLOCK = range(3)
+
+# what moves a state: TCP flags, or UDP_STEP; tables of states are by side, step and state
+UDP_STEP = 256
+STEPS = UDP_STEP + 1
+STATES = 16  # of a protocol, at most
+
+# column `full`: full NAT, whose tuples are unique while it lives, or OTHER
+OTHER, FULL_TCP, FULL_UDP = range(3)
+
+ORDERS = 256  # places in the order of arming that a frame has: timers before it take the first half, itself the second
+
+# column `lookup`: none, in, out, miss
+LOOKED_UP, MISSED = 1, 3
+
+# how a real server is picked: loop/turn.py, or the scheduler is asked
+BY_TURN, BY_LOAD, BY_ASKING = range(3)
+UNKNOWN = -1  # where answers come in differs from port to port
+
+# tuples (loop/table.py): whose, and the mark of IPv6 in word 1
+ANYBODY = -1
+SIX = 6 << 40
+
+NO_PORT = -1
+MAX_TRIALS = 16  # local addresses tried for one connection (D 11.1)

@@ -1,0 +1,26 @@
+cimport cython
+
+from lbreplay.loop.draws cimport Draws
+from lbreplay.loop.ports cimport Bucket, LaddrCursor
+from lbreplay.loop.real cimport Census, Dest
+
+cdef class Opener
+
+cdef class Pair:
+    cdef public int number, place, way, home
+    cdef public bint at_home
+    cdef public Opener opener
+    cdef public Dest dest
+    cdef public Bucket bucket
+    cdef public unsigned long long word0, word1, a, b, c, d
+
+cdef class Opener:
+    cdef public Census census
+    cdef public LaddrCursor cursor
+    cdef public object scheduler, turn
+    cdef public Draws jitter
+    cdef public bint ready, usable
+    cdef public int by, rank, kind, limit, first_state, established, width
+    cdef public unsigned int delta
+    cdef public long long first_timeout
+    cdef public list dests, pairs

@@ -1,0 +1,45 @@
+"""What new connections are made of, as records: who opens them for a service, and of which pairs (D 2.4, D 11).
+
+A *pair* is a real server and a local address of one service on one worker. A connection of a pair has the pair's bucket
+of ports, and of the tuple of its answers all but the local port; its end gives back to the pair what it took. vs/opener
+makes these records and keeps them up to date; the loop reads them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lbreplay.loop.names import BY_ASKING, UNKNOWN
+from lbreplay.loop.ports import Bucket, LaddrCursor
+from lbreplay.loop.real import Census, Dest
+
+
+class Pair:
+    """`number` is what connections know it by. word0, word1, a to d: the tuple of answers, but for the local port
+    (loop/table.py). `way`: with what the client's packets leave (entry of vs/links); `home`: where answers come in,
+    `at_home` whether that is the worker that has the connection."""
+
+    def __init__(self, number: int, opener: Opener, dest: Dest, place: int, bucket: Bucket, words: Any) -> None:
+        self.number, self.opener, self.dest, self.bucket = number, opener, dest, bucket
+        self.place = place  # of the local address in the service's list
+        self.word0, self.word1, self.a, self.b, self.c, self.d = words
+        self.way = self.home = UNKNOWN
+        self.at_home = False
+
+
+class Opener:
+    """A service on one worker, which is the worker's `rank`. `ready`: what it says of real servers is so now;
+    `usable`: then new connections are made by the loop."""
+
+    def __init__(self, census: Census, cursor: LaddrCursor, scheduler: Any, jitter: Any) -> None:
+        self.census, self.cursor, self.scheduler = census, cursor, scheduler
+        self.jitter = jitter  # loop.draws.Draws of the fractions of timeouts, None where they are 0
+        self.ready = self.usable = False
+        self.by = BY_ASKING
+        self.turn: Any = None
+        self.rank = self.kind = self.delta = self.limit = self.first_state = 0
+        self.established = -1  # the state that counts as active; -1: none
+        self.first_timeout = 0  # ns
+        self.width = 0  # local addresses
+        self.dests: list[Any] = []  # of the service, in its order
+        self.pairs: list[Any] = []  # by position of the real server, then of the local address

@@ -1,0 +1,114 @@
+"""Local ports as connections take them, and local addresses in turn (D 11).
+
+A *bucket* has the free ports of one local address on one worker towards those peers that hash to it: a range not used
+yet, then the released, longest free first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lbreplay.loop.draws import Draws
+from lbreplay.loop.names import MAX_TRIALS, NO_PORT
+
+DOUBLE_STEP = 0.05  # of the steps of an rr or wrr service that skip an address
+
+
+class Bucket:
+    """Free ports of one sub-pool. `miss`: how often there was none."""
+
+    def __init__(self, ports: Sequence[int]) -> None:
+        self._ports = ports
+        self._size, self._taken, self.miss = len(ports), 0, 0
+        self._released: deque[int] = deque()
+
+    def used(self) -> int:
+        """Ports that connections have."""
+        return self._taken - len(self._released)
+
+    def take(self, peer: Any) -> int:
+        """The port that is free for longest, towards *peer*; NO_PORT, and a miss, where there is none."""
+        if self._taken < self._size:
+            self._taken += 1
+            port: int = self._ports[self._taken - 1]
+            return port
+        if self._released:
+            return self._released.popleft()
+        self.miss += 1
+        return NO_PORT
+
+    def give(self, port: int) -> None:
+        """Put *port* at the end of the free ones."""
+        self._released.append(port)
+
+
+class FittingBucket(Bucket):
+    """The same where not every port suits every peer; `fits` tells."""
+
+    def __init__(self, ports: Sequence[int], fits: Callable[[int, Any], bool]) -> None:
+        super().__init__(ports)
+        self._free = dict.fromkeys(ports)
+        self._fits = fits
+
+    def used(self) -> int:
+        return self._size - len(self._free)
+
+    def take(self, peer: Any) -> int:
+        for port in self._free:
+            if self._fits(port, peer):
+                del self._free[port]
+                return port
+        self.miss += 1
+        return NO_PORT
+
+    def give(self, port: int) -> None:
+        self._free[port] = None
+
+
+class LaddrCursor:
+    """The local addresses of one service on one worker, taken in turn (D 11.1).
+
+    chance   the worker's generator where the 5 % double step applies (rr, wrr), None where steps are single
+    counts   live connections by position of the local address
+    at       position of the last one taken
+    heard    where somebody listens: told of every trial, with its port or None
+    """
+
+    def __init__(self, laddrs: Sequence[bytes], chance: Draws | None = None) -> None:
+        self.laddrs = tuple(laddrs)
+        self.counts = np.zeros(max(len(self.laddrs), 1), np.int64).data
+        self.heard: Callable[[bytes, int | None], None] | None = None
+        self._chance, self._stepping = chance or Draws(0, ""), chance is not None
+        self.at, self._size = -1, len(self.laddrs)
+
+    @property
+    def conns(self) -> dict[bytes, int]:
+        """Live connections by local address."""
+        return {laddr: self.counts[at] for at, laddr in enumerate(self.laddrs)}
+
+    def bind(self, pools: Mapping[bytes, Any], peer: Any) -> tuple[bytes, int] | None:
+        """A local address with a free port towards *peer*; None after min(16, addresses) trials without one."""
+        for _ in range(min(MAX_TRIALS, len(self.laddrs))):
+            laddr = self.laddrs[self.next()]
+            pool = pools.get(laddr)
+            port = None if pool is None else pool.fetch(peer)
+            if self.heard is not None:
+                self.heard(laddr, port)
+            if port is not None:
+                self.counts[self.at] += 1
+                return laddr, port
+        return None
+
+    def release(self, laddr: bytes) -> None:
+        """A connection from *laddr* ended. The port is given back to its pool by itself."""
+        self.counts[self.laddrs.index(laddr)] -= 1
+
+    def next(self) -> int:
+        """The position of the next address."""
+        step = 2 if self._stepping and self._chance.one() < DOUBLE_STEP else 1
+        self.at = (self.at + step) % self._size
+        return self.at

@@ -1,0 +1,21 @@
+cimport cython
+
+cdef class Dest:
+    cdef public int id, place
+    cdef public object real, endpoint, address, port
+    cdef public long long weight, max_conn, actconns, inactconns, persistconns, conns
+    cdef public long long inpkts, inbytes, outpkts, outbytes
+    cdef public bint available, overload, inhibited
+    cdef long long met_version
+    cdef int met_entry
+    cdef unsigned long long met_head, met_tail
+    cpdef bint may_be_picked(self) noexcept
+    cpdef void activate(self, long long count) noexcept
+    cpdef void admit(self) noexcept
+    cpdef void count(self, int side, long long packets, long long octets) noexcept
+    cpdef bint is_full(self) noexcept
+
+cdef class Census:
+    cdef public long long created, expired, active, peak, passed
+    cpdef void opened(self) noexcept
+    cpdef void closed(self) noexcept

@@ -1,0 +1,18 @@
+cimport cython
+
+from lbreplay.loop.timers cimport Timers
+
+cdef class Slots:
+    cdef readonly Timers timers
+    cdef public long long used, live, created, capacity
+    cdef public list _free, _freed
+    cdef public dict made
+    cdef unsigned char[:] alive, state, full, met
+    cdef long long[:] timeout, last_use, armed, number
+    cdef short[:] rank, limit
+    cdef int[:] dest, pair, fraction, client, home, mac
+    cdef unsigned int[:] home_hash, delta, fdata, rs_seq, rs_ack
+    cpdef point(self, dict columns)
+    @cython.locals(slot=Py_ssize_t)
+    cpdef Py_ssize_t take(self, int dest, int rank) except -1
+    cpdef free_slot(self, Py_ssize_t slot)

@@ -1,0 +1,71 @@
+"""What every packet of a connection asks for, in columns by slot; mac by handle (2 * slot + side).
+
+alive u1 (0: free), state u1, timeout last_use i8 (ns), armed i8 (order of last use), number i8 (1: the first)
+rank i2, dest i4 (its id), pair i4 (what it is made of: `opener.Pair`; 0: the plain path opened it)
+delta u4, fdata u4 (sequence delta, first data byte: D 5.4), full u1 (FULL_*)
+met u1 (the real server's side was heard of), rs_seq rs_ack u4 (D 5.5 a)
+limit i2 (row of the table of timeouts), fraction i4 (ns of its timeouts below a second, D 2.5)
+client i4 (entry of vs/links that the client's frames told; connections without a Conn)
+home i4, home_hash u4 (where the NIC sends its answers: entry of vs/links; client view)
+mac i4 (entry of vs/links that a side's packets leave with; -1: the plain path)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lbreplay.loop.timers import Timers
+
+
+class Slots:
+    """Slots of connections. A freed one is used again after its burst only, for rows refer to it."""
+
+    def __init__(self) -> None:
+        self.timers = Timers()
+        self.used = 0  # slots that ever had a connection
+        self.live = self.created = self.capacity = 0
+        self._free: list[int] = []
+        self._freed: list[int] = []
+        self.made: dict[int, Any] = {}  # the Conn of each slot that somebody asked for one
+
+    def point(self, columns: dict[str, Any]) -> None:
+        """Where the columns are now."""
+        self.alive, self.state = memoryview(columns["alive"]), memoryview(columns["state"])
+        self.full, self.met = memoryview(columns["full"]), memoryview(columns["met"])
+        self.timeout, self.last_use = memoryview(columns["timeout"]), memoryview(columns["last_use"])
+        self.armed, self.number = memoryview(columns["armed"]), memoryview(columns["number"])
+        self.rank, self.limit = memoryview(columns["rank"]), memoryview(columns["limit"])
+        self.dest, self.pair = memoryview(columns["dest"]), memoryview(columns["pair"])
+        self.fraction, self.client = memoryview(columns["fraction"]), memoryview(columns["client"])
+        self.home, self.home_hash = memoryview(columns["home"]), memoryview(columns["home_hash"])
+        self.delta, self.fdata = memoryview(columns["delta"]), memoryview(columns["fdata"])
+        self.rs_seq, self.rs_ack = memoryview(columns["rs_seq"]), memoryview(columns["rs_ack"])
+        self.mac = memoryview(columns["mac"])
+        self.timers.point(columns)
+
+    def grow(self) -> None:
+        """More room; `point` says where."""
+        raise NotImplementedError
+
+    def take(self, dest: int, rank: int) -> int:
+        """A slot and a number for a new connection; its other columns are 0."""
+        if self._free:
+            slot = self._free.pop()
+        else:
+            slot = self.used
+            self.used += 1
+            if self.used > self.capacity:
+                self.grow()
+        self.live += 1
+        self.created += 1
+        self.alive[slot], self.dest[slot], self.rank[slot], self.number[slot] = 1, dest, rank, self.created
+        return slot
+
+    def free_slot(self, slot: int) -> None:
+        """Empty a slot. Its columns stay as they are until the burst is over: rows refer to them."""
+        self.alive[slot] = 0
+        self.timers.drop(slot)
+        if self.made:
+            self.made.pop(slot, None)
+        self._freed.append(slot)
+        self.live -= 1

@@ -1,0 +1,45 @@
+cimport cython
+
+# words of tuples
+ctypedef unsigned long long u64
+
+cdef int NONE, LEAST
+cdef u64 SIX, FULL
+
+@cython.final
+cdef class Table:
+    cdef u64 _k0, _k1, _m0, _m1, _m2, _m3
+    cdef public bint shared
+    cdef public long long size
+    cdef bint _has_wide
+    cdef Py_ssize_t _handles
+    cdef short[:] _ranks
+    cdef object _memory, _wide_memory
+    cdef u64[::1] _words, _wide
+    cdef int[::1] _links, _places
+    cdef Py_ssize_t _last, _at
+    cdef int _shift
+    cpdef point(self, ranks)
+    cpdef _room(self, Py_ssize_t handles)
+    cpdef _widen(self, Py_ssize_t handles)
+    cpdef _renew(self, int bits)
+    @cython.locals(old=cython.int[::1], size=Py_ssize_t, at=Py_ssize_t, to=Py_ssize_t, handle=int)
+    cdef _grow(self)
+    @cython.locals(mixed=u64)
+    cdef Py_ssize_t _place(self, u64 word0, u64 word1) noexcept
+    cdef Py_ssize_t _home(self, Py_ssize_t handle) noexcept
+    cpdef u64 mix(self, u64 a, u64 b, u64 c, u64 d)
+    @cython.locals(wide=u64[::1], at=Py_ssize_t)
+    cdef bint _same(self, Py_ssize_t handle, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d) noexcept
+    @cython.locals(at=Py_ssize_t, handle=int)
+    cpdef int first(self, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d) noexcept
+    @cython.locals(handle=int)
+    cpdef int find(self, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d, int rank) noexcept
+    cpdef int behind(self, Py_ssize_t handle) noexcept
+    @cython.locals(older=int, at=Py_ssize_t)
+    cpdef enter(self, Py_ssize_t handle, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d)
+    @cython.locals(behind=int, ahead=int, at=Py_ssize_t)
+    cpdef void remove(self, Py_ssize_t handle) noexcept
+    @cython.locals(at=Py_ssize_t, handle=int)
+    cdef void _close(self, Py_ssize_t hole) noexcept
+    cpdef u64 word(self, Py_ssize_t handle, int number) noexcept

@@ -1,0 +1,48 @@
+"""Picking by turn and by load: what the schedulers rr and wlc do for every new connection (D 10.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NOBODY_THERE = -1
+NOBODY = NOBODY_THERE  # the same, as compiled code has it
+
+
+class Turn:
+    """rr's cursor. `at`: position of the last one picked, -1 before the first of the list."""
+
+    def __init__(self) -> None:
+        self.at = NOBODY
+
+    def next(self, dests: list[Any]) -> int:
+        """The position of the next of *dests* that may be picked, or NOBODY."""
+        count, at = len(dests), self.at
+        for _ in range(count):
+            at = (at + 1) % count
+            dest = dests[at]
+            if dest.may_be_picked():
+                self.at = at
+                return at
+        return NOBODY
+
+
+class Load:
+    """wlc's rule: the least load for its weight, where an active connection weighs `overhead`, by products of as many
+    bits as `mask` has; from position `first` on, only something strictly better replaces what was found."""
+
+    def __init__(self, overhead: int, bits: int) -> None:
+        self.overhead, self.mask, self.first = overhead, (1 << bits) - 1, 0
+
+    def least(self, dests: list[Any]) -> int:
+        """The position of the one that is picked of *dests*, or NOBODY."""
+        count, at, best, lowest, light = len(dests), self.first, NOBODY, 0, 0
+        for _ in range(count):
+            dest = dests[at]
+            if dest.may_be_picked():
+                own, weight = self.overhead * dest.actconns + dest.inactconns, dest.weight
+                if best < 0 or (lowest * weight) & self.mask > (own * light) & self.mask:
+                    best, lowest, light = at, own, weight
+            at += 1
+            if at == count:
+                at = 0
+        return best
