@@ -20,8 +20,8 @@ from typing import NamedTuple
 from lbreplay.ipvs.clock import Clock
 from lbreplay.ipvs.options import HEADER, without_copied
 from lbreplay.ipvs.skb import Pieces, Skb
+from lbreplay.loop.names import NEVER
 from lbreplay.model import NANOSECOND
-from lbreplay.vs.timers import NEVER
 from lbreplay.wire import checksum
 from lbreplay.wire.length import Bytes, set_length
 from lbreplay.wire.packet import DEST_OPTIONS, FRAGMENT, HOP_BY_HOP, ROUTING, SCTP, TCP, UDP, Packet

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lbreplay.loop.names import NEVER
 from lbreplay.model import NANOSECOND, Endpoint
-from lbreplay.vs.timers import NEVER
 
 if TYPE_CHECKING:
     from lbreplay.ipvs.clock import Clock

@@ -10,7 +10,7 @@ from lbreplay.loop.turn cimport Load, Turn
 
 ctypedef unsigned long long u64
 
-cdef int BY_TURN, BY_LOAD, NONE, PLAIN_SIDE, DONE, PLAIN, CLOCK, TCP, UDP, FIN, SYN, RST, ACK, PURE, UDP_STEP, STATES, STEPS, FULL_TCP
+cdef int BY_TURN, BY_LOAD, NONE, PLAIN_SIDE, DONE, PLAIN, CLOCK, TCP, UDP, FIN, SYN, RST, ACK, PURE, UDP_STEP, STATES, STEPS, FULL_TCP, DIRECT, MOST
 cdef int LOOKED_UP, MISSED, HOME
 cdef long long ORDERS
 cdef u64 SIX, M32
@@ -28,15 +28,25 @@ cdef class Places:
     cpdef int find(self, u64 address, u64 port, u64 proto) noexcept
 
 @cython.final
+cdef class Seen:
+    cdef public int verdict, lookup
+    cdef public long long count
+    cdef public object moved
+
+@cython.final
 cdef class Loop:
     cdef object host
     cdef readonly Slots slots
     cdef readonly Table table
     cdef readonly Timers timers
     cdef bint client_view, six
-    cdef public bint barred
+    cdef public bint barred, redirects, listed, proxies, strays, passing
+    cdef public long long asked
+    cdef public dict passed, judged
+    cdef Places ends, locals
+    cdef long long[::1] zones
     cdef public int mtu
-    cdef int no_dest, max_conn, no_port, fast, slow
+    cdef int no_dest, max_conn, no_port, fast, slow, unasked, direct_reply
     cdef public int why
     cdef public Py_ssize_t due
     cdef public long long pool_size
@@ -50,12 +60,13 @@ cdef class Loop:
     cdef const unsigned char[::1] steps, is_fast
     cdef long long[::1] limits, homes
     cdef u64 word0, word1, a, b, c, d, ports
-    cdef unsigned char[::1] buffer, family, proto, flags, simple, ours, by, answer, opened, verdict, lookup, leaving, full
+    cdef unsigned char[::1] buffer, family, proto, flags, simple, ours, by, answer, opened, verdict, lookup, leaving, full, wrong
     cdef long long[::1] at, time_ns, conn
     cdef int[::1] l3_length, header, rule, handle, mac
     cdef unsigned int[::1] seq, ack, flow4, wide, hash, fdata, delta
-    cdef short[::1] queue, worker, reta, owner
+    cdef short[::1] queue, worker, reta, owner, redirected, worker_index
     cpdef know(self, Places virtual, Places services, list openers, Py_ssize_t places)
+    cpdef ends_of(self, Places ends, Places locals_, zones)
     cpdef rules(self, steps, limits)
     cpdef link(self, fast, homes)
     cpdef forget_hops(self)
@@ -64,8 +75,23 @@ cdef class Loop:
     cpdef Py_ssize_t run(self, Py_ssize_t row, Py_ssize_t stop, long long event_ns) except? -1
     @cython.locals(until=cython.longlong)
     cdef bint _clock(self, long long now, long long event_ns) except? -1
-    @cython.locals(worker=int, proto=int, handle=int, first=bint)
+    @cython.locals(worker=int, proto=int, handle=int)
     cdef bint _ordinary(self, Py_ssize_t row, long long now) except? -1
+    @cython.locals(handle=int)
+    cdef bint _answer(self, Py_ssize_t row, long long now) except? -1
+    @cython.locals(first=bint)
+    cdef bint _missed(self, Py_ssize_t row, int worker, int proto, long long now) except? -1
+    @cython.locals(handle=int, rank=int)
+    cdef bint _elsewhere(self, Py_ssize_t row, int worker, long long now) except? -1
+    cdef void _handed(self, Py_ssize_t row, int rank) noexcept
+    cdef bint _unasked(self, Py_ssize_t row, int verdict) except? -1
+    @cython.locals(verdict=int)
+    cdef bint _refused(self, Py_ssize_t row, int proto) except? -1
+    cdef int _judge(self, Py_ssize_t row, int proto) except? -2
+    @cython.locals(at=Py_ssize_t, kind=cython.longlong, link=cython.longlong, seen=Seen)
+    cdef bint _nobody(self, Py_ssize_t row, long long worker, long long proto) except? -1
+    @cython.locals(address=cython.longlong, low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t)
+    cdef long long _zone(self) noexcept
     @cython.locals(word1=u64, source=u64, dest=u64, at=Py_ssize_t)
     cdef void _read(self, Py_ssize_t row, int proto) noexcept
     @cython.locals(high=u64)
@@ -75,7 +101,7 @@ cdef class Loop:
     @cython.locals(ports=u64, word0=u64, word1=u64, handle=int)
     cdef int _asked(self) except? -2
     cdef int _asked_of_many(self, int handle) except? -2
-    @cython.locals(slots=Slots, slot=Py_ssize_t, side=int, entry=int, fdata=cython.uint, step=int, old=int, new=int)
+    @cython.locals(slots=Slots, slot=Py_ssize_t, side=int, entry=int, fdata=cython.uint, step=int, table=int, old=int, new=int)
     cdef _step(self, Py_ssize_t row, Py_ssize_t handle, bint answer, long long now)
     cdef long long _order(self, Py_ssize_t row) noexcept
     @cython.locals(slots=Slots, pair=Pair)
@@ -111,11 +137,13 @@ cdef class Loop:
     cdef bint _refuse(self, Py_ssize_t row, int verdict) except? -1
     @cython.locals(cursor=LaddrCursor, port=int, trials=int, pair=Pair)
     cdef bint _bind(self, Py_ssize_t row, Opener opener, Dest dest, Py_ssize_t base, long long now) except? -1
-    @cython.locals(slots=Slots, dest=Dest, slot=Py_ssize_t, fraction=cython.longlong, swapped=int, word1=u64)
+    @cython.locals(slots=Slots, dest=Dest, slot=Py_ssize_t, fraction=cython.longlong)
     cdef _enter(self, Py_ssize_t row, Opener opener, Pair pair, int port, long long now)
+    @cython.locals(word0=u64, word1=u64)
+    cdef _enter_answers(self, Py_ssize_t slot, Opener opener, Pair pair, int port)
     @cython.locals(at=Py_ssize_t, head=u64, tail=u64)
     cdef int _client(self, Py_ssize_t row) except? -2
     @cython.locals(home=bint)
     cdef bint _at_home(self, Py_ssize_t slot, Pair pair) except? -1
-    @cython.locals(slots=Slots, number=int, pair=Pair, port=int)
+    @cython.locals(slots=Slots, number=int, pair=Pair, port=int, active=bint)
     cpdef bint end(self, Py_ssize_t slot) except? -1

@@ -18,6 +18,7 @@ from lbreplay.loop.names import (
     BY_LOAD,
     BY_TURN,
     CLOCK,
+    DIRECT,
     DONE,
     FULL_TCP,
     LOOKED_UP,
@@ -35,6 +36,7 @@ from lbreplay.loop.real import Dest
 from lbreplay.loop.slots import Slots
 from lbreplay.loop.table import Table
 
+MOST = 1 << 18  # answers of lists, and packets for nobody, that are remembered at once
 PLAIN_SIDE = -1  # column mac: this side's packets take the plain path
 TCP, UDP = 6, 17
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -79,6 +81,14 @@ class Places:
         return NONE
 
 
+class Seen:
+    """What became of a packet that nobody here wants, of which nothing leaves; `count`: of how many more since."""
+
+    def __init__(self, verdict: int, lookup: int, moved: Any) -> None:
+        self.verdict, self.lookup, self.count = verdict, lookup, 0
+        self.moved = moved  # counters that it moves: (counter, name, by)
+
+
 class Loop:
     """The rows of bursts. *host* is the balancer, for what needs words: see its methods `moved`, `meet`, `towards`,
     `answering`, `comes_home`, `pick`."""
@@ -86,10 +96,18 @@ class Loop:
     def __init__(self, host: Any, slots: Slots, table: Table, client_view: bool, mtu: int, refusals: Any) -> None:
         self.host, self.slots, self.table, self.timers = host, slots, table, slots.timers
         self.client_view, self.mtu = client_view, mtu
-        self.no_dest, self.max_conn, self.no_port, self.fast, self.slow = refusals
+        self.no_dest, self.max_conn, self.no_port, self.fast, self.slow, self.unasked, self.direct_reply = refusals
         self.why, self.due = DONE, NONE
         self.word0 = self.word1 = self.a = self.b = self.c = self.d = self.ports = 0  # the tuple at hand
         self.barred = False  # connections are opened by the plain path alone
+        self.redirects = False  # a worker that misses hands on to the owner (D 4.4)
+        self.listed = False  # some service has a black or a white list
+        self.proxies = False  # some service has a SYN proxy
+        self.strays = False  # answers that nobody asked for are no more than that (client view)
+        self.passing = False  # what becomes of packets for nobody here may be remembered
+        self.asked = NONE  # what the last row may be remembered by
+        self.passed: dict[int, Seen] = {}
+        self.judged: dict[Any, int] = {}  # what lists say of a client and a service
         self.pool_size = 0
         self.version = 0  # of what is known about next hops
         self.dests: list[Any] = []  # by id
@@ -102,6 +120,13 @@ class Loop:
         """Who answers, and who opens: *openers* by worker and number in *services*, of which there are *places*."""
         self.virtual, self.services, self.openers, self.places = virtual, services, openers, places
 
+    def ends_of(self, ends: Places, locals_: Places, zones: Any) -> None:
+        """Of all services, opened here or not; local addresses; and where, among IPv4 addresses as numbers, another
+        zone begins: within one all addresses have one route, or are one local address."""
+        self.ends, self.locals, self.zones = ends, locals_, zones
+        self.passed.clear()
+        self.judged.clear()
+
     def rules(self, steps: Any, limits: Any) -> None:
         """New states by side, step and state; timeouts by row and state."""
         self.steps, self.limits = steps, limits
@@ -112,8 +137,9 @@ class Loop:
         self.entries, self.home_entries = len(fast), len(homes) // HOME
 
     def forget_hops(self) -> None:
-        """A neighbour's MAC changed."""
+        """A neighbour's MAC, or anything else that an event can, has changed."""
         self.version += 1
+        self.judged.clear()
         self._client_entry = NONE
 
     def bind(self, burst: Any) -> None:
@@ -129,6 +155,8 @@ class Loop:
         self.hash, self.reta, self.rule = burst.hash.data, burst.reta.data, burst.rule.data
         self.answer, self.opened = burst.answer.view("u1").data, burst.opened.view("u1").data
         self.verdict, self.lookup, self.owner = burst.verdict.data, burst.lookup.data, burst.owner.data
+        self.redirected, self.wrong = burst.redirected.data, burst.wrong_worker.view("u1").data
+        self.worker_index = burst.worker_index.data
         self.leaving, self.handle, self.mac = burst.leaving.view("u1").data, burst.handle.data, burst.mac.data
         self.fdata, self.delta, self.full = burst.fdata.data, burst.delta.data, burst.full.data
         self.conn = burst.conn.data
@@ -142,6 +170,7 @@ class Loop:
             if now >= self.timers.nearest and not self._clock(now, event_ns):
                 self.why = CLOCK
                 return row
+            self.asked = NONE
             if not (self.simple[row] and self._ordinary(row, now)):
                 self.why = PLAIN
                 return row
@@ -166,21 +195,130 @@ class Loop:
             return False
         self._read(row, proto)
         if self.client_view and self._from_virtual(row, proto):
-            handle = self._asked()
-            if handle < 0 or self.slots.mac[handle | 1] < 0:
-                return False
-            self._step(row, handle | 1, True, now)
-            return True
+            return self._answer(row, now)
         if not self.ours[row]:
-            return False
+            return self._nobody(row, worker, proto)
+        if self.listed:
+            if self.proxies and proto == TCP and self.flags[row] & PURE == SYN:
+                return False  # the SYN proxy comes before lists (D 6.1)
+            if self._refused(row, proto):
+                return True
         handle = self.table.find(self.word0, self.word1, self.a, self.b, self.c, self.d, worker)
         if handle < 0:
-            first = proto == UDP or self.flags[row] & PURE == SYN
-            return first and not self.barred and self._open(row, worker, proto, now)
+            return self._missed(row, worker, proto, now)
         if self.slots.mac[handle] < 0:
             return False
         self._step(row, handle, False, now)
         return True
+
+    def _answer(self, row: int, now: int) -> bool:
+        """An answer of a virtual address, in a capture of clients: taken for its real server's."""
+        handle = self._asked()
+        if handle < 0:
+            return self._unasked(row, self.unasked)
+        if self.slots.full[handle >> 1] == DIRECT:
+            return self._unasked(row, self.direct_reply)
+        if self.slots.mac[handle | 1] < 0:
+            return False
+        self._step(row, handle | 1, True, now)
+        self._handed(row, self.slots.rank[handle >> 1])
+        return True
+
+    def _missed(self, row: int, worker: int, proto: int, now: int) -> bool:
+        """A worker has no connection of a packet it received: another one has, or it opens one, or nobody cares."""
+        if self.redirects and self._elsewhere(row, worker, now):
+            return True
+        first = proto == UDP or self.flags[row] & PURE == SYN
+        if first and not self.barred and self._open(row, worker, proto, now):
+            return True
+        return self._nobody(row, worker, proto)
+
+    def _elsewhere(self, row: int, worker: int, now: int) -> bool:
+        """The owner's ring takes the packet through the whole receive path again (D 4.4)."""
+        handle = self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d)
+        if handle < 0:
+            return False
+        rank: int = self.host.owner(self.table_key(row))
+        if rank < 0 or rank == worker:
+            return False
+        handle = self.table.find(self.word0, self.word1, self.a, self.b, self.c, self.d, rank)
+        if handle < 0 or self.slots.mac[handle] < 0:
+            return False
+        self._step(row, handle, False, now)
+        self._handed(row, rank)
+        return True
+
+    def _handed(self, row: int, rank: int) -> None:
+        """The row was handed to its owner, where another worker received it."""
+        if self.worker[row] != rank and not self.table.shared:
+            self.lookup[row], self.wrong[row] = MISSED, 1
+            self.redirected[row] = self.owner[row] = rank
+
+    # --- who is not wanted -------------------------------------------------------------------------------------------
+
+    def _unasked(self, row: int, verdict: int) -> bool:
+        """An answer that belongs to no connection, or does not pass here: it was not received (interface 3)."""
+        if not self.strays or self.six or self.locals.find(self.b, 0, 0) >= 0:
+            return False
+        self.handle[row], self.verdict[row], self.worker_index[row] = NONE, verdict, NONE
+        return True
+
+    def _refused(self, row: int, proto: int) -> bool:
+        """Whether a list drops the packet (D 14.2), which is remembered by client and service."""
+        if self.six:
+            verdict: int = self.host.refusal(self.table_key(row))
+        elif self.ends.find(self.b, self.ports >> 16, proto) < 0:
+            return False
+        else:
+            verdict = self._judge(row, proto)
+        if verdict < 0:
+            return False
+        self.handle[row], self.verdict[row] = NONE, verdict
+        return True
+
+    def _judge(self, row: int, proto: int) -> int:
+        key = (self.word0, (self.ports >> 16) << 8 | proto)
+        found = self.judged.get(key)
+        if found is None:
+            if len(self.judged) >= MOST:
+                self.judged.clear()
+            found = self.judged[key] = self.host.refusal(self.table_key(row))
+        return found
+
+    def _nobody(self, row: int, worker: int, proto: int) -> bool:
+        """A packet that goes to no service and belongs to no connection: once it is known what becomes of those that go
+        where it goes (and that nothing leaves), the same becomes of it."""
+        at, kind = self.at[row], self.flags[row] & PURE
+        if proto == UDP:
+            kind = SYN
+        if not self.passing or self.six or self.buffer[at + 22] < 2:
+            return False
+        if kind in (SYN, ACK) and self.ends.find(self.b, self.ports >> 16, proto) >= 0:
+            return False
+        if self.locals.find(self.a, 0, 0) >= 0:
+            return False
+        if self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d) >= 0:
+            return False
+        link = 0 if self.ours[row] else 1 + (self.buffer[at] & 1)
+        self.asked = self._zone() | kind << 32 | proto << 40 | worker << 48 | link << 60
+        seen: Seen | None = self.passed.get(self.asked)
+        if seen is None:
+            return False
+        seen.count += 1
+        self.handle[row], self.verdict[row], self.lookup[row] = NONE, seen.verdict, seen.lookup
+        return True
+
+    def _zone(self) -> int:
+        """The number of the zone that the row goes to."""
+        address = (self.b & 0xFF) << 24 | (self.b & 0xFF00) << 8 | (self.b >> 8 & 0xFF00) | self.b >> 24
+        low, high = 0, len(self.zones)
+        while low < high:
+            middle = (low + high) >> 1
+            if self.zones[middle] <= address:
+                low = middle + 1
+            else:
+                high = middle
+        return low
 
     # --- look up -----------------------------------------------------------------------------------------------------
 
@@ -247,7 +385,8 @@ class Loop:
         slots.last_use[slot], slots.armed[slot] = now, self._order(row)
         step = UDP_STEP if self.proto[row] == UDP else self.flags[row]
         old = slots.state[slot]
-        new = self.steps[(side * STEPS + step) * STATES + old]
+        table = 2 if slots.full[slot] == DIRECT else side
+        new = self.steps[(table * STEPS + step) * STATES + old]
         if new != old:
             self._move(slot, old, new, now)
         if side:
@@ -408,6 +547,9 @@ class Loop:
 
     def _bind(self, row: int, opener: Opener, dest: Dest, base: int, now: int) -> bool:
         """A local end: the first address in turn that has a port left (D 11.1)."""
+        if opener.keeps:
+            self._enter(row, opener, opener.pairs[base], 0, now)
+            return True
         cursor, port, trials = opener.cursor, NONE, opener.width if opener.width < 16 else 16
         while trials > 0:
             trials -= 1
@@ -430,20 +572,30 @@ class Loop:
         slots.last_use[slot], slots.armed[slot] = now, self._order(row)
         slots.delta[slot], slots.full[slot] = opener.delta, opener.kind
         self.table.enter(2 * slot, self.word0, self.word1, self.a, self.b, self.c, self.d)
-        swapped = (port & 0xFF) << 8 | port >> 8
-        word1 = swapped
-        word1 = word1 << 16 | pair.word1
-        self.table.enter(2 * slot + 1, pair.word0, word1, pair.a, pair.b, pair.c, pair.d)
+        self._enter_answers(slot, opener, pair, port)
         slots.client[slot] = self._client(row)
         slots.mac[2 * slot] = pair.way
-        slots.mac[2 * slot + 1] = slots.client[slot] if self._at_home(slot, pair) else PLAIN_SIDE
+        slots.mac[2 * slot + 1] = PLAIN_SIDE
+        if not opener.direct and self._at_home(slot, pair):
+            slots.mac[2 * slot + 1] = slots.client[slot]
         self.timers.arm(slot, now + slots.timeout[slot])
-        opener.cursor.counts[pair.place] += 1
+        if not opener.keeps:
+            opener.cursor.counts[pair.place] += 1
         dest.conns += 1
         dest.inactconns += 1
         opener.census.opened()
         self.opened[row] = 1
         self._settle(row, 2 * slot, pair.way, 0, MISSED)
+
+    def _enter_answers(self, slot: int, opener: Opener, pair: Pair, port: int) -> None:
+        """By what answers are found: to the local port, or to the client where it keeps its own end (IPv4 alone)."""
+        word0, word1 = self.a, self.ports & 0xFFFF
+        if opener.keeps:
+            word0 = word0 << 32 | pair.word0
+        else:
+            word0, word1 = pair.word0, port >> 8 | (port & 0xFF) << 8
+        word1 = word1 << 16 | pair.word1
+        self.table.enter(2 * slot + 1, word0, word1, pair.a, pair.b, pair.c, pair.d)
 
     def _client(self, row: int) -> int:
         """With what goes back to where the row came from: most come from the same."""
@@ -472,17 +624,22 @@ class Loop:
         if number == 0 or (slots.made and slot in slots.made):
             return False
         pair: Pair = self.all_pairs[number]
-        if slots.state[slot] == pair.opener.established:
+        active = slots.state[slot] == pair.opener.established
+        if active and not pair.opener.direct:
             return False
         if pair.opener.jitter is not None:
             pair.opener.census.passed += 1  # drawn for every expiry
         port = (self.table.word(2 * slot + 1, 1) >> 16) & 0xFFFF
         self.table.remove(2 * slot)
         self.table.remove(2 * slot + 1)
-        pair.dest.inactconns -= 1
+        if active:
+            pair.dest.actconns -= 1
+        else:
+            pair.dest.inactconns -= 1
         pair.dest.admit()
-        pair.bucket.give((port & 0xFF) << 8 | port >> 8)
-        pair.opener.cursor.counts[pair.place] -= 1
+        if not pair.opener.keeps:
+            pair.bucket.give((port & 0xFF) << 8 | port >> 8)
+            pair.opener.cursor.counts[pair.place] -= 1
         slots.free_slot(slot)
         pair.opener.census.closed()
         return True

@@ -13,8 +13,9 @@ UDP_STEP = 256
 STEPS = UDP_STEP + 1
 STATES = 16  # of a protocol, at most
 
-# column `full`: full NAT, whose tuples are unique while it lives, or OTHER
-OTHER, FULL_TCP, FULL_UDP = range(3)
+# column `full`: full NAT, or direct routing, whose packets leave as they came but for their MACs, or OTHER
+OTHER, FULL_TCP, FULL_UDP, DIRECT = range(4)
+SIDES = 3  # of tables of states: in, out, and in where answers do not pass here
 
 ORDERS = 256  # places in the order of arming that a frame has: timers before it take the first half, itself the second
 

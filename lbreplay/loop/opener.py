@@ -40,6 +40,7 @@ class Opener:
         self.rank = self.kind = self.delta = self.limit = self.first_state = 0
         self.established = -1  # the state that counts as active; -1: none
         self.first_timeout = 0  # ns
-        self.width = 0  # local addresses
+        self.width = 1  # local addresses; of NAT and direct routing the client itself
+        self.keeps = self.direct = False  # its connections keep the client's end (NAT); nothing but MACs changes
         self.dests: list[Any] = []  # of the service, in its order
         self.pairs: list[Any] = []  # by position of the real server, then of the local address

@@ -59,6 +59,11 @@ class Stack:
         """Output route: a local address first (`.local`), then the longest prefix; None: unreachable."""
         return self._output.routes.output(dst)
 
+    def zones(self) -> list[int]:
+        """Where another zone of IPv4 addresses begins, ascending: within one all have one route, or are one local
+        address."""
+        return self._output.routes.zones()
+
     def input_route(self, packet: Packet) -> RouteEntry | None:
         """Route of a received packet: a local address of its own device first (S 4.3)."""
         return self._output.routes.input(packet.dst, packet.vlan)

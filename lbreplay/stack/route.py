@@ -55,6 +55,17 @@ class Routes:
         """Every address of the port (or of VLAN device *vlan*)."""
         return frozenset(self._local.get(vlan, ()))
 
+    def zones(self) -> list[int]:
+        """See `Stack.zones`. Groups, loopback and the like are zones too."""
+        ends = [(int.from_bytes(address), 1) for address in self.local_addresses() if len(address) == 4]
+        ends += [(int.from_bytes(bytes((first, 0, 0, 0))), 1 << 24) for first in (0, 127)]
+        ends += [(0xE0000000, 1 << 28), (0xF0000000, 1 << 28), (0xFFFFFFFF, 1)]
+        for route in self._nets:
+            if len(route.to.address) == 4:
+                size = 1 << 32 - route.to.prefix
+                ends.append((int.from_bytes(route.to.address) & -size, size))
+        return sorted({end for first, size in ends for end in (first, first + size)})
+
     def input(self, dst: bytes, vlan: int | None) -> RouteEntry | None:
         """Route of a received packet: a local address of its own device, else the longest prefix (S 4.3)."""
         return self._local_entry(dst, vlan) if self.is_local(dst, vlan) else self._longest(dst)

@@ -44,6 +44,11 @@ class AccessControl:
     def __bool__(self) -> bool:
         return bool(self._black or self._white)
 
+    @property
+    def by_chance(self) -> bool:
+        """Whether a white list may shut out packets of others, that hash to its bucket."""
+        return self._by_bucket and bool(self._white)
+
     def replace(
         self, service: Service, blacklist: AccessList | None = None, whitelist: AccessList | None = None
     ) -> None:

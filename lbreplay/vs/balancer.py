@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from lbreplay.burst import Burst
-from lbreplay.loop.loop import Loop, Places
-from lbreplay.loop.names import CLOCK, NONE, STATES, STEPS, UDP_STEP
+from lbreplay.loop.loop import Loop, Places, Seen
+from lbreplay.loop.names import CLOCK, NONE, SIDES, STATES, STEPS, UDP_STEP
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
-from lbreplay.vs.conn import IN, OUT
+from lbreplay.vs.conn import IN
 from lbreplay.vs.events import Events
 from lbreplay.vs.links import Links
 from lbreplay.vs.machine import Machine, Ownership, before, itself
@@ -27,10 +27,11 @@ from lbreplay.vs.view import Steer, View
 from lbreplay.wire.packet import TCP, UDP, Packet
 from lbreplay.wire.rewrite import Leaving
 
+MOST = 1 << 16  # kinds of packets for nobody that are remembered at once
 LOOKUP = {"": 0, "in": 1, "out": 2, "miss": 3}  # codes of column `lookup`
 REFUSALS = (
     Verdict.NO_DEST, Verdict.DEST_MAX_CONN, Verdict.LADDR_PORT_EXHAUSTED,
-    Verdict.FORWARDED_FAST, Verdict.FORWARDED_SLOW,
+    Verdict.FORWARDED_FAST, Verdict.FORWARDED_SLOW, Verdict.REPLY_WITHOUT_CONN, Verdict.DIRECT_REPLY,
 )  # fmt: skip
 
 
@@ -66,6 +67,8 @@ class Balancer:
         )
         loop.pool_size, loop.dests = self.setup.conn.pool_size, machine.dests
         loop.rules(_steps(machine), machine.limits.ravel().data)
+        loop.redirects, loop.proxies = self.setup.conn.redirect, any(map(view.proxied, self.setup.services))
+        loop.strays = not loop.proxies  # else it may be the answer that a SYN proxy is still to ask for
         self.openers = Openers(machine, self.links, loop, Places(list(view.virtual)))
         machine.table.revive, self.links.quiesces = self.openers.revive, self.openers.quiesces
         return loop
@@ -90,11 +93,13 @@ class Balancer:
         self._clock(burst, burst.size, int(burst.time_ns[-1]))
         burst.worker_index = np.where(burst.worker_index < 0, burst.worker_index, self._indices(burst))
         self.machine.table.recycle()
+        self._count_seen()
 
     def _next(self, burst: Burst, row: int) -> int:
         """The next row from *row* on that the loop does not take."""
         if self.stories is None:
             self.loop.barred = self.machine.stray or self.machine.listened
+            self.loop.passing = self.plain_stories is None and self.openers.passing
             return self.loop.run(row, burst.size, self.events.next_ns)
         if row < burst.size:
             self._clock(burst, row, int(burst.time_ns[row]))
@@ -131,6 +136,18 @@ class Balancer:
     def relink(self) -> None:
         """There are more entries of MACs, or of where answers come in."""
         self.loop.link(self.links.fast.view(np.uint8).data, self.links.homes.ravel().data)
+
+    def owner(self, key: bytes) -> int:
+        """The worker that the redirect table names, or NONE."""
+        rank = self.machine.owner(key)
+        return NONE if rank is None else rank
+
+    def refusal(self, key: bytes) -> int:
+        """The verdict of the lists on a packet, or NONE."""
+        width = (len(key) - 5) // 2
+        source, dest = key[1 : 1 + width], key[1 + width : 1 + 2 * width]
+        refused = self.machine.access.refusal(key[0], source, dest, int.from_bytes(key[-2:]))
+        return NONE if refused is None else int(refused)
 
     def ready(self, opener: Any) -> None:
         """See `Openers.ready`."""
@@ -187,8 +204,11 @@ class Balancer:
         machine.row, machine.cause, machine.order = row, n, itself(n)
         machine.now = int(burst.time_ns[row])
         self.path.story = Story()
-        neighbours = machine.stack.neighbours_version
+        neighbours, asked = machine.stack.neighbours_version, self.loop.asked
+        before = self._tallied(burst, row) if asked >= 0 else None
         burst.verdict[row] = self._judge(burst, row)
+        if before is not None:
+            self._remember(burst, row, asked, before)
         if self.stories is not None:
             self.stories.append(self.path.story)
         if self.plain_stories is not None:
@@ -198,6 +218,34 @@ class Balancer:
             self.loop.forget_hops()
             self.links.refresh_all()
             self.openers.rebuild()
+
+    def _tallied(self, burst: Burst, row: int) -> Any:
+        """What a packet for nobody may move: frames on their way, and counters."""
+        counters = self.machine.stack.counters, self.machine.lcores[burst.worker[row]].counters
+        return len(burst.made), [(counter, dict(counter)) for counter in counters]
+
+    def _remember(self, burst: Burst, row: int, asked: int, before: Any) -> None:
+        """What became of a packet for nobody, if nothing left: the loop does the same with the next of its kind."""
+        story, made = self.path.story, len(burst.made) != before[0]
+        if made or story.conn is not None or story.owner >= 0 or burst.wrong_worker[row] or burst.worker_index[row] < 0:
+            return
+        moved = [
+            (counter, name, counter[name] - was.get(name, 0))
+            for counter, was in before[1]
+            for name in counter
+            if counter[name] != was.get(name, 0)
+        ]
+        if len(self.loop.passed) >= MOST:
+            self._count_seen()
+            self.loop.passed.clear()
+        self.loop.passed[asked] = Seen(int(burst.verdict[row]), int(burst.lookup[row]), moved)
+
+    def _count_seen(self) -> None:
+        """Move the counters for all packets that the loop passed over."""
+        for seen in self.loop.passed.values():
+            for counter, name, by in seen.moved if seen.count else ():
+                counter[name] += by * seen.count
+            seen.count = 0
 
     def _judge(self, burst: Burst, row: int) -> Verdict:
         packet = self.path.story.packet = _packet(burst, row)
@@ -245,6 +293,7 @@ class Balancer:
             if self.events.next_ns > now:
                 break
             self.machine.now = self.events.next_ns
+            self._count_seen()
             self.events.apply()
             self.loop.forget_hops()
             self.links.refresh_all()
@@ -344,14 +393,13 @@ def _packet(burst: Burst, row: int) -> Packet:
 
 
 def _steps(machine: Machine) -> Any:
-    """New states by side, step and state, for the modes whose answers pass here."""
-    tables = np.zeros((2, STEPS, STATES), np.uint8)
-    for side in (IN, OUT):
-        for number, steps in ((TCP, range(UDP_STEP)), (UDP, range(UDP_STEP, STEPS))):
-            protocol = machine.protocols[number]
-            first = protocol.sides("fnat")[side] * len(protocol.events)
+    """New states by side, step and state: of modes whose answers pass here, and IN of those whose do not."""
+    tables = np.zeros((SIDES, STEPS, STATES), np.uint8)
+    for number, steps in ((TCP, range(UDP_STEP)), (UDP, range(UDP_STEP, STEPS))):
+        protocol = machine.protocols[number]
+        for side, columns in enumerate((*protocol.sides("fnat"), protocol.sides("dr")[IN])):
             for step in steps:
-                row = protocol.next[first + protocol.event[step & 0xFF]]
+                row = protocol.next[columns * len(protocol.events) + protocol.event[step & 0xFF]]
                 tables[side, step, : len(row)] = np.frombuffer(row, np.uint8)
     return tables.ravel().data
 

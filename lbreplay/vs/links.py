@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lbreplay.burst import BY_FLOW_DIRECTOR
-from lbreplay.loop.names import FULL_TCP, FULL_UDP, OTHER
+from lbreplay.loop.names import DIRECT, FULL_TCP, FULL_UDP, OTHER
 from lbreplay.vs.conn import (
     EXPIRE_QUIESCENT,
     IN,
@@ -54,6 +54,9 @@ class Links:
         setup = machine.setup
         self.watches_answers = setup.view == "client"
         self._numbers = setup.tcp.seq_adjust
+        # an answer that comes in elsewhere is handed to its owner, where only one worker can have its tuple (D 4.4)
+        director = setup.flow_director
+        self._hands_on = setup.conn.redirect and setup.conn.table != "shared" and director.strategy != "off"
         self._slow_is_plain, self._mtu = setup.conn.xmit_ttl or setup.device.resolve, setup.device.mtu
         self._limited = {
             s.name
@@ -69,7 +72,6 @@ class Links:
         self.quiesces: Callable[[int], bool] = _never  # whether the service of a slot quiesces with its real server
         self.homes = np.zeros((64, 5), np.int64)  # queue, rank, by, reta, rule of answers, client view
         self._home_ids: dict[tuple[int, ...], int] = {}
-        director = setup.flow_director
         right = director.dst_port_mask is None and director.byte_order == "network"
         self._by_low_bits = director.strategy == "port-low" and right
         self._pool_home: dict[tuple[bytes, int, int], Steered] = {}
@@ -96,11 +98,12 @@ class Links:
             if conn is not None and not conn.flags & TEMPLATE:
                 self.refresh(conn)
             elif conn is None and not table.met[slot]:
-                table.mac[2 * slot] = self.way(self.dest(slot).address)
+                real = self.dest(slot).address
+                table.mac[2 * slot] = self.direct_way(real) if table.full[slot] == DIRECT else self.way(real)
 
     def _may_end(self, slot: int) -> bool:
         """Whether an event may have something to say about a connection that the loop opened."""
-        return bool(self.machine.access) or self.quiesces(slot)
+        return self.machine.access.by_chance or self.quiesces(slot)
 
     def dest(self, slot: int) -> Dest:
         """The real server of a connection."""
@@ -124,7 +127,7 @@ class Links:
             and not conn.flags & NEVER_ORDINARY
             and len(conn.client.address) == len(conn.real.address)
             and conn.server.service.name not in self._limited
-            and not self.machine.access
+            and not self.machine.access.by_chance
             and not self._ending(conn)
             and not self._unnumbered(conn)
             and not self.overlapping
@@ -148,13 +151,21 @@ class Links:
     def _homed(self, slot: int, rank: int, home: Steered) -> bool:
         self.machine.table.home[slot] = self._home_id((home.queue, home.rank, home.by, home.reta, home.rule))
         self.machine.table.home_hash[slot] = 0 if home.by == BY_FLOW_DIRECTOR else home.hash
-        return home.rank == rank
+        return home.rank == rank or (self._hands_on and home.rank >= 0)
 
     # --- connections without a Conn ----------------------------------------------------------------------------
 
     def way(self, real: bytes) -> int:
         """What goes to *real* leaves with before it was heard of."""
         return self._slow_id(real, None)
+
+    def direct_way(self, real: bytes) -> int:
+        """The same by direct routing: to the real server's own MAC, gateways ignored (D 12.1)."""
+        stack = self.machine.stack
+        route = stack.route(real)
+        if route is None or route.local or route.vlan is not None or route.mtu != self._mtu:
+            return PLAIN
+        return self._id(stack.macs(real, fallback=None)[0], self.machine.setup.device.mac or MIRRORED, False)
 
     def answering(self, head: bytes) -> int:
         """What goes back to where frames with the MACs of *head* came from leaves with."""
@@ -180,7 +191,8 @@ class Links:
             if not self._by_low_bits or home.by != BY_FLOW_DIRECTOR:
                 return None
             self._pool_home[laddr, rank, proto] = home
-        return self._home_id((home.queue, home.rank, home.by, home.reta, home.rule)), home.rank == rank
+        at_home = home.rank == rank or (self._hands_on and home.rank >= 0)
+        return self._home_id((home.queue, home.rank, home.by, home.reta, home.rule)), at_home
 
     def meet(self, slot: int, macs: Macs) -> None:
         """The real server's side was heard of: what goes there leaves with *macs* from now on."""

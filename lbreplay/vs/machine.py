@@ -16,7 +16,7 @@ import numpy as np
 
 from lbreplay.burst import Made
 from lbreplay.loop.draws import Draws
-from lbreplay.loop.names import ANYBODY, ORDERS
+from lbreplay.loop.names import ANYBODY, DIRECT, ORDERS
 from lbreplay.loop.real import Census, Dest
 from lbreplay.loop.table import Table
 from lbreplay.model import NANOSECOND, Service, Setup
@@ -277,8 +277,8 @@ class Machine:
     def owner(self, key: bytes) -> int | None:
         """The worker that the redirect table names for *key* (D 4.4): the newest whose mode enters that side."""
         for handle in self.tuples.all(key) if self.setup.conn.redirect else ():
-            conn = self.table.made.get(handle >> 1)
-            side = "out" if conn is None else conn.mode.redirected_side  # what the loop opened is full NAT
+            conn, kept = self.table.made.get(handle >> 1), self.table.full[handle >> 1] == DIRECT
+            side = ("" if kept else "out") if conn is None else conn.mode.redirected_side
             if side == ("in", "out")[handle & 1]:
                 rank: int = self.table.rank[handle >> 1]
                 return rank

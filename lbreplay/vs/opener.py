@@ -10,10 +10,13 @@ from __future__ import annotations
 from struct import unpack
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lbreplay.loop.loop import Loop, Places
-from lbreplay.loop.names import BY_ASKING, BY_LOAD, BY_TURN, FULL_TCP, FULL_UDP, SIX, UNKNOWN
+from lbreplay.loop.names import BY_ASKING, BY_LOAD, BY_TURN, DIRECT, FULL_TCP, FULL_UDP, OTHER, SIX, UNKNOWN
 from lbreplay.loop.opener import Opener, Pair
-from lbreplay.model import Endpoint
+from lbreplay.loop.ports import Bucket
+from lbreplay.model import Endpoint, Service
 from lbreplay.vs.conn import EXPIRE_QUIESCENT, INACTIVE, Conn
 from lbreplay.vs.forwarding import MODES
 from lbreplay.vs.links import PLAIN
@@ -37,6 +40,7 @@ class Openers:
         self._servers: dict[Opener, tuple[Lcore, VirtualServer]] = {}
         self._pairs: dict[tuple[int, bytes], Pair] = {}
         loop.all_pairs.append(None)  # 0 is nobody's number
+        self.passing = False  # packets for nobody here have no chance to be for somebody
         self.rebuild()
 
     def rebuild(self) -> None:
@@ -49,6 +53,17 @@ class Openers:
             for place in places
         ]
         self.loop.know(self._virtual, Places(places), openers, len(places))
+        self._tell_ends()
+
+    def _tell_ends(self) -> None:
+        """All ends that packets may go to, and which lists there are."""
+        machine, lcores = self.machine, self.machine.lcores
+        servers = [server for server in lcores[0].servers.by_name.values() if server.service.vip is not None]
+        laddrs = [(0, address, 0) for address in machine.setup.local_addresses]
+        zones = np.array(machine.stack.zones(), np.int64).data
+        self.loop.ends_of(Places([_place(server) for server in servers]), Places(laddrs), zones)
+        self.loop.listed = bool(machine.access)
+        self.passing = machine.resolver is None and not any(lcore.servers.matching for lcore in lcores)
 
     def _plain(self, lcore: Lcore) -> list[VirtualServer]:
         return [server for server in lcore.servers.by_name.values() if self._ordinary(server)]
@@ -57,16 +72,20 @@ class Openers:
         """Whether new connections of a service are made in the loop."""
         setup, service = self.machine.setup, server.service
         odd: Any = service.persistent or service.synproxy or service.one_packet or service.quic or service.dest_check
-        odd = odd or service.proxy_protocol != "off" or 0 < service.limit_proportion < 100 or self.machine.access
+        odd = (
+            odd
+            or service.proxy_protocol != "off"
+            or 0 < service.limit_proportion < 100
+            or self.machine.access.by_chance
+        )
         odd = odd or (setup.behaviour.mh_port_is_synproxy and service.mh_port) or service.hash_target != "source"
         addresses = [*service.laddr, *(dest.address for dest in server.dests)]
         return (
             not odd
             and service.vip is not None
-            and bool(service.laddr)
-            and service.mode == "fnat"
+            and self._local_ends(service)
+            and all(dest.real.mode in (None, "", service.mode) for dest in server.dests)
             and service.protocol in (TCP, UDP)
-            and not (service.protocol == UDP and setup.udp.uoa_max_trail)
             and all(len(address) == len(service.vip.address) for address in addresses)
             and setup.conn.fast_xmit
             and not setup.conn.xmit_ttl
@@ -74,6 +93,12 @@ class Openers:
             and not self.links.overlapping
             and not (setup.conn.redirect and setup.flow_director.strategy == "off")  # equal keys have two owners
         )
+
+    def _local_ends(self, service: Service) -> bool:
+        """Whether connections leave from a local address and nothing is put into them, or keep the client's end."""
+        if service.mode == "fnat":
+            return bool(service.laddr) and not (service.protocol == UDP and self.machine.setup.udp.uoa_max_trail)
+        return service.mode in ("nat", "dr") and service.vip is not None and len(service.vip.address) == 4
 
     def _opener(self, lcore: Lcore, server: VirtualServer) -> Opener:
         """The one there was, that its connections know, or a new one; it is made ready when it is needed."""
@@ -91,11 +116,16 @@ class Openers:
         protocol = self.machine.protocols[service.protocol]
         timeouts = protocol.timeout(setup, service)
         event = protocol.event[SYN] if service.protocol == TCP else 0
-        opener.rank, opener.width = lcore.rank, len(service.laddr)
-        opener.kind = FULL_TCP if service.protocol == TCP else FULL_UDP
+        opener.rank, opener.direct = lcore.rank, service.mode == "dr"
+        opener.keeps = service.mode != "fnat"
+        if opener.keeps:
+            opener.kind = DIRECT if opener.direct else OTHER
+        else:
+            opener.kind = FULL_TCP if service.protocol == TCP else FULL_UDP
+            opener.width = len(service.laddr)
         opener.delta = setup.tcp.isn_offset if opener.kind == FULL_TCP and setup.tcp.seq_adjust else 0
         opener.limit = self.machine.limit_of(service)
-        opener.first_state = protocol.step(protocol.sides("fnat")[0], event, 0)
+        opener.first_state = protocol.step(protocol.sides(service.mode)[0], event, 0)
         opener.first_timeout = timeouts[opener.first_state]
         opener.established = protocol.states.index("established") if "established" in protocol.states else -1
         opener.by = BY_ASKING
@@ -107,7 +137,8 @@ class Openers:
     def ready(self, opener: Opener) -> None:
         """What may have changed: its real servers, with what their packets leave, where their answers come in."""
         lcore, server = self._servers[opener]
-        ways = {dest.id: self.links.way(dest.address) for dest in server.dests}
+        way = self.links.direct_way if opener.direct else self.links.way
+        ways = {dest.id: way(dest.address) for dest in server.dests}
         opener.ready, opener.usable, opener.dests = True, PLAIN not in ways.values(), server.dests
         opener.pairs = [
             self._pair(opener, lcore, dest, at, ways[dest.id])
@@ -119,16 +150,16 @@ class Openers:
             dest.place = place
 
     def _pair(self, opener: Opener, lcore: Lcore, dest: Dest, at: int, way: int) -> Pair:
-        laddr = opener.cursor.laddrs[at]
+        laddr = b"" if opener.keeps else opener.cursor.laddrs[at]
         pair = self._pairs.get((dest.id, laddr))
         if pair is None:
             words = _answers(self.loop, self._servers[opener][1].service.protocol, dest, laddr)
-            bucket = lcore.pools[laddr].bucket(dest.endpoint)
+            bucket = Bucket(()) if opener.keeps else lcore.pools[laddr].bucket(dest.endpoint)
             pair = self._pairs[dest.id, laddr] = Pair(len(self.loop.all_pairs), opener, dest, at, bucket, words)
             self.loop.all_pairs.append(pair)
             self.machine.remember(dest)
         pair.way, pair.home, pair.at_home = way, UNKNOWN, False
-        if self.links.watches_answers:
+        if self.links.watches_answers and not opener.keeps:
             pair.home, pair.at_home = self._home(lcore, opener, dest, laddr)
         return pair
 
@@ -159,7 +190,7 @@ class Openers:
         lcore, server = self._servers[pair.opener]
         in_key, out_key = machine.tuples.key(2 * slot), machine.tuples.key(2 * slot + 1)
         service = server.service
-        conn = Conn(service.protocol, lcore.rank, server, pair.dest, MODES["fnat"], 0)
+        conn = Conn(service.protocol, lcore.rank, server, pair.dest, MODES[service.mode], 0)
         conn.slot, conn.number = slot, table.number[slot]
         conn.in_key, conn.out_key = in_key, out_key
         conn.client, conn.virtual = _ends(in_key)
@@ -168,7 +199,9 @@ class Openers:
         conn.has_isn = pair.opener.kind == FULL_TCP
         active = table.state[slot] == pair.opener.established
         conn.flags = (0 if active else INACTIVE) | (EXPIRE_QUIESCENT if service.expire_quiescent else 0)
-        conn.out_macs = conn.out_seen = links.macs_of(table.client[slot])
+        conn.out_seen = links.macs_of(table.client[slot])
+        if conn.mode.fast:
+            conn.out_macs = conn.out_seen
         if table.met[slot]:
             conn.in_macs = conn.in_seen = links.macs_of(table.mac[2 * slot])
         return conn
@@ -177,7 +210,7 @@ class Openers:
 def _answers(loop: Loop, protocol: int, dest: Dest, laddr: bytes) -> tuple[int, ...]:
     """The tuple of answers of *dest* to *laddr*, without the local port, as loop/table.py has it."""
     word1 = int.from_bytes(dest.port.to_bytes(2), "little") | protocol << 32
-    if len(laddr) == 4:
+    if len(dest.address) == 4:
         return int.from_bytes(dest.address + laddr, "little"), word1, 0, 0, 0, 0
     a, b, c, d = unpack("<4Q", dest.address + laddr)
     return loop.table.mix(a, b, c, d), word1 | SIX, a, b, c, d

@@ -95,10 +95,13 @@ class View:
 
     def _too_early(self, service: Service, conn: Conn | None, packet: Packet) -> bool:
         """Whether this is the SYN|ACK of a handshake that the SYN proxy has not let through yet."""
-        proxied = service.synproxy or (self.machine.setup.behaviour.mh_port_is_synproxy and service.mh_port)
-        if not proxied or packet.flags & (SYN | ACK | RST) != SYN | ACK:
+        if not self.proxied(service) or packet.flags & (SYN | ACK | RST) != SYN | ACK:
             return False
         return conn is None or self.machine.state_name(conn) in self.machine.setup.tcp.synproxy.conn_reuse
+
+    def proxied(self, service: Service) -> bool:
+        """Whether the SYN proxy answers for a service."""
+        return service.synproxy or (self.machine.setup.behaviour.mh_port_is_synproxy and service.mh_port)
 
     def _turned_early(self, conn: Conn, kept: Packet) -> Packet | None:
         if self.home(conn).rank != conn.rank and not self.machine.setup.conn.redirect:

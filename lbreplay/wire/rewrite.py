@@ -24,7 +24,7 @@ from lbreplay.wire.packet import ACK, RST, SYN, TCP, UDP
 Rows = I64 | slice
 
 OUT = 1
-FULL_TCP = 1
+FULL_TCP, DIRECT = 1, 3  # column `full`, as in loop/names.py
 TOA_SIZE = {4: 8, 6: 20}
 MSS_LOWERED = {4: 8, 6: 20}
 
@@ -94,6 +94,17 @@ def rewrite(burst: Burst, leaving: Leaving) -> None:
         _insert_toa(burst, full & ~out, leaving)
     for shape, rows in _shapes(burst):
         _put_headers(burst, rows, shape, leaving)
+    _put_macs_alone(burst, np.flatnonzero(burst.leaving & (burst.full == DIRECT)), leaving)
+
+
+def _put_macs_alone(burst: Burst, rows: I64, leaving: Leaving) -> None:
+    """Direct routing: what leaves is what came, but for its MACs (D 12.1)."""
+    if len(rows):
+        shape = SHAPES[1]  # any: all begin with the MACs, and none is shorter than this
+        at, place = burst.at[rows], overlay(burst.buffer, shape.size)
+        head = place[at].view(shape.fields)
+        _put_macs(burst, rows, head, leaving)
+        place[at] = head.view(place.dtype)
 
 
 def _shrink(burst: Burst) -> None:
@@ -235,10 +246,11 @@ def _put_toa(burst: Burst, rows: I64, shape: Shape, old: U8, old_at: I64) -> Non
 
 def _shapes(burst: Burst) -> Iterator[tuple[Shape, Rows]]:
     """The shapes of the rows that leave, and which rows have them."""
-    left = int(np.count_nonzero(burst.leaving))
+    moving = burst.leaving & (burst.full != DIRECT)
+    left = int(np.count_nonzero(moving))
     for shape in SHAPES:
         if left:
-            same = burst.leaving & (burst.proto == shape.proto) & (burst.family == shape.family)
+            same = moving & (burst.proto == shape.proto) & (burst.family == shape.family)
             rows = np.flatnonzero(same)
             left -= len(rows)
             if len(rows):

@@ -31,7 +31,10 @@ def called(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         calls["load"] = arguments
         return setup()
 
+    from lbreplay import replay as real
+
     module = ModuleType("lbreplay.replay")
+    vars(module).update(vars(real))
     module.replay = replay  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "lbreplay.replay", module)
     monkeypatch.setattr(options, "setup", load)

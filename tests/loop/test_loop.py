@@ -126,3 +126,94 @@ def test_figures_at_the_end() -> None:
     )
     assert service["reals"][0]["inactconns"] == len(MORE) + 1 and service["laddrs"][0]["used"] == len(MORE) + 1
     assert gauges["warnings"] == []
+
+
+def test_lists_are_asked_once_for_a_client() -> None:
+    """A blacklisted client is dropped, the others' packets stay ordinary; an event changes the list."""
+    event = "[[event]]\nat = 0.02\nset = \"service.web.blacklist=['172.16.1.2']\"\n"
+    made = setup('blacklist = ["172.16.1.1"]', events=event)
+    plain, rows = both(made, [syn(client, VIP) for client in MORE[:3] * 12])
+    assert rows == set()
+    assert [plain.verdicts.count(name) for name in ("acl_blacklist", "forwarded_slow")] == [12, 24]
+    assert plain.verdicts[0] == plain.verdicts[18] == "acl_blacklist" == plain.verdicts[25]
+
+
+@pytest.mark.parametrize("defence", [False, True])
+def test_packets_for_nobody_are_known_by_where_they_go(defence: bool) -> None:
+    """The first of each kind takes the plain path, and the next ones end as it did; whatever is answered takes it."""
+    made = setup(more="[tcp]\ndefence_drop = true\n" if defence else "")
+    strangers = [f"198.51.100.{n}:{1000 + n}" for n in range(1, 20)]
+    frames = [tcp(CLIENT, to, "PA", 1, 1, b"x") for to in strangers]
+    frames += [tcp(f"172.16.2.{n}:9", "10.0.0.100:81", "F", 1, 1) for n in range(1, 20)]
+    frames += [udp(f"172.16.2.{n}:9", "10.0.0.100:81") for n in range(1, 20)]
+    plain, rows = both(made, frames)
+    assert rows == {1, 20, 39} and len(set(plain.verdicts[:19])) == len(set(plain.verdicts[19:38])) == 1
+    assert plain.verdicts[19] == ("tcp_defence" if defence else "local_to_kernel")
+    ttl = [craft.frame(craft.ip("172.16.0.9", "198.51.100.9", ttl=1) / craft.UDP(sport=5, dport=6))] * 3
+    assert both(made, ttl)[1] == {1, 2, 3}
+
+
+def test_answers_that_nobody_asked_for() -> None:
+    """A capture of clients that began in the middle: they are no packets of the balancer, and cost nothing."""
+    made = setup(view="client")
+    plain, rows = both(made, [tcp(VIP, client, "PA", 1, 1, b"x") for client in MORE])
+    assert rows == set() and set(plain.verdicts) == {"reply_without_conn"}
+
+
+@pytest.mark.parametrize("view", ["rx", "client"])
+def test_a_packet_is_handed_to_its_owner(view: str) -> None:
+    """Redirect under a wrong mask: the worker that misses asks for the owner, who takes it on (D 4.4)."""
+    made = setup(workers=4, view=view, conn="redirect = true", more="[flow_director]\ndst_port_mask = 0\n")
+    frames = [syn(client, VIP) for client in MORE]
+    if view == "client":
+        frames += [tcp(VIP, client, "SA", 5000, 1001) for client in MORE]
+    else:
+        opened = both(made, frames)[0]
+        laddrs = [opened.trace[n]["laddr"] for n in range(1, len(MORE) + 1)]
+        frames += [tcp(REAL, laddr, "SA", 5000, 1001 + DELTA, mac=rig.RS_MAC) for laddr in laddrs]
+    plain, rows = both(made, frames)
+    workers = plain.document["workers"]
+    assert sum(worker["redirected"]["in"] for worker in workers) > 9 and plain.document["totals"]["dropped"] == 0
+    assert rows == set()
+
+
+def kept(mode: str, view: str) -> list[tuple[float, bytes]]:
+    """Lives of connections that keep the client's end: opened, answered, closed, silent for minutes, opened again."""
+    frames: list[tuple[float, bytes]] = []
+    at = 0.0
+    for number, client in enumerate(MORE[:16] * 2):
+        said = [syn(client, VIP), tcp(client, VIP, "A", 1001, 5001), tcp(client, VIP, "PA", 1001, 5001, b"question")]
+        real = (VIP, None) if view == "client" else (REAL, rig.RS_MAC)
+        heard = [tcp(real[0], client, flags, 5000 + n, 1001, mac=real[1]) for n, flags in enumerate(("SA", "A", "FA"))]
+        if mode == "dr" and view == "rx":
+            heard = []  # answers do not pass here
+        for n, one in enumerate((*said[:1], *heard[:1], *said[1:], *heard[1:])):
+            frames.append((at + n, one))
+        if number % 3:
+            frames.append((at + 9, tcp(client, VIP, "FA", 1009, 5002)))
+        at += 20 if number % 5 else 100_000
+    return frames
+
+
+@pytest.mark.parametrize("view", ["rx", "client"])
+@pytest.mark.parametrize("mode", ["nat", "dr"])
+@pytest.mark.parametrize(
+    "more", [{}, {"workers": 2, "conn": "redirect = true", "scheduler": "wlc"}], ids=["one", "two"]
+)
+def test_connections_that_keep_the_clients_end(mode: str, view: str, more: dict[str, object]) -> None:
+    """NAT and direct routing: states, timers, expiry with its pair of resets, counts that a scheduler reads."""
+    made = setup(mode=mode, view=view, reals=(REAL, "192.168.100.3:8080", "192.168.100.4:8080"), **more)  # type: ignore[arg-type]
+    plain, rows = both(made, kept(mode, view))
+    reals = plain.document["services"][0]["reals"]
+    assert sum(real["conns"] for real in reals) == 32 and plain.document["totals"]["verdicts"]["forwarded_slow"] > 30
+    assert len(rows) < len(plain.verdicts) / 4
+
+
+@pytest.mark.parametrize("mode", ["nat", "dr"])
+def test_datagrams_that_keep_the_clients_end(mode: str) -> None:
+    """Whatever their checksums say: by direct routing nothing is put right."""
+    made = setup(mode=mode, protocol="udp", reals=(REAL, "192.168.100.3:8080"))
+    frames = [udp(client, VIP, b"question") for client in MORE[:9] * 2]
+    frames += [frame[:40] + b"\0\1" + frame[42:] for frame in frames]
+    _, rows = both(made, frames)
+    assert rows == set()

@@ -57,7 +57,6 @@ def test_before_the_real_server_is_heard_the_route_decides() -> None:
     [
         {"conn": "xmit_ttl = true\nfast_xmit = false"},
         {"service": "limit_proportion = 50"},
-        {"service": 'blacklist = ["172.16.0.9"]'},
         {"mode": "dr"},
         {"conn": 'table = "shared"', "more": '[flow_director]\nstrategy = "off"\n'},
     ],

@@ -87,8 +87,8 @@ def test_a_conn_is_made_when_somebody_asks() -> None:
 PLAIN: dict[str, dict[str, object]] = {
     "persistent": {"service": "persistent = { timeout = 9 }"}, "synproxy": {"service": "synproxy = true"},
     "one packet": {"service": "one_packet = true", "protocol": "udp"}, "uoa": {"protocol": "udp"},
-    "nat": {"mode": "nat"}, "slow": {"conn": "fast_xmit = false"}, "ttl": {"conn": "xmit_ttl = true"},
-    "limit": {"service": "limit_proportion = 50"}, "list": {"service": 'blacklist = ["172.16.0.9"]'},
+    "tunnel": {"mode": "tunnel"}, "slow": {"conn": "fast_xmit = false"}, "ttl": {"conn": "xmit_ttl = true"},
+    "limit": {"service": "limit_proportion = 50"},
     "two owners": {"conn": "redirect = true", "more": '[flow_director]\nstrategy = "off"\n'},
 }  # fmt: skip
 
