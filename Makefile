@@ -5,6 +5,8 @@ PYTHON ?= $(firstword $(shell for p in python3.14 python3.13 python3.12 python3.
 BIN := .venv/bin
 READY := .venv/.ready
 OUT := out
+# what is to be replaced is not loaded
+COMPILE := LBREPLAY_INTERPRETED=1 $(BIN)/python -m lbreplay.loop.build
 PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
@@ -15,7 +17,7 @@ demo: build  ## the main job on a sample capture, without any configuration
 	$(BIN)/lbreplay run samples/web.pcap -o $(OUT)/web.pcap --html $(OUT)/web.html
 
 build: $(READY)  ## compile the loop, where a C compiler is; what is compiled already is left
-	@$(BIN)/python -m lbreplay.loop.build
+	@$(COMPILE)
 
 test: build lint types check recorded  ## everything that must hold before a change lands
 
@@ -49,8 +51,14 @@ samples: $(READY)  ## make the captures in samples/ again
 picture: $(READY)  ## the table and the page in the README (the page needs chromium)
 	$(BIN)/python samples/make_picture.py
 
-fuzz: $(READY)  ## hostile captures and configurations, for FUZZ_SECONDS
+SANITIZERS = $(shell for l in asan ubsan; do gcc -print-file-name=lib$$l.so; done)
+
+fuzz: $(READY)  ## hostile captures and configurations, for FUZZ_SECONDS: every index checked, then under sanitizers
+	LBREPLAY_BUILD=check $(COMPILE)
 	$(BIN)/python tests/fuzz.py $(or $(FUZZ_SECONDS),60)
+	LBREPLAY_BUILD=sanitize $(COMPILE)
+	ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$(SANITIZERS)" $(BIN)/python tests/fuzz.py $(or $(FUZZ_SECONDS),60) replay
+	@$(COMPILE)
 
 clean:
 	rm -rf .venv $(OUT) .mypy_cache .ruff_cache .pytest_cache

@@ -15,6 +15,17 @@ from bench.measure import DESK, MIB, Figure, capture, paired, peak, python, repl
 FULL, QUICK = 1_000_000, 100_000
 # profile: what the replay must reach, in frames a second over those of tcprewrite
 ASKED = {"steady": 1.5, "web": 0.7, "syn": 0.4, "udp": 1.0, "imix": 1.2}
+# kind of traffic or setting: the profile, what is set, what it must reach beside tcprewrite
+KINDS: dict[str, tuple[str, tuple[str, ...], float]] = {
+    "web under wlc": ("web", ('service.web.scheduler="wlc"',), 0.8),
+    "web under conhash": ("web", ('service.web.scheduler="conhash"',), 0.5),
+    "web under mh": ("web", ('service.web.scheduler="mh"',), 0.5),
+    "web by NAT, handed to owners": ("web", ('service.web.mode="nat"', "conn.redirect=true"), 0.8),
+    "web by direct routing": ("web", ('service.web.mode="dr"',), 0.8),
+    "web, redirect under a wrong mask": ("web", ("conn.redirect=true", "flow_director.dst_port_mask=1"), 0.8),
+    "web, one address in a blacklist": ("web", ('service.web.blacklist=["10.9.9.9"]',), 0.8),
+    "web that meets no service": ("web", ('service.web.vip="203.0.113.1:80"',), 0.8),
+}
 SCRIPTS = {"dpkt": 20, "scapy": 400}  # how many times fewer frames they get
 BASE, MOST = 150 * MIB, 300  # bytes of a run, and more of each live connection
 
@@ -23,8 +34,9 @@ def figures(quick: bool) -> Iterator[Figure]:
     frames = QUICK if quick else FULL
     for profile, asked in ASKED.items():
         yield Figure(f"{profile}, frames a second", "tcprewrite", partial(_tcprewrite, profile, frames), asked)
-    wlc = ("--set", 'service.web.scheduler="wlc"')
-    yield Figure("web under wlc, frames a second", "tcprewrite", partial(_tcprewrite, "web", frames, *wlc))
+    for kind, (profile, settings, asked) in KINDS.items():
+        more = [word for setting in settings for word in ("--set", setting)]
+        yield Figure(f"{kind}, frames a second", "tcprewrite", partial(_tcprewrite, profile, frames, *more), asked)
     for tool, fewer in SCRIPTS.items():
         yield Figure("web, frames a second", f"a {tool} script", partial(_script, tool, frames, fewer), 1)
     steady, live = (frames if quick else 4 * FULL), (frames if quick else FULL)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import gzip
+import os
 import random
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from struct import pack
+from typing import Any
 
 import captures
 
@@ -31,6 +33,7 @@ from lbreplay.wire.packet import Packet
 CORPUS = Path(__file__).parent / "corpus"
 SETUP = """
 [[service]]
+name = "web"
 vip = "10.0.0.100:80"
 laddr = ["192.168.100.200"]
 scheduler = "rr"
@@ -43,6 +46,10 @@ laddr = ["2001:db8::200"]
 [[service.real]]
 address = "[2001:db8::2]:53"
 """
+SETTINGS: list[list[str]] = [
+    [], ["udp.uoa_max_trail=0"], ['service.web.mode="nat"'], ['service.web.mode="dr"'], ["conn.redirect=true"],
+    ['service.web.blacklist=["10.0.0.1"]'], ["workers=2", "flow_director.dst_port_mask=0"],
+]  # fmt: skip
 CLIENT, VIP = Endpoint(bytes([10, 0, 0, 1]), 1025), Endpoint(bytes([10, 0, 0, 100]), 80)
 
 
@@ -116,7 +123,7 @@ def fuzz_replay(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = captures.write(Path(folder), captures.pcap_head(), *map(captures.record, frames))
         try:
-            result = replay(setup(), str(path), f"{folder}/out.pcap")
+            result = replay(setup(len(data)), str(path), f"{folder}/out.pcap")
         except CaptureError:
             held(not frames)
             return
@@ -124,8 +131,16 @@ def fuzz_replay(data: bytes) -> None:
     gc.collect()  # a run's cycles hold its tables; under atheris nobody comes by in time
 
 
-def setup() -> Setup:
-    return load(None, text=SETUP)
+def setup(number: int = 0) -> Setup:
+    """One of several settings, each of which takes another way through the loop, in every view."""
+    more, view = SETTINGS[number % len(SETTINGS)], ("client", "rx", "lb")[number % 3]
+    return load(None, more, text=SETUP, view=view)
+
+
+def found_in_c(unraisable: Any) -> None:
+    """Compiled code that checks an index can only say so: that is a find."""
+    print(f"in compiled code: {unraisable.exc_value!r}", file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
@@ -250,6 +265,7 @@ def with_atheris(target: str, seconds: float) -> None:
 
 def main(seconds: float, only: str = "") -> int:
     """Give each target its share of *seconds*; 1 where one broke."""
+    sys.unraisablehook = found_in_c
     targets = [only] if only else list(TARGETS)
     try:
         import atheris  # noqa: F401

@@ -107,6 +107,7 @@ class Conn:
 
 
 LINE = 64  # bytes of a cache line
+MANY = 1 << 16  # slots
 NOBODY = Endpoint(b"", 0)
 
 
@@ -144,7 +145,8 @@ class ConnTable(Slots):
         self._resize(1024)
 
     def grow(self) -> None:
-        self._resize(max(8 * self.capacity, self.used))  # what is not used is not touched
+        steps = 8 if self.capacity < MANY else 2  # of many, what is not used yet counts too
+        self._resize(max(steps * self.capacity, self.used))
 
     def _resize(self, capacity: int) -> None:
         """Room for *capacity* slots."""
