@@ -1,7 +1,7 @@
 """The errors a user can cause, one root and two leaves.
 
     LbreplayError
-      ConfigError     a setting: file and key path, what was expected, what stood there      exit 2
+      ConfigError     settings: file, place and key path, what was expected, what stood there    exit 2
       CaptureError    a capture: file and offset, what was expected                          exit 2
 
 A bad *packet* is never an error but a verdict (`verdict.py`); a broken promise inside lbreplay is an `assert`.
@@ -9,9 +9,17 @@ A bad *packet* is never an error but a verdict (`verdict.py`); a broken promise 
 
 
 class LbreplayError(Exception):
-    """Something the user can mend; its text is the one line shown. `exit_code` is the process's exit status."""
+    """Something the user can mend; each argument is a line shown. `exit_code` is the process's exit status."""
 
     exit_code = 2
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One line, or one for each thing that is wrong."""
+        return tuple(map(str, self.args))
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
 
 
 class PipeClosed(Exception):
@@ -19,7 +27,7 @@ class PipeClosed(Exception):
 
 
 class ConfigError(LbreplayError):
-    """A refused setting. The text reads `FILE: KEY.PATH: what is right, got WHAT`."""
+    """Refused settings. A line reads `FILE:LINE:COLUMN: KEY.PATH: what is right, got WHAT`."""
 
 
 class CaptureError(LbreplayError):

@@ -59,6 +59,16 @@ class LazyGroup(click.Group):
             command.params.append(_debug_option())
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """click's, but a mistyped command is told the nearest."""
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            from lbreplay.config.kinds import nearest
+
+            ctx.fail(f"no such command {args[0]!r}{nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name][2]) for name in self.list_commands(ctx)])
@@ -127,7 +137,7 @@ def status(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except LbreplayError as error:
-        return _say(str(error), error.exit_code)
+        return _say(error.lines, error.exit_code)
     except click.UsageError as error:
         return _usage(error)
     except click.ClickException as error:
@@ -150,13 +160,14 @@ def _invoke(arguments: list[str]) -> None:
         lbreplay.invoke(context)
 
 
-def _say(line: str, code: int) -> int:
-    """Show *line* on standard error, before it the traceback where --debug asks for it; return *code*."""
+def _say(said: str | Sequence[str], code: int) -> int:
+    """Show what is *said*, on standard error, above it the traceback if --debug asks. Return *code*."""
     if _debug and code != 130:
         import traceback
 
         traceback.print_exc()
-    print(line, file=sys.stderr)
+    for line in (said,) if isinstance(said, str) else said:
+        print(line, file=sys.stderr)
     return code
 
 

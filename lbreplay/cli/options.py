@@ -27,6 +27,7 @@ from lbreplay.phrases import plural
 if TYPE_CHECKING:
     from lbreplay.config.found import Found
     from lbreplay.config.imports import Files
+    from lbreplay.config.places import Places
     from lbreplay.model import Setup
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -154,19 +155,21 @@ def loader(
     if seed is not None:
         assignments = (*assignments, f"seed={seed}")
     text: str | None = None
+    places: Places | None = None
     if files := imported_files():
         if config is not None:
             raise click.UsageError("-c FILE, or files to import, not both")
         from lbreplay.config.imports import import_files
+        from lbreplay.config.places import imported as imported_places
 
         found = import_files(files, _edition(assignments), profile=_profile(assignments))
         note_import(found)
-        config, text = files.name, found.text()
+        config, text, places = files.name, found.text(), imported_places(found.notes)
     elif config is None and capture is not None:
         text = drafted(capture, _profile(assignments) or "dpvs")
     if (context := click.get_current_context(silent=True)) is not None:
         context.meta[RAN] = (config, text, assignments)
-    return lambda more: load(config, (*assignments, *more), view=view, burst_size=burst, text=text)
+    return lambda more: load(config, (*assignments, *more), view=view, burst_size=burst, text=text, places=places)
 
 
 def ran() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from lbreplay.config import keypath
-from lbreplay.config.kinds import Refused, Table, Where, check, nearest
+from lbreplay.config.kinds import Gathered, Refused, Table, Where, check, nearest
 from lbreplay.config.schema import IPVS, REAL, SERVICE
 from lbreplay.model import Event, RealServer, Service
 
@@ -19,10 +19,14 @@ _ACTIONS = ("set", "remove", "add")
 def events(given: list[dict[str, Any]], services: tuple[Service, ...], where: Where) -> tuple[Event, ...]:
     """The events in order of time; *given* are judged tables, *services* those of the beginning."""
     known = {s.name: {str(real) for real in s.reals} for s in services}
-    found = []
+    found, every = [], Gathered()
     order = sorted(range(len(given)), key=lambda n: int(given[n]["at"]))
     for n in order:
-        found.append(_event(given[n], known, where.key("event").item(n)))
+        with every:
+            found.append(_event(given[n], known, where.key("event").item(n)))
+        if every.refused and "add" in given[n]:
+            break  # later events may name what this one was to add
+    every.end()
     return tuple(found)
 
 

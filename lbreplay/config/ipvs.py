@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lbreplay.config.kinds import Refused, Where
+from lbreplay.config.kinds import Gathered, Refused, Where
 from lbreplay.model import Event, Service
 
 OLD, SINCE = "2.6", "6.1"
@@ -23,36 +23,45 @@ def judge(
     given: Mapping[str, Any], edition: str, services: Sequence[Service], events: Sequence[Event], where: Where
 ) -> None:
     """Refuse what *edition* does not have, and what no kernel takes. *given*: the judged `[ipvs]` table."""
+    ipvs, every = where.key("ipvs"), Gathered()
+    with every:
+        _judge_bits(given, edition, ipvs)
+    with every:
+        _judge_threshold(given.get("sync_threshold"), edition, ipvs.key("sync_threshold"))
+    for n, service in enumerate(services):
+        with every:
+            _judge_reals(service, where.key("service").item(n))
+    for lacking, at, what in _later(given, services, events, where) if edition == OLD else ():
+        if lacking:
+            with every:
+                raise Refused(at.path, f'edition = "{SINCE}" or later expected for {what}, got "{OLD}"')
+    every.end()
+
+
+Later = tuple[bool, Where, str]  # whether something is that 2.6 does not have, where, and its name
+
+
+def _later(
+    given: Mapping[str, Any], services: Sequence[Service], events: Sequence[Event], where: Where
+) -> Iterator[Later]:
     ipvs = where.key("ipvs")
-    _judge_bits(given, edition, ipvs)
-    _judge_threshold(given.get("sync_threshold"), edition, ipvs.key("sync_threshold"))
-    for n, service in enumerate(services):
-        _judge_reals(service, where.key("service").item(n))
-    if edition != OLD:
-        return
     for name in given:
-        _since(name in LATER_SYSCTLS, ipvs.key(name), name)
+        yield name in LATER_SYSCTLS, ipvs.key(name), name
     for n, module in enumerate(given.get("modules", ())):
-        _since(module in LATER_MODULES, ipvs.key("modules").item(n), module)
+        yield module in LATER_MODULES, ipvs.key("modules").item(n), module
     for n, event in enumerate(events):
-        _since(event.path[0] == "ipvs" and event.path[1] in LATER_SYSCTLS, where.key("event").item(n), event.path[1])
+        yield event.path[0] == "ipvs" and event.path[1] in LATER_SYSCTLS, where.key("event").item(n), event.path[1]
     for n, service in enumerate(services):
-        _judge_old(service, where.key("service").item(n))
+        yield from _later_of(service, where.key("service").item(n))
 
 
-def _since(lacking: bool, where: Where, what: str) -> None:
-    if lacking:
-        raise Refused(where.path, f'edition = "{SINCE}" or later expected for {what}, got "{OLD}"')
-
-
-def _judge_old(service: Service, where: Where) -> None:
-    """What a service of 2.6 cannot have."""
-    _since(service.scheduler in LATER_SCHEDULERS, where.key("scheduler"), service.scheduler)
-    _since(bool(service.flags), where.key("flags"), "scheduler flags")
-    _since(bool(service.persistence_engine), where.key("persistence_engine"), "a persistence engine")
+def _later_of(service: Service, where: Where) -> Iterator[Later]:
+    yield service.scheduler in LATER_SCHEDULERS, where.key("scheduler"), service.scheduler
+    yield bool(service.flags), where.key("flags"), "scheduler flags"
+    yield bool(service.persistence_engine), where.key("persistence_engine"), "a persistence engine"
     for n, real in enumerate(service.reals):
         kind = (real.tunnel or {}).get("type", "ipip")
-        _since(kind != "ipip", where.key("real").item(n).key("tunnel"), str(kind))
+        yield kind != "ipip", where.key("real").item(n).key("tunnel"), str(kind)
 
 
 def _judge_reals(service: Service, where: Where) -> None:

@@ -8,18 +8,47 @@ so the errors, the nearest known name and the JSON Schema all follow from the sa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
 Json = dict[str, Any]
 
 
 class Refused(Exception):
-    """A value that is not what its key expects. `path` is the key path, `reason` the rest of the sentence."""
+    """A value that is not what its key expects. `path` is the key path, `reason` the rest of the sentence.
 
-    def __init__(self, path: str, reason: str) -> None:
+    `name`: not the value but the key itself is wrong. `others`: what else of the same file is refused.
+    """
+
+    def __init__(self, path: str, reason: str, name: bool = False) -> None:
         super().__init__(f"{path}: {reason}" if path else reason)
         self.path = path
         self.reason = reason
+        self.name = name
+        self.others: tuple[Refused, ...] = ()
+
+
+class Gathered:
+    """Goes on behind a refusal, so that everything wrong is told at once: `with every: ...`, at last `every.end()`."""
+
+    def __init__(self) -> None:
+        self.refused: list[Refused] = []
+
+    def __enter__(self) -> Gathered:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
+        if not isinstance(error, Refused):
+            return False
+        self.refused += [error, *error.others]
+        return True
+
+    def end(self) -> None:
+        """Raise what was refused, the first with the others."""
+        if self.refused:
+            first, *others = self.refused
+            first.others = tuple(others)
+            raise first
 
 
 class Where(NamedTuple):
@@ -192,7 +221,12 @@ class Many:
         return "a list of tables" if isinstance(self.kind, Table) else f"a list (each {self.kind.expected})"
 
     def read(self, value: list[Any], where: Where) -> tuple[Any, ...]:
-        return tuple(check(self.kind, item, where.item(n)) for n, item in enumerate(value))
+        every, read = Gathered(), []
+        for n, item in enumerate(value):
+            with every:
+                read.append(check(self.kind, item, where.item(n)))
+        every.end()
+        return tuple(read)
 
     def json(self) -> Json:
         return {"type": "array", "items": self.kind.json()}
@@ -272,19 +306,26 @@ class Table:
         self.keys = keys
 
     def read(self, value: dict[str, Any], where: Where) -> dict[str, Any]:
-        self._names(value, where)
-        return {name: check(self.keys[name].kind, item, where.key(name)) for name, item in value.items()}
-
-    def _names(self, value: dict[str, Any], where: Where) -> None:
-        for name in value:
-            at = where.key(name).path
-            if name not in self.keys:
-                raise Refused(at, f"unknown key{nearest(name, self.keys)}")
-            if self.keys[name].profile not in ("", where.profile):
-                raise Refused(at, f'only under profile = "{self.keys[name].profile}", got profile = "{where.profile}"')
+        every, read = Gathered(), {}
+        for name, item in value.items():
+            with every:
+                read[name] = check(self._kind(name, where), item, where.key(name))
         for name, key in self.keys.items():
             if key.required and name not in value:
-                raise Refused(where.key(name).path, f"required: {key.sentence}")
+                with every:
+                    raise Refused(where.key(name).path, f"required: {key.sentence}")
+        every.end()
+        return read
+
+    def _kind(self, name: str, where: Where) -> Kind:
+        """What the key *name* may hold."""
+        at = where.key(name).path
+        if name not in self.keys:
+            raise Refused(at, f"unknown key{nearest(name, self.keys)}", name=True)
+        if self.keys[name].profile not in ("", where.profile):
+            only = f'only under profile = "{self.keys[name].profile}", got profile = "{where.profile}"'
+            raise Refused(at, only, name=True)
+        return self.keys[name].kind
 
     def json(self) -> Json:
         required = [name for name, key in self.keys.items() if key.required]

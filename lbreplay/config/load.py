@@ -1,19 +1,21 @@
-"""A configuration file -> `model.Setup`. Interface 2 and 8; each message is `FILE: KEY.PATH: what is right, got WHAT`.
+"""A configuration file -> `model.Setup`. Interface 2 and 8; a message is `FILE:LINE:COLUMN: KEY.PATH: what is right`.
 
 `schema.py` judges every value by itself; this file judges what two values say together (families, duplicates, who
-needs what) and makes the frozen model. Nothing behind it checks a setting again.
+needs what) and makes the frozen model. Everything wrong is told at once. Nothing behind it checks a setting again.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lbreplay import model
 from lbreplay.config.events import events, real_server
 from lbreplay.config.keypath import assign, service_name
-from lbreplay.config.kinds import Refused, Where
+from lbreplay.config.kinds import Gathered, Refused, Where
+from lbreplay.config.places import Place, Places, toml
 from lbreplay.config.schema import MAX_WORKERS, RETA_SIZE, SCHEMA
 from lbreplay.config.values import PROTOCOL, PROTOCOL_NAME
 from lbreplay.errors import ConfigError
@@ -33,22 +35,79 @@ def load(
     view: str = "client",
     burst_size: int = 4096,
     text: str | None = None,
+    places: Places | None = None,
 ) -> Setup:
     """Read the configuration *path*, override it with *sets* (`KEY=VALUE`), judge it and make the Setup.
 
-    With *text*, that is the configuration (a draft, an import) and *path* only names it. ConfigError where refused.
+    With *text*, that is the configuration (a draft, an import) and *path* only names it; *places*: where its keys
+    stand, if not in that text. ConfigError where refused, a line for everything that is wrong.
     """
     name = path or "configuration"
     folder = os.path.dirname(path) if path else ""
-    document = parse(name, read_text(name) if path and text is None else text or "")
+    content = read_text(name) if path and text is None else text or ""
+    document = parse(name, content)
     origin = _override(document, sets, folder)
     where = Where("", folder or ".", "ipvs" if document.get("profile") == "ipvs" else "dpvs")
     try:
-        setup = _setup(SCHEMA.read(document, where), where)
+        setup = _setup(_judged(document, where), where)
     except Refused as refused:
-        told = next((text for path, text in origin.items() if refused.path.startswith(path)), None)
-        raise ConfigError(f"--set {told}: {refused}" if told else f"{name}: {refused}") from None
+        if places is None:
+            places = toml(name, content)
+        raise ConfigError(*_told([refused, *refused.others], origin, name, places)) from None
     return setup._replace(view=view, burst_size=burst_size, drafted=path is None and text is not None)
+
+
+def _told(refused: Iterable[Refused], origin: Mapping[str, str], name: str, places: Places) -> Iterator[str]:
+    """A line for each, in the order of the file; before them what a --set is to blame for."""
+    of_file = []
+    for one in refused:
+        blamed = next(
+            (text for path, text in origin.items() if re.match(rf"{re.escape(path)}($|[.\[])", one.path)), None
+        )
+        if blamed:
+            yield f"--set {blamed}: {one}"
+        else:
+            of_file.append((places.of(one.path, one.name) or Place(name, 0, 0), one))
+    for place, one in sorted(of_file, key=lambda told: told[0]):
+        yield f"{place if place.line else name}: {one}"
+
+
+def _judged(document: dict[str, Any], where: Where) -> Given:
+    """Every value judged by itself. Refused with what is wrong between the values of the parts that are right."""
+    try:
+        return SCHEMA.read(document, where)
+    except Refused as refused:
+        refused.others += tuple(_between(document, [refused, *refused.others], where))
+        raise
+
+
+def _between(document: dict[str, Any], refused: Sequence[Refused], where: Where) -> Iterator[Refused]:
+    """What is wrong between values, where values are wrong by themselves, too: those parts are left out."""
+    bad = {_part(one.path) for one in refused}
+    tops = {part.partition("[")[0] for part in bad}
+    if not tops.isdisjoint(("profile", "edition")):
+        return
+    lacking = tops - {"service"} | ({"event"} if "service" in tops else set())
+    lacking |= {"device"} if "workers" in tops else set()
+    services = document.get("service", ()) if "service" not in bad else ()
+    kept = [n for n in range(len(services)) if f"service[{n}]" not in bad]
+    rest = {key: value for key, value in document.items() if key not in lacking}
+    if "service" in rest:
+        rest["service"] = [services[n] for n in kept]
+    try:
+        _setup(SCHEMA.read(rest, where), where)
+    except Refused as more:
+        for one in (more, *more.others):
+            path, reason = (
+                re.sub(r"(?<=\bservice\[)\d+", lambda n: str(kept[int(n[0])]), t) for t in (one.path, one.reason)
+            )
+            yield Refused(path, reason, one.name)
+
+
+def _part(path: str) -> str:
+    """What is judged as a whole: a service, else a section."""
+    found = re.match(r"service\[\d+\]|[^.\[]+", path)
+    return found.group() if found else path
 
 
 def read_text(path: str) -> str:
@@ -61,13 +120,12 @@ def read_text(path: str) -> str:
     try:
         return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}: line {line}: UTF-8 text expected, got byte 0x{data[error.start]:02x}") from None
+        line, column = data.count(b"\n", 0, error.start) + 1, error.start - data.rfind(b"\n", 0, error.start)
+        raise ConfigError(f"{path}:{line}:{column}: UTF-8 text expected, got byte 0x{data[error.start]:02x}") from None
 
 
 def parse(name: str, text: str) -> dict[str, Any]:
     """TOML -> the raw document. ConfigError with line and column."""
-    import re
     import tomllib
 
     try:
@@ -76,7 +134,7 @@ def parse(name: str, text: str) -> dict[str, Any]:
         message, _, place = str(error).partition(" (at ")
         at = [int(number) for number in re.findall(r"\d+", place)]
         line, column = at or (text.count("\n") + 1, len(text) - text.rfind("\n"))
-        raise ConfigError(f"{name}: line {line}, column {column}: {message}") from None
+        raise ConfigError(f"{name}:{line}:{column}: {message}") from None
     except RecursionError:
         raise ConfigError(f"{name}: nested too deep") from None
 
@@ -95,23 +153,34 @@ def _override(document: dict[str, Any], sets: Sequence[str], folder: str) -> dic
 def _setup(given: Given, where: Where) -> Setup:
     profile = where.profile
     edition: str = given.get("edition", DEFAULT_EDITION[profile])
-    workers = _workers(given.get("workers", DEFAULT_WORKERS[profile]), where.key("workers"))
-    raw_events = list(given.get("event", ()))
-    services = _services(given.get("service", ()), raw_events, where.key("service"))
-    changes = events(raw_events, services, where)
-    if profile == "ipvs":
-        from lbreplay.config import ipvs
+    every = Gathered()
+    with every:
+        workers = _workers(given.get("workers", DEFAULT_WORKERS[profile]), where.key("workers"))
+        device = _device(given.get("device", {}), workers, where.key("device"))
+    with every:
+        raw_events = list(given.get("event", ()))
+        services = _services(given.get("service", ()), raw_events, where.key("service"))
+        changes = events(raw_events, services, where)
+        if profile == "ipvs":
+            from lbreplay.config import ipvs
 
-        ipvs.judge(given.get("ipvs", {}), edition, services, changes, where)
+            ipvs.judge(given.get("ipvs", {}), edition, services, changes, where)
+    with every:
+        sa_pool = _sa_pool(given.get("sa_pool", {}), where.key("sa_pool"))
+    with every:
+        routes = _routes(given.get("route", ()), where.key("route"))
+    with every:
+        neighbors = _neighbors(given.get("neighbor", ()), where.key("neighbor"))
+    every.end()
     return Setup(
         seed=given.get("seed", 0),
         profile=profile,
         edition=SAME_EDITION.get(edition, edition),
         behaviour=model.EDITIONS.get(edition, model.Behaviour())._replace(**given.get("behaviour", {})),
         workers=workers,
-        device=_device(given.get("device", {}), workers, where.key("device")),
+        device=device,
         flow_director=_flow_director(given.get("flow_director", {})),
-        sa_pool=_sa_pool(given.get("sa_pool", {}), where.key("sa_pool")),
+        sa_pool=sa_pool,
         conn=model.ConnSettings(**given.get("conn", {})),
         tcp=_tcp(given.get("tcp", {})),
         udp=model.Udp(**_timed(given.get("udp", {}), model.UDP_TIMEOUT)),
@@ -119,8 +188,8 @@ def _setup(given: Given, where: Where) -> Setup:
         ipv4_forwarding=given.get("ipv4", {}).get("forwarding", profile == "ipvs"),
         ipv6_forwarding=given.get("ipv6", {}).get("forwarding", profile == "ipvs"),
         services=services,
-        routes=_routes(given.get("route", ()), where.key("route")),
-        neighbors=_neighbors(given.get("neighbor", ()), where.key("neighbor")),
+        routes=routes,
+        neighbors=neighbors,
         events=changes,
         ipvs=given.get("ipvs", {}),
         marks=tuple(_mark(mark) for mark in given.get("mark", ())),
@@ -137,11 +206,15 @@ def _tcp(given: Given) -> model.Tcp:
 
 
 def _once(items: Iterable[object], where: Where, what: str) -> None:
-    """Refuse what stands in a list twice; the second is the culprit."""
+    """Refuse what stands in a list twice; the second is the culprit. None is nothing to compare."""
     seen: dict[object, int] = {}
+    every = Gathered()
     for n, item in enumerate(items):
-        if item is not None and seen.setdefault(item, n) != n:
+        with every:
+            if item is None or seen.setdefault(item, n) == n:
+                continue
             raise Refused(where.item(n).path, f"{what} of its own expected, got that of {where.item(seen[item]).path}")
+    every.end()
 
 
 def _workers(given: int | tuple[dict[str, Any], ...], where: Where) -> tuple[Worker, ...]:
@@ -213,16 +286,34 @@ def _sa_pool(given: Given, where: Where) -> model.SaPool:
 
 
 def _services(given: Sequence[dict[str, Any]], raw_events: Iterable[Given], where: Where) -> tuple[Service, ...]:
-    found = tuple(_service(service, where.item(n)) for n, service in enumerate(given))
-    _once((s.vip and (s.vip, s.protocol) for s in found), where, "an address, port and protocol")
-    _once((s.match and s.match._replace(text="") for s in found), where, "a match")
-    _once(((s.fwmark, s.family) if s.fwmark else None for s in found), where, "a mark")
-    _once((s.name for s in found), where, "a name")
+    every = Gathered()
+    found: list[Service | None] = [None] * len(given)
+    for n, service in enumerate(given):
+        with every:
+            found[n] = _service(service, where.item(n))
+    for what, of in UNIQUE.items():
+        with every:
+            _once((service and of(service) for service in found), where, what)
     added = {str(event["add"]) for event in raw_events if "add" in event}
-    for n, service in enumerate(found):
-        if where.profile == "dpvs" and not service.reals and f"service.{service.name}.real" not in added:
-            raise Refused(where.item(n).key("real").path, "at least one real server expected, got none")
-    return found
+    for n, made in enumerate(found):
+        with every:
+            _judge_reals(made, added, where.item(n).key("real"))
+    every.end()
+    return tuple(filter(None, found))
+
+
+# what no two services may share -> what a service has of it
+UNIQUE: dict[str, Callable[[Service], object]] = {
+    "an address, port and protocol": lambda service: service.vip and (service.vip, service.protocol),
+    "a match": lambda service: service.match and service.match._replace(text=""),
+    "a mark": lambda service: (service.fwmark, service.family) if service.fwmark else None,
+    "a name": lambda service: service.name,
+}
+
+
+def _judge_reals(service: Service | None, added: set[str], where: Where) -> None:
+    if service and where.profile == "dpvs" and not service.reals and f"service.{service.name}.real" not in added:
+        raise Refused(where.path, "at least one real server expected, got none")
 
 
 def _service(given: dict[str, Any], where: Where) -> Service:
@@ -241,10 +332,17 @@ def _service(given: dict[str, Any], where: Where) -> Service:
     }
     fields.pop("real", None)
     service = Service(**fields)
-    for judge in (_judge_address, _judge_families, _judge_persistence):
-        judge(service, where)
-    _once((real.endpoint for real in service.reals), where.key("real"), "an address and port")
-    _once(service.laddr, where.key("laddr"), "an address")
+    every = Gathered()
+    for refused in (
+        j for judge in (_judge_address, _judge_families, _judge_persistence) for j in judge(service, where)
+    ):
+        with every:
+            raise refused
+    with every:
+        _once((real.endpoint for real in service.reals), where.key("real"), "an address and port")
+    with every:
+        _once(service.laddr, where.key("laddr"), "an address")
+    every.end()
     return service
 
 
@@ -276,52 +374,62 @@ def _protocol(given: Given, mode: str, where: Where) -> int:
     return number
 
 
-def _judge_address(service: Service, where: Where) -> None:
+def _judge_address(service: Service, where: Where) -> Iterator[Refused]:
     if service.vip and service.vip.port == 0 and not service.persistent:
-        raise Refused(where.key("vip").path, "a port from 1 to 65535 expected (0 only with persistent), got 0")
+        yield Refused(where.key("vip").path, "a port from 1 to 65535 expected (0 only with persistent), got 0")
     if service.one_packet and service.protocol not in (0, 17):
-        raise Refused(where.key("one_packet").path, "only with protocol udp")
+        yield Refused(where.key("one_packet").path, "only with protocol udp")
     if service.synproxy and service.protocol != 6:
-        raise Refused(where.key("synproxy").path, "only with protocol tcp")
+        yield Refused(where.key("synproxy").path, "only with protocol tcp")
     if service.mode == "fnat" and not service.laddr:
-        raise Refused(where.key("laddr").path, "at least one local address expected with mode fnat, got none")
+        yield Refused(where.key("laddr").path, "at least one local address expected with mode fnat, got none")
 
 
 def _family(address: bytes) -> int:
     return 4 if len(address) == 4 else 6
 
 
-def _judge_families(service: Service, where: Where) -> None:
+def _judge_families(service: Service, where: Where) -> Iterator[Refused]:
     """Real servers have the VIP's family; full NAT may go from IPv6 to IPv4 (NAT64). laddrs have their family."""
     if service.fwmark:
         return
     allowed = {service.family} | ({4} if service.mode in ("fnat", "tunnel") else set())
-    names = " or ".join(f"IPv{family}" for family in sorted(allowed))
-    for n, real in enumerate(service.reals):
-        if _family(real.endpoint.address) not in allowed:
-            raise Refused(where.key("real").item(n).key("address").path, f"an {names} address expected, got {real}")
+    foreign = [n for n, real in enumerate(service.reals) if _family(real.endpoint.address) not in allowed]
+    for n in foreign:
+        path = where.key("real").item(n).key("address").path
+        yield Refused(path, f"an {_families(allowed)} address expected, got {service.reals[n]}")
+    if foreign:
+        return  # they say nothing of local addresses
     reals = {_family(real.endpoint.address) for real in service.reals} or allowed
-    for n, laddr in enumerate(service.laddr):
-        if _family(laddr) not in reals:
-            names = " or ".join(f"IPv{family}" for family in sorted(reals))
-            raise Refused(where.key("laddr").item(n).path, f"an {names} address expected, as of the real servers")
+    strange = [n for n, laddr in enumerate(service.laddr) if _family(laddr) not in reals]
+    for n in strange:
+        path = where.key("laddr").item(n).path
+        yield Refused(path, f"an {_families(reals)} address expected, as of the real servers")
     lacking = {_family(r.endpoint.address) for r in service.reals} - {_family(a) for a in service.laddr}
-    if service.mode == "fnat" and lacking:
-        raise Refused(where.key("laddr").path, f"an IPv{lacking.pop()} address expected too, as of the real servers")
+    if service.mode == "fnat" and service.laddr and lacking and not strange:
+        yield Refused(where.key("laddr").path, f"an IPv{lacking.pop()} address expected too, as of the real servers")
 
 
-def _judge_persistence(service: Service, where: Where) -> None:
+def _families(allowed: Iterable[int]) -> str:
+    return " or ".join(f"IPv{family}" for family in sorted(allowed))
+
+
+def _judge_persistence(service: Service, where: Where) -> Iterator[Refused]:
     if service.persistent and (service.persistent.netmask or 0) > (32 if service.family == 4 else 128):
         path = where.key("persistent").key("netmask").path
-        raise Refused(path, f"0 to 32 expected for IPv4, got {service.persistent.netmask}")
+        yield Refused(path, f"0 to 32 expected for IPv4, got {service.persistent.netmask}")
 
 
 def _routes(given: Iterable[dict[str, Any]], where: Where) -> tuple[model.Route, ...]:
     routes = tuple(model.Route(**route) for route in given)
+    every = Gathered()
     for n, route in enumerate(routes):
         for key, address in (("via", route.via), ("source", route.source)):
-            if address is not None and len(address) != len(route.to.address):
+            if address is None or len(address) == len(route.to.address):
+                continue
+            with every:
                 raise Refused(where.item(n).key(key).path, f"an IPv{_family(route.to.address)} address expected")
+    every.end()
     return routes
 
 

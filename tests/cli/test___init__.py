@@ -47,6 +47,14 @@ def test_an_error_is_one_line(
     assert capsys.readouterr() == ("", line + "\n")
 
 
+def test_a_mistyped_command_is_told_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    """As a mistyped key is; what resembles nothing is told nothing."""
+    assert (cli.status(["rum", "in.pcap"]), cli.status(["zzzzzz"])) == (2, 2)
+    near, far = capsys.readouterr().err.splitlines()
+    assert near == "lbreplay: no such command 'rum', did you mean run?; lbreplay --help shows what is right"
+    assert "did you mean" not in far
+
+
 def test_an_error_of_its_own_says_where_to_report(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
-"""A configuration file becomes a Setup, or one line that says what is wrong."""
+"""A configuration file becomes a Setup, or lines that say what is wrong and where."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,10 +34,10 @@ real = [{ address = "192.168.0.2:80" }]
 
 
 def refusal(text: str, *sets: str) -> str:
-    """The message that refuses *text*."""
+    """The first line that refuses *text*."""
     with pytest.raises(ConfigError) as refused:
         load("lb.toml", sets, text=text)
-    message = str(refused.value)
+    message = refused.value.lines[0]
     assert "\n" not in message
     return message
 
@@ -187,19 +188,55 @@ ports = [80, 443, 8080]
         ("device.reta_size = 100", "device.reta_size: a power of two from 1 to 4096 expected, got 100"),
         ("sa_pool = { low = 9, high = 8 }", "sa_pool.low: at most sa_pool.high (8) expected, got 9"),
         ("devise = 1", "devise: unknown key, did you mean device?"),
-        ("seed = 1\nseed = 2", "line 2, column 9: Cannot overwrite a value"),
+        ("seed = 1\nseed = 2", "lb.toml:2:9: Cannot overwrite a value"),
         ("[ipvs]", 'ipvs: only under profile = "ipvs", got profile = "dpvs"'),
         ('profile = "ipvs"\n[tcp]', 'tcp: only under profile = "dpvs", got profile = "ipvs"'),
         ('profile = "ipvs"\nworkers = 2', 'workers: 1 expected under profile = "ipvs", got 2'),
         ('profile = "lvs"', 'profile: dpvs or ipvs expected, got "lvs", did you mean ipvs?'),
         ("edition = 1.10", "edition: 1.10 or 1.8 expected, got 1.1"),
-        ("x = [" * 5000, "line 1, column"),
+        ("x = [" * 5000, "lb.toml:1:"),
     ],
 )
 def test_refusals(text: str, message: str) -> None:
     """Everything wrong is one line with file, key path, what is right and what was there."""
     said = refusal(text)
-    assert said.startswith("lb.toml: ") and message in said
+    assert re.match(r"lb\.toml:\d+:\d+: ", said) and message in said
+
+
+def test_everything_wrong_is_told_at_once() -> None:
+    """Values by themselves and what two of them say together, in the order of the file, each with its place."""
+    first = SERVICE.replace("weight = 1", "weight = -1")
+    second = SERVICE.replace("web", "b").replace("0.100:80", "0.100:0").replace("3:80", "2:80")
+    text = f"""wokers = 3
+seed = "x"
+{first}{second}
+[sa_pool]
+low = 9
+high = 8
+[[route]]
+to = "10.0.0.0/8"
+via = "fd00::1"
+"""
+    with pytest.raises(ConfigError) as refused:
+        load("lb.toml", text=text)
+    assert [line.partition(" expected")[0] for line in refused.value.lines] == [
+        "lb.toml:1:1: wokers: unknown key, did you mean workers?",
+        "lb.toml:2:8: seed: 0 to 9223372036854775807",
+        "lb.toml:17:10: service[0].real[2].weight: 0 to 65535",
+        "lb.toml:21:7: service[1].vip: a port from 1 to 65535",
+        "lb.toml:27:1: service[1].real[1]: an address and port of its own",
+        "lb.toml:35:7: sa_pool.low: at most sa_pool.high (8)",
+        "lb.toml:39:7: route[0].via: an IPv4 address",
+    ]
+
+
+def test_what_is_refused_makes_nothing_else_wrong() -> None:
+    """Neither a table that names a queue of refused workers nor an event about a refused service is blamed."""
+    event = '[[event]]\nat = 1\nset = "service.web.scheduler=rr"\n'
+    for text in ("workers = 99\ndevice.reta = [63]\n", event + SERVICE.replace("weight = 1", "weight = -1")):
+        with pytest.raises(ConfigError) as refused:
+            load("lb.toml", text=text)
+        assert len(refused.value.lines) == 1
 
 
 def test_a_set_is_blamed_for_what_it_set() -> None:
@@ -212,7 +249,7 @@ def test_a_set_is_blamed_for_what_it_set() -> None:
 @pytest.mark.parametrize(
     "data, message",
     [
-        (b"seed = 1\n\xff\xfe", "line 2: UTF-8 text expected, got byte 0xff"),
+        (b"seed = 1\n\xff\xfe", "lb.toml:2:1: UTF-8 text expected, got byte 0xff"),
         (b"\xd4\xc3\xb2\xa1", "UTF-8 text expected"),
     ],
 )
