@@ -63,6 +63,7 @@ REDIRECT = 5  # of ICMP: bytes 4 to 8 are an address
 DISCOVERY = {133: 0, 134: 8, 135: 16, 136: 16, 137: 32}  # ICMPv6 type: bytes between its header and its options
 PLAIN_OPTIONS = {2: (4,), 3: (3,), 4: (2,), 5: (10, 18, 26, 34), 8: (10,)}  # of TCP, with their lengths
 MAX_NESTED = 8  # packets in packets; what is deeper is zeroed
+PLAIN_PORT = re.compile(r"[a-z]{2,5}\d{1,3}")  # dpdk0, eth1, bond0: a port's name that says nothing of anybody
 SOLICITED = bytes.fromhex("ff02" + "00" * 9 + "01ff")  # ends in 24 bits of an address
 
 _MAC = r"(?<![\w:])(?P<mac>(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2})(?![\w:])"
@@ -273,22 +274,27 @@ class Anonymizer:
         return _TOKEN.sub(self._token, self._named("\n".join(kept) + "\n"))
 
     def _learn(self, toml: str) -> None:
-        """Names of services, which are told by numbers from now on."""
+        """Names of services and of the port, which are told by numbers from now on."""
         import tomllib
 
         try:
-            services = tomllib.loads(toml).get("service", [])
+            document = tomllib.loads(toml)
         except tomllib.TOMLDecodeError:
             return  # a list of addresses, or one setting: the configuration came before
+        services, device = document.get("service"), document.get("device")
         for service in services if isinstance(services, list) else ():
             if isinstance(service, dict) and isinstance(service.get("name"), str):
                 self._names.setdefault(service["name"], f"service{len(self._names) + 1}")
+        port = device.get("name") if isinstance(device, dict) else None
+        if isinstance(port, str) and not PLAIN_PORT.fullmatch(port):
+            self._names.setdefault(port, "port0")
 
     def _named(self, text: str) -> str:
         for name in sorted(self._names, key=len, reverse=True):
-            spelled = re.escape(json.dumps(name, ensure_ascii=False)[1:-1])
-            text = re.sub(rf"(?<=\bservice\.){spelled}(?=[.=\"']|$)", self._names[name], text, flags=re.MULTILINE)
-            text = re.sub(rf"(\bname\s*=\s*)([\"']){spelled}\2", rf"\g<1>\g<2>{self._names[name]}\2", text)
+            new, old = self._names[name], re.escape(json.dumps(name, ensure_ascii=False)[1:-1])
+            text = re.sub(rf"(?<=\bservice\.){old}(?=[.=\"']|$)", new, text, flags=re.MULTILINE)
+            text = re.sub(rf"(\bname\s*=\s*)([\"']){old}\2", rf"\g<1>\g<2>{new}\2", text)
+            text = re.sub(rf"(?<=\b[io]if=){old}(?=[,.\"'])", new, text)
         return text
 
     def _token(self, found: re.Match[str]) -> str:

@@ -254,6 +254,14 @@ def test_names_of_services_in_later_settings(hide: Anonymizer) -> None:
     assert hide.text('service.web.scheduler="mh"') == 'service.service1.scheduler="mh"\n'
 
 
+def test_the_name_of_the_port(hide: Anonymizer) -> None:
+    """One that says something goes, also where a match names it; dpdk0 stays."""
+    given = '[device]\nname = "{0}"\n[[service]]\nmatch = "proto=tcp,src-range=10.0.0.0-10.0.0.255,oif={0}"\n'
+    hidden = hide.text(given.format("paris-lb7"))
+    assert "paris" not in hidden and 'name = "port0"' in hidden and 'oif=port0"' in hidden
+    assert Anonymizer(b"key").text(given.format("dpdk0")).count("dpdk0") == 2
+
+
 def test_a_range_that_is_no_network_is_refused(hide: Anonymizer) -> None:
     with pytest.raises(ConfigError, match=r"192.168.100.1-192.168.100.9: a range that is a whole network expected"):
         hide.text('match = "src-range=192.168.100.1-192.168.100.9"')
