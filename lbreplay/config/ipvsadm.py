@@ -15,6 +15,8 @@ from typing import Any, ClassVar, NamedTuple
 from lbreplay.config import values
 from lbreplay.config.found import Found, Path
 from lbreplay.config.keypath import service_name
+from lbreplay.config.kinds import nearest
+from lbreplay.config.schema import DPVS_SCHEDULERS, IPVS_SCHEDULERS
 from lbreplay.model import Endpoint
 
 COMMANDS = {
@@ -151,6 +153,7 @@ class Services:
     mixes_modes: ClassVar[bool] = False  # real servers of one service may be forwarded in different ways
     needs_reals: ClassVar[bool] = True
     grammar: ClassVar[Grammar] = DPVS
+    schedulers: ClassVar[tuple[str, ...]] = DPVS_SCHEDULERS
 
     def __init__(self, found: Found) -> None:
         self.found = found
@@ -236,7 +239,7 @@ class Services:
 
     def _describe(self, draft: Draft, given: Options, place: str) -> None:
         """The options of a service; what is not given has ipvsadm's default."""
-        draft.put("scheduler", given.get("scheduler", "wlc"), place)
+        draft.put("scheduler", self._scheduler(given.get("scheduler", "wlc")), place)
         if "persistent" in given:
             draft.put("persistent", _persistence(given), place)
         for option, name in (("ops", "one_packet"), ("expire-quiescent", "expire_quiescent"), ("quic", "quic")):
@@ -254,6 +257,13 @@ class Services:
             draft.put("dest_check", check, place)
         if "pe" in given:
             self.found.leave(place, f"--pe {given['pe']}")
+
+    def _scheduler(self, name: str) -> str:
+        if name in self.schedulers:
+            return name
+        other = {"dpvs": ("ipvs", IPVS_SCHEDULERS), "ipvs": ("dpvs", DPVS_SCHEDULERS)}[self.profile]
+        hint = f" (it is of profile {other[0]})" if name in other[1] else nearest(name, self.schedulers)
+        raise Wrong(f"{', '.join(self.schedulers)} expected, got {name}{hint}")
 
     def _synproxy(self, draft: Draft, place: str) -> None:
         """The flag, which DPVS takes for any service and looks at for TCP alone (D 6)."""

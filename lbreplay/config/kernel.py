@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from lbreplay.config import ipvs
 from lbreplay.config.found import Found
 from lbreplay.config.ipvsadm import SELECTORS, Draft, Grammar, Key, Options, Services, Wrong, host, number, server_of
-from lbreplay.config.schema import SYSCTLS
+from lbreplay.config.schema import IPVS_SCHEDULERS, SYSCTLS
 from lbreplay.model import Endpoint
 
 OLD = ipvs.OLD
@@ -51,6 +51,7 @@ class KernelServices(Services):
 
     profile: ClassVar[str] = "ipvs"
     grammar: ClassVar[Grammar] = Grammar.of(COMMANDS, WITH_VALUE, FLAGS)
+    schedulers: ClassVar[tuple[str, ...]] = IPVS_SCHEDULERS
     default_mode: ClassVar[str] = "dr"
     mixes_modes: ClassVar[bool] = True
     needs_reals: ClassVar[bool] = False

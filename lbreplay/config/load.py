@@ -19,7 +19,7 @@ from lbreplay.config.places import Place, Places, toml
 from lbreplay.config.schema import MAX_WORKERS, RETA_SIZE, SCHEMA
 from lbreplay.config.values import PROTOCOL, PROTOCOL_NAME
 from lbreplay.errors import ConfigError
-from lbreplay.model import Service, Setup, Worker
+from lbreplay.model import RealServer, Service, Setup, Worker
 
 Given = Mapping[str, Any]
 DEFAULT_WORKERS = {"dpvs": 4, "ipvs": 1}
@@ -328,7 +328,7 @@ def _service(given: dict[str, Any], where: Where) -> Service:
         "mode": mode,
         "persistent": None if persistent is None else model.Persistence(**persistent),
         "dest_check": model.DestCheck(**(check if isinstance(check, dict) else {})) if check is not False else None,
-        "reals": tuple(real_server(real) for real in given.get("real", ())),
+        "reals": tuple(_real(real, mode) for real in given.get("real", ())),
     }
     fields.pop("real", None)
     service = Service(**fields)
@@ -344,6 +344,12 @@ def _service(given: dict[str, Any], where: Where) -> Service:
         _once(service.laddr, where.key("laddr"), "an address")
     every.end()
     return service
+
+
+def _real(given: dict[str, Any], mode: str) -> RealServer:
+    """A real server; its mode is said where it differs from the service's alone."""
+    real = real_server(given)
+    return real._replace(mode=None) if real.mode == mode else real
 
 
 def _spelled(given: Given) -> dict[str, str]:

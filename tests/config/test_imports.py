@@ -147,6 +147,10 @@ def test_a_save_file_says_what_it_leaves_out() -> None:
             "got 10.0.0.1:noname (no port is named noname); no service is left",
         ),
         (
+            Texts(scripts=(("s.sh", "dpip addr add 10.0.0.1/24 dev dpdk0\nipvsadm -A -t 10.0.0.1:80 -s lc\n"),)),
+            "s.sh:2: ipvsadm -A -t 10.0.0.1:80 -s lc: rr, wrr, wlc, conhash, mh, fo expected, got lc (it is of profile ip",
+        ),
+        (
             Texts(scripts=(("s.sh", "for r in $(cat f); do ipvsadm -a -t $r; done\n"),)),
             "s.sh:1: for r in $(cat f): it is not known; 1 command of the balancer skipped, and none is left",
         ),

@@ -53,7 +53,8 @@ def read(name: str, text: str, services: Services) -> None:
     found = services.found
     blocks = parse(name, text, found.leave, found.warn)
     if not any(block.words[0] == "virtual_server" for block in blocks):
-        raise ConfigError(f"{name}: virtual_server blocks expected{whose.what(text, '--keepalived')}")
+        got = f": {found.warnings[0]}" if found.warnings else whose.what(text, "--keepalived")
+        raise ConfigError(f"{name}: virtual_server blocks expected{got}")
     groups = {tuple(b.words[:2]): b for b in blocks if b.words[0] in GROUPS and len(b.words) > 1}
     unread = Unread()
     for block in blocks:

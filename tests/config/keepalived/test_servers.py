@@ -280,6 +280,14 @@ def test_a_file_of_something_else(text: str) -> None:
         made(text)
 
 
+def test_a_file_that_only_includes() -> None:
+    """What it includes is not there: that is the reason."""
+    with pytest.raises(
+        ConfigError, match=r"k: virtual_server blocks expected: .*include conf\.d/\*\.conf: no such file"
+    ):
+        read("k", "include conf.d/*.conf\n", Services(Found()))
+
+
 def test_a_missing_group_is_a_warning() -> None:
     """A name that no group has."""
     found = made("virtual_server 1.1.1.1 80 {\n laddr_group_name no\n real_server 2.2.2.2 80 { weight 1 }\n}\n")
