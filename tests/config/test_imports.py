@@ -148,7 +148,7 @@ def test_a_save_file_says_what_it_leaves_out() -> None:
         ),
         (
             Texts(scripts=(("s.sh", "dpip addr add 10.0.0.1/24 dev dpdk0\nipvsadm -A -t 10.0.0.1:80 -s lc\n"),)),
-            "s.sh:2: ipvsadm -A -t 10.0.0.1:80 -s lc: rr, wrr, wlc, conhash, mh, fo expected, got lc (it is of profile ip",
+            "s.sh:2: ipvsadm -A -t 10.0.0.1:80 -s lc: rr, wrr, wlc, conhash, mh, fo expected, got lc",
         ),
         (
             Texts(scripts=(("s.sh", "for r in $(cat f); do ipvsadm -a -t $r; done\n"),)),
