@@ -31,6 +31,7 @@ from lbreplay.wire.uoa import OPP
 
 PASSES = 4  # replays after which choices that still move are left as they are
 WHOLE = 1 << 32
+LIKE = 0.9  # share of equal bytes, from which on one frame is the other, changed
 NAMED = 16  # departures that are named
 ALL_SUMS = ("ip.sum", *SUMS)
 Cause = dict[str, Any]  # a line of the trace
@@ -101,18 +102,35 @@ def _compared(model: Sequence[Sent], went: Sequence[Frame]) -> Compared:
 
 
 def _paired(found: Sequence[Difference]) -> Iterator[Difference]:
-    """Frames that are missing beside those that are too many in the same conversation, in order: one was changed."""
+    """Frames that are missing beside those that are too many in the same conversation, or like them: changed ones."""
     extra: dict[str, list[Frame]] = defaultdict(list)
+    missing: list[Frame] = []
     for one in found:
         if one.a is None and one.b is not None:
             extra[flow(one.b)].append(one.b)
     for one in found:
         if one.a is not None and one.b is None and extra[flow(one.a)]:
             sent = extra[flow(one.a)].pop(0)
-            yield Difference(one.a, sent, tuple(differing(one.a, sent, frozenset({"time"}))))
+            yield _difference(one.a, sent)
+        elif one.a is not None and one.b is None:
+            missing.append(one.a)
         elif one.a is not None:
             yield one
-    yield from (Difference(None, frame) for rest in extra.values() for frame in rest)
+    left = [frame for rest in extra.values() for frame in rest]
+    for frame in missing:
+        likeness, at = max(((_alike(frame, other), -n) for n, other in enumerate(left)), default=(0.0, 0))
+        yield _difference(frame, left.pop(-at)) if likeness >= LIKE else Difference(frame, None)
+    yield from (Difference(None, frame) for frame in left)
+
+
+def _alike(one: Frame, other: Frame) -> float:
+    """The share of bytes that are equal."""
+    same = sum(a == b for a, b in zip(one.data, other.data, strict=False))
+    return same / max(len(one.data), len(other.data), 1)
+
+
+def _difference(model: Frame, sent: Frame) -> Difference:
+    return Difference(model, sent, tuple(differing(model, sent, frozenset({"time"}))))
 
 
 # --- received and sent ------------------------------------------------------------------------------------------

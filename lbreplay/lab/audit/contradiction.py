@@ -25,8 +25,9 @@ def contradiction(setup: Setup, path: str) -> str | None:
     if burst is None:
         return None
     from lbreplay.lab.audit.hold import Holder  # of no use to other formats
+    from lbreplay.lab.audit.recorded import busiest
 
-    holder = Holder(setup, 0)
+    holder = Holder(setup, busiest(burst.told))
     holder.add(burst)
     found = holder.found
     wrong = found.all.queue - found.all.same_queue

@@ -314,9 +314,7 @@ def _reversed(ends: Ends) -> Ends:
 def _tell(pairs: dict[tuple[Ends, Ends], Pair], frames: list[Seen]) -> None:
     """Where the balancer says who the client is, that pair is right, also if no frame was matched."""
     last: dict[tuple[int, Endpoint], Seen] = {}
-    begun: dict[Ends, Seen] = {}
     for frame in frames:
-        begun.setdefault(_conversation(frame.ends), frame)
         if frame.client is None:
             last[frame.ends[0], frame.ends[1]] = frame
             continue
@@ -324,9 +322,12 @@ def _tell(pairs: dict[tuple[Ends, Ends], Pair], frames: list[Seen]) -> None:
         if front is None or front.ends[1:] == frame.ends[1:]:
             continue
         key = _conversation(front.ends), _conversation(frame.ends)
-        pair = pairs.get(key)
+        pair = pairs.get(key) or pairs.get((key[1], key[0]))
         if pair is None:
-            pair = pairs[key] = Pair((front.ends, frame.ends), begun[key[0]], frame.time_ns)
+            pair = pairs[key] = Pair((front.ends, frame.ends), front, frame.time_ns)
+        if pair.forth[0] != front.ends:
+            pair.offsets.clear()
+        pair.first = min(pair.first, front, key=lambda one: one.n)
         pair.forth, pair.opened = (front.ends, frame.ends), True
         pair.votes = pair.votes % TOLD + TOLD
         pair.last_ns = max(pair.last_ns, frame.time_ns)

@@ -79,7 +79,7 @@ def read(path: str, mac: bytes | None = None) -> Recorded:
     """All that *path* says, for what a port with address *mac* receives. Raises CaptureError."""
     found = Recorded()
     parts: dict[int, list[Rows]] = {WIDTH4: [], WIDTH6: []}
-    found.interface = busiest(path)
+    found.interface = _first_busiest(path)
     with open_capture(path, telling=True) as source:
         for burst in source.bursts(4 * 4096):
             told = getattr(burst, "told", None)
@@ -94,13 +94,16 @@ def read(path: str, mac: bytes | None = None) -> Recorded:
     return found
 
 
-def busiest(path: str) -> int:
-    """The interface with most received frames that say a queue or a hash, among the first chunk's frames."""
+def _first_busiest(path: str) -> int:
+    """The busiest interface of the first chunk's frames."""
     with open_capture(path, telling=True) as source:
         burst = next(source.bursts(1 << 20), None)
     told = getattr(burst, "told", None)
-    if told is None:
-        return 0
+    return 0 if told is None else busiest(told)
+
+
+def busiest(told: Told) -> int:
+    """The interface with most received frames that say a queue or a hash."""
     there = ((told.queue >= 0) | (told.hash >= 0)) & (told.direction != SENT)
     return int(np.bincount(told.interface[there], minlength=1).argmax())
 

@@ -62,3 +62,11 @@ def test_frames_keep_their_numbers(tmp_path: Path) -> None:
     path = merged.capture(merged.case("dpvs", "workers_2"), tmp_path / "both.pcap")
     numbers = [one.n for one in seen_in(path)]
     assert numbers == sorted(set(numbers)) and numbers[0] == 1
+
+
+@pytest.mark.parametrize("name", ["corpus_conhash_8_workers", "corpus_rr", "uoa_opp"])
+def test_a_connection_is_one_connection(tmp_path: Path, name: str) -> None:
+    """Also where the balancer tells the client before any frame was matched: no pair of ends twice."""
+    found = legs(tmp_path, name)
+    pairs = [(leg.front, leg.back) for leg in found]
+    assert len(pairs) == len(set(pairs)) > 5
