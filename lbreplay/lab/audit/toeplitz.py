@@ -186,9 +186,12 @@ def choices(parts: Sequence[Rows]) -> list[tuple[int, tuple[int, ...]]]:
 
 
 def _searched(parts: Sequence[Rows]) -> tuple[bytes, Forms, float]:
-    """The best of the keys that equations give, over all hashed fields and several orders."""
+    """The best of the keys that equations give, over all hashed fields and several orders.
+
+    Of equals the fewer fields: bits of the key that only ports reach may be 0 by themselves, and mean nothing.
+    """
     best: tuple[bytes, Forms, float] = bytes(BITS // 8), {}, 0.0
-    kinds = choices(parts)
+    kinds = [(kind, forms[::-1] if _ports_vary(parts, kind) else forms) for kind, forms in choices(parts)]
     for order in range(ORDERS):
         for chosen in product(*(forms for _, forms in kinds)):
             forms = {kind: form for (kind, _), form in zip(kinds, chosen, strict=True)}
@@ -198,6 +201,12 @@ def _searched(parts: Sequence[Rows]) -> tuple[bytes, Forms, float]:
         if best[2] >= 1 - 1 / (4 * DRAWN):
             break
     return best
+
+
+def _ports_vary(parts: Sequence[Rows], kind: int) -> bool:
+    """Whether packets of a kind differ in their ports; where they do not, the usual fields are as good a guess."""
+    ports = [rows.flow[rows.kind == kind, -4:] for rows in parts]
+    return any(len(some) > 1 and bool((some != some[0]).any()) for some in ports)
 
 
 def _from_order(parts: Sequence[Rows], forms: Forms, rng: Random) -> bytes | None:

@@ -103,3 +103,10 @@ def test_what_a_span_says_already_is_compared() -> None:
     span.add(0b01, 5)
     span.add(0b10, 6)
     assert span.add(0b11, 5 ^ 6) == 0 and span.add(0b11, 5 ^ 6 ^ 8) == 8
+
+
+def test_of_two_explanations_the_one_with_fewer_fields_counts(tmp_path: Path) -> None:
+    """IPv6 by addresses: ports and zeros in the key where only they reach would explain the hashes, too."""
+    card = Card(186796, hashed="2tuple", rules="none", six=True, queues=1)
+    key = found(card, tmp_path)
+    assert set(key.forms.values()) == {PAIR} and right(key, card.key)
