@@ -200,7 +200,22 @@ def _explained(parts: Sequence[Rows], solved: Key | None, forms: Forms, key: byt
         table, cost = _with_rules(columns, rules, addresses)
         if rules.queues and cost < best.cost:
             best = best._replace(table=table, rules=rules, cost=cost)
-    return best
+    return _with_ranks(columns, best) if best.rules else best
+
+
+def _with_ranks(columns: Columns, settings: Settings) -> Settings:
+    """The same with rules for the ranks that too few packets told of, where all others send rank k to queue k."""
+    rules, by_value = settings.rules, settings.rules.by_value if settings.rules else None
+    if rules is None or not by_value or len(by_value) < 2 or any(value != queue for value, queue in by_value.items()):
+        return settings
+    among = columns.ported & np.isin(numbered(columns.dest, settings.addresses), rules.addresses)
+    value = columns.dport & rules.mask
+    ranks = [rank for rank in range(min(rules.mask + 1, settings.queues)) if rank not in by_value]
+    sound = [rank for rank in ranks if (columns.queue[among & (value == rank)] == rank).all()]
+    more = {(address, rank): rank for address in rules.addresses for rank in sound}
+    rules = rules.with_queues(rules.queues | more)
+    table, cost = _with_rules(columns, rules, settings.addresses)
+    return settings._replace(table=table, rules=rules, cost=cost)
 
 
 def _search(columns: Columns, addresses: Sequence[bytes]) -> Rules | None:

@@ -88,3 +88,11 @@ def test_frames_that_repeat_change_nothing(tmp_path: Path) -> None:
     heavy = replace(card, received=[])
     heavy.received = card.received + card.received[:10] * 50
     assert solved(heavy, tmp_path).table == solved(card, tmp_path).table
+
+
+def test_ranks_that_too_few_packets_told_of(tmp_path: Path) -> None:
+    """Sixteen workers, two packets a value: where the others send rank k to queue k, so do these."""
+    card = Card(31, queues=16, size=64)
+    found = solved(card, tmp_path)
+    assert found.rules is not None and found.rules.by_value == {rank: rank for rank in range(16)}
+    judge(found, card)
