@@ -33,6 +33,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "diff": ("diff", "diff", "Compare two captures, or one capture under two configurations."),
     "test": ("test", "test", "Run golden cases."),
     "new-case": ("new_case", "new_case", "Make a golden case from a capture."),
+    "shrink": ("shrink", "shrink", "Find the smallest golden case that still shows something."),
+    "gen": ("gen", "gen", "Write golden cases for a configuration, without a capture."),
     "init": ("init", "init", "Draft a configuration from a capture and print it."),
     "import": ("import_", "import_", "Turn dpvs.conf and ipvsadm/dpip text into a configuration and print it."),
     "export": ("export", "export", "Write a configuration for a machine: dpvs.conf and commands, or a director's."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
 import click
@@ -33,19 +32,18 @@ def new_case(
 ) -> None:
     """Make the golden case NAME, a folder, from the capture IN, and record what comes out as its expectation."""
     from lbreplay.cli.inside import run_inside
-    from lbreplay.config.load import read_text
     from lbreplay.lab import new_case as lab
 
     with options.readable_twice(capture) as path:
         wish = lab.Wish(
             path,
-            options.drafted(path) if config is None else read_text(config),
+            options.config_text(config, assignments, path),
             Path(config or ".").parent,
             view,
-            tuple(word for given in assignments for word in ("--set", given)),
+            options.as_given(assignments, None),
             tuple(map(lab.flow_of, flows)),
             tuple(lab.spans_of(numbers)) if numbers else (),
-            (key.encode() if key else secrets.token_bytes(16)) if anonymize else None,
+            options.anonymizer_keys(key) if anonymize else (),
         )
         outcome = lab.make(Path(folder), wish, run_inside)
     click.echo(f"{folder}: made; {outcome.changed[0]}. Say in {Path(folder) / 'case.toml'} what it shows.")

@@ -88,6 +88,7 @@ def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
 
 
 IMPORTED, RAN = "lbreplay.imported", "lbreplay.ran"  # in the context: files of a balancer, and what ran
+KEYS = 16  # of an anonymizer, tried in turn
 PATIENCE = 3.0  # seconds of standard input before a word about it
 
 
@@ -126,6 +127,9 @@ def imported_files() -> Files | None:
     return Files(**given)
 
 
+new_folder = click.option(
+    "-o", "--output", "folder", metavar="DIR", required=True, type=click.Path(), help="A new or empty folder."
+)
 settings = _together(config, assignments, view, seed, burst)
 quiet = _together(
     click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors."),
@@ -156,20 +160,28 @@ def loader(
         assignments = (*assignments, f"seed={seed}")
     text: str | None = None
     places: Places | None = None
-    if files := imported_files():
-        if config is not None:
-            raise click.UsageError("-c FILE, or files to import, not both")
-        from lbreplay.config.imports import import_files
-        from lbreplay.config.places import imported as imported_places
-
-        found = import_files(files, _edition(assignments), profile=_profile(assignments))
-        note_import(found)
-        config, text, places = files.name, found.text(), imported_places(found.notes)
+    if (imported := _imported(config, assignments)) is not None:
+        config, text, places = imported
     elif config is None and capture is not None:
         text = drafted(capture, _profile(assignments) or "dpvs")
     if (context := click.get_current_context(silent=True)) is not None:
         context.meta[RAN] = (config, text, assignments)
     return lambda more: load(config, (*assignments, *more), view=view, burst_size=burst, text=text, places=places)
+
+
+def _imported(config: str | None, assignments: tuple[str, ...]) -> tuple[str, str, Places] | None:
+    """Name and text of the configuration that files of a balancer make, and where each part stands there."""
+    files = imported_files()
+    if files is None:
+        return None
+    if config is not None:
+        raise click.UsageError("-c FILE, or files to import, not both")
+    from lbreplay.config.imports import import_files
+    from lbreplay.config.places import imported as imported_places
+
+    found = import_files(files, _edition(assignments), profile=_profile(assignments))
+    note_import(found)
+    return files.name, found.text(), imported_places(found.notes)
 
 
 def ran() -> dict[str, Any]:
@@ -183,6 +195,32 @@ def ran() -> dict[str, Any]:
         "text": read_text(config) if text is None and config else text or "",
         "set": list(assignments),
     }
+
+
+def anonymizer_keys(key: str | None) -> tuple[bytes, ...]:
+    """The keys that an anonymizer may use: the one given, else some, of which one usually keeps what a case shows."""
+    import secrets
+
+    return (key.encode(),) if key else tuple(secrets.token_bytes(16) for _ in range(KEYS))
+
+
+def config_text(config: str | None, assignments: tuple[str, ...], capture: str | None = None) -> str:
+    """The text of the configuration that the options name: the file, the imported ones, or drafted from *capture*."""
+    from lbreplay.config.load import read_text
+
+    if (imported := _imported(config, assignments)) is not None:
+        return imported[1]
+    if config is not None:
+        return read_text(config)
+    if capture is None:
+        raise click.UsageError("-c FILE is needed, or the files of a balancer to import")
+    return drafted(capture, _profile(assignments) or "dpvs")
+
+
+def as_given(assignments: tuple[str, ...], seed: int | None) -> tuple[str, ...]:
+    """The same settings as arguments of a case."""
+    seeds = ("--seed", str(seed)) if seed is not None else ()
+    return (*(word for given in assignments for word in ("--set", given)), *seeds)
 
 
 def _profile(assignments: Iterable[str]) -> str | None:

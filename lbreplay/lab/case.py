@@ -3,7 +3,8 @@
     in.pcap  lb.toml  case.toml  expected/out.pcap  expected/stats.json
 
 A recorded case has `expected/frames.jsonl` instead of `stats.json`: worker, output frames and "to the kernel" of every
-input frame; its expectations are never rewritten. Captures may be gzipped (`in.pcap.gz`).
+input frame; its expectations are never rewritten. With `stories = true` a case has `expected/stories.jsonl` too: what
+became of each frame, in the words of the trace. Captures may be gzipped (`in.pcap.gz`).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {
     "order": str,
     "time_tolerance_ms": (int, float),
     "check": list,
+    "stories": bool,
 }
 TOLERANCE_MS = 2.0  # recorded clocks tick in milliseconds
 
@@ -45,6 +47,7 @@ class Case:
     args: tuple[str, ...] = ()
     exit_code: int = 0
     checks: tuple[dict[str, Any], ...] = ()
+    stories: bool = False
 
     @property
     def recorded(self) -> bool:
@@ -94,6 +97,7 @@ def load(name: str, path: Path) -> Case:
         tuple(about.get("args", ())),
         about.get("exit_code", 0),
         tuple(about.get("check", ())),
+        about.get("stories", False),
     )
 
 
@@ -111,5 +115,5 @@ def _judge(where: Path, about: dict[str, Any]) -> None:
 
 
 def _kind(kind: type | tuple[type, ...]) -> str:
-    names = {str: "a string", int: "a whole number", list: "a list"}
+    names = {str: "a string", int: "a whole number", list: "a list", bool: "true or false"}
     return names[kind] if isinstance(kind, type) else "a number"

@@ -28,12 +28,14 @@ from lbreplay.stats import find
 
 Run = Callable[[list[str]], tuple[int, str]]  # arguments of the command line -> exit status, what it said on stderr
 
+TOLD = ("worker", "owner", "state", "conn", "service", "real", "laddr", "reason", "verdict")  # by a story
 SHOWN = 1  # differing packets written out; the rest is counted
 
 
 @dataclass
 class Outcome:
-    """What became of a case: problems are sentences of one or more lines; `changed` what --update rewrote."""
+    """What became of a case: problems are sentences of one or more lines; `changed` what --update rewrote; `warnings`
+    what whoever made or runs it should know."""
 
     name: str
     path: str
@@ -117,8 +119,10 @@ def _judge_outputs(case: Case, outcome: Outcome, folder: Path, update: bool) -> 
     stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
     if update and not case.recorded:
         outcome.changed += _update(case, folder, got, stats)
+        outcome.changed += _update_stories(case, folder / "trace.jsonl")
     outcome.problems += _packets(case, got, folder / "trace.jsonl")
     outcome.problems += _statistics(case, stats)
+    outcome.problems += _recorded_stories(case, folder / "trace.jsonl")
     outcome.problems += _stories(case, folder / "trace.jsonl")
     outcome.problems += _checks(case, stats)
     if shows_nothing(stats) and not case.checks:
@@ -242,6 +246,44 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _stories(case: Case, trace: Path) -> Iterator[str]:
+    """The first frame that did not become what `expected/stories.jsonl` says."""
+    if not case.stories:
+        return
+    path = packed(case.path / "expected" / "stories.jsonl")
+    if path is None:
+        yield f"{case.path / 'expected' / 'stories.jsonl'}: a missing expectation; --update writes it"
+        return
+    expected, got = _told_of(path), _told_of(trace)
+    for n in sorted(expected.keys() | got.keys()):
+        old, new = expected.get(n, {}), got.get(n, {})
+        if old != new:
+            wrong = [
+                f"{name}: expected {old.get(name)}, got {new.get(name)}"
+                for name in TOLD
+                if old.get(name) != new.get(name)
+            ]
+            yield f"frame {n} of in.pcap: {'; '.join(wrong)}"
+            return
+
+
+def _told_of(path: Path) -> dict[int, dict[str, Any]]:
+    """Of each frame, what a story tells."""
+    lines = (line for line in _lines(path) if line["n"])
+    return {line["n"]: {name: line[name] for name in TOLD if line.get(name) is not None} for line in lines}
+
+
+def _update_stories(case: Case, trace: Path) -> Iterator[str]:
+    """Rewrite the stories where they differ."""
+    if not case.stories or not any(_stories(case, trace)):
+        return
+    path = case.path / "expected" / "stories.jsonl"
+    path.with_name(path.name + ".gz").unlink(missing_ok=True)
+    told = _told_of(trace)
+    path.write_text("".join(json.dumps({"n": n, **story}) + "\n" for n, story in told.items()), encoding="utf-8")
+    yield f"stories.jsonl: {len(told)} frames"
+
+
+def _recorded_stories(case: Case, trace: Path) -> Iterator[str]:
     """The first frame whose worker, output or way to the kernel is not the recorded one."""
     path = packed(case.path / "expected" / "frames.jsonl")
     if path is None:

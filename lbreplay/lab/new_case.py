@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lbreplay.burst import Made
 from lbreplay.errors import ConfigError
-from lbreplay.lab.anonymize import Anonymizer
+from lbreplay.lab import case_folder
+from lbreplay.lab.case_folder import Content
 from lbreplay.lab.fields import Frame, endpoints, frames
-from lbreplay.lab.golden import Outcome, Run, run_case
-from lbreplay.wire.capture import open_capture, open_sink
+from lbreplay.lab.golden import Outcome, Run
+from lbreplay.wire.capture import open_capture
 
 Span = tuple[int, int]  # frame numbers, both included
 
@@ -31,7 +30,7 @@ class Wish:
     args: tuple[str, ...] = ()
     flows: tuple[frozenset[str], ...] = ()
     spans: tuple[Span, ...] = ()
-    key: bytes | None = None  # of the anonymizer; None: nothing is hidden
+    keys: tuple[bytes, ...] = ()  # of the anonymizer, tried in turn; none: nothing is hidden
 
 
 def flow_of(text: str) -> frozenset[str]:
@@ -57,39 +56,16 @@ def make(folder: Path, wish: Wish, run: Run) -> Outcome:
     """Make the case *folder* and record its expectations. ConfigError, CaptureError; nothing is left behind then."""
     if folder.exists():
         raise ConfigError(f"{folder}: there already; a new folder expected")
-    folder.mkdir(parents=True)
-    try:
-        _fill(folder, wish, run)
-        outcome = run_case(folder.name, folder, run, update=True)
-        if not outcome.holds:
-            raise ConfigError(f"{folder}: {outcome.problems[0]}")
-        return outcome
-    except BaseException:
-        shutil.rmtree(folder)
-        raise
-
-
-def _fill(folder: Path, wish: Wish, run: Run) -> None:
-    hide = None if wish.key is None else Anonymizer(wish.key)
-    config = _with_lists(wish, folder, hide)
-    (folder / "lb.toml").write_text(hide.text(config) if hide else config, encoding="utf-8")
-    lines = ['description = ""', f'view = "{wish.view}"', "time_tolerance_ms = 0"]
-    if wish.args:
-        args = [hide.text(arg).rstrip("\n") for arg in wish.args] if hide else wish.args
-        lines.append(f"args = {json.dumps(args)}")
-    (folder / "case.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    if not _trim(folder / "in.pcap", wish, _chosen(wish, run), hide):
+    chosen = _chosen(wish, run)
+    with open_capture(wish.capture) as source:
+        info = source.info
+    kept = [frame for frame in frames(wish.capture) if chosen(frame)]
+    if not kept:
         raise ConfigError(f"{wish.capture}: no frame is of the flows and numbers asked for")
-
-
-def _with_lists(wish: Wish, folder: Path, hide: Anonymizer | None) -> str:
-    """The configuration with its "@file" lists copied into the case and named there."""
-    text, names = wish.config, dict.fromkeys(re.findall(r"""["']@([^"']+)["']""", wish.config))
-    for number, name in enumerate(names, 1):
-        listed = (wish.base / name).read_text(encoding="utf-8")
-        (folder / f"list{number}.txt").write_text(hide.text(listed) if hide else listed, encoding="utf-8")
-        text = text.replace(f"@{name}", f"@list{number}.txt")
-    return text
+    content = Content(info, kept, wish.config, wish.base, view=wish.view, args=wish.args)
+    if wish.keys:
+        return case_folder.make_hidden(folder, content, run, wish.keys, case_folder.verdicts)
+    return case_folder.make(folder, content, run)
 
 
 def _chosen(wish: Wish, run: Run) -> Callable[[Frame], bool]:
@@ -130,19 +106,3 @@ def _stories(wish: Wish, run: Run) -> Iterator[tuple[int, int | None]]:
             story = json.loads(line)
             if story["n"] is not None:
                 yield story["n"], story["conn"]
-
-
-def _trim(path: Path, wish: Wish, chosen: Callable[[Frame], bool], hide: Anonymizer | None) -> int:
-    """Write the chosen frames to *path*; how many."""
-    written = 0
-    with open_capture(wish.capture) as source, open_sink(str(path), source.info) as sink:
-        for burst in source.bursts(4096):
-            for row in range(burst.size):
-                n, time_ns, length = burst.first + row, int(burst.time_ns[row]), int(burst.length[row])
-                data = burst.frame(row)
-                if chosen(Frame(n, time_ns, data, length)):
-                    data = hide.frame(data, length) if hide else data
-                    burst.made.append(Made(row, time_ns, data, length, n, 0, False))
-            written += len(burst.made)
-            sink.write(burst)
-    return written

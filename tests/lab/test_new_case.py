@@ -51,7 +51,7 @@ def test_a_flow_brings_both_sides_of_its_connection(tmp_path: Path) -> None:
 
 
 def test_hidden_cases_hold_and_hide(tmp_path: Path) -> None:
-    make(tmp_path / "new", wish(key=b"key"), run_inside)
+    make(tmp_path / "new", wish(keys=(b"key",)), run_inside)
     assert run_case("new", tmp_path / "new", run_inside).holds
     text = (tmp_path / "new" / "lb.toml").read_text()
     assert "192.168.100" not in text and "10.0.0.100" not in text

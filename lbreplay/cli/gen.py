@@ -1,0 +1,53 @@
+"""`lbreplay gen`: golden cases for a configuration, without a capture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lbreplay.cli import options
+
+
+@click.command()
+@options.config
+@click.option(
+    "-o", "--output", "folder", metavar="DIR", required=True, type=click.Path(), help="A new or empty folder."
+)
+@options.assignments
+@options.view
+@options.seed
+@click.option("-k", "only", metavar="TEXT", multiple=True, help="Only cases whose name holds TEXT; repeatable.")
+@click.option("--anyway", is_flag=True, help="Also for a configuration that doctor calls broken.")
+@options.output_format
+@options.quiet
+def gen(
+    config: str | None,
+    folder: str,
+    assignments: tuple[str, ...],
+    view: str,
+    seed: int | None,
+    only: tuple[str, ...],
+    anyway: bool,
+    output_format: str,
+    quiet: bool,
+    progress: bool,
+    color: str,
+) -> None:
+    """Write golden cases for a configuration below DIR: each about one thing, described in a sentence."""
+    from lbreplay.cli.inside import run_inside
+    from lbreplay.config.load import load
+    from lbreplay.lab.gen import cases
+    from lbreplay.report import gen as report
+    from lbreplay.report.progress import Progress
+
+    text, args = options.config_text(config, assignments), options.as_given(assignments, seed)
+    name, sets = config or "imported", (*assignments, *([f"seed={seed}"] if seed is not None else []))
+    setup = load(name, sets, view=view, text=text)
+    if not anyway:
+        cases.refuse_broken(setup, name)
+    given = cases.Given(setup, text, Path(config or ".").parent, args)
+    with Progress(progress and not quiet, "making cases") as bar:
+        found = cases.make(Path(folder), given, view, only, run_inside, bar.show)
+    if not quiet:
+        options.show(report, found, output_format, color)
