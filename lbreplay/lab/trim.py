@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from lbreplay.burst import Burst
 from lbreplay.lab.fields import Frame
+from lbreplay.loop.parse import parse
 from lbreplay.wire import checksum
 from lbreplay.wire.capture import CaptureInfo, open_capture, open_sink
 from lbreplay.wire.length import set_length
 from lbreplay.wire.packet import ETH_VLAN, SCTP, TCP, UDP, Packet
-from lbreplay.wire.parse import parse
 
 Numbers = NDArray[np.int64]  # of frames, from 1, ascending
 GAP_NS = 1_000_000  # what a pause that does not matter becomes

@@ -244,6 +244,8 @@ def syn_proxy(scene: Scene, service: Service) -> None:
     for talk in scene.talks(service, 1):
         talk.play("c:S s:SA")
         talk.c("A", frames.STAMP)
+        short = frames.tcp(talk.client, talk.virtual, "S", 1, 0)
+        scene.stage.packet(frames.resummed(short, len(short) - 8, b"\xf0"))  # says that it is longer
 
 
 def dest_check(scene: Scene, service: Service) -> None:

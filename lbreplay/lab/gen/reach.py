@@ -135,9 +135,10 @@ DPVS: Mapping[str, Rule] = {
     ),
     "synproxy_synack": (PROXIED, PROXY_ASKS),
     "synproxy_synack_flagged": (PROXIED, PROXY_ASKS),
+    "synproxy_syn_returned": (PROXIED, PROXY_ASKS),
     "local_echo_reply": ((lambda ask: ask.local(4) or ask.local(16), "the balancer has no address"),),
     "arp_answered": (V4,),
-    "nd_answered": (V6,),
+    "nd_answered": _never("a solicitation that is answered goes on to the kernel, and ends there"),
     "kernel_route": (NOT_COPIED, (
         lambda ask: any(w.kind == "kni" for w in ask.setup.workers) and _kernel_queue(ask),
         "no queue that receives belongs to a KNI worker",

@@ -32,7 +32,7 @@ def played(plan, more="", text=TEXT + V6, view="client"):
                         "truncated", "l3_otherhost", "multicast"}),
         (network.ip_input, {"l3_header_error", "l3_truncated", "fragment_v4", "v6_no_next_header"}),
         (network.icmp, {"local_echo_reply", "icmp_local_invalid", "icmp_malformed"}),
-        (network.discovery, {"nd_answered", "nd_to_kernel", "nd_invalid"}),
+        (network.discovery, {"nd_to_kernel", "nd_invalid"}),
         (network.transit, {"forward_disabled", "forward_ttl", "forward_too_big"}),
     ],
 )  # fmt: skip
