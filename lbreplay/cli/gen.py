@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lbreplay.cli import options
+
+if TYPE_CHECKING:
+    from lbreplay.model import Setup
 
 
 @click.command()
@@ -18,6 +23,7 @@ from lbreplay.cli import options
 @options.view
 @options.seed
 @click.option("-k", "only", metavar="TEXT", multiple=True, help="Only cases whose name holds TEXT; repeatable.")
+@click.option("--cover", "suite", metavar="DIR", type=click.Path(), help="Only what the cases below DIR leave out.")
 @click.option("--anyway", is_flag=True, help="Also for a configuration that doctor calls broken.")
 @options.output_format
 @options.quiet
@@ -28,6 +34,7 @@ def gen(
     view: str,
     seed: int | None,
     only: tuple[str, ...],
+    suite: str | None,
     anyway: bool,
     output_format: str,
     quiet: bool,
@@ -48,6 +55,16 @@ def gen(
         cases.refuse_broken(setup, name)
     given = cases.Given(setup, text, Path(config or ".").parent, args)
     with Progress(progress and not quiet, "making cases") as bar:
-        found = cases.make(Path(folder), given, view, only, run_inside, bar.show)
+        wanted = _missing(suite, setup) if suite is not None else None
+        found = cases.make(Path(folder), given, view, only, run_inside, bar.show, wanted)
     if not quiet:
         options.show(report, found, output_format, color)
+
+
+def _missing(suite: str, setup: Setup) -> Callable[[Path], bool]:
+    """Whether a case exercises something that neither the cases below *suite* nor those before it do."""
+    from lbreplay.lab import case, cover
+
+    settled = (cover.settled(case.load(name, path)) for name, path in case.discover([suite]))
+    covered = cover.of_setup(setup, (one for one in settled if one is not None))
+    return lambda folder: covered.takes(cover.tell(folder.name, setup, folder / "in.pcap"))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 @click.option("--keep", metavar="DIR", type=click.Path(), help="Leave what came out in DIR.")
 @click.option("--junit", metavar="FILE", type=click.Path(), help="Write JUnit XML.")
 @options.html
+@click.option("--cover", "covering", is_flag=True, help="Say what the cases exercise of their configurations.")
+@options.output_format
 @click.option("-q", "--quiet", is_flag=True, help="Print only the last line.")
 @click.pass_context
 def test(
@@ -39,6 +41,8 @@ def test(
     keep: str | None,
     junit: str | None,
     html: str | None,
+    covering: bool,
+    output_format: str,
     quiet: bool,
 ) -> None:
     """Run the golden cases below DIR. Exit 1: a case does not hold; 2: no case was found; 5: no case shows anything."""
@@ -51,24 +55,47 @@ def test(
     if not cases:
         raise ConfigError(f"{' '.join(folders)}: no golden case (a folder with case.toml) found")
     outcomes: list[golden.Outcome] = []
+    aside = covering and output_format != "table"  # what a program reads stands alone
     with ProcessPoolExecutor(min(jobs or os.cpu_count() or 1, len(cases))) as executor:
         for outcome in golden.run_all(cases, run_inside, executor, update, keep):
             outcomes.append(outcome)
             if not quiet:
                 for line in ci.lines(outcome):
-                    click.echo(line)
+                    click.echo(line, err=aside)
     seconds = time.perf_counter() - start
     if junit is not None:
         Path(junit).write_text(ci.junit(outcomes, seconds), encoding="utf-8")
+    covered = _covered(cases, jobs) if covering else None
     if html is not None:
         from lbreplay.cli import pages
         from lbreplay.lab.pages import tested
 
-        pages.write(html, tested(outcomes, seconds), f"lbreplay test {shlex.join(folders)}", quiet)
+        pages.write(html, tested(outcomes, seconds, covered), f"lbreplay test {shlex.join(folders)}", quiet)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(outcomes, seconds)
-    click.echo(ci.summary(outcomes, seconds))
+    click.echo(ci.summary(outcomes, seconds), err=aside)
+    if covered is not None:
+        from lbreplay.report import cover as report
+
+        options.show(report, covered, output_format, "auto")
     ctx.exit(_status(outcomes))
+
+
+def _covered(cases: Sequence[tuple[str, Path]], jobs: int | None) -> dict[str, Any]:
+    """What the cases exercise, and on which settings none of them depends."""
+    from itertools import groupby
+
+    from lbreplay.lab import case, cover, depends
+    from lbreplay.report.progress import Progress
+
+    settled = [one for name, path in cases if (one := cover.settled(case.load(name, path))) is not None]
+    found = cover.cover(settled)
+    by_setup = sorted(settled, key=lambda one: cover.same(one.setup))
+    measured: list[dict[str, Any]] = []
+    with ProcessPoolExecutor(jobs or os.cpu_count() or 1) as executor, Progress(what="changing settings") as bar:
+        for _, suite in groupby(by_setup, key=lambda one: cover.same(one.setup)):
+            measured += depends.depends(depends.Suite(tuple(suite)), executor, bar.show)
+    return cover.document(found, depends.by_setting(measured))
 
 
 def _status(outcomes: Sequence[Outcome]) -> int:

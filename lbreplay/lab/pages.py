@@ -220,8 +220,8 @@ def _shifted(found: Document) -> Document:
     }
 
 
-def tested(outcomes: Sequence[Any], seconds: float) -> Document:
-    """Of golden cases (lab.golden.Outcome): a row a case; of those that do not hold, both packets."""
+def tested(outcomes: Sequence[Any], seconds: float, covered: Document | None) -> Document:
+    """Of golden cases (lab.golden.Outcome): a row a case; of those that do not hold, both packets; what they cover."""
     held = sum(outcome.holds for outcome in outcomes)
     rows = [[o.name, "holds" if o.holds else "failed", _first(o), round(o.seconds, 2)] for o in outcomes]
     details = [{"summary": o.name, "text": "\n".join([*o.problems, o.more])} for o in outcomes if not o.holds]
@@ -232,7 +232,19 @@ def tested(outcomes: Sequence[Any], seconds: float) -> Document:
             0,
             _table("Cases that do not hold", "Open one for both packets and more.", details=details),
         )
+    if covered is not None:
+        tables += _covered(covered)
     return {"verdict": {"good": held == len(outcomes), "text": told}, "findings": [], "tables": tables}
+
+
+def _covered(covered: Document) -> Iterator[Document]:
+    """What a suite exercises (lab.cover.document): a table a configuration, and settings on which nothing depends."""
+    for one in covered["configurations"]:
+        rows = [[p["part"], len(p["exercised"]), p["of"], ", ".join(p["missing"])] for p in one["parts"]]
+        yield _table("What is exercised", ", ".join(one["cases"]), ["part", "#exercised", "#of", "missing"], rows)
+    idle = [[setting["setting"], str(setting["value"])] for setting in covered["settings"] if setting["case"] is None]
+    told = f"{len(covered['settings'])} settings were changed; on these no case depends."
+    yield _table("Settings that no case depends on", told, ["setting", "value"], idle)
 
 
 def _first(outcome: Any) -> str:

@@ -57,3 +57,16 @@ def test_what_is_refused(tmp_path, capsys):
     assert "there already" in capsys.readouterr().err and config.exists()
     assert status(["gen", "-o", str(tmp_path / "other")]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_only_what_is_missing(tmp_path, capsys):
+    """What another suite exercises is not made again; where nothing is missing nothing is made."""
+    config = written(tmp_path)
+    first = ["gen", "-c", str(config), "-q", "-o", str(tmp_path / "first"), "-k", "life", "-k", "rules"]
+    assert status(first) == 0
+    more = ["gen", "-c", str(config), "--cover", str(tmp_path / "first"), "--format", "json"]
+    capsys.readouterr()
+    assert status([*more, "-o", str(tmp_path / "more"), "-k", "life", "-k", "timeouts-dns"]) == 0
+    assert [case["case"] for case in json.loads(capsys.readouterr().out)["cases"]] == ["timeouts-dns"]
+    assert status([*more, "-o", str(tmp_path / "none"), "-k", "life"]) == 0
+    assert json.loads(capsys.readouterr().out)["cases"] == [] and not list((tmp_path / "none").glob("*"))

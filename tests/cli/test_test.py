@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree
@@ -106,3 +107,20 @@ def test_a_suite_that_shows_nothing_is_no_success(cases: Path, capsys: Said) -> 
     with (case / "case.toml").open("a") as about:
         about.write('[[check]]\nverdict = "no_dest"\nequals = 0\n')
     assert status(["test", str(case), "-q"]) == 0
+
+
+def test_what_a_suite_exercises(tmp_path, capsys):
+    """As a table behind the cases, as JSON alone, and on the page."""
+    from lab.gen.made_scene import written
+
+    cases = str(tmp_path / "cases")
+    assert status(["gen", "-c", str(written(tmp_path)), "-q", "-o", cases, "-k", "life-dns"]) == 0
+    capsys.readouterr()
+    page = tmp_path / "page.html"
+    assert status(["test", cases, "-j", "1", "--cover", "--html", str(page), "-q"]) == 0
+    said = capsys.readouterr().out
+    assert "1 of 1 cases hold" in said and "Exercised by life-dns:" in said and "no case depends:" in said
+    assert "Settings that no case depends on" in page.read_text()
+    assert status(["test", cases, "-j", "1", "--cover", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {part["part"] for part in found["configurations"][0]["parts"]} >= {"verdicts", "rules", "timeouts"}

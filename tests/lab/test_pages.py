@@ -49,7 +49,7 @@ def test_cases_with_both_packets():
     """A row a case; one that does not hold opens."""
     good = SimpleNamespace(name="a", holds=True, problems=[], warnings=[], more="", seconds=0.1)
     bad = SimpleNamespace(name="b", holds=False, problems=["packet 1\n  got"], warnings=[], more="explain", seconds=0.2)
-    found = pages.tested([good, bad], 0.3)
+    found = pages.tested([good, bad], 0.3, None)
     assert found["verdict"] == {"good": False, "text": "1 of 2 cases hold, in 0.3 s."}
     assert found["tables"][0]["details"] == [{"summary": "b", "text": "packet 1\n  got\nexplain"}]
     assert [row[:2] for row in found["tables"][1]["rows"]] == [["a", "holds"], ["b", "failed"]]

@@ -26,6 +26,7 @@ from lbreplay.model import Service, Setup
 from lbreplay.verdict import NAMES
 
 Made = dict[str, Any]
+Wanted = Callable[[Path], bool]  # whether a case that was made is to stay
 Tell = Callable[[int, int], None]  # how many are done, of how many
 NO_CASE = "in none of the cases made"
 
@@ -92,11 +93,11 @@ def played(plan: Planned, setup: Setup, view: str) -> Stage:
 
 
 def make(
-    folder: Path, given: Given, view: str, only: Sequence[str], run: Run, tell: Callable[[int, int], None]
+    folder: Path, given: Given, view: str, only: Sequence[str], run: Run, tell: Tell, wanted: Wanted | None = None
 ) -> Made:
-    """Make the cases below *folder*, of those whose name holds one of *only*; what was made.
+    """Make the cases below *folder*, of those whose name holds one of *only* and that are *wanted*; what was made.
 
-    ConfigError where the folder is used, or nothing is to be made; nothing is left behind then.
+    ConfigError where the folder is used, or no case has such a name; nothing is left behind then.
     """
     case_folder.refuse_used(folder)
     plans = [p for p in planned(given.setup) if not only or any(part in p.name for part in only)]
@@ -108,9 +109,12 @@ def make(
             stage = played(plan, given.setup, view)
             if stage.capture:  # a plan may have nothing to say
                 write(folder, plan, stage, given, run)
-                made.append(_case(plan, stage))
-        if not made:
-            raise ConfigError(f"-k {' '.join(only)}: no case has such a name" if only else f"{folder}: nothing to make")
+                if wanted is None or wanted(folder / plan.name):
+                    made.append(_case(plan, stage))
+                else:
+                    shutil.rmtree(folder / plan.name)
+        if not plans:
+            raise ConfigError(f"-k {' '.join(only)}: no case has such a name")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         if there:

@@ -97,9 +97,12 @@ def resummed(l3: bytes, at: int, data: bytes) -> bytes:
     return summed(l3[:at] + data + l3[at + len(data) :], TCP)
 
 
-def with_options(l3: bytes) -> bytes:
-    """The IPv4 packet with a word of IP options (no operation)."""
-    whole = bytearray(bytes([0x46]) + l3[1:20] + b"\1\1\1\0" + l3[20:])
+NO_OPERATION, LOOSE_ROUTE, BROKEN_OPTION = b"\1\1\1\0", b"\x83\7\4\x0a\0\0\1\0", b"\x83\x3f\4\0"  # RFC 791, 3.1
+
+
+def with_options(l3: bytes, options: bytes = NO_OPERATION) -> bytes:
+    """The IPv4 packet with words of IP options."""
+    whole = bytearray(bytes([0x45 + len(options) // 4]) + l3[1:20] + options + l3[20:])
     whole[2:4] = len(whole).to_bytes(2)
     checksum.ip_header(whole)
     return bytes(whole)

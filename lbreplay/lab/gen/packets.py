@@ -110,7 +110,7 @@ def _variants(l3: bytes) -> list[bytes]:
     found += [frames.resummed(l3, at + 12, b"\xf0")] if proto == TCP else []
     if at == 20:
         found.append(frames.spoiled(l3, 10))
-        found.append(frames.with_options(l3))
+        found += [frames.with_options(l3, o) for o in (frames.NO_OPERATION, frames.LOOSE_ROUTE, frames.BROKEN_OPTION)]
         if l3[9] == UDP:
             found.append(l3[:26] + b"\0\0" + l3[28:])
     else:
@@ -178,7 +178,7 @@ def fragments(scene: Scene, service: Service) -> None:
 
 def errors(scene: Scene, service: Service) -> None:
     """ICMP errors about a connection, from both sides, on its worker and on others; wrong and unreadable ones."""
-    for worker in scene.workers[:4]:
+    for worker in (scene.workers * 4)[:4]:
         talk = scene.opened(service, worker)
         if talk is None:
             continue

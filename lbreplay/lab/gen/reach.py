@@ -299,6 +299,9 @@ IPVS: Mapping[str, Rule] = {
             "no real server is the director itself",
         ),
     ),
+    "source_routed": (V4,),
+    "options_malformed": (V4,),
+    "martian_dest": (),
     "defence_dropped": (
         (lambda ask: ask.setup.ipvs.get("drop_packet") == 3 or _sets(ask, "drop_packet"), "ipvs.drop_packet is not 3"),
     ),
