@@ -8,10 +8,22 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
+from lbreplay.config.found import inline
 from lbreplay.config.kinds import Table
 from lbreplay.config.schema import REAL, SCHEMA, SERVICE
 from lbreplay.config.values import PROTOCOL_NAME
-from lbreplay.model import AccessList, Device, Event, Mark, Network, RealServer, Service, Setup, Worker
+from lbreplay.model import (
+    AccessList,
+    Device,
+    Event,
+    Mark,
+    Network,
+    Persistence,
+    RealServer,
+    Service,
+    Setup,
+    Worker,
+)  # fmt: skip
 
 Doc = dict[str, Any]
 
@@ -148,4 +160,13 @@ def _event(event: Event, profile: str) -> Doc:
         return {**whole, event.action: path, "value": real(event.value, profile)}
     if isinstance(event.value, AccessList):
         return {**whole, event.action: f"{path}={subjects(event.value)}"}
+    if event.action == "zero":
+        return {**whole, "zero": path or "all"}
+    if isinstance(event.value, Service):
+        return {**whole, "add": "service", "service": _service(event.value, profile)}
+    if event.path[-1] == "persistent":
+        spelled = inline(_given(event.value._asdict())) if isinstance(event.value, Persistence) else "false"
+        return {**whole, "set": f"{path}={spelled}"}
+    if isinstance(event.value, (bool, tuple, dict)):
+        return {**whole, "set": f"{path}={inline(event.value)}"}
     return {**whole, event.action: path if event.action == "remove" else f"{path}={event.value}"}

@@ -1,45 +1,51 @@
 """`[[event]]` -> model.Event: changes in the middle of a replay, named and valued by the rules of the configuration.
 
-What an event may set are the keys marked `live` in the schema. A real server that an earlier event added may be
-named by a later one.
+What an event may set are the keys marked `live` in the schema. A service or real server that an earlier event added
+may be named by a later one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lbreplay.config import keypath
 from lbreplay.config.kinds import Gathered, Refused, Table, Where, check, nearest
 from lbreplay.config.schema import IPVS, REAL, SERVICE
-from lbreplay.model import Event, RealServer, Service
+from lbreplay.model import Event, Persistence, RealServer, Service
 
-_ACTIONS = ("set", "remove", "add")
+_ACTIONS = ("set", "remove", "add", "zero")
+Make = Callable[[dict[str, Any], Where], Service]  # of a judged `[[service]]`
 
 
-def events(given: list[dict[str, Any]], services: tuple[Service, ...], where: Where) -> tuple[Event, ...]:
-    """The events in order of time; *given* are judged tables, *services* those of the beginning."""
+def events(given: list[dict[str, Any]], services: tuple[Service, ...], where: Where, make: Make) -> tuple[Event, ...]:
+    """The events in order of time; *given* are judged tables, *services* those of the beginning, *make* makes more."""
     known = {s.name: {str(real) for real in s.reals} for s in services}
     found, every = [], Gathered()
     order = sorted(range(len(given)), key=lambda n: int(given[n]["at"]))
     for n in order:
         with every:
-            found.append(_event(given[n], known, where.key("event").item(n)))
+            found.append(_event(given[n], known, where.key("event").item(n), make))
         if every.refused and "add" in given[n]:
             break  # later events may name what this one was to add
     every.end()
     return tuple(found)
 
 
-def _event(given: dict[str, Any], known: dict[str, set[str]], where: Where) -> Event:
+def _event(given: dict[str, Any], known: dict[str, set[str]], where: Where, make: Make) -> Event:
     actions = [name for name in _ACTIONS if name in given]
     if len(actions) != 1:
-        raise Refused(where.path, f"one of set, remove and add expected, got {' and '.join(actions) or 'none'}")
+        raise Refused(where.path, f"one of {', '.join(_ACTIONS)} expected, got {' and '.join(actions) or 'none'}")
     action = actions[0]
-    if ("value" in given) != (action == "add"):
-        raise Refused(where.key("value").path, "a value belongs to add, and to nothing else")
     text = str(given[action])
-    make = {"set": _set, "remove": _remove, "add": _add}[action]
-    path, value = make(text, given, known, where.key(action))
+    for key, belongs in (("value", action == "add" and text != "service"), ("service", text == "service")):
+        if (key in given) != belongs:
+            raise Refused(where.key(key).path, f"a {key} belongs to add, and to nothing else")
+    if text == "service":
+        path, value = _add_service(given["service"], known, where.key("service"), make)
+    else:
+        read = {"set": _set, "remove": _remove, "add": _add, "zero": _zero}[action]
+        path, value = read(text, given, known, where.key(action))
     return Event(given["at"], action, path, value, text)
 
 
@@ -64,8 +70,8 @@ def _real(text: str, known: set[str], where: Where) -> tuple[str, str]:
 
 def _live(table: Table, name: str, spelled: str, where: Where) -> Any:
     """Judge `NAME=VALUE` by the key NAME of *table*."""
-    if name not in table.keys or not table.keys[name].live:
-        live = [known for known, key in table.keys.items() if key.live]
+    if name not in table.keys or not table.keys[name].changes(where.profile):
+        live = [known for known, key in table.keys.items() if key.changes(where.profile)]
         raise Refused(where.path, f"an event may set {', '.join(live)}, not {name}{nearest(name, live)}")
     kind = table.keys[name].kind
     return check(kind, keypath.value(kind, spelled, where), where)
@@ -74,10 +80,11 @@ def _live(table: Table, name: str, spelled: str, where: Where) -> Any:
 def _set(text: str, given: dict[str, Any], known: dict[str, set[str]], where: Where) -> tuple[tuple[str, ...], Any]:
     def change(key: str, spelled: str) -> tuple[tuple[str, ...], Any]:
         if key.startswith("ipvs."):
-            return ("ipvs", key[5:]), _sysctl(key[5:], spelled, where)
+            return ("ipvs", *key[5:].split(".")), _sysctl(key[5:], spelled, where)
         name, rest = _service(key, known, where)
         if not rest.startswith("real."):
-            return ("service", name, rest), _live(SERVICE, rest, spelled, where)
+            value = _live(SERVICE, rest, spelled, where)
+            return ("service", name, rest), persistence(value) if rest == "persistent" else value
         address, last = _real(rest, known[name], where)
         return ("service", name, "real", address, last), _live(REAL, last, spelled, where)
 
@@ -89,6 +96,10 @@ def _set(text: str, given: dict[str, Any], known: dict[str, set[str]], where: Wh
 def _sysctl(name: str, spelled: str, where: Where) -> Any:
     if where.profile != "ipvs":
         raise Refused(where.path, 'ipvs keys only under profile = "ipvs"')
+    if name.startswith("timeout."):
+        kind = IPVS.keys["timeout"].kind
+        assert isinstance(kind, Table), "the schema says so"
+        return _live(kind, name.removeprefix("timeout."), spelled, where)
     return _live(IPVS, name, spelled, where)
 
 
@@ -113,6 +124,30 @@ def _add(text: str, given: dict[str, Any], known: dict[str, set[str]], where: Wh
         raise Refused(where.path, f"{real} is a real server of {name} already")
     known[name].add(str(real))
     return ("service", name, "real"), real
+
+
+def _add_service(
+    given: dict[str, Any], known: dict[str, set[str]], where: Where, make: Make
+) -> tuple[tuple[str, ...], Service]:
+    service = make(given, where)
+    if service.name in known:
+        raise Refused(where.path, f"a name of its own expected, got {service.name}")
+    known[service.name] = {str(real) for real in service.reals}
+    return ("service", service.name), service
+
+
+def _zero(text: str, given: dict[str, Any], known: dict[str, set[str]], where: Where) -> tuple[tuple[str, ...], Any]:
+    if text == "all":
+        return (), None
+    name, rest = _service(text, known, where)
+    if rest:
+        raise Refused(where.path, f"service.NAME or all expected, got {text}")
+    return ("service", name), None
+
+
+def persistence(given: dict[str, Any] | bool | None) -> Persistence | None:
+    """A judged `persistent` -> Persistence, None: off."""
+    return Persistence(**(given if isinstance(given, dict) else {})) if given not in (None, False) else None
 
 
 def real_server(given: dict[str, Any]) -> RealServer:

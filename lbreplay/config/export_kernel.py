@@ -160,10 +160,30 @@ def _events(setup: Setup) -> str:
     services = {s.name: s for s in setup.services}
     lines = []
     for event in setup.events:
-        if event.path[0] == "service":
-            command = _event(event, services[event.path[1]], live[event.path[1]])
-            lines.append(f"{event.at_ns / 1e9:g} ipvsadm {command}\n")
+        at = f"{event.at_ns / 1e9:g} ipvsadm "
+        if not event.path:
+            lines.append(f"{at}-Z\n")
+        elif event.path[0] == "service":
+            lines += (f"{at}{command}\n" for command in _changed(event, services, live))
+        elif event.path[1] == "timeout":
+            times = [event.value if name == event.path[2] else 0 for name in ("tcp", "tcpfin", "udp")]
+            lines.append(f"{at}--set {' '.join(map(str, times))}\n")
     return "".join(lines)
+
+
+def _changed(event: Event, services: dict[str, Service], live: dict[str, dict[str, RealServer]]) -> list[str]:
+    """The commands of an event; *services* and *live* follow it."""
+    name = event.path[1]
+    if isinstance(event.value, Service):
+        services[name], live[name] = event.value, {str(one): one for one in event.value.reals}
+        return list(_service(event.value))
+    if event.action == "zero":
+        return [f"-Z {_select(services[name])}"]
+    if event.action == "set" and len(event.path) == 3:
+        field: dict[str, Any] = {event.path[2]: event.value}
+        services[name] = services[name]._replace(**field)
+        return [next(_service(services[name])).replace("-A", "-E", 1)]
+    return [_event(event, services[name], live[name])]
 
 
 def _event(event: Event, service: Service, live: dict[str, RealServer]) -> str:

@@ -28,7 +28,7 @@ def judge(
         _judge_bits(given, edition, ipvs)
     with every:
         _judge_threshold(given.get("sync_threshold"), edition, ipvs.key("sync_threshold"))
-    for n, service in enumerate(services):
+    for n, service in enumerate([*services, *_added(events)]):
         with every:
             _judge_reals(service, where.key("service").item(n))
     for lacking, at, what in _later(given, services, events, where) if edition == OLD else ():
@@ -36,6 +36,10 @@ def judge(
             with every:
                 raise Refused(at.path, f'edition = "{SINCE}" or later expected for {what}, got "{OLD}"')
     every.end()
+
+
+def _added(events: Sequence[Event]) -> list[Service]:
+    return [event.value for event in events if isinstance(event.value, Service)]
 
 
 Later = tuple[bool, Where, str]  # whether something is that 2.6 does not have, where, and its name
@@ -50,8 +54,8 @@ def _later(
     for n, module in enumerate(given.get("modules", ())):
         yield module in LATER_MODULES, ipvs.key("modules").item(n), module
     for n, event in enumerate(events):
-        yield event.path[0] == "ipvs" and event.path[1] in LATER_SYSCTLS, where.key("event").item(n), event.path[1]
-    for n, service in enumerate(services):
+        yield event.path[:1] == ("ipvs",) and event.path[1] in LATER_SYSCTLS, where.key("event").item(n), event.text
+    for n, service in enumerate([*services, *_added(events)]):
         yield from _later_of(service, where.key("service").item(n))
 
 

@@ -132,6 +132,8 @@ class Draft:
     real_notes: dict[str, str] = field(default_factory=dict)
     lists: dict[str, list[str]] = field(default_factory=lambda: {"laddr": [], "blacklist": [], "whitelist": []})
     gone: bool = False  # removed by an event
+    added: bool = False  # by an event
+    changed: dict[str, Any] = field(default_factory=dict)  # what events changed of it
     index: int = 0  # in the document
     live: dict[str, dict[str, Any]] | None = None  # real servers as events left them
     live_lists: dict[str, list[str]] = field(default_factory=dict)
@@ -159,7 +161,8 @@ class Services:
         self.found = found
         self.drafts: dict[Key, Draft] = {}
         self.ipsets: dict[str, list[str]] = {}
-        self.events: list[tuple[dict[str, Any], Draft, str]] = []
+        self.events: list[tuple[dict[str, Any], Draft | None, str]] = []
+        self.replaced: list[Draft] = []  # removed by an event, and made again by another
         self.said: list[tuple[str, object, str]] = []  # in comments, of the next service
         self.refused: list[str] = []  # warnings of commands that were not carried out
 
@@ -173,7 +176,7 @@ class Services:
         line = said or f"ipvsadm {' '.join(words)}"
         try:
             command, given = options(words, self.grammar)
-            if command in READING:
+            if command in READING and not (at is not None and hasattr(self, f"_at_{command}")):
                 return True
             handler = getattr(self, ("_at_" if at is not None else "_") + command.replace("-", "_"), None)
             if handler is None:
@@ -364,7 +367,8 @@ class Services:
 
     # events
 
-    def _event(self, draft: Draft, at: float, place: str, **what: Any) -> None:
+    def _event(self, draft: Draft | None, at: float, place: str, **what: Any) -> None:
+        """*what* happens to *draft*, or to the whole."""
         self.events.append(({"at": at, **what}, draft, place))
 
     def _living(self, given: Options) -> tuple[Draft, dict[str, dict[str, Any]]]:
@@ -434,20 +438,28 @@ class Services:
     def finish(self) -> None:
         """Put the services into the document."""
         added = {id(draft) for event, draft, _ in self.events if "add" in event}
-        for key, draft in self.drafts.items():
+        whole = [(self._key_of(draft), draft) for draft in self.replaced if not draft.added]
+        for key, draft in [*whole, *((key, draft) for key, draft in self.drafts.items() if not draft.added)]:
             if self.needs_reals and not draft.reals and id(draft) not in added:
                 self.found.warn(draft.place, f"service {' '.join(key)} has no real server and is left out")
             else:
                 self._put(draft)
 
+    def _key_of(self, draft: Draft) -> Key:
+        return next((name, str(draft.fields[name])) for name in FOUND_BY if name in draft.fields)
+
     def finish_events(self) -> None:
         """Put the events into the document, when services have their names."""
         for event, draft, place in self.events:
-            name = "service." + service_name(self.found.document["service"][draft.index])
-            named: dict[str, Any] = {
-                a: f"{name}.{event[a]}".rstrip(".") for a in ("set", "remove", "add") if a in event
-            }
-            self.found.append(("event",), event | named, place)
+            self.found.append(("event",), event | (self._named(event, draft) if draft is not None else {}), place)
+
+    def _named(self, event: dict[str, Any], draft: Draft) -> dict[str, Any]:
+        """What *event* says of a service, by its name; one that it adds in full."""
+        entry = {"mode": self.default_mode, **draft.fields} if draft.added else None
+        if entry is not None and event.get("add") == "service":
+            return {"service": entry}
+        name = "service." + service_name(entry or self.found.document["service"][draft.index])
+        return {a: f"{name}.{event[a]}".rstrip(".") for a in ("set", "remove", "add", "zero") if a in event}
 
     def _put(self, draft: Draft) -> None:
         entry = self.found.append(("service",), {}, draft.place)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from lbreplay.config import ipvs
-from lbreplay.config.found import Found
+from lbreplay.config.found import Found, inline
 from lbreplay.config.ipvsadm import SELECTORS, Draft, Grammar, Key, Options, Services, Wrong, host, number, server_of
 from lbreplay.config.schema import IPVS_SCHEDULERS, SYSCTLS
 from lbreplay.model import Endpoint
@@ -33,6 +33,7 @@ FLAGS = {
         "tun-remcsum",
 }  # fmt: skip
 MODES = {"masquerading": "nat", "ipip": "tunnel", "gatewaying": "dr"}
+EDITABLE = {"scheduler": "wlc", "persistent": False, "one_packet": False, "flags": []}  # of -E, and without it
 BARE = {"pe": "--pe", "ops": "--ops"}  # as ipvsadm 1.26 saves them
 MODULES = ("ip_vs_ftp", "ip_vs_pe_sip")
 FORWARDING = {
@@ -111,13 +112,61 @@ class KernelServices(Services):
         return {"type": kind, **port, "checksum": "tun-csum" in given}
 
     def _set(self, given: Options, place: str) -> None:
+        for name, seconds in self._times(given):
+            self.found.put(("ipvs", "timeout", name), seconds, place)
+
+    def _times(self, given: Options) -> list[tuple[str, int]]:
         """`--set TCP TCPFIN UDP` in seconds; 0 leaves one as it is."""
         words = given.get("set", "").split()
         if len(words) != 3:
             raise Wrong("three numbers of seconds expected")
-        for name, word in zip(("tcp", "tcpfin", "udp"), words, strict=True):
-            if seconds := number(word, 0, 31535999):
-                self.found.put(("ipvs", "timeout", name), seconds, place)
+        seconds = [number(word, 0, 31535999) for word in words]
+        return [pair for pair in zip(("tcp", "tcpfin", "udp"), seconds, strict=True) if pair[1]]
+
+    # events
+
+    def _at_add_service(self, given: Options, place: str, at: float) -> None:
+        key = self._key(given)
+        if key in self.drafts and not self.drafts[key].gone:
+            raise Wrong("the service exists")
+        before = dict(self.drafts)
+        self.drafts.pop(key, None)
+        self._add_service(given, place)
+        draft = self.drafts[key]
+        draft.live, draft.added = {}, True
+        self.drafts = {**before, key: draft}
+        self.replaced += [before[key]] if key in before else []
+        self._event(draft, at, place, add="service")
+
+    def _at_edit_service(self, given: Options, place: str, at: float) -> None:
+        draft = self._draft(given)
+        before = {name: draft.changed.get(name, draft.fields.get(name, default)) for name, default in EDITABLE.items()}
+        meant = Draft(
+            place, {name: draft.fields[name] for name in ("vip", "protocol", "fwmark") if name in draft.fields}
+        )
+        self._describe(meant, given, place)
+        for name, default in EDITABLE.items():
+            after = meant.fields.get(name, default)
+            if after != before[name]:
+                draft.changed[name] = after
+                self._event(draft, at, place, set=f"{name}={inline(after)}")
+
+    def _at_edit_server(self, given: Options, place: str, at: float) -> None:
+        draft, live = self._living(given)
+        before = dict(live.get(self._server(draft, given, place)[0], {}))
+        super()._at_edit_server(given, place, at)
+        address, real = self._server(draft, given, place)
+        for name in ("mode", "tunnel"):
+            if real.get(name, {}) != before.get(name, {}):
+                self._event(draft, at, place, set=f"real.{address}.{name}={inline(real.get(name, {'type': 'ipip'}))}")
+
+    def _at_zero(self, given: Options, place: str, at: float) -> None:
+        whole = not any(name in given for name in (*SELECTORS, "fwmark-service"))
+        self._event(None if whole else self._draft(given), at, place, zero="all" if whole else "")
+
+    def _at_set(self, given: Options, place: str, at: float) -> None:
+        for name, seconds in self._times(given):
+            self._event(None, at, place, set=f"ipvs.timeout.{name}={seconds}")
 
     # the other tools
 

@@ -281,14 +281,18 @@ class ByProfile:
 
 
 class Key(NamedTuple):
-    """A key of a table. `profile`: the only one it belongs to. `live`: an event may set it."""
+    """A key of a table. `profile`: the only one it belongs to. `live`: events may set it, under all or one profile."""
 
     kind: Kind
     default: object
     sentence: str
     profile: str = ""
-    live: bool = False
+    live: bool | str = False
     required: bool = False
+
+    def changes(self, profile: str) -> bool:
+        """Whether an event may set it under *profile*."""
+        return self.profile in ("", profile) and self.live in (True, profile)
 
     def json(self) -> Json:
         default = {} if self.default is None else {"default": self.default}

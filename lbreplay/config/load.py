@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lbreplay import model
-from lbreplay.config.events import events, real_server
+from lbreplay.config.events import events, persistence, real_server
 from lbreplay.config.keypath import assign, service_name
 from lbreplay.config.kinds import Gathered, Refused, Where
 from lbreplay.config.places import Place, Places, toml
@@ -160,7 +160,7 @@ def _setup(given: Given, where: Where) -> Setup:
     with every:
         raw_events = list(given.get("event", ()))
         services = _services(given.get("service", ()), raw_events, where.key("service"))
-        changes = events(raw_events, services, where)
+        changes = events(raw_events, services, where, _service)
         if profile == "ipvs":
             from lbreplay.config import ipvs
 
@@ -326,7 +326,7 @@ def _service(given: dict[str, Any], where: Where) -> Service:
         "name": service_name({**given, **_spelled(given)}),
         "protocol": protocol,
         "mode": mode,
-        "persistent": None if persistent is None else model.Persistence(**persistent),
+        "persistent": persistence(persistent),
         "dest_check": model.DestCheck(**(check if isinstance(check, dict) else {})) if check is not False else None,
         "reals": tuple(_real(real, mode) for real in given.get("real", ())),
     }

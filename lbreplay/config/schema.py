@@ -292,8 +292,8 @@ REAL = Table(
         "weight": Key(Int(0, 65535), 1, "share of new connections; 0: none", live=True),
         "max_conn": Key(Int(0, 2**32 - 1), 0, "upper threshold of connections; 0: none", live=True),
         "min_conn": Key(Int(0, 2**32 - 1), 0, "lower threshold of connections", live=True),
-        "mode": Key(Choice("nat", "dr", "tunnel"), None, "where it differs from the service's", "ipvs"),
-        "tunnel": Key(TUNNEL, None, "encapsulation", "ipvs"),
+        "mode": Key(Choice("nat", "dr", "tunnel"), None, "where it differs from the service's", "ipvs", live=True),
+        "tunnel": Key(TUNNEL, None, "encapsulation", "ipvs", live=True),
     }
 )
 
@@ -322,16 +322,21 @@ SERVICE = Table(
         "match": Key(Text(values.match, "proto=...,src-range=...,oif=... as ipvsadm -H writes it"), None, "of SNAT"),
         "protocol": Key(Choice(*values.PROTOCOL), "tcp", "icmp and icmpv6 are for SNAT"),
         "scheduler": Key(
-            ByProfile(Choice(*DPVS_SCHEDULERS), Choice(*IPVS_SCHEDULERS)), "wlc", "who gets a new connection"
+            ByProfile(Choice(*DPVS_SCHEDULERS), Choice(*IPVS_SCHEDULERS)),
+            "wlc",
+            "who gets a new connection",
+            live="ipvs",
         ),
         "mode": Key(MODE, "fnat", "forwarding mode; default under profile ipvs: dr"),
         "laddr": Key(Many(ADDRESS), [], "local addresses of full NAT", "dpvs"),
-        "persistent": Key(PERSISTENT, None, "a client keeps its real server; default: off"),
+        "persistent": Key(
+            Either(Flag(), PERSISTENT), None, "a client keeps its real server; default: off", live="ipvs"
+        ),
         "mh_fallback": Key(Flag(), False, "flag of the mh scheduler", "dpvs"),
         "mh_port": Key(Flag(), False, "flag of the mh scheduler: the source port counts", "dpvs"),
         "conn_timeout": Key(Int(0, DAY_365), 0, "seconds of an established connection; 0: the protocol's", "dpvs"),
         "synproxy": Key(Flag(), False, "the balancer answers SYNs with a cookie", "dpvs"),
-        "one_packet": Key(Flag(), False, "every datagram is scheduled anew"),
+        "one_packet": Key(Flag(), False, "every datagram is scheduled anew", live="ipvs"),
         "expire_quiescent": Key(Flag(), False, "connections of removed or weightless real servers end", "dpvs"),
         "limit_proportion": Key(Int(0, 100), 0, "percent of packets that pass; 0: off", "dpvs"),
         "blacklist": Key(_Subjects(), [], "sources that are dropped", "dpvs", live=True),
@@ -349,6 +354,7 @@ SERVICE = Table(
             [],
             "scheduler flags, -b",
             "ipvs",
+            live=True,
         ),
         "persistence_engine": Key(Choice("sip"), None, "--pe", "ipvs"),
     }
@@ -375,8 +381,10 @@ EVENT = Table(
         "at": Key(Seconds(), None, "seconds after the first frame", required=True),
         "set": Key(WORD, None, "KEY=VALUE, as of --set"),
         "remove": Key(WORD, None, "service.NAME.real.ADDRESS or service.NAME"),
-        "add": Key(WORD, None, "service.NAME.real, with value"),
+        "add": Key(WORD, None, "service.NAME.real, with value; under profile ipvs service, with service"),
         "value": Key(REAL, None, "the real server that is added"),
+        "service": Key(SERVICE, None, "the service that is added", "ipvs"),
+        "zero": Key(WORD, None, "whose counters begin anew: service.NAME or all", "ipvs"),
     }
 )
 
@@ -399,7 +407,7 @@ IPVS = Table(
         "sync_threshold": Key(Either(WORD, Many(Int(0, 2**31 - 1))), None, "sysctl net.ipv4.vs.sync_threshold (L 17)"),
         "conn_tab_bits": Key(Int(8, 27), None, "buckets of the connection table, as a power of two; default 12"),
         "timeout": Key(
-            Table({name: Key(Int(1, DAY_365), None, "seconds") for name in ("tcp", "tcpfin", "udp")}),
+            Table({name: Key(Int(1, DAY_365), None, "seconds", live=True) for name in ("tcp", "tcpfin", "udp")}),
             None,
             "ipvsadm --set",
         ),

@@ -33,6 +33,11 @@ class Estimator:
         """The first period begins at *now*."""
         self.next_ns = now + PERIOD
 
+    def zero(self) -> None:
+        """The counters began anew."""
+        self._average = [0] * len(COUNTED)
+        self._last = (0,) * len(COUNTED)
+
     def reach(self, now: int) -> None:
         """Take every period that ended at or before *now*, when nothing was counted since."""
         periods = (now - self.next_ns) // PERIOD + 1

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from lbreplay.ipvs.service import VirtualService
 from lbreplay.loop.names import NEVER
-from lbreplay.model import Endpoint, Event, RealServer
+from lbreplay.model import Endpoint, Event, RealServer, Service
 
 if TYPE_CHECKING:
     from lbreplay.ipvs.parts import Parts
     from lbreplay.ipvs.service import Dest
-
-EDITED = {"weight": "weight", "max_conn": "upper", "min_conn": "lower"}  # key of the event -> of the real server
 
 
 class Events:
@@ -38,24 +36,51 @@ class Events:
     def apply(self) -> None:
         """Carry out the next event, with the others that edit the same real server now."""
         event = self._left.pop(0)
-        if event.path[0] == "ipvs":
-            self._parts.sysctls.set(event.path[1], _number(event.value))
-            self._parts.defence.wake()
+        if event.action == "zero":
+            self._zero(event)
+        elif event.path[0] == "ipvs":
+            self._switch(event)
+        elif isinstance(event.value, Service):
+            self._parts.services.add(event.value)
+            self._rebuild()
         else:
             service = self._parts.services.by_name.get(event.path[1])
             if service is not None:
                 self._service(service, event)
         self._arm()
 
+    def _switch(self, event: Event) -> None:
+        """A sysctl, or a timeout of `ipvsadm --set`."""
+        if event.path[1] == "timeout":
+            self._parts.states.seconds(**{event.path[2]: _number(event.value)})
+        else:
+            self._parts.sysctls.set(event.path[1], _number(event.value))
+            self._parts.defence.wake()
+
+    def _zero(self, event: Event) -> None:
+        """`ipvsadm -Z`: of one service, or of all and the director."""
+        services = self._parts.services
+        if event.path:
+            services.zero(services.by_name[event.path[1]])
+        else:
+            services.zero_all()
+            self._parts.estimator.zero()
+
+    def _rebuild(self) -> None:
+        """Other virtual addresses are local now."""
+        self._parts.net.rebuild([left.service for left in self._parts.services.by_name.values()])
+
     def _service(self, service: VirtualService, event: Event) -> None:
         services = self._parts.services
         if event.action == "add":
             assert isinstance(event.value, RealServer), "the configuration made it one"
             services.add_real(service, event.value)
-        elif len(event.path) == 2:
+        elif event.action == "remove" and len(event.path) == 2:
             services.remove(service)
             self._flush()
-            self._parts.net.rebuild([left.service for left in services.by_name.values()])
+            self._rebuild()
+        elif len(event.path) == 3:
+            service.change(event.path[2], event.value)
         elif (dest := _dest(service, event.path[3])) is None:
             return
         elif event.action == "remove":
@@ -65,12 +90,11 @@ class Events:
             self._edit(service, dest, event)
 
     def _edit(self, service: VirtualService, dest: Dest, event: Event) -> None:
-        numbers = {"weight": dest.weight, "upper": dest.upper, "lower": dest.lower}
-        numbers[EDITED[event.path[4]]] = _number(event.value)
+        changed = {event.path[4]: event.value}
         while self._left and _same(self._left[0], event):
             following = self._left.pop(0)
-            numbers[EDITED[following.path[4]]] = _number(following.value)
-        service.edit(dest, **numbers)
+            changed[following.path[4]] = following.value
+        self._parts.services.edit_real(service, dest, changed)
 
     def _flush(self) -> None:
         """6.1 with expire_nodest_conn ends what deleted real servers had at once, childless parents too (L 6.6)."""

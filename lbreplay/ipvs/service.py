@@ -38,6 +38,10 @@ class Counts:
     def __init__(self) -> None:
         self.conns = self.inpkts = self.inbytes = self.outpkts = self.outbytes = 0
 
+    def zero(self) -> None:
+        """Begin anew."""
+        self.conns = self.inpkts = self.inbytes = self.outpkts = self.outbytes = 0
+
     def values(self) -> tuple[int, ...]:
         """In the order of `COUNTED`."""
         return self.conns, self.inpkts, self.outpkts, self.inbytes, self.outbytes
@@ -65,6 +69,11 @@ class Dest(Counted):
         self.real = real
         self.mode = "local" if local else real.mode or self.service.service.mode
         self.edit(real.weight, real.max_conn, real.min_conn)
+
+    def zero(self) -> None:
+        """Its counters begin anew; connections stay what they are."""
+        for name in COUNTED:
+            setattr(self, name, 0)
 
     def edit(self, weight: int, upper: int, lower: int) -> None:
         """What `ipvsadm -e` says of it (L 6.5): OVERLOAD is judged anew."""
@@ -123,8 +132,7 @@ class VirtualService:
     """A service. `dests` is newest first; every change of it goes to the scheduler."""
 
     def __init__(self, service: Service, ids: Iterator[int], edition: Edition, sysctls: Sysctls, clock: Clock) -> None:
-        flags = service.flags
-        self.service = service._replace(mh_fallback="mh-fallback" in flags, mh_port="mh-port" in flags)
+        self.service = _flagged(service)
         self.edition, self.sysctls, self.clock = edition, sysctls, clock
         self.dests: list[Dest] = []
         self.counts = Counts()
@@ -154,9 +162,17 @@ class VirtualService:
         self.dests.insert(0, dest)
         self.scheduler.changed(dest)
 
-    def edit(self, dest: Dest, weight: int, upper: int, lower: int) -> None:
-        dest.edit(weight, upper, lower)
+    def edit(self, dest: Dest, real: RealServer, local: bool) -> None:
+        """`ipvsadm -e`: connections keep their method, new ones have the new."""
+        dest.take(real, local)
         self.scheduler.changed(dest)
+
+    def change(self, key: str, value: object) -> None:
+        """`ipvsadm -E`: another scheduler begins anew, flags and persistence count from the next connection on."""
+        before = self.service
+        self.service = _flagged(before._replace(**{key: value}))  # type: ignore[arg-type]
+        if self.service.scheduler != before.scheduler:
+            self.forget()
 
     def remembers(self, dest: Dest) -> bool:
         """Whether the scheduler still has *dest* for some destination address, deleted or not."""
@@ -165,6 +181,12 @@ class VirtualService:
     def forget(self) -> None:
         """The scheduler begins anew."""
         self.scheduler = scheduler(self.service.scheduler, self)
+        self.scheduler.changed()
+
+
+def _flagged(service: Service) -> Service:
+    """With the flags of mh where its scheduler looks for them."""
+    return service._replace(mh_fallback="mh-fallback" in service.flags, mh_port="mh-port" in service.flags)
 
 
 class Services:
@@ -204,15 +226,43 @@ class Services:
 
     def add_real(self, service: VirtualService, real: RealServer) -> None:
         """`ipvsadm -a`: a new one, or the old one out of the trash."""
-        local = self._edition.local == "configured" and self._is_local(real.endpoint.address)
+        local = self._local(real)
         dest = self._trash.recover(service.key, real.endpoint)
         if dest is None:
             dest = Dest(next(self._ids), real, service, local)
         else:
+            if dest.service is not service:  # the service was deleted with it, and made again
+                dest.zero()
             dest.service = service
             dest.take(real, local)
         dest.added = next(self._added)
         service.insert(dest)
+
+    def edit_real(self, service: VirtualService, dest: Dest, changed: dict[str, object]) -> None:
+        """`ipvsadm -e`: *changed* are keys of a `[[service.real]]`."""
+        now = dest.real._replace(weight=dest.weight, max_conn=dest.upper, min_conn=dest.lower)
+        real = now._replace(**changed)  # type: ignore[arg-type]
+        service.edit(dest, real, self._local(real))
+
+    def _local(self, real: RealServer) -> bool:
+        """Whether the edition makes *real* the director itself, here and now."""
+        return self._edition.local == "configured" and self._is_local(real.endpoint.address)
+
+    def zero(self, service: VirtualService) -> None:
+        """`ipvsadm -Z` of a service: the director's own counters go on."""
+        past = Counts()
+        for name in COUNTED:
+            setattr(past, name, getattr(service.counts, name))
+        self._gone.append(past)
+        service.counts.zero()
+        for dest in service.dests:
+            dest.zero()
+
+    def zero_all(self) -> None:
+        """`ipvsadm -Z`."""
+        for service in self.by_name.values():
+            self.zero(service)
+        self._gone.clear()
 
     def remove_real(self, service: VirtualService, dest: Dest) -> None:
         """`ipvsadm -d`."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lbreplay.ipvs import nat
-from lbreplay.model import Endpoint
+from lbreplay.model import Endpoint, Service
 from lbreplay.verdict import Verdict
 from lbreplay.wire import craft
 from lbreplay.wire.packet import SCTP, TCP, UDP, Packet
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class View:
     def __init__(self, parts: Parts) -> None:
         self._parts, self._name = parts, parts.setup.view
-        self._virtual = {(s.protocol, *s.vip) for s in parts.setup.services if s.vip is not None}
+        added = (event.value for event in parts.setup.events if isinstance(event.value, Service))
+        self._virtual = {(s.protocol, *s.vip) for s in (*parts.setup.services, *added) if s.vip is not None}
 
     def judge(self, packet: Packet) -> Verdict | Packet:
         """*packet* as the director receives it, or why it does not."""

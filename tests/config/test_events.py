@@ -4,7 +4,7 @@ import pytest
 
 from lbreplay.config.load import load
 from lbreplay.errors import ConfigError
-from lbreplay.model import AccessList, Endpoint, Event, RealServer
+from lbreplay.model import AccessList, Endpoint, Event, Persistence, RealServer, Service
 
 BASE = """
 [[service]]
@@ -70,7 +70,7 @@ def test_an_added_real_server_is_enough() -> None:
 @pytest.mark.parametrize(
     "text, reason",
     [
-        ("at = 1", "event[0]: one of set, remove and add expected, got none"),
+        ("at = 1", "event[0]: one of set, remove, add, zero expected, got none"),
         ('set = "seed=1"', "event[0].at: required: seconds after the first frame"),
         (
             'at = 1\nset = "service.web.real.192.168.0.2:80.weight=70000"',
@@ -96,3 +96,47 @@ def test_refusals(text: str, reason: str) -> None:
     with pytest.raises(ConfigError) as refused:
         events(f"[[event]]\n{text}\n")
     assert reason in str(refused.value)
+
+
+KERNEL = 'profile = "ipvs"\n[[service]]\nname = "web"\nvip = "10.0.0.100:80"\nreal = [{ address = "10.1.0.2:80" }]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "value"),
+    [
+        ('set = "service.web.scheduler=sh"', ("service", "web", "scheduler"), "sh"),
+        ("set = \"service.web.flags=['sh-port']\"", ("service", "web", "flags"), ("sh-port",)),
+        ('set = "service.web.persistent={ timeout = 9 }"', ("service", "web", "persistent"), Persistence(9)),
+        ('set = "service.web.persistent=false"', ("service", "web", "persistent"), None),
+        ('set = "service.web.one_packet=true"', ("service", "web", "one_packet"), True),
+        ('set = "service.web.real.10.1.0.2:80.mode=nat"', ("service", "web", "real", "10.1.0.2:80", "mode"), "nat"),
+        ('set = "ipvs.timeout.tcpfin=9"', ("ipvs", "timeout", "tcpfin"), 9),
+        ('zero = "all"', (), None),
+        ('zero = "service.web"', ("service", "web"), None),
+    ],
+)
+def test_what_the_kernels_tools_change(text: str, path: tuple[str, ...], value: object) -> None:
+    """-E, -e, --set and -Z of profile ipvs; of DPVS they are refused."""
+    (event,) = load(None, text=f"{KERNEL}[[event]]\nat = 1\n{text}\n").events
+    assert (event.path, event.value) == (path, value)
+    with pytest.raises(ConfigError):
+        load(None, text=f"{BASE}[[event]]\nat = 1\n{text}\n")
+
+
+@pytest.mark.parametrize(
+    ("service", "reason"),
+    [
+        ('{ name = "web", vip = "10.0.0.100:81" }', "a name of its own expected, got web"),
+        ('{ name = "more", vip = "10.0.0.100:81", scheduler = "best" }', "best"),
+        ('{ name = "more", vip = "10.0.0.100:81", real = [{ address = "x" }] }', 'got "x"'),
+    ],
+)
+def test_a_service_more(service: str, reason: str) -> None:
+    """It is judged like those of the beginning; later events may name it."""
+    event = "[[event]]\nat = {}\n{} = '{}'\n"
+    good = '{ name = "more", vip = "10.0.0.100:81" }'
+    later = event.format(2, "remove", "service.more")
+    made = load(None, text=KERNEL + event.format(1, "add", "service") + f"service = {good}\n{later}")
+    assert isinstance(made.events[0].value, Service) and made.events[1].path == ("service", "more")
+    with pytest.raises(ConfigError, match=reason):
+        load(None, text=KERNEL + event.format(1, "add", "service") + f"service = {service}\n")

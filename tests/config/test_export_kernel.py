@@ -12,7 +12,7 @@ from lbreplay.config.found import inline
 from lbreplay.config.imports import DIRECTIVE, Texts, import_texts
 from lbreplay.config.load import load
 from lbreplay.config.schema import IPVS_SCHEDULERS
-from lbreplay.model import Setup
+from lbreplay.model import Event, RealServer, Service, Setup
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "ipvs"
 CASES = sorted(GOLDEN.glob("*/lb.toml"))
@@ -25,8 +25,27 @@ def again(texts: KernelExport) -> Setup:
 
 
 def plain(setup: Setup) -> Setup:
-    """Without the spelling of events."""
-    return setup._replace(drafted=False, events=tuple(event._replace(text="") for event in setup.events))
+    """Without the spelling of events; each real server with its own mode."""
+    modes = {service.name: service.mode for service in setup.services}
+
+    def moded(service: Service) -> Service:
+        return service._replace(mode="", reals=tuple(own(real, service.mode) for real in service.reals))
+
+    def own(real: RealServer, mode: str) -> RealServer:
+        return real._replace(mode=real.mode or mode)
+
+    def told(event: Event) -> Event:
+        value = event.value
+        if isinstance(value, RealServer):
+            value = own(value, modes[event.path[1]])
+        elif isinstance(value, Service):
+            modes[value.name] = value.mode
+            value = moded(value)
+        return event._replace(text="", value=value)
+
+    return setup._replace(
+        drafted=False, services=tuple(map(moded, setup.services)), events=tuple(map(told, setup.events))
+    )
 
 
 @pytest.mark.parametrize("path", CASES[::4], ids=lambda path: path.parent.name)
@@ -226,3 +245,31 @@ def test_the_restore_text_alone_is_a_save() -> None:
     texts = export(load(None, text=ORDINARY))
     setup = load("save", text=import_texts(Texts(ipvsadm_save=("save", texts.restore))).text())
     assert (setup.profile, setup.services[0].fwmark, setup.services[0].reals[1].max_conn) == ("ipvs", 1, 9)
+
+
+EVENTS = """1 ipvsadm -E -t 10.0.0.1:80 -s sh -p 60 -b sh-port
+2 ipvsadm -e -t 10.0.0.1:80 -r 10.0.1.2:80 -i -w 3 --tun-type gre --tun-nocsum
+3 ipvsadm --set 0 9 0
+4 ipvsadm -Z -t 10.0.0.1:80
+5 ipvsadm -D -t 10.0.0.1:80
+6 ipvsadm -A -t 10.0.0.1:80 -s rr
+6 ipvsadm -a -t 10.0.0.1:80 -r 10.0.1.2:80 -m -w 1
+7 ipvsadm -Z
+"""
+
+
+def test_changes_in_the_middle_come_back() -> None:
+    """What -E, -e, --set, -Z and -A change is an event, and the same again after an export."""
+    setup_sh = "ipvsadm -A -t 10.0.0.1:80 -s rr\nipvsadm -a -t 10.0.0.1:80 -r 10.0.1.2:80 -m -w 1\n"
+    found = import_texts(Texts(scripts=(("setup.sh", setup_sh),), events=("events", EVENTS)), "6.1", strict=True)
+    setup = load("import", text=found.text())
+    assert [event.action for event in setup.events] == [
+        *["set"] * 3,
+        *["set"] * 4,
+        "zero",
+        "remove",
+        "add",
+        "add",
+        "zero",
+    ]
+    assert again(export(setup)) == plain(setup)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import craft
 from kernel import CLIENT, VIP, WORLD, A, B, Kernel, service
 
+from lbreplay.config.found import inline
 from lbreplay.config.load import load
 from lbreplay.ipvs.director import Director
+from lbreplay.model import Event
 
 EVENT = "[[event]]\nat = {}\n{} = '{}'\n"
 
@@ -72,3 +74,55 @@ def test_unknown_by_now() -> None:
     k.remove(A)
     k.set(A, weight=3)
     assert len(k.parts.services.by_name["web"].dests) == 1
+
+
+def test_another_scheduler_begins_anew() -> None:
+    """`ipvsadm -E`: the place in the list is forgotten, connections and counters stay."""
+    d = director((2, "set", "service.web.scheduler=wrr"), (3, "set", "service.web.persistent={ timeout = 60 }"))
+    web = d.parts.services.by_name["web"]
+    for at, scheduler, persistent in ((1, "rr", None), (2, "wrr", None), (3, "wrr", 60)):
+        d.advance(craft.START + at * 10**9)
+        assert web.service.scheduler == scheduler
+        assert (web.service.persistent and web.service.persistent.timeout) == persistent
+    assert type(web.scheduler).__name__ == "KernelWeightedRoundRobin"
+
+
+def test_another_method() -> None:
+    """`ipvsadm -e`: new connections go the new way, old ones the old."""
+    k = Kernel(service("10.1.0.11:80"))
+    k.send(craft.syn(CLIENT, VIP))
+    k._events([Event(0, "set", ("service", "web", "real", "10.1.0.11:80", "mode"), "dr")])
+    assert k.send(craft.syn("198.51.100.2:1", VIP)).verdict == "dr_forwarded"
+    assert k.send(craft.tcp(CLIENT, VIP)).verdict == "nat_forwarded"
+
+
+def test_timeouts() -> None:
+    """`ipvsadm --set` in the middle counts from the next packet on."""
+    k = Kernel(service(A, protocol="udp"))
+    for seconds, left in ((0, 300), (7, 7)):
+        if seconds:
+            k._events([Event(0, "set", ("ipvs", "timeout", "udp"), seconds)])
+        conn = k.send(craft.udp(CLIENT, VIP)).conn
+        assert k.state(conn)[1] == left
+
+
+def test_a_service_more() -> None:
+    """`ipvsadm -A` and `-a`: a service made again finds its real servers in the trash, with counters of its own."""
+    added = {"add": "service", "service": {"name": "web", "vip": VIP, "scheduler": "rr", "mode": "nat"}}
+    real = {"add": "service.web.real", "value": {"address": A}}
+    told = "\n".join(f"[[event]]\nat = {at}\n" + "\n".join(f"{k} = {inline(v)}" for k, v in what.items())
+                     for at, what in ((1, {"remove": "service.web"}), (2, added), (3, real)))  # fmt: skip
+    d = director(tables=f"{service(A)}\n{service(B, name='other', vip='10.0.0.100:81')}\n{told}")
+    d.parts.services.by_name["web"].dests[0].conns = 5
+    d.advance(craft.START + 4 * 10**9)
+    assert [(str(x.real), x.conns) for x in d.parts.services.by_name["web"].dests] == [(A, 0)]
+
+
+def test_counters_begin_anew() -> None:
+    """`ipvsadm -Z` of one service leaves the director's own; of all, nothing is left."""
+    k = Kernel(service(A), service(B, name="other", vip="10.0.0.100:81"))
+    k.send(craft.syn(CLIENT, VIP)), k.send(craft.syn(CLIENT, "10.0.0.100:81"))
+    for path, counts in ((("service", "web"), (0, 1, 2)), ((), (0, 0, 0))):
+        k._events([Event(0, "zero", path)])
+        assert (k.dest(A).inpkts, k.dest(B, "other").inpkts, k.parts.services.counted()[0]) == counts
+    assert k.counts(A) == (1, 0)
