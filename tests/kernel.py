@@ -14,9 +14,10 @@ from ipaddress import ip_address
 from typing import Any
 
 import craft
+import numpy as np
 from scapy.packet import Packet as Dissected
 
-from lbreplay.burst import Made
+from lbreplay.burst import RECORD, Burst, Made
 from lbreplay.config.load import load
 from lbreplay.ipvs.conn import Conn
 from lbreplay.ipvs.director import Director
@@ -168,3 +169,11 @@ class Kernel:
         """(active, inactive) of a real server."""
         dest = self.dest(address, of)
         return dest.actconns, dest.inactconns
+
+
+def burst(first: int, record: craft.Record) -> Burst:
+    """One frame as a burst."""
+    time, length, data = record
+    buffer = np.frombuffer(bytes(RECORD) + data + bytes(256), np.uint8).copy()
+    column = [np.array([value], np.int64) for value in (RECORD, len(data), length, time)]
+    return Burst(first, buffer, *column)

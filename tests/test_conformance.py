@@ -37,6 +37,14 @@ def table(which: str = "conformance") -> dict[str, str]:
     return {section: held for section, _, held in rows}
 
 
+KERNEL = numbered("L", dict.fromkeys(range(1, 23), 0))
+
+
+def kernels(name: str) -> set[str]:
+    """Recorded cases of the kernel that *name*, perhaps with a star, stands for."""
+    return {path.parent.name for path in (TESTS / "golden" / "ipvs").glob(f"{name}/case.toml")}
+
+
 def cases(name: str) -> set[str]:
     """Recorded cases that *name*, perhaps with a star, stands for: each with its suite's prefix."""
     prefix = "1.8/" if name.startswith("1.8/") else ""
@@ -80,3 +88,15 @@ def test_a_case_that_does_not_exist_is_noticed() -> None:
     """What these tests stand on."""
     assert cases("no_such_case") == cases("1.8/no_*") == set()
     assert cases("1.8/conhash") == {"1.8/conhash"} and len(cases("rr_*")) > 1
+
+
+def test_the_kernels_table() -> None:
+    """Every chapter is there and names what exists, every recorded case has one; so do the corrections."""
+    held, corrected = table("kernel"), table("kernel corrected")
+    assert list(held) == KERNEL and {s for row in corrected for s in row.split(", ")} <= set(KERNEL)
+    for said in (*held.values(), *corrected.values()):
+        for name in names(said):
+            assert list(TESTS.glob(name)) if name.endswith(".py") else kernels(name), name
+        assert names(said) or EVERY in said or "left " in said
+    named = set().union(*(kernels(name) for said in held.values() for name in names(said)))
+    assert kernels("*") - named == set() and len(named) > 150

@@ -11,11 +11,10 @@ from typing import Any
 
 import craft
 import engine
-import numpy as np
 import pytest
 from golden_cases import Case, cases, difference
+from kernel import burst
 
-from lbreplay.burst import RECORD, Burst
 from lbreplay.config.load import load
 from lbreplay.ipvs.director import Director
 from lbreplay.ipvs.states import name
@@ -72,14 +71,6 @@ def snapshots(case: Case) -> list[dict[str, Any]]:
 
 
 WITH_STATES = [case for case in CASES if snapshots(case)]
-
-
-def burst(first: int, record: craft.Record) -> Burst:
-    """One frame as a burst."""
-    time, length, data = record
-    buffer = np.frombuffer(bytes(RECORD) + data + bytes(256), np.uint8).copy()
-    column = [np.array([value], np.int64) for value in (RECORD, len(data), length, time)]
-    return Burst(first, buffer, *column)
 
 
 def readable(text: str) -> str:
