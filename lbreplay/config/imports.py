@@ -309,9 +309,13 @@ def _events(path: str, text: str, state: _State) -> None:
             at = float(seconds)
         except ValueError:
             raise ConfigError(f"{place}: column 1: SECONDS COMMAND expected, got {line.strip()[:40]}") from None
+        at = int(at) if at.is_integer() else at
         for one in shell.commands(path, command):
-            if isinstance(one, shell.Command) and one.words[0].rpartition("/")[2] == "ipvsadm":
-                state.services.apply(one.words[1:], place, int(at) if at.is_integer() else at)
+            tool = one.words[0].rpartition("/")[2] if isinstance(one, shell.Command) else ""
+            if isinstance(one, shell.Command) and tool == "ipvsadm":
+                state.services.apply(one.words[1:], place, at)
+            elif isinstance(one, shell.Command) and tool == "sysctl" and isinstance(state.services, KernelServices):
+                state.services.sysctl(one.words[1:], place, at)
             else:
                 state.found.leave(place, command)
 

@@ -170,15 +170,19 @@ class KernelServices(Services):
 
     # the other tools
 
-    def sysctl(self, words: Sequence[str], place: str) -> None:
-        """`sysctl -w NAME=VALUE ...`: the director's own switches, and whether the host forwards."""
+    def sysctl(self, words: Sequence[str], place: str, at: float | None = None) -> None:
+        """`sysctl -w NAME=VALUE ...`: the director's own switches, and whether the host forwards; *at*: as an event."""
         for word in words:
             name, equals, value = word.partition("=")
             if not equals:
                 continue
             name, value = name.strip().replace("/", "."), value.strip()
             known = name.removeprefix("net.ipv4.vs.")
-            if name in FORWARDING:
+            if at is not None and known != name and known in SYSCTLS:
+                self._event(None, at, place, set=f"ipvs.{known}={value}")
+            elif at is not None:
+                self.found.leave(place, f"sysctl {word}: not as an event")
+            elif name in FORWARDING:
                 self.found.put((FORWARDING[name], "forwarding"), value != "0", place)
             elif known == name or known not in {*SYSCTLS, "sync_threshold"}:
                 self.found.leave(place, f"sysctl {word}")

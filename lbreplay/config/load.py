@@ -396,11 +396,14 @@ def _family(address: bytes) -> int:
 
 
 def _judge_families(service: Service, where: Where) -> Iterator[Refused]:
-    """Real servers have the VIP's family; full NAT may go from IPv6 to IPv4 (NAT64). laddrs have their family."""
+    """Real servers have the VIP's family; full NAT may go from IPv6 to IPv4 (NAT64), a tunnel of the kernel either way
+    (L 9). laddrs have their family."""
     if service.fwmark:
         return
     allowed = {service.family} | ({4} if service.mode in ("fnat", "tunnel") else set())
-    foreign = [n for n, real in enumerate(service.reals) if _family(real.endpoint.address) not in allowed]
+    tunnel = [where.profile == "ipvs" and (real.mode or service.mode) == "tunnel" for real in service.reals]
+    strangers = (n for n, real in enumerate(service.reals) if _family(real.endpoint.address) not in allowed)
+    foreign = [n for n in strangers if not tunnel[n]]
     for n in foreign:
         path = where.key("real").item(n).key("address").path
         yield Refused(path, f"an {_families(allowed)} address expected, got {service.reals[n]}")

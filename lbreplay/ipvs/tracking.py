@@ -97,7 +97,7 @@ class Tracking:
         nat = conn.method == "nat"
         if nat:
             self._alter(conn, skb, BACK, (conn.proto, conn.real, conn.client))
-        if skb.seen is None and conn.proto in TRACKED and conn.method != "tunnel":
+        if skb.seen is None and skb.packet.proto == conn.proto in TRACKED and conn.method != "tunnel":
             skb.seen = self._look(skb, (conn.proto, conn.client, conn.real if nat else conn.virtual))
         return self._confirmed(skb)
 

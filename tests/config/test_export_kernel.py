@@ -255,21 +255,14 @@ EVENTS = """1 ipvsadm -E -t 10.0.0.1:80 -s sh -p 60 -b sh-port
 6 ipvsadm -A -t 10.0.0.1:80 -s rr
 6 ipvsadm -a -t 10.0.0.1:80 -r 10.0.1.2:80 -m -w 1
 7 ipvsadm -Z
+8 sysctl -qw net.ipv4.vs.drop_packet=3
 """
 
 
 def test_changes_in_the_middle_come_back() -> None:
-    """What -E, -e, --set, -Z and -A change is an event, and the same again after an export."""
+    """What -E, -e, --set, -Z, -A and a sysctl change is an event, and the same again after an export."""
     setup_sh = "ipvsadm -A -t 10.0.0.1:80 -s rr\nipvsadm -a -t 10.0.0.1:80 -r 10.0.1.2:80 -m -w 1\n"
     found = import_texts(Texts(scripts=(("setup.sh", setup_sh),), events=("events", EVENTS)), "6.1", strict=True)
     setup = load("import", text=found.text())
-    assert [event.action for event in setup.events] == [
-        *["set"] * 3,
-        *["set"] * 4,
-        "zero",
-        "remove",
-        "add",
-        "add",
-        "zero",
-    ]
+    assert [event.action for event in setup.events] == [*["set"] * 7, "zero", "remove", "add", "add", "zero", "set"]
     assert again(export(setup)) == plain(setup)

@@ -94,3 +94,17 @@ def test_ipv6(mode: str) -> None:
     assert packet.payload.hlim == 63
     if mode == "nat":
         assert k.answer(seen, "SA").only.payload.src == "2001:db8::100"
+
+
+@pytest.mark.parametrize(
+    ("vip", "real_server", "client", "layers"),
+    [
+        ("10.0.0.100:80", "[2001:db8::11]:80", CLIENT, ("IPv6", "IP")),
+        ("[2001:db8::100]:80", "10.1.0.11:80", "[2001:db8:9::1]:5", ("IP", "IPv6")),
+    ],
+)
+def test_tunnels_of_the_other_family(vip: str, real_server: str, client: str, layers: tuple[str, str]) -> None:
+    """Either way; around IPv6 an IPv4 header has no DF (recorded)."""
+    packet = Kernel(service(real_server, vip=vip, mode="tunnel")).send(craft.syn(client, vip)).only
+    assert tuple(layer.__name__ for layer in packet.layers()[1:3]) == layers
+    assert layers[0] == "IPv6" or not packet["IP"].flags
