@@ -111,15 +111,16 @@ def _sysctls(setup: Setup) -> Iterator[str]:
 
 
 def _device(setup: Setup) -> Iterator[str]:
-    device = setup.device
+    device, name = setup.device, shlex.quote(setup.device.name)
     if device.mac:
-        yield f"ip link set dev {device.name} address {device.mac.hex(':')}"
+        yield f"ip link set dev {name} address {device.mac.hex(':')}"
     if device.mtu != 1500:
-        yield f"ip link set dev {device.name} mtu {device.mtu}"
+        yield f"ip link set dev {name} mtu {device.mtu}"
     for vlan in device.vlan:
-        yield f"ip link add link {device.name} name {device.name}.{vlan.id} type vlan id {vlan.id}"
-        yield from (f"{_ip(n.address)} addr add {n} dev {device.name}.{vlan.id}" for n in vlan.address)
-    yield from (f"{_ip(n.address)} addr add {n} dev {device.name}" for n in device.address)
+        inner = shlex.quote(f"{device.name}.{vlan.id}")
+        yield f"ip link add link {name} name {inner} type vlan id {vlan.id}"
+        yield from (f"{_ip(n.address)} addr add {n} dev {inner}" for n in vlan.address)
+    yield from (f"{_ip(n.address)} addr add {n} dev {name}" for n in device.address)
 
 
 def _ip(address: bytes) -> str:
@@ -127,7 +128,7 @@ def _ip(address: bytes) -> str:
 
 
 def _ways(setup: Setup) -> Iterator[str]:
-    name = setup.device.name
+    name = shlex.quote(setup.device.name)
     for route in setup.routes:
         via = f" via {text(route.via)}" if route.via else ""
         rest = (f" src {text(route.source)}" if route.source else "") + (f" mtu {route.mtu}" if route.mtu else "")

@@ -14,8 +14,10 @@ A frame is one buffer that walks through netfilter; no columns are needed, becau
     defence.py     drop_entry and drop_packet                          sync.py    what a backup would be sent
     edition.py     what differs between kernels, by name               sysctl.py  net.ipv4.vs.*
     fragments.py   putting together and taking apart                   clock.py   things with a time
+    addresses.py   groups, broadcasts, martians                        options.py  IPv4 options
     events.py      changes in the middle of a replay         view.py      frames the director did not receive
     estimate.py    rates, as /proc/net/ip_vs_stats has them
-    listing.py     what ipvsadm would list                   tracking.py  connection tracking, as far as it shows
+    listing.py     what ipvsadm would list
+    tracking.py    connection tracking, as far as it shows   tracker.py   its entries, TCP's states and windows
     skb.py nat.py net.py    a packet on its way, its rewriting, the stack it leaves by      hashes.py   table buckets
 """
