@@ -217,7 +217,7 @@ def _head(l3: Bytes) -> tuple[int, int]:
     if l3[0] >> 4 == 4:
         return (l3[0] & 15) * 4, 0
     proto, at = l3[6], 40
-    while proto in (HOP_BY_HOP, ROUTING):
+    while proto in (HOP_BY_HOP, ROUTING) and at + 8 <= len(l3) and at + (l3[at + 1] + 1) * 8 <= len(l3):
         proto, at = l3[at], at + (l3[at + 1] + 1) * 8
     return at, FRAGMENT_HEADER
 
