@@ -88,6 +88,6 @@ def _conn(parts: Parts, conn: Conn) -> dict[str, Any]:
         "virtual": conn.virtual,
         "real": conn.real,
         "state": states.name(conn, parts.edition.assured),
-        "seconds": max(conn.due - parts.clock.now, 0) // NANOSECOND,
+        "seconds": max(conn.due - parts.clock.now - 1, 0) // NANOSECOND,  # who looks comes a moment later
         "pe": (engine, conn.pe_data.decode("latin-1")) if conn.pe_data else None,
     }
