@@ -22,28 +22,50 @@ from lbreplay.errors import LbreplayError, PipeClosed
 
 REPORT_TO = "https://github.com/lbreplay/lbreplay/issues"
 
-# name: (module, function, sentence)
-COMMANDS: dict[str, tuple[str, str, str]] = {
-    "run": ("run", "run", "Replay a capture, write what the balancer transmits, print the per-core table."),
-    "explain": ("explain", "explain", "Tell the whole story of one frame: steering, lookup, state, rewrite, and why."),
-    "check": ("check", "check", "Replay and judge properties; show the first counter-example."),
-    "doctor": ("doctor", "doctor", "Judge a configuration without a capture: masks, filters, ports, the NIC."),
-    "capacity": ("capacity", "capacity", "Say how many connections fit, per local address, worker, real server."),
-    "sweep": ("sweep", "sweep", "Replay the same capture under many settings, one row each."),
-    "diff": ("diff", "diff", "Compare two captures, or one capture under two configurations."),
-    "test": ("test", "test", "Run golden cases."),
-    "new-case": ("new_case", "new_case", "Make a golden case from a capture."),
-    "shrink": ("shrink", "shrink", "Find the smallest golden case that still shows something."),
-    "gen": ("gen", "gen", "Write golden cases for a configuration, without a capture."),
-    "init": ("init", "init", "Draft a configuration from a capture and print it."),
-    "import": ("import_", "import_", "Turn dpvs.conf and ipvsadm/dpip text into a configuration and print it."),
-    "export": ("export", "export", "Write a configuration for a machine: dpvs.conf and commands, or a director's."),
-    "schema": ("schema", "schema", "Print the JSON Schema of the configuration or of an output."),
-    "wireshark": ("wireshark", "wireshark", "Show queue, worker, connection and verdict as columns in Wireshark."),
-    "audit": ("audit", "audit", "Hold the model against queues, hashes and packets that were recorded."),
-    "who": ("who", "who", "Say whose connection a local address and port is, or was at a time."),
-    "keys": ("keys", "keys", "List RSS keys and what they do, or search for one."),
+# group of --help -> name: (module, function, sentence)
+GROUPS: dict[str, dict[str, tuple[str, str, str]]] = {
+    "The main job": {
+        "run": ("run", "run", "Replay a capture, write what the balancer transmits, print the per-core table."),
+        "explain": (
+            "explain",
+            "explain",
+            "Tell the whole story of one frame: steering, lookup, state, rewrite, and why.",
+        ),
+        "check": ("check", "check", "Replay and judge properties; show the first counter-example."),
+    },
+    "Configuration": {
+        "doctor": ("doctor", "doctor", "Judge a configuration without a capture: masks, filters, ports, the NIC."),
+        "capacity": ("capacity", "capacity", "Say how many connections fit, per local address, worker, real server."),
+        "init": ("init", "init", "Draft a configuration from a capture and print it."),
+        "import": ("import_", "import_", "Turn dpvs.conf and ipvsadm/dpip text into a configuration and print it."),
+        "export": ("export", "export", "Write a configuration for a machine: dpvs.conf and commands, or a director's."),
+        "schema": ("schema", "schema", "Print the JSON Schema of the configuration or of an output."),
+    },
+    "Many replays": {
+        "sweep": ("sweep", "sweep", "Replay the same capture under many settings, one row each."),
+        "diff": ("diff", "diff", "Compare two captures, or one capture under two configurations."),
+        "keys": ("keys", "keys", "List RSS keys and what they do, or search for one."),
+    },
+    "Against a real machine": {
+        "audit": ("audit", "audit", "Hold the model against queues, hashes and packets that were recorded."),
+        "who": ("who", "who", "Say whose connection a local address and port is, or was at a time."),
+    },
+    "Golden cases": {
+        "test": ("test", "test", "Run golden cases."),
+        "new-case": ("new_case", "new_case", "Make a golden case from a capture."),
+        "shrink": ("shrink", "shrink", "Find the smallest golden case that still shows something."),
+        "gen": ("gen", "gen", "Write golden cases for a configuration, without a capture."),
+    },
+    "Beside it": {
+        "completion": (
+            "completion",
+            "completion",
+            "Print what makes bash, zsh or fish complete commands, options and values.",
+        ),
+        "wireshark": ("wireshark", "wireshark", "Show queue, worker, connection and verdict as columns in Wireshark."),
+    },
 }
+COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 
 class LazyGroup(click.Group):
@@ -72,8 +94,10 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][2]) for name in self.list_commands(ctx)])
+        width = max(map(len, COMMANDS))
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:{width}}", sentence) for name, (_, _, sentence) in commands.items()])
 
 
 _debug = False

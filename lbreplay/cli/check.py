@@ -19,7 +19,12 @@ def _list(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 @click.command()
 @options.capture
 @click.option(
-    "--assert", "names", metavar="NAME,…", multiple=True, help="Only these properties. Default: all; --list names them."
+    "--assert",
+    "names",
+    metavar="NAME,…",
+    multiple=True,
+    shell_complete=options.completes("properties"),
+    help="Only these properties. Default: all; --list names them.",
 )
 @click.option(
     "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List the properties and leave."
@@ -32,7 +37,8 @@ def _list(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     help="How many times the mean a worker may receive. Default: 2, judged where there are connections enough.",
 )
 @options.settings
-@options.output_format
+@options.formats("sarif")
+@click.option("--junit", metavar="FILE", type=click.Path(), help="Write JUnit XML: a test case a property.")
 @options.html
 @options.quiet
 @click.pass_context
@@ -47,6 +53,7 @@ def check(
     seed: int | None,
     burst: int,
     output_format: str,
+    junit: str | None,
     html: str | None,
     quiet: bool,
     progress: bool,
@@ -73,8 +80,11 @@ def check(
             findings = lab_pages.judged(found.judgements)
             document = pages.replayed(setup, path, found.result, looked, again, findings)
             pages.write(html, document, f"lbreplay check {again}", quiet)
+    told = {**found.document(), "capture": capture, "again": again}
+    if junit is not None:
+        with click.open_file(junit, "w", encoding="utf-8", atomic=junit != "-") as file:
+            file.write(report.as_junit(told))
     if not quiet:
-        told = {**found.document(), "capture": capture, "again": again}
         options.show(report, told, output_format, color, found.warnings)
     if found.damage is not None:
         raise found.damage

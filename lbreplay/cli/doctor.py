@@ -11,7 +11,7 @@ from lbreplay.cli import options
 @click.argument("capture", metavar="[IN]", required=False, type=click.Path())
 @options.config
 @options.assignments
-@options.output_format
+@options.formats("sarif")
 @click.option("--strict", is_flag=True, help="Warnings fail too.")
 @options.quiet
 def doctor(
@@ -39,5 +39,7 @@ def doctor(
     if not quiet:
         from lbreplay.report import doctor as report
 
-        options.show(report, document(findings), output_format, color)
+        told = document(findings)
+        placed = [{**finding, "place": options.place(finding["where"])} for finding in told["findings"]]
+        options.show(report, {**told, "findings": placed}, output_format, color)
     click.get_current_context().exit(verdict(findings, strict))

@@ -25,6 +25,8 @@ import click
 from lbreplay.phrases import plural
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from lbreplay.config.found import Found
     from lbreplay.config.imports import Files
     from lbreplay.config.places import Places
@@ -32,13 +34,31 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+def completes(what: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """The values that `cli.completion` knows as *what*, looked up when a shell asks."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from lbreplay.cli import completion
+
+        found: list[CompletionItem] = getattr(completion, what)(incomplete)
+        return found
+
+    return complete
+
+
 capture = click.argument("capture", metavar="IN", type=click.Path(allow_dash=True))
 
 _config = click.option(
     "-c", "--config", metavar="FILE", type=click.Path(), help="Configuration (TOML). Default: drafted from IN."
 )
 assignments = click.option(
-    "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Override one setting; VALUE in TOML. Repeatable."
+    "--set",
+    "assignments",
+    metavar="KEY=VALUE",
+    multiple=True,
+    shell_complete=completes("keys"),
+    help="Override one setting; VALUE in TOML. Repeatable.",
 )
 view = click.option(
     "--view",
@@ -63,14 +83,21 @@ output = click.option(
     type=click.Path(allow_dash=True),
     help="Where to write: .pcap or .pcapng, with .gz, .zst or .xz behind it compressed; - = standard output.",
 )
-output_format = click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help="Of what is printed.",
-)
+
+
+def formats(*more: str) -> Callable[[F], F]:
+    """`--format` of a command that prints in *more* ways than all do."""
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(["table", "json", "csv", *more]),
+        default="table",
+        show_default=True,
+        help="Of what is printed.",
+    )
+
+
+output_format = formats()
 
 
 html = click.option("--html", metavar="FILE", type=click.Path(), help="A page with pictures, one file, into FILE.")
@@ -87,8 +114,9 @@ def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
         ctx.meta.setdefault(IMPORTED, {})[param.name] = value
 
 
-IMPORTED, RAN = "lbreplay.imported", "lbreplay.ran"  # in the context: files of a balancer, and what ran
 KEYS = 16  # of an anonymizer, tried in turn
+# in the context: files of a balancer, what ran, and where the keys of that stand
+IMPORTED, RAN, PLACES = "lbreplay.imported", "lbreplay.ran", "lbreplay.places"
 PATIENCE = 3.0  # seconds of standard input before a word about it
 
 
@@ -166,6 +194,7 @@ def loader(
         text = drafted(capture, _profile(assignments) or "dpvs")
     if (context := click.get_current_context(silent=True)) is not None:
         context.meta[RAN] = (config, text, assignments)
+        context.meta[PLACES] = places
     return lambda more: load(config, (*assignments, *more), view=view, burst_size=burst, text=text, places=places)
 
 
@@ -223,6 +252,20 @@ def as_given(assignments: tuple[str, ...], seed: int | None) -> tuple[str, ...]:
     return (*(word for given in assignments for word in ("--set", given)), *seeds)
 
 
+def place(where: str) -> dict[str, Any] | None:
+    """File, line and column where the key *where*, as one types it, stands; None: in no file."""
+    from lbreplay.config.keypath import indexed
+    from lbreplay.config.load import parse
+    from lbreplay.config.places import NOWHERE, toml
+
+    config, places = click.get_current_context().meta[RAN][0], click.get_current_context().meta[PLACES]
+    text = str(ran()["text"])
+    if places is None:
+        places = toml(config, text) if config else NOWHERE
+    found = places.of(indexed(parse(config or "draft", text), where))
+    return None if found is None else found._asdict()
+
+
 def _profile(assignments: Iterable[str]) -> str | None:
     """The profile that --set asks for: drafts and imports are made for it."""
     given = [value.strip(" \"'") for key, _, value in (text.partition("=") for text in assignments) if key == "profile"]
@@ -272,7 +315,7 @@ def drafted(capture: str, profile: str = "dpvs") -> str:
 
 
 def show(report: Any, found: Any, output_format: str, color: str, warnings: Iterable[str] = ()) -> None:
-    """Print *found* as its module of report/ shows it (show, as_json, as_csv), the warnings on standard error."""
+    """Print *found* as its module of report/ shows it (show, as_json, as_csv...), the warnings on standard error."""
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     if output_format == "table":
@@ -280,7 +323,7 @@ def show(report: Any, found: Any, output_format: str, color: str, warnings: Iter
 
         report.show(found, tables.console(sys.stdout, color))
     else:
-        sys.stdout.write(report.as_json(found) if output_format == "json" else report.as_csv(found))
+        sys.stdout.write(getattr(report, f"as_{output_format}")(found))
 
 
 def note_records(setup: Setup, capture: str, quiet: bool) -> None:

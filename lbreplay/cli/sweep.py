@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--strategy",
     metavar="NAME,…",
+    shell_complete=options.completes("strategies"),
     help="port-low, port-high, laddr, rss-port, off; NAME+redirect; redirect is redirect without rules.",
 )
 @click.option("--driver", metavar="NAME,…", help="ixgbe, i40e, ice, mlx5, igb, virtio, ideal.")

@@ -6,11 +6,11 @@ Names and addresses hold dots, so an entry of a list is the longest name or addr
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from lbreplay.config import values
-from lbreplay.config.kinds import Either, Key, Kind, Many, Refused, Table, Where, check, nearest, spell
+from lbreplay.config.kinds import Choice, Either, Flag, Key, Kind, Many, Refused, Table, Where, check, nearest, spell
 from lbreplay.config.schema import SCHEMA
 
 T = TypeVar("T")
@@ -107,6 +107,35 @@ def locate(document: dict[str, Any], text: str) -> tuple[dict[str, Any], str, Ke
             table, at = inner, at[name]
         else:
             raise Refused(path, f"no keys below it, got {spell(text)}")
+
+
+def indexed(document: dict[str, Any], text: str) -> str:
+    """The key path of a typed key, `service[0].vip` of `service.web.vip`, or of as much of it as *document* has."""
+    while text:
+        try:
+            return locate(document, text)[3]
+        except Refused as refused:
+            if refused.path.endswith("]"):
+                return refused.path  # an entry of a list, as a whole
+            text = text.rpartition(".")[0]
+    return ""
+
+
+def settings(table: Table = SCHEMA, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """What --set can begin with, and its sentence: `KEY=`, or `KEY=VALUE` for each of few values; not below lists."""
+    for name, key in table.keys.items():
+        kinds = key.kind.kinds if isinstance(key.kind, Either) else (key.kind,)
+        if (inner := _inside(key.kind, Table)) is not None:
+            yield from settings(inner, f"{prefix}{name}.")
+            continue
+        words = [word for kind in kinds for word in WORDS.get(type(kind), lambda kind: ())(kind)]
+        yield from ((f"{prefix}{name}={word}", key.sentence) for word in words or [""])
+
+
+WORDS: dict[type, Callable[[Any], Iterable[str]]] = {
+    Choice: lambda kind: kind.names,
+    Flag: lambda kind: ("true", "false"),
+}
 
 
 def value(kind: Kind, text: str, where: Where) -> object:

@@ -1,4 +1,7 @@
-"""Findings of `doctor` for people: a block each (the mistake, what it leads to, the cure), then a line of counts."""
+"""Findings of `doctor` for people: a block each (the mistake, what it leads to, the cure), then a line of counts.
+
+For programs: JSON, CSV, SARIF.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from lbreplay.report import texts
+from lbreplay.report import sarif, texts
 
 STYLES = {"error": "bold red", "warning": "bold yellow"}
 FIELDS = ("code", "severity", "where", "what", "leads_to", "cure", "source")
@@ -39,4 +42,17 @@ def summary(found: Document) -> Text:
 
 def as_csv(found: Document) -> str:
     """A line a finding."""
-    return texts.rows_as_csv(found["findings"], FIELDS)
+    return texts.rows_as_csv(({name: finding[name] for name in FIELDS} for finding in found["findings"]), FIELDS)
+
+
+def as_sarif(found: Document) -> str:
+    """For code review: what is wrong, what follows and the cure, where the key stands."""
+    findings = [
+        {
+            **finding,
+            "about": finding["where"],
+            "message": f"{finding['where']}: {finding['what']}; so: {finding['leads_to']}; cure: {finding['cure']}",
+        }
+        for finding in found["findings"]
+    ]
+    return sarif.as_sarif(findings, {finding["code"]: finding["cure"] for finding in found["findings"]})

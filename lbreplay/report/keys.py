@@ -24,10 +24,12 @@ def show(found: Document, out: Console) -> None:
         table.add_column(name, justify="right" if name == "imbalance" else "left", no_wrap=True)
     for row in found["keys"]:
         yes = "yes" if row["symmetric"] else "no"
-        table.add_row(row["name"], yes, f"{row['imbalance']:.3f}", bars(row["by_worker"]))
+        table.add_row(row["name"], yes, f"{row['imbalance']:.3f}", bars(row["by_worker"], out.options.ascii_only))
     if found["table"] is not None:
         made = found["table"]
-        table.add_row("configured, best table", "", f"{made['imbalance']:.3f}", bars(made["by_worker"]))
+        table.add_row(
+            "configured, best table", "", f"{made['imbalance']:.3f}", bars(made["by_worker"], out.options.ascii_only)
+        )
     out.print(table)
     drawn = " (drawn, no capture was given)" if found["drawn"] else ""
     counts = [plural(found[f"{noun}s"], noun) for noun in ("flow", "frame", "worker")]

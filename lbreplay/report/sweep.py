@@ -15,7 +15,8 @@ from lbreplay.report.tables import RULES
 
 Document = Mapping[str, Any]  # of lab.sweep.sweep
 as_json = texts.as_json
-BARS = "▁▂▃▄▅▆▇█"
+BARS, IDLE = "▁▂▃▄▅▆▇█", "·"
+ASCII_BARS, ASCII_IDLE = "12345678", "."  # where the terminal has no more
 LONGEST = 20  # characters of a value shown, as of keys in hex
 
 
@@ -30,7 +31,11 @@ def show(found: Document, out: Console) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("frames\nby worker", no_wrap=True)
     for row in rows:
-        table.add_row(*(short(row["setting"][name]) for name in axes), *_numbers(row), bars(row["by_worker"]))
+        table.add_row(
+            *(short(row["setting"][name]) for name in axes),
+            *_numbers(row),
+            bars(row["by_worker"], out.options.ascii_only),
+        )
     out.print(table)
     out.print(f"{plural(found['frames'], 'frame')} under {plural(len(rows), 'setting')}, best first")
 
@@ -46,15 +51,15 @@ def _numbers(row: Document) -> list[Text]:
     ]
 
 
-def bars(received: Sequence[int]) -> str:
-    """A bar a worker, full for the busiest one; a worker without any frame has a dot."""
-    most = max(received)
-    return "".join(BARS[min(7, 8 * n // most)] if n else "·" for n in received)
+def bars(received: Sequence[int], ascii_only: bool = False) -> str:
+    """A bar a worker, full for the busiest one (8 where bars cannot be shown); one without any frame has a dot."""
+    most, marks, idle = max(received), *((ASCII_BARS, ASCII_IDLE) if ascii_only else (BARS, IDLE))
+    return "".join(marks[min(7, 8 * n // most)] if n else idle for n in received)
 
 
 def short(value: str) -> str:
     """A value that fits a column."""
-    return value if len(value) <= LONGEST else f"{value[: LONGEST - 1]}…"
+    return value if len(value) <= LONGEST else f"{value[: LONGEST - 3]}..."
 
 
 def as_csv(found: Document) -> str:

@@ -1,6 +1,7 @@
 """`lbreplay check` on the command line."""
 
 import json
+from xml.etree import ElementTree
 
 import pytest
 from lab.made_capture import TEXT, capture
@@ -68,3 +69,13 @@ def test_nothing_to_judge(given, capsys):
     )
     assert status(["check", *given, "--set", "service.web.vip='192.0.2.7:9'", "--assert", "home"]) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "96 frames: nothing was judged"
+
+
+def test_sarif_and_junit(given, tmp_path, capsys):
+    """A result for what is broken, with the command that tells its story; a test case a property."""
+    junit = tmp_path / "check.xml"
+    assert status(["check", *given, *MISTAKE, "--assert", "home", "--format", "sarif", "--junit", str(junit)]) == 1
+    (result,) = json.loads(capsys.readouterr().out)["runs"][0]["results"]
+    assert result["ruleId"] == "home" and "lbreplay explain" in result["message"]["text"]
+    (case,) = ElementTree.parse(junit).getroot()
+    assert case.get("name") == "home" and "lbreplay explain" in case.find("failure").text

@@ -65,3 +65,28 @@ def test_nothing_to_judge(capsys):
     """Neither a configuration nor a capture: wrong usage in one line."""
     assert status(["doctor"]) == 2
     assert "-c FILE" in capsys.readouterr().err
+
+
+def test_sarif_names_the_line(config, tmp_path, capsys):
+    """In the TOML the value of the key; of imported files the line that says it."""
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(TEXT + "  weight = 0\n[flow_director]\ndst_port_mask = 1\n")
+    assert status(["doctor", "-c", str(wrong), "--format", "sarif"]) == 1
+    mask, weight = json.loads(capsys.readouterr().out)["runs"][0]["results"]
+    assert mask["ruleId"] == "mask-narrow"
+    assert _region(mask) == (wrong.as_uri(), 10, 17)
+    assert _region(weight) == (wrong.as_uri(), 6, 1)
+
+    script = tmp_path / "lb.sh"
+    script.write_text(
+        "ipvsadm -A -t 10.0.0.100:80 -s rr\nipvsadm --add-laddr -z 192.168.100.200 -t 10.0.0.100:80 -F dpdk0\n"
+        "  ipvsadm -a -t 10.0.0.100:80 -r 192.168.100.2:8080 -b -w 0\n"
+    )
+    status(["doctor", "--script", str(script), "--format", "sarif"])
+    results = json.loads(capsys.readouterr().out)["runs"][0]["results"]
+    assert _region(next(r for r in results if r["ruleId"] == "no-weight"))[0] == script.as_uri()
+
+
+def _region(result):
+    place = result["locations"][0]["physicalLocation"]
+    return place["artifactLocation"]["uri"], place["region"]["startLine"], place["region"]["startColumn"]

@@ -85,3 +85,21 @@ def test_default_names() -> None:
     assert keypath.service_name({"vip": "[2001:DB8:0::1]:80"}) == "tcp [2001:db8::1]:80"
     assert keypath.service_name({"match": "proto=udp,oif=a"}) == "snat proto=udp,oif=a"
     assert keypath.service_name({"fwmark": 7}) == "fwmark 7"
+
+
+def test_indexed() -> None:
+    """A typed key as the path of a document, or as much of it as there is."""
+    document = {"service": [{"name": "a.b", "vip": "1.1.1.1:80", "real": [{"address": "2.2.2.2:80"}]}]}
+    assert keypath.indexed(document, "service.a.b.real.2.2.2.2:80.max_conn") == "service[0].real[0].max_conn"
+    assert keypath.indexed(document, "service.a.b.real.2.2.2.2:80") == "service[0].real[0]"
+    assert keypath.indexed(document, "service.a.b.real") == "service[0].real"
+    assert keypath.indexed(document, "service.c.vip") == "service"
+    assert keypath.indexed(document, "nothing.of.it") == ""
+
+
+def test_settings_can_be_typed() -> None:
+    """Every key that completion offers is one that --set takes."""
+    offered = [text for text, _ in keypath.settings()]
+    assert len(offered) == len(set(offered)) > 50
+    for text in offered:
+        keypath.locate({}, text.partition("=")[0])

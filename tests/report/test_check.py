@@ -3,8 +3,9 @@
 import csv
 import io
 import json
+from xml.etree import ElementTree
 
-from lbreplay.report.check import as_csv, as_json, show
+from lbreplay.report.check import as_csv, as_json, as_junit, as_sarif, show
 from lbreplay.report.tables import console
 
 HELD = {
@@ -77,3 +78,18 @@ def test_for_programs():
     assert json.loads(as_json(found(HELD, BROKEN)))["properties"][1]["frame"] == 3
     rows = list(csv.DictReader(io.StringIO(as_csv(found(HELD, BROKEN)))))
     assert [row["holds"] for row in rows] == ["True", "False"]
+
+
+def test_junit_counts_failures_and_what_was_not_judged():
+    """A test case a property; control characters that XML refuses are replaced."""
+    root = ElementTree.fromstring(as_junit(found(HELD, {**BROKEN, "detail": "a\x01b"}, UNKNOWN)).partition("\n")[2])
+    assert (root.get("tests"), root.get("failures"), root.get("skipped")) == ("3", "1", "1")
+    assert [[inner.tag for inner in case] for case in root] == [[], ["failure"], ["skipped"]]
+    assert root[1][0].text.startswith("a?b\n#3 worker 1")
+
+
+def test_sarif_has_a_result_for_what_is_broken():
+    """Rules for all properties that were asked, results for the broken ones."""
+    run = json.loads(as_sarif(found(HELD, BROKEN, UNKNOWN)))["runs"][0]
+    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["conservation", "home", "balance"]
+    assert [(r["ruleId"], r["ruleIndex"]) for r in run["results"]] == [("home", 1)]

@@ -49,3 +49,8 @@ def test_for_programs():
     assert json.loads(as_json(FOUND))["rows"][0]["setting"]["rss key"] == "6d5a" * 20
     rows = list(csv.DictReader(io.StringIO(as_csv(FOUND))))
     assert (rows[0]["rss key"], rows[0]["by_worker"], rows[1]["workers"]) == ("6d5a" * 20, "30 10", "4")
+
+
+def test_bars_of_a_terminal_that_knows_nothing_but_ascii():
+    """Digits in place of bars, 8 for the busiest."""
+    assert bars([80, 40, 1, 0], ascii_only=True) == "851."
