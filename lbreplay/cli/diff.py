@@ -14,7 +14,8 @@ MOVED = 500  # flows or packets that a page holds
 
 @click.command()
 @click.argument("captures", metavar="A [B]", nargs=-1, required=True, type=click.Path())
-@click.option("-a", "old", metavar="FILE", type=click.Path(), help="The one configuration; absent: drafted from A.")
+@options.config
+@click.option("-a", "old", metavar="FILE", type=click.Path(), help="In place of -c: the one configuration.")
 @click.option("-b", "new", metavar="FILE", type=click.Path(), help="The other configuration.")
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Override a setting of both.")
 @click.option("--set-a", metavar="KEY=VALUE", multiple=True, help="Override a setting of the one.")
@@ -35,10 +36,12 @@ MOVED = 500  # flows or packets that a page holds
 )
 @click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @options.html
+@options.silent
 @click.pass_context
 def diff(
     ctx: click.Context,
     captures: tuple[str, ...],
+    config: str | None,
     old: str | None,
     new: str | None,
     assignments: tuple[str, ...],
@@ -52,20 +55,24 @@ def diff(
     show: int,
     output_format: str,
     html: str | None,
+    quiet: bool,
 ) -> None:
-    """Compare two captures A and B packet by packet, or what two configurations make of A. Exit 1: they differ."""
+    """Compare two captures A and B packet by packet, or what two configurations make of A. Exit 1: they differ.
+
+    -c, or files of a balancer, are both configurations where -a or -b name no other.
+    """
     from lbreplay.lab import diff as lab
     from lbreplay.lab.fields import ignored
     from lbreplay.report import differences
 
-    two_settings = bool(old or new or set_a or set_b or assignments)
+    two_settings = bool(old or new or set_a or set_b or assignments or config or options.imported_files())
     if len(captures) != (1 if two_settings else 2):
-        raise click.UsageError("two captures, or one capture and -a, -b, --set-a or --set-b")
+        raise click.UsageError("two captures, or one capture and -c, -a, -b, --set-a or --set-b")
     names = ignored(filter(None, ignore.split(",")), "--ignore")
     found: lab.Comparison | lab.Shift
     if two_settings:
-        a = options.setup(captures[0], old, (*assignments, *set_a), view, seed, 4096)
-        b = options.setup(captures[0], new, (*assignments, *set_b), view, seed, 4096)
+        a = options.setup(captures[0], old or config, (*assignments, *set_a), view, seed, 4096)
+        b = options.setup(captures[0], new or config, (*assignments, *set_b), view, seed, 4096)
         found = lab.compare_setups(captures[0], a, b, names)
     else:
         found = lab.compare_files(captures[0], captures[1], lab.Rules(names, round(tolerance * 1_000_000), order))
@@ -73,9 +80,9 @@ def diff(
         from lbreplay.cli import pages
         from lbreplay.lab.pages import differing
 
-        pages.write(html, differing(found.document(MOVED)), f"lbreplay diff {shlex.join(captures)}", quiet=False)
+        pages.write(html, differing(found.document(MOVED)), f"lbreplay diff {shlex.join(captures)}", quiet)
     if output_format == "json":
         click.echo(json.dumps(found.document(show), indent=2))
-    else:
+    elif not quiet:
         click.echo(differences.text(found.document(show)))
     ctx.exit(1 if found else 0)

@@ -159,8 +159,9 @@ new_folder = click.option(
     "-o", "--output", "folder", metavar="DIR", required=True, type=click.Path(), help="A new or empty folder."
 )
 settings = _together(config, assignments, view, seed, burst)
+silent = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 quiet = _together(
-    click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors."),
+    silent,
     click.option("--no-progress", "progress", flag_value=False, default=True, help="No progress bar."),
     click.option(
         "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="NO_COLOR is honoured."

@@ -8,7 +8,7 @@ queue that has least so far.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
@@ -54,14 +54,19 @@ class Key(NamedTuple):
 # --- flows ---------------------------------------------------------------------------------------------------
 
 
-def flows_of(path: str, setup: Setup) -> list[Flows]:
-    """What clients send to services in the capture *path*, or everything with a hash where no service is known."""
+def flows_of(path: str, setup: Setup, progress: Callable[[int, int], None] | None = None) -> list[Flows]:
+    """What clients send to services in the capture *path*, or everything with a hash where no service is known.
+
+    *progress* is told a burst at a time: frames so far, bytes of this burst.
+    """
     counts: dict[bytes, int] = {}
     with open_capture(path) as source:
         for burst in source.bursts(setup.burst_size):
             parse(burst, setup.device.mac, not setup.device.rx_ip_checksum_offload)
             for flow, number in _counted(burst):
                 counts[flow] = counts.get(flow, 0) + number
+            if progress is not None:
+                progress(burst.first + burst.size - 1, int(burst.length.sum()))
     virtual = {s.vip for s in setup.services if s.vip is not None}
     wanted = {flow: number for flow, number in counts.items() if _to(flow) in virtual} or counts
     if not wanted:

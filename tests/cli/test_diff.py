@@ -68,3 +68,22 @@ def test_a_file_that_is_no_capture(tmp_path: Path, two: list[str], capsys: Said)
     (tmp_path / "x").write_text("hello")
     assert status(["diff", two[0], str(tmp_path / "x")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_one_configuration_for_both(capsys: Said) -> None:
+    """-c is of both sides; what -a or -b name is in its place, and -q says nothing but the status."""
+    assert status(["diff", CAPTURE, "-c", CONFIG, "--set-b", "workers=2"]) == 1
+    told = capsys.readouterr().out
+    assert status(["diff", CAPTURE, "-a", CONFIG, "-b", CONFIG, "--set-b", "workers=2"]) == 1
+    assert capsys.readouterr().out == told
+    assert status(["diff", CAPTURE, "-c", CONFIG, "--set-b", "workers=2", "-q"]) == 1
+    assert capsys.readouterr() == ("", "")
+
+
+def test_files_of_a_balancer(tmp_path: Path, capsys: Said) -> None:
+    """Are both configurations, too, and no third beside -c."""
+    script = tmp_path / "lb.sh"
+    script.write_text("ipvsadm -A -t 10.0.0.100:80 -s rr\nipvsadm -a -t 10.0.0.100:80 -r 10.1.0.11:80 -g\n")
+    assert status(["diff", CAPTURE, "--script", str(script), "-q"]) == 0
+    assert status(["diff", CAPTURE, "-c", CONFIG, "--script", str(script)]) == 2
+    assert "not both" in capsys.readouterr().err

@@ -84,3 +84,10 @@ def test_no_flow(tmp_path):
     """A capture without anything to hash is an error."""
     with pytest.raises(CaptureError, match="no flow that a NIC hashes"):
         flows_of(capture(tmp_path, []), setup())
+
+
+def test_reading_a_capture_tells_its_progress(tmp_path):
+    """A burst at a time: the frames so far, and the bytes that came with them."""
+    told = []
+    flows_of(capture(tmp_path), setup()._replace(burst_size=40), lambda count, octets: told.append((count, octets)))
+    assert [count for count, _ in told] == [40, 80, 96] and all(octets for _, octets in told)
