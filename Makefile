@@ -10,7 +10,7 @@ COMPILE := LBREPLAY_INTERPRETED=1 $(BIN)/python -m lbreplay.loop.build
 PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
-.PHONY: demo build test check lint types fmt bench golden recorded samples picture fuzz clean
+.PHONY: demo build test check lint types fmt bench golden recorded samples picture fuzz siege clean
 
 demo: build  ## the main job on a sample capture, without any configuration
 	@mkdir -p $(OUT)
@@ -53,12 +53,15 @@ picture: $(READY)  ## the table and the page in the README (the page needs chrom
 
 SANITIZERS = $(shell for l in asan ubsan; do gcc -print-file-name=lib$$l.so; done)
 
-fuzz: $(READY)  ## hostile captures and configurations, for FUZZ_SECONDS: every index checked, then under sanitizers
+fuzz: $(READY)  ## hostile captures, configurations, imports, arguments and cases, for FUZZ_SECONDS: every index checked, then under sanitizers
 	LBREPLAY_BUILD=check $(COMPILE)
 	$(BIN)/python tests/fuzz.py $(or $(FUZZ_SECONDS),60)
 	LBREPLAY_BUILD=sanitize $(COMPILE)
 	ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$(SANITIZERS)" $(BIN)/python tests/fuzz.py $(or $(FUZZ_SECONDS),60) replay
 	@$(COMPILE)
+
+siege: $(READY)  ## signals, kills and faults at any moment, for SIEGE_SECONDS
+	$(BIN)/python tests/siege.py $(or $(SIEGE_SECONDS),180)
 
 clean:
 	rm -rf .venv $(OUT) .mypy_cache .ruff_cache .pytest_cache

@@ -20,7 +20,7 @@ from bench import growth, record, stages
 from bench.measure import DESK, Figure, Missing
 from bench.record import Row
 
-PARTS = ("speed", "startup", "formats", "cases", "sweep", "growth", "stages")
+PARTS = ("speed", "startup", "formats", "cases", "sweep", "growth", "attacks", "stages")
 AGAIN = 2
 SHARES = "{:8}" + "{:>9}" * len(stages.STAGES)
 LINE = "{:42} {:>7}  {:24} {:14} {}"

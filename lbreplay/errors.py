@@ -1,8 +1,9 @@
-"""The errors a user can cause, one root and two leaves.
+"""The errors a user can cause, one root and its leaves.
 
     LbreplayError
       ConfigError     settings: file, place and key path, what was expected, what stood there    exit 2
       CaptureError    a capture: file and offset, what was expected                          exit 2
+      OutputError     a file that cannot be written: its path as it was given, and why       exit 2
 
 A bad *packet* is never an error but a verdict (`verdict.py`); a broken promise inside lbreplay is an `assert`.
 """
@@ -31,4 +32,8 @@ class ConfigError(LbreplayError):
 
 
 class CaptureError(LbreplayError):
-    """An unreadable or unwritable capture. The text reads `FILE: offset N: what is wrong`."""
+    """An unreadable capture. The text reads `FILE: offset N: what is wrong`."""
+
+
+class OutputError(LbreplayError):
+    """A file that cannot be written. The text reads `FILE: cannot be written: WHY`."""

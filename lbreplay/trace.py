@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from lbreplay.burst import Burst, Received
-from lbreplay.errors import CaptureError
+from lbreplay.edge.output import Output
 from lbreplay.model import Setup
 from lbreplay.nic.steer import Nic
 from lbreplay.verdict import ENTRIES, NAMES
@@ -24,26 +24,27 @@ class Trace:
     def __init__(self, path: str, setup: Setup) -> None:
         self._setup = setup
         self._written = 0  # frames in the output before the present burst
-        try:
-            self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115
-        except OSError as error:
-            raise CaptureError(f"{path}: cannot write: {error.strerror}") from error
+        self._output = Output(path)
 
     def __enter__(self) -> Trace:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._file.close()
+        self._output.__exit__(kind, error, _)
 
     def write(self, burst: Burst, balancer: Balancer, nic: Nic) -> None:
         """A line for each row, in order, and before it one for whatever was sent without a cause."""
         stories = balancer.stories
         assert stories is not None and len(stories) == burst.size, "every row has its story"
+        lines = "".join(json.dumps(line) + "\n" for line in self._lines(burst, stories, balancer, nic))
+        self._output.write(lines.encode())
+
+    def _lines(self, burst: Burst, stories: list[Story], balancer: Balancer, nic: Nic) -> Iterator[dict[str, Any]]:
         numbers = self._numbers(burst)
         for row, story in enumerate(stories):
             for out, time_ns in numbers.pop(-1 - row, ()):
-                self._line({"n": None, "t_ns": time_ns, "out": [out]})
-            self._line(self._frame(burst, row, story, [out for out, _ in numbers.get(row, ())], balancer, nic))
+                yield {"n": None, "t_ns": time_ns, "out": [out]}
+            yield self._frame(burst, row, story, [out for out, _ in numbers.get(row, ())], balancer, nic)
 
     def _numbers(self, burst: Burst) -> dict[int, list[tuple[int, int]]]:
         """Output numbers and times by the row that caused them; by -1 - row for what nothing caused."""
@@ -89,9 +90,6 @@ class Trace:
             line["reason"] = story.reasons
         line |= {"verdict": NAMES[verdict], "fate": entry.fate.label, "out": out, "why": entry.sentence}
         return line
-
-    def _line(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line) + "\n")
 
 
 def _steer(burst: Burst, row: int, nic: Nic) -> dict[str, Any]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
 import pytest
 
 
@@ -14,3 +19,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seed" in metafunc.fixturenames:
         first, _, last = metafunc.config.getoption("--seeds").rpartition("-")
         metafunc.parametrize("seed", range(int(first or 0), int(last) + bool(first)))
+
+
+@pytest.fixture
+def standard_input() -> Iterator[Callable[[bytes], None]]:
+    """A function that puts bytes into a pipe on standard input."""
+    before = os.dup(0)
+
+    def give(data: bytes) -> None:
+        inside, outside = os.pipe()
+        os.dup2(inside, 0)
+        os.close(inside)
+        threading.Thread(target=_pour, args=(outside, data), daemon=True).start()
+
+    with ExitStack() as stack:
+        stack.callback(os.close, before)
+        stack.callback(os.dup2, before, 0)
+        yield give
+
+
+def _pour(pipe: int, data: bytes) -> None:
+    with open(pipe, "wb") as file:
+        file.write(data)

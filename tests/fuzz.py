@@ -7,10 +7,12 @@ stands in tests/corpus/TARGET and is tried by `test_fuzz.py` each time.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import gzip
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,10 +24,15 @@ from typing import Any
 
 import captures
 
+from lbreplay.cli.inside import run_inside
+from lbreplay.config.imports import Files, import_files
 from lbreplay.config.load import load
+from lbreplay.edge.within import within
 from lbreplay.errors import CaptureError, ConfigError
+from lbreplay.lab.golden import run_case
 from lbreplay.model import Endpoint, Setup
 from lbreplay.replay import replay
+from lbreplay.report.ci import lines
 from lbreplay.wire import icmp, options, proxy_protocol
 from lbreplay.wire.capture import open_capture, open_sink
 from lbreplay.wire.packet import Packet
@@ -143,13 +150,86 @@ def found_in_c(unraisable: Any) -> None:
     os._exit(1)
 
 
+def fuzz_import(data: bytes) -> None:
+    """Files of a balancer are understood or refused, whatever stands in them. The first byte says whose they are."""
+    option = IMPORTS[data[0] % len(IMPORTS)] if data else IMPORTS[0]
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/file"
+        Path(path).write_bytes(data[1:])
+        try:
+            import_files(Files(**{option: (path,) if option == "scripts" else path}))
+        except ConfigError as error:
+            held(str(error).startswith((path, "import")))
+
+
+def fuzz_set(data: bytes) -> None:
+    """An override is understood or refused, alone and behind others; they stand on lines of their own."""
+    try:
+        load(None, data.decode(errors="replace").split("\n"), text=SETUP)
+    except ConfigError:
+        pass
+
+
+def fuzz_arguments(data: bytes) -> None:
+    """Any words behind the command: done, differing, or refused in one line; what is read stays as it is."""
+    words = [WORDS[byte % len(WORDS)] for byte in data[:12]]
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), within([folder]):
+        before = _files(Path(folder))
+        code, said = run_inside(words)
+        held(code in (0, 1, 2) and (code != 2 or bool(said)))
+        held(said.isascii() and all(line.isprintable() for line in said.splitlines()))
+        changed = [name for name, content in before.items() if Path(name).read_bytes() != content]
+        held(all(words.count(name) + words.count(f"./{name}") == 1 for name in changed))  # an output, and no input
+        held(not [name for name in os.listdir() if ".part" in name])
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    """What the words name: a capture, a configuration, a script, a case."""
+    captures.write(folder, captures.pcap_head(), *map(captures.record, _frames()))
+    Path("lb.toml").write_text(SETUP)
+    Path("s.sh").write_text("ipvsadm -A -t 10.0.0.100:80 -s rr\n")
+    Path("case").mkdir()
+    Path("case/case.toml").write_text('view = "rx"\n')
+    return {name: Path(name).read_bytes() for name in ("in.pcap", "lb.toml", "s.sh", "case/case.toml")}
+
+
+def fuzz_case(data: bytes) -> None:
+    """A case.toml, a line of zeros, and stories: whatever is wrong is a problem of the case, and said in words."""
+    about, _, stories = data.partition(b"\0\0\0\0")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        captures.write(path, captures.pcap_head(), *map(captures.record, _frames()))
+        (path / "lb.toml").write_text(SETUP)
+        (path / "case.toml").write_bytes(about)
+        (path / "expected").mkdir()
+        shutil.copyfile(path / "in.pcap", path / "expected" / "out.pcap")
+        (path / "expected" / "frames.jsonl").write_bytes(stories)
+        outcome = run_case("case", path, run_inside)
+    held(not [problem for problem in outcome.problems if "not judged" in problem or "error of its own" in problem])
+    held(all(line.isprintable() for line in lines(outcome)))
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "capture": fuzz_capture,
     "frame": fuzz_frame,
     "options": fuzz_options,
     "config": fuzz_config,
     "replay": fuzz_replay,
+    "import": fuzz_import,
+    "set": fuzz_set,
+    "arguments": fuzz_arguments,
+    "case": fuzz_case,
 }
+IMPORTS = ("dpvs_conf", "scripts", "ipvsadm_save", "keepalived", "events")
+COMMANDS = "run run explain check doctor capacity diff test new-case init import export schema keys"
+OPTIONS = """-o -c --set --stats --trace --drops --also --format --view --seed --burst -q -n --flow --brief --assert -j
+-k -a -b --max-imbalance --script --dpvs-conf --keepalived --force --duration --tolerance --order --ignore --junit
+--keep --reals --to-script --to-dpvs-conf --profile --strict --key --anonymize --help"""
+VALUES = """json csv table rx lb dropped received 1 2 1-2 workers=2 seed=1 service=[1] real=[1,2] device.vlan=[1]
+event=3 seq flow ipvs conservation"""
+NAMES = "in.pcap lb.toml s.sh case new new/a.pcap a.pcap ./in.pcap no/where/x o.pcapng.gz /dev/null .."
+ODD = ["", "-", "--", "nan", "inf", "-1", "0", "9" * 400, "\x1b[2J", "a\nb", "\u202e", "\udcff", "[[[[", "x=y", "1 > 2"]
+WORDS = [*f"{COMMANDS} {OPTIONS} {VALUES} {NAMES} {NAMES}".split(), *ODD]
 
 
 def seeds(target: str) -> list[bytes]:
@@ -163,6 +243,10 @@ def seeds(target: str) -> list[bytes]:
             "options": _options,
             "config": lambda: [SETUP.encode()],
             "replay": lambda: [b"".join(bytes([len(f)]) + f for f in _frames() if len(f) < 256)],
+            "import": _imports,
+            "set": lambda: [text.encode() for text in OVERRIDES],
+            "arguments": lambda: [bytes(map(WORDS.index, text.split())) for text in TYPED],
+            "case": lambda: [CASE.encode()],
         }[target]()
     )
 
@@ -200,11 +284,64 @@ def _frames() -> list[bytes]:
     return [macs + body for body in bodies] + [macs + b"\x08\x06" + b"\0\1\x08\0\6\4\0\1" + bytes(20)]
 
 
+OVERRIDES = (
+    "workers=2\nservice.tcp 10.0.0.100:80.real.192.168.100.2:8080.weight=3",
+    "workers=[{ queues = [0] }]\nworkers.[0].queues=[1]",
+    "service=[1]\nservice.[0].mode=nat",
+    "device.vlan=[{ id = 100 }]\ndevice.vlan.[0].id=7\nevent=[{ at = 1, remove = 'service.x' }]",
+)
+TYPED = (
+    "run in.pcap -c lb.toml -o a.pcap --stats new --trace o.pcapng.gz --format json",
+    "run in.pcap -o a.pcap --also dropped --drops new/a.pcap --set workers=2",
+    "diff in.pcap -a lb.toml --set seed=1 --ignore seq --order flow",
+    "test case --junit new --keep no/where/x -j 1",
+    "import --script s.sh -o new --force",
+    "new-case in.pcap new -c lb.toml -n 1-2",
+    "explain in.pcap -n 1 --format json",
+    "export -c lb.toml --to-script new",
+)
+CASE = """view = "rx"
+args = ["--seed", "1"]
+ignore = ["seq", "mac"]
+own_frames = [1]
+time_tolerance_ms = 2.0
+exit_code = 0
+[[check]]
+path = "totals.frames"
+equals = 5
+\0\0\0\0{"n": 1, "worker": 0, "out": [1], "kernel": false}
+"""
+
+
+def _imports() -> list[bytes]:
+    """A file of each kind, its number before it: some of the recorded ones."""
+    golden = Path(__file__).parent / "golden"
+    conf = (golden / "dpvs" / "rr_3" / "dpvs.conf").read_bytes()
+    script = (
+        b"VIP=10.0.0.100\nfor i in $(seq 1 3) {4..5}; do ipvsadm -a -t $VIP:80 -r 192.168.100.$((i+1)):80 -b; done\n"
+    )
+    save = b"-A -t 10.0.0.100:80 -s wlc\n-a -t 10.0.0.100:80 -r 192.168.100.2:8080 -b -w 1\n"
+    keepalived = b"""virtual_server group web {
+    lvs_sched rr
+    protocol TCP
+    real_server 192.168.100.2 80 { weight 1 }
+}
+virtual_server_group web { 10.0.0.100-101 80 }
+"""
+    events = b"0.5 ipvsadm -d -t 10.0.0.100:80 -r 192.168.100.2:8080\n"
+    return [bytes([n]) + text for n, text in enumerate((conf, script, save, keepalived, events))]
+
+
 def _options() -> list[bytes]:
     return [
         _frames()[0][34:],
         bytes(12) + b"\xf0" + bytes(7) + bytes.fromhex("0101080a") + bytes(8) + bytes([5, 26] * 2),
     ]
+
+
+# What means something to somebody: numbers, ends of lines, blanks that are none, brackets, escapes, repetition.
+PIECES = [b"\0\0", b"\xff\xff", b"\x80\0", b"\n\r", b"\xc2\xa0", b"\x0b", b"\x1c", b"\x1b[2J", b"\xe2\x80\xae", b"\\"]
+PIECES += [b'"=', b"[[", b"{", b"}", b"$A", b"$((", b"{1..9}", b"-", b"'", b"nan", b"1e999", b"9" * 1200, b"[" * 3000]
 
 
 def mutate(data: bytes, chance: random.Random) -> bytes:
@@ -224,7 +361,7 @@ def mutate(data: bytes, chance: random.Random) -> bytes:
             case 4:
                 del work[at:]
             case _:
-                work[at : at + 2] = chance.choice((b"\0\0", b"\xff\xff", b"\x80\0", b"\n\r", b'"=', b"[["))
+                work[at : at + 2] = chance.choice(PIECES)
     return bytes(work)
 
 

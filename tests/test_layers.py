@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lbreplay"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-FLOOR = {"model", "burst", "verdict", "errors", "stats", "phrases"}
+FLOOR = {"model", "burst", "verdict", "errors", "stats", "phrases", "edge"}
 # room -> the rooms it may import, beside itself and the floor
 BELOW = {
     "cli": {"lab", "config", "report", "replay", "vs", "nic", "loop", "wire"},

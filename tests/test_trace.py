@@ -10,7 +10,7 @@ import craft
 import pytest
 from lab.made_capture import VIP, setup
 
-from lbreplay.errors import CaptureError
+from lbreplay.errors import OutputError
 from lbreplay.replay import replay
 from lbreplay.verdict import ENTRIES, NAMES
 
@@ -81,5 +81,5 @@ def test_a_redirected_frame_names_its_owner(tmp_path: Path) -> None:
 def test_an_unwritable_trace_is_one_line(tmp_path: Path) -> None:
     """Said before anything is replayed."""
     source = craft.write(tmp_path / "in.pcap", [craft.syn(CLIENT, VIP)])
-    with pytest.raises(CaptureError, match="nowhere/t: cannot write: No such file"):
-        replay(setup(), str(source), None, trace=str(tmp_path / "nowhere" / "t"))
+    with pytest.raises(OutputError, match="no/where/t: cannot be written: No such file"):
+        replay(setup(), str(source), None, trace=str(tmp_path / "no" / "where" / "t"))

@@ -1,8 +1,8 @@
 """The command line: a table of commands, loaded when named, and the one place where errors become lines and exit codes.
 
 Exit status (interface 1): 0 done; 1 ran and found a difference or a failed check; 2 wrong usage, unreadable capture,
-refused configuration; 3 an error of lbreplay itself; 130 interrupted. `lbreplay --help` imports no command: its
-sentences stand in COMMANDS.
+refused configuration; 3 an error of lbreplay itself; 128 + N ended by signal N (130: interrupted). `lbreplay --help`
+imports no command: its sentences stand in COMMANDS.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 import click
 
 from lbreplay import __version__
-from lbreplay.errors import LbreplayError, PipeClosed
+from lbreplay.cli import streams
+from lbreplay.edge import ending, text
+from lbreplay.errors import LbreplayError, OutputError, PipeClosed
 
 REPORT_TO = "https://github.com/lbreplay/lbreplay/issues"
 
@@ -140,6 +142,8 @@ def _version(ctx: click.Context, param: click.Parameter, asked: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the status of interface 1; *arguments* default to those of the process."""
     _start_lightly()
+    streams.prepare()
+    ending.listen()
     code = status(arguments)
     gc.freeze()  # else the collector walks it all before it is freed: 25 ms, of 100,000 connections another 140
     sys.exit(code)
@@ -156,12 +160,12 @@ def status(arguments: Sequence[str] | None = None) -> int:
     global _debug
     _debug = False
     try:
-        _terminate_like_interrupt()
-        _invoke(list(sys.argv[1:] if arguments is None else arguments))
-        sys.stdout.flush()
-        return 0
-    except click.exceptions.Exit as leaving:
-        return leaving.exit_code
+        code = _invoke(list(sys.argv[1:] if arguments is None else arguments))
+        streams.flush()
+        return code
+    except OutputError as error:
+        streams.give_up()
+        return _say(str(error), error.exit_code)
     except LbreplayError as error:
         return _say(error.lines, error.exit_code)
     except click.UsageError as error:
@@ -169,21 +173,29 @@ def status(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _say(error.format_message(), error.exit_code)
     except (BrokenPipeError, PipeClosed):
-        return _hang_up()
+        streams.give_up()  # whoever read our output has enough: no failure, and no word
+        return 0
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted", 130)
     except OSError as error:
+        streams.give_up()
         return _say(f"{error.filename or 'lbreplay'}: {error.strerror or error}", 2)
+    except MemoryError:
+        return _say(f"lbreplay: memory has run out: {_memory()}", 2)
     except Exception as error:
         return _say(f"lbreplay: an error of its own: {_one_line(error)}; please report it: {REPORT_TO}", 3)
 
 
-def _invoke(arguments: list[str]) -> None:
+def _invoke(arguments: list[str]) -> int:
     """Run the command; click's own main() would answer interruptions and closed pipes in its own words."""
     if "_LBREPLAY_COMPLETE" in os.environ:
         lbreplay.main(arguments, prog_name="lbreplay")  # a shell asks for completions
-    with lbreplay.make_context("lbreplay", arguments) as context:
-        lbreplay.invoke(context)
+    try:
+        with lbreplay.make_context("lbreplay", arguments) as context:
+            lbreplay.invoke(context)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    return 0
 
 
 def _say(said: str | Sequence[str], code: int) -> int:
@@ -192,9 +204,21 @@ def _say(said: str | Sequence[str], code: int) -> int:
         import traceback
 
         traceback.print_exc()
-    for line in (said,) if isinstance(said, str) else said:
-        print(line, file=sys.stderr)
+    with suppress(OSError):  # standard error may be hung up, too
+        for line in (said,) if isinstance(said, str) else said:
+            print(text.line(line), file=sys.stderr, flush=True)
     return code
+
+
+def _memory() -> str:
+    """How much this process has, and how much there is."""
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limited = f", of {limit >> 20:,} MB it may have (ulimit -v)" if limit != resource.RLIM_INFINITY else ""
+    return f"{used >> 20:,} MB were used{limited}; the machine has {there >> 20:,} MB"
 
 
 def _usage(error: click.UsageError) -> int:
@@ -209,18 +233,3 @@ def _usage(error: click.UsageError) -> int:
 
 def _one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
-
-
-def _hang_up() -> int:
-    """Whoever read our output has enough: leave without a word, and without Python's when it flushes at exit."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, 1)
-    return 0
-
-
-def _terminate_like_interrupt() -> None:
-    """SIGTERM ends a run as Ctrl-C does: temporary files are removed, exit 130. Only the main thread may say so."""
-    try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    except ValueError:
-        pass

@@ -54,6 +54,5 @@ def audit(
         from lbreplay.lab.pages import audited
 
         pages.write(html, audited(found.document), f"lbreplay audit {shlex.quote(capture)}", quiet)
-    if not quiet:
-        options.show(report, found.document, output_format, color, found.warnings)
+    options.show(report, found.document, output_format, color, quiet, found.warnings)
     ctx.exit(1 if found.disagree else 0)

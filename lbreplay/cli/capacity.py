@@ -6,16 +6,16 @@ from typing import Any
 
 import click
 
-from lbreplay.cli import options
+from lbreplay.cli import options, paths
 
 
 @click.command()
-@click.argument("capture", metavar="[IN]", required=False, type=click.Path())
+@click.argument("capture", metavar="[IN]", required=False, type=paths.READ)
 @options.settings
 @options.output_format
 @click.option(
     "--duration",
-    type=click.FloatRange(min=0),
+    type=options.Finite(0, 1e9),
     default=0.0,
     metavar="SECONDS",
     help="Mean life of a connection, first to last packet; decides how many a second fit. Default: 0.",
@@ -54,7 +54,6 @@ def capacity(
 
             used = replay(setup, path, None).workers
     room = reckon(setup, duration, used).document()
-    if not quiet:
-        from lbreplay.report import capacity as report
+    from lbreplay.report import capacity as report
 
-        options.show(report, room, output_format, color)
+    options.show(report, room, output_format, color, quiet)

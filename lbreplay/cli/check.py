@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from lbreplay.cli import options
+from lbreplay.cli import options, paths
+from lbreplay.edge.output import write_text
 
 
 def _list(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -32,13 +33,13 @@ def _list(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 @click.option(
     "--max-imbalance",
     "limit",
-    type=click.FloatRange(min=1),
+    type=options.Finite(1, 1e9),
     metavar="X",
     help="How many times the mean a worker may receive. Default: 2, judged where there are connections enough.",
 )
 @options.settings
 @options.formats("sarif")
-@click.option("--junit", metavar="FILE", type=click.Path(), help="Write JUnit XML: a test case a property.")
+@click.option("--junit", metavar="FILE", type=paths.WRITTEN, help="Write JUnit XML: a test case a property.")
 @options.html
 @options.quiet
 @click.pass_context
@@ -82,10 +83,8 @@ def check(
             pages.write(html, document, f"lbreplay check {again}", quiet)
     told = {**found.document(), "capture": capture, "again": again}
     if junit is not None:
-        with click.open_file(junit, "w", encoding="utf-8", atomic=junit != "-") as file:
-            file.write(report.as_junit(told))
-    if not quiet:
-        options.show(report, told, output_format, color, found.warnings)
+        write_text(junit, report.as_junit(told))
+    options.show(report, told, output_format, color, quiet, found.warnings)
     if found.damage is not None:
         raise found.damage
     ctx.exit(1 if found.failed or not found.judged else 0)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import shlex
+from contextlib import ExitStack
 
 import click
 
-from lbreplay.cli import options
+from lbreplay.cli import options, paths
+from lbreplay.edge.text import all_shown
 
 MOVED = 500  # flows or packets that a page holds
 
 
 @click.command()
-@click.argument("captures", metavar="A [B]", nargs=-1, required=True, type=click.Path())
+@click.argument("captures", metavar="A [B]", nargs=-1, required=True, type=paths.READ)
 @options.config
-@click.option("-a", "old", metavar="FILE", type=click.Path(), help="In place of -c: the one configuration.")
-@click.option("-b", "new", metavar="FILE", type=click.Path(), help="The other configuration.")
+@click.option("-a", "old", metavar="FILE", type=paths.READ, help="In place of -c: the one configuration.")
+@click.option("-b", "new", metavar="FILE", type=paths.READ, help="The other configuration.")
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Override a setting of both.")
 @click.option("--set-a", metavar="KEY=VALUE", multiple=True, help="Override a setting of the one.")
 @click.option("--set-b", metavar="KEY=VALUE", multiple=True, help="Override a setting of the other.")
@@ -30,7 +32,9 @@ MOVED = 500  # flows or packets that a page holds
     show_default=True,
     help="Of two captures: flow lets packets of different flows change places.",
 )
-@click.option("--tolerance", metavar="MS", type=float, default=0.0, help="Milliseconds two times may differ.")
+@click.option(
+    "--tolerance", metavar="MS", type=options.Finite(0, 1e12), default=0.0, help="Milliseconds two times may differ."
+)
 @click.option(
     "--show", metavar="N", type=click.IntRange(min=0), default=10, show_default=True, help="Differences shown."
 )
@@ -70,12 +74,14 @@ def diff(
         raise click.UsageError("two captures, or one capture and -c, -a, -b, --set-a or --set-b")
     names = ignored(filter(None, ignore.split(",")), "--ignore")
     found: lab.Comparison | lab.Shift
-    if two_settings:
-        a = options.setup(captures[0], old or config, (*assignments, *set_a), view, seed, 4096)
-        b = options.setup(captures[0], new or config, (*assignments, *set_b), view, seed, 4096)
-        found = lab.compare_setups(captures[0], a, b, names)
-    else:
-        found = lab.compare_files(captures[0], captures[1], lab.Rules(names, round(tolerance * 1_000_000), order))
+    with ExitStack() as kept:
+        files = [kept.enter_context(options.readable_twice(capture)) for capture in captures]
+        if two_settings:
+            a = options.setup(files[0], old or config, (*assignments, *set_a), view, seed, 4096)
+            b = options.setup(files[0], new or config, (*assignments, *set_b), view, seed, 4096)
+            found = lab.compare_setups(files[0], a, b, names)
+        else:
+            found = lab.compare_files(files[0], files[1], lab.Rules(names, round(tolerance * 1_000_000), order))
     if html is not None:
         from lbreplay.cli import pages
         from lbreplay.lab.pages import differing
@@ -84,5 +90,5 @@ def diff(
     if output_format == "json":
         click.echo(json.dumps(found.document(show), indent=2))
     elif not quiet:
-        click.echo(differences.text(found.document(show)))
+        click.echo(differences.text(all_shown(found.document(show))))
     ctx.exit(1 if found else 0)

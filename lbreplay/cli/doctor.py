@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from lbreplay.cli import options
+from lbreplay.cli import options, paths
 
 
 @click.command()
-@click.argument("capture", metavar="[IN]", required=False, type=click.Path())
+@click.argument("capture", metavar="[IN]", required=False, type=paths.READ)
 @options.config
 @options.assignments
 @options.formats("sarif")
@@ -32,14 +32,13 @@ def doctor(
         raise click.UsageError("-c FILE, or IN to draft a configuration from, is needed")
 
     from lbreplay.lab.doctor import document, judge, verdict
+    from lbreplay.report import doctor as report
 
-    setup = options.setup(capture, config, assignments, "client", None, 4096)
+    with options.readable_twice(capture or "", needed=config is None) as path:
+        setup = options.setup(path or None, config, assignments, "client", None, 4096)
     options.note_draft(setup, quiet)
     findings = judge(setup)
-    if not quiet:
-        from lbreplay.report import doctor as report
-
-        told = document(findings)
-        placed = [{**finding, "place": options.place(finding["where"])} for finding in told["findings"]]
-        options.show(report, {**told, "findings": placed}, output_format, color)
+    told = document(findings)
+    placed = [{**finding, "place": options.place(finding["where"])} for finding in told["findings"]]
+    options.show(report, {**told, "findings": placed}, output_format, color, quiet)
     click.get_current_context().exit(verdict(findings, strict))

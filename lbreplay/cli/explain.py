@@ -7,6 +7,7 @@ import sys
 import click
 
 from lbreplay.cli import options
+from lbreplay.edge.text import all_shown
 
 
 @click.command()
@@ -49,15 +50,10 @@ def explain(
             number, *others = frames_of(read_flow(flow), setup, path)
         assert number is not None, "the options say so"
         story = {**lab.explain(setup, path, number), "flow_frames": [number, *others]}
-    if not quiet:
-        _show(story, brief, output_format, color)
-
-
-def _show(story: dict[str, object], brief: bool, output_format: str, color: str) -> None:
     from lbreplay.report import explain as report
     from lbreplay.report import tables
 
     if output_format == "json":
         sys.stdout.write(report.as_json(story))
-    else:
-        report.show(story, tables.console(sys.stdout, color), brief)
+    elif not quiet:
+        report.show(all_shown(story), tables.console(sys.stdout, color), brief)

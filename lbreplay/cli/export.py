@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lbreplay.cli import options
+from lbreplay.cli import options, paths
+from lbreplay.edge.output import write_text
 
 if TYPE_CHECKING:
     from lbreplay.model import Setup
@@ -17,7 +18,7 @@ TITLES = {"dpvs_conf": "dpvs.conf", "script": "setup.sh", "events": "events.txt"
 
 
 def _to(name: str, help: str) -> Callable[[F], F]:
-    return click.option(f"--to-{name}", metavar="FILE", type=click.Path(allow_dash=True), help=help)
+    return click.option(f"--to-{name}", metavar="FILE", type=paths.WRITTEN, help=help)
 
 
 @click.command()
@@ -43,10 +44,9 @@ def export(config: str | None, assignments: tuple[str, ...], **targets: str | No
         raise click.UsageError(f"--to-{option}: {known} expected for this profile")
     if not wanted:
         shown = [f"# ----- {TITLES[name]}\n{text}" for name, text in texts.items() if text and name != "restore"]
-        click.echo("\n".join(shown), nl=False)
+        write_text("-", "\n".join(shown))
     for name, path in wanted.items():
-        with click.open_file(path, "w", encoding="utf-8", atomic=path != "-") as file:
-            file.write(texts[name])
+        write_text(path, texts[name])
 
 
 def _texts(setup: Setup) -> dict[str, str]:

@@ -57,8 +57,7 @@ def gen(
     with Progress(progress and not quiet, "making cases") as bar:
         wanted = _missing(suite, setup) if suite is not None else None
         found = cases.make(Path(folder), given, view, only, run_inside, bar.show, wanted)
-    if not quiet:
-        options.show(report, found, output_format, color)
+    options.show(report, found, output_format, color, quiet)
 
 
 def _missing(suite: str, setup: Setup) -> Callable[[Path], bool]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from lbreplay.cli import options
+from lbreplay.cli import options, paths
+from lbreplay.edge.output import write_text
 from lbreplay.errors import ConfigError
 
 
@@ -22,10 +23,11 @@ from lbreplay.errors import ConfigError
 )
 @click.option("--strict", is_flag=True, help="Refuse what DPVS would replace by a default or skip with a warning.")
 @click.option(
-    "-o", "--output", metavar="FILE", type=click.Path(allow_dash=True), default="-", help="Default: standard output."
+    "-o", "--output", metavar="FILE", type=paths.WRITTEN_BY_HAND, default="-", help="Default: standard output."
 )
+@paths.force
 @click.option("-q", "--quiet", is_flag=True, help="No notes on standard error.")
-def import_(profile: str | None, edition: str | None, strict: bool, output: str, quiet: bool) -> None:
+def import_(profile: str | None, edition: str | None, strict: bool, output: str, force: bool, quiet: bool) -> None:
     """Turn dpvs.conf and ipvsadm/dpip text, or the kernel's ipvsadm, into a configuration and print it.
 
     Behind each value stands the line it came from; what lbreplay does not model is listed at the end.
@@ -38,8 +40,7 @@ def import_(profile: str | None, edition: str | None, strict: bool, output: str,
         raise click.UsageError("--dpvs-conf, --script, --ipvsadm-save or --keepalived FILE is needed")
     found = import_files(files, edition, strict, profile)
     text = found.text()
-    with click.open_file(output, "w", encoding="utf-8", atomic=output != "-") as file:
-        file.write(text)
+    write_text(output, text)
     options.note_import(found, "listed at the end")
     try:
         load("the configuration printed", text=text)

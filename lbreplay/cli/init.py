@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from lbreplay.cli import options
+from lbreplay.cli import options, paths
+from lbreplay.edge.output import write_text
 
 
 @click.command()
@@ -14,9 +15,10 @@ from lbreplay.cli import options
 @click.option("--workers", type=click.IntRange(1, 64), default=4, show_default=True, help="Forwarding workers.")
 @click.option("--profile", type=click.Choice(["dpvs", "ipvs"]), default="dpvs", help="Of DPVS or of the kernel.")
 @click.option(
-    "-o", "--output", metavar="FILE", type=click.Path(allow_dash=True), default="-", help="Default: standard output."
+    "-o", "--output", metavar="FILE", type=paths.WRITTEN_BY_HAND, default="-", help="Default: standard output."
 )
-def init(capture: str, reals: int, laddrs: int, workers: int, profile: str, output: str) -> None:
+@paths.force
+def init(capture: str, reals: int, laddrs: int, workers: int, profile: str, output: str, force: bool) -> None:
     """Draft a configuration from a capture and print it.
 
     Services are the addresses and ports that clients open connections to. Where the capture holds both legs of a
@@ -27,5 +29,4 @@ def init(capture: str, reals: int, laddrs: int, workers: int, profile: str, outp
 
     with open_capture(capture) as source:
         text = draft(source.bursts(4096), reals=reals, laddrs=laddrs, workers=workers, profile=profile)
-    with click.open_file(output, "w", encoding="utf-8", atomic=output != "-") as file:
-        file.write(text)
+    write_text(output, text)

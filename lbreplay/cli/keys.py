@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from lbreplay.cli import options
+from lbreplay.cli import options, paths
 
 
 @click.command()
-@click.argument("capture", metavar="[IN]", required=False, type=click.Path(allow_dash=True))
-@click.option("--search", "tries", type=click.IntRange(min=1), metavar="N", help="Draw N keys and show the best.")
+@click.argument("capture", metavar="[IN]", required=False, type=paths.READ)
+@click.option("--search", "tries", type=click.IntRange(1, 100_000), metavar="N", help="Draw N keys and show the best.")
 @click.option("--symmetric", is_flag=True, help="Of the search: both directions of a flow hash alike.")
 @click.option("--table", is_flag=True, help="Compute the table (device.reta) that spreads these flows best.")
 @options.settings
@@ -43,5 +43,4 @@ def keys(
         with Progress(progress and not quiet, "reading") as bar:
             flows = lab.flows_of(path, setup, through(path, bar)) if path else lab.drawn_flows(setup)
     found = lab.document(setup, flows, not path, tries or 0, symmetric, table)
-    if not quiet:
-        options.show(report, found, output_format, color)
+    options.show(report, found, output_format, color, quiet)

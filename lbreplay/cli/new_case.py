@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lbreplay.cli import options
+from lbreplay.cli import options, streams
 
 
 @click.command("new-case")
@@ -46,6 +46,6 @@ def new_case(
             options.anonymizer_keys(key) if anonymize else (),
         )
         outcome = lab.make(Path(folder), wish, run_inside)
-    click.echo(f"{folder}: made; {outcome.changed[0]}. Say in {Path(folder) / 'case.toml'} what it shows.")
+    streams.say(f"{folder}: made; {outcome.changed[0]}. Say in {Path(folder) / 'case.toml'} what it shows.")
     for warning in outcome.warnings:
-        click.echo(f"warning: {folder}: {warning}", err=True)
+        streams.say(f"warning: {folder}: {warning}", err=True)

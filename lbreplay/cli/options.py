@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
+from lbreplay.cli import paths, streams
+from lbreplay.edge.text import all_shown
+from lbreplay.errors import LbreplayError
 from lbreplay.phrases import plural
 
 if TYPE_CHECKING:
@@ -31,6 +35,17 @@ if TYPE_CHECKING:
     from lbreplay.config.imports import Files
     from lbreplay.config.places import Places
     from lbreplay.model import Setup
+
+
+class Finite(click.FloatRange):
+    """A number in a range; `nan` is in none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if number != number:
+            self.fail("a number expected, got nan", param, ctx)
+        return number
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,10 +62,10 @@ def completes(what: str) -> Callable[[click.Context, click.Parameter, str], list
     return complete
 
 
-capture = click.argument("capture", metavar="IN", type=click.Path(allow_dash=True))
+capture = click.argument("capture", metavar="IN", type=paths.READ)
 
 _config = click.option(
-    "-c", "--config", metavar="FILE", type=click.Path(), help="Configuration (TOML). Default: drafted from IN."
+    "-c", "--config", metavar="FILE", type=paths.READ, help="Configuration (TOML). Default: drafted from IN."
 )
 assignments = click.option(
     "--set",
@@ -70,7 +85,7 @@ view = click.option(
 seed = click.option("--seed", type=int, metavar="N", help="Of all chance in the model; the same as --set seed=N.")
 burst = click.option(
     "--burst",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1 << 20),
     metavar="N",
     default=4096,
     show_default=True,
@@ -80,7 +95,7 @@ output = click.option(
     "-o",
     "--output",
     metavar="OUT",
-    type=click.Path(allow_dash=True),
+    type=paths.WRITTEN_CAPTURE,
     help="Where to write: .pcap or .pcapng, with .gz, .zst or .xz behind it compressed; - = standard output.",
 )
 
@@ -100,7 +115,7 @@ def formats(*more: str) -> Callable[[F], F]:
 output_format = formats()
 
 
-html = click.option("--html", metavar="FILE", type=click.Path(), help="A page with pictures, one file, into FILE.")
+html = click.option("--html", metavar="FILE", type=paths.WRITTEN, help="A page with pictures, one file, into FILE.")
 
 
 def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
@@ -125,7 +140,7 @@ def _import(*names: str, multiple: bool = False, metavar: str = "FILE", help: st
     return click.option(
         *names,
         metavar=metavar,
-        type=click.Path(allow_dash=True) if metavar == "FILE" else str,
+        type=paths.READ if metavar == "FILE" else str,
         multiple=multiple,
         expose_value=False,
         callback=_keep,
@@ -183,7 +198,8 @@ def loader(
     capture: str | None, config: str | None, assignments: tuple[str, ...], view: str, seed: int | None, burst: int
 ) -> Callable[[tuple[str, ...]], Setup]:
     """The same as a function of further assignments; what it takes to draft is done once. Raises as `setup`."""
-    from lbreplay.config.load import load
+    from lbreplay.config.load import load, read_text
+    from lbreplay.config.texts import lists
 
     if seed is not None:
         assignments = (*assignments, f"seed={seed}")
@@ -191,7 +207,10 @@ def loader(
     places: Places | None = None
     if (imported := _imported(config, assignments)) is not None:
         config, text, places = imported
-    elif config is None and capture is not None:
+    elif config is not None:
+        text = read_text(config)
+        paths.also_read("@file", (os.path.join(os.path.dirname(config), name) for name in lists(text)))
+    elif capture is not None:
         text = drafted(capture, _profile(assignments) or "dpvs")
     if (context := click.get_current_context(silent=True)) is not None:
         context.meta[RAN] = (config, text, assignments)
@@ -285,15 +304,15 @@ def note_import(found: Found, where: str = "lbreplay import lists them") -> None
     if context is not None and context.params.get("quiet"):
         return
     for remark in found.remarks:
-        click.echo(f"note: {remark}", err=True)
+        streams.say(f"note: {remark}", err=True)
     for warning in found.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        streams.say(f"warning: {warning}", err=True)
     if found.skipped:
         skipped = plural(len(found.skipped), "command")
-        click.echo(f"warning: {skipped} of the balancer not run, first {found.skipped[0]}", err=True)
+        streams.say(f"warning: {skipped} of the balancer not run, first {found.skipped[0]}", err=True)
     if found.left_out:
         count = len(found.left_out)
-        click.echo(f"{plural(count, 'line')} {'is' if count == 1 else 'are'} not modelled ({where})", err=True)
+        streams.say(f"{plural(count, 'line')} {'is' if count == 1 else 'are'} not modelled ({where})", err=True)
 
 
 def as_typed(capture: str, config: str | None, assignments: tuple[str, ...], view: str, seed: int | None) -> str:
@@ -315,14 +334,19 @@ def drafted(capture: str, profile: str = "dpvs") -> str:
         return draft(source.bursts(4096), profile=profile)
 
 
-def show(report: Any, found: Any, output_format: str, color: str, warnings: Iterable[str] = ()) -> None:
-    """Print *found* as its module of report/ shows it (show, as_json, as_csv...), the warnings on standard error."""
-    for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
+def show(report: Any, found: Any, output_format: str, color: str, quiet: bool, warnings: Iterable[str] = ()) -> None:
+    """Print *found* as its module of report/ shows it (show, as_json, as_csv), the warnings on standard error.
+
+    *quiet* silences what is for people; a document that was asked for is printed.
+    """
+    for warning in () if quiet else warnings:
+        streams.say(f"warning: {warning}", err=True)
     if output_format == "table":
+        if quiet:
+            return
         from lbreplay.report import tables
 
-        report.show(found, tables.console(sys.stdout, color))
+        report.show(all_shown(found), tables.console(sys.stdout, color))
     else:
         sys.stdout.write(getattr(report, f"as_{output_format}")(found))
 
@@ -334,7 +358,7 @@ def note_records(setup: Setup, capture: str, quiet: bool) -> None:
     from lbreplay.lab.audit.contradiction import contradiction
 
     if said := contradiction(setup, capture):
-        click.echo(f"warning: {said}", err=True)
+        streams.say(f"warning: {said}", err=True)
 
 
 def note_draft(setup: Setup, quiet: bool) -> None:
@@ -347,35 +371,68 @@ def note_draft(setup: Setup, quiet: bool) -> None:
     reals = plural(sum(len(service.reals) for service in setup.services), "real server")
     how = "lbreplay init" if setup.profile == "dpvs" else f"lbreplay init --profile {setup.profile}"
     said = f"no configuration given: drafted {services} with {reals} from the capture ({how} shows it)"
-    click.echo(said, err=True)
+    streams.say(said, err=True)
     context = click.get_current_context(silent=True)
     for note in notes(context.meta[RAN][1] if context is not None else ""):
-        click.echo(f"note: {note}", err=True)
+        streams.say(f"note: {note}", err=True)
 
 
 @contextmanager
 def readable_twice(capture: str, needed: bool = True) -> Iterator[str]:
-    """The path of *capture*; standard input is kept in a temporary file where it is *needed* twice."""
-    if capture != "-" or not needed:
+    """The path of *capture*; what can be read once (`-`, a pipe by any name) is kept where it is *needed* twice.
+
+    Errors name it as it was given.
+    """
+    if not needed or not _once(capture):
         yield capture
         return
-    import tempfile  # 2 ms to load
+    from lbreplay.edge.scratch import scratch
 
-    with tempfile.TemporaryDirectory(prefix="lbreplay-") as folder:
-        path = os.path.join(folder, "stdin")
+    with scratch() as folder:
+        path = os.path.join(folder, "capture")
         with open(path, "wb") as kept:
-            _keep_standard_input(kept)
-        yield path
+            _copy(capture, kept)
+        try:
+            yield path
+        except LbreplayError as error:
+            raise type(error)(*(line.replace(path, capture) for line in error.lines)) from None
 
 
-def _keep_standard_input(kept: BinaryIO) -> None:
+def _once(capture: str) -> bool:
+    """Whether *capture* can be read once only: a pipe, a socket, a terminal."""
+    if capture == "-":
+        return True
+    try:
+        kind = os.stat(capture).st_mode
+    except OSError:
+        return False  # whoever opens it says so
+    return not stat.S_ISREG(kind) and not stat.S_ISDIR(kind)
+
+
+def _copy(capture: str, kept: BinaryIO) -> None:
     """Copy it to its end; say so when that takes long, for then it may be a live capture."""
-    given: Any = sys.stdin.buffer  # which, other than any binary file, can read what is there
     start, told = time.monotonic(), False
-    while chunk := given.read1(1 << 20):
+    for chunk in _chunks(capture):
         kept.write(chunk)
         if not told and time.monotonic() - start > PATIENCE:
             told = True
-            click.echo(
-                "no configuration given: one is drafted when standard input has ended; -c FILE streams", err=True
+            streams.say(
+                f"no configuration given: one is drafted when {_named(capture)} has ended; -c FILE streams", err=True
             )
+
+
+def _chunks(capture: str) -> Iterator[bytes]:
+    """What is there of *capture*, as it comes. Raises CaptureError."""
+    from lbreplay.wire.capture import Source
+
+    source = Source(capture)
+    view = memoryview(bytearray(1 << 20))
+    try:
+        while got := source.step(view):
+            yield bytes(view[:got])
+    finally:
+        source.close()
+
+
+def _named(capture: str) -> str:
+    return "standard input" if capture == "-" else capture

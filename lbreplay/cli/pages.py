@@ -6,9 +6,8 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from lbreplay.cli import options
+from lbreplay.cli import options, streams
+from lbreplay.edge.output import write_text
 
 if TYPE_CHECKING:
     from lbreplay.lab.journal import Journal
@@ -48,7 +47,6 @@ def write(html: str, document: Document, command: str, quiet: bool) -> None:
     """Write the page and say where it lies."""
     from lbreplay.report.page import page
 
-    with click.open_file(html, "w", encoding="utf-8", atomic=html != "-") as file:
-        file.write(page(document, command, command))
+    write_text(html, page(document, command, command))
     if not quiet:
-        click.echo(f"{html}: a page of it, open it in any browser", err=True)
+        streams.say(f"{html}: a page of it, open it in any browser", err=True)

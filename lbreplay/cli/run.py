@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from lbreplay.cli import options
+from lbreplay.cli import options, paths, streams
+from lbreplay.edge.output import write_text
 
 if TYPE_CHECKING:
     from lbreplay.model import Setup
@@ -34,8 +35,8 @@ def _help_verdicts(ctx: click.Context, param: click.Parameter, value: bool) -> N
     show_default=True,
     help="Of what is printed. ipvsadm: what the kernel's tools would list, under profile ipvs.",
 )
-@click.option("--stats", metavar="FILE", type=click.Path(), help="The statistics as JSON into FILE.")
-@click.option("--trace", metavar="FILE", type=click.Path(), help="One JSON object a line for every frame into FILE.")
+@click.option("--stats", metavar="FILE", type=paths.WRITTEN, help="The statistics as JSON into FILE.")
+@click.option("--trace", metavar="FILE", type=paths.WRITTEN, help="One JSON object a line for every frame into FILE.")
 @click.option(
     "--also",
     multiple=True,
@@ -43,7 +44,7 @@ def _help_verdicts(ctx: click.Context, param: click.Parameter, value: bool) -> N
     help="received: also write the received frames to OUT. kernel: of these the ones that go to the kernel. "
     "dropped: keep dropped frames in --drops FILE.",
 )
-@click.option("--drops", metavar="FILE", type=click.Path(), help="Where --also dropped writes.")
+@click.option("--drops", metavar="FILE", type=paths.WRITTEN_CAPTURE, help="Where --also dropped writes.")
 @options.html
 @options.quiet
 @click.option(
@@ -78,6 +79,7 @@ def run(
 
     from lbreplay.cli import pages
     from lbreplay.replay import replay
+    from lbreplay.report import document
     from lbreplay.report.progress import Progress, through
 
     with options.readable_twice(capture, needed=config is None) as path:
@@ -101,10 +103,13 @@ def run(
         if html is not None and looked is not None:
             typed = options.as_typed(capture, config, assignments, view, seed)
             pages.write(html, pages.replayed(setup, path, result, looked, typed), f"lbreplay run {typed}", quiet)
+    result = result._replace(capture={**result.capture, "path": capture})
     if stats is not None:
-        _write_stats(stats, result)
+        write_text(stats, document.as_json(result))
+    if not quiet or output_format != "table":
+        _show(result, output_format, sys.stderr if "-" in (output, stats, trace, html) else sys.stdout, color, output)
     if not quiet:
-        _show(result, output_format, color, to_stderr=output == "-")
+        _warn(result)
         _tell_misfit(setup, capture, result, color)
     if result.damage is not None:
         raise result.damage
@@ -121,32 +126,27 @@ def _tell_misfit(setup: Setup, capture: str, result: Result, color: str) -> None
         tables.alarm(str(found), tables.console(sys.stderr, color))
 
 
-def _write_stats(path: str, result: Result) -> None:
-    from lbreplay.report.document import as_json
-
-    with click.open_file(path, "w", encoding="utf-8", atomic=path != "-") as file:
-        file.write(as_json(result))
-
-
-def _show(result: Result, output_format: str, color: str, to_stderr: bool) -> None:
-    """Print *result* on standard output, or on standard error where that carries the capture."""
-    for warning in result.warnings:
-        if warning == str(result.damage):
-            continue  # it is the last line, and the exit status
-        click.echo(f"warning: {warning}", err=True)
-    file = sys.stderr if to_stderr else sys.stdout
+def _show(result: Result, output_format: str, file: TextIO, color: str, output: str | None) -> None:
     if output_format == "table":
         from lbreplay.report import tables
 
-        tables.show(result, tables.console(file, color))
+        tables.show(result, tables.console(file, color), written=output is not None)
     else:
         file.write(_as_text(result, output_format))
 
 
+def _warn(result: Result) -> None:
+    for warning in result.warnings:
+        if warning != str(result.damage):  # which is the last line, and the exit status
+            streams.say(f"warning: {warning}", err=True)
+
+
 def _as_text(result: Result, output_format: str) -> str:
-    from lbreplay.report import document, ipvsadm
+    from lbreplay.report import document
 
     if output_format == "ipvsadm":
+        from lbreplay.report import ipvsadm
+
         assert result.listing is not None, "the director lists"
         return ipvsadm.as_text(result.listing())
     return document.as_json(result) if output_format == "json" else document.as_csv(result)

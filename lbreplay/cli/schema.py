@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from lbreplay.cli import paths
+from lbreplay.edge.output import write_text
+
 
 @click.command()
-@click.option(
-    "-o", "--output", metavar="FILE", type=click.Path(allow_dash=True), default="-", help="Default: standard output."
-)
+@click.option("-o", "--output", metavar="FILE", type=paths.WRITTEN, default="-", help="Default: standard output.")
 def schema(output: str) -> None:
     """Print the JSON Schema of the configuration.
 
@@ -20,5 +21,4 @@ def schema(output: str) -> None:
     from lbreplay.config.schema import json_schema
 
     text = json.dumps(json_schema(), indent=2, ensure_ascii=False)
-    with click.open_file(output, "w", encoding="utf-8", atomic=output != "-") as file:
-        file.write(text + "\n")
+    write_text(output, text + "\n")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lbreplay.cli import options
+from lbreplay.cli import options, paths, streams
+from lbreplay.edge import ending
+from lbreplay.edge.scratch import scratch
 
 if TYPE_CHECKING:
     from lbreplay.lab.shows import Condition, Load
@@ -24,8 +25,8 @@ CONDITIONS = ("--verdict", "--check", "--frame", "--differs", "--against", "--ex
 @click.option("--verdict", metavar="NAME", help="Some frame ends with this verdict.")
 @click.option("--check", "broken", metavar="PROPERTY", help="This property of lbreplay check does not hold.")
 @click.option("--frame", "number", metavar="N", type=click.IntRange(min=1), help="Frame N ends and leaves as it does.")
-@click.option("--differs", metavar="OTHER.toml", type=click.Path(), help="Something is otherwise under OTHER.toml.")
-@click.option("--against", metavar="OLD_OUT", type=click.Path(), help="The first packet that OLD_OUT does not have.")
+@click.option("--differs", metavar="OTHER.toml", type=paths.READ, help="Something is otherwise under OTHER.toml.")
+@click.option("--against", metavar="OLD_OUT", type=paths.READ, help="The first packet that OLD_OUT does not have.")
 @click.option("--exec", "command", metavar="CMD", help="CMD, beside in.pcap and lb.toml, exits with 1: still bad.")
 @options.new_folder
 @options.assignments
@@ -74,7 +75,7 @@ def shrink(
     case_folder.refuse_used(target)
     with (
         options.readable_twice(capture) as path,
-        tempfile.TemporaryDirectory(prefix="lbreplay-") as temporary,
+        scratch() as temporary,
         Progress(progress and not quiet, "shrinking") as bar,
     ):
         text = options.config_text(config, assignments, path)
@@ -88,16 +89,18 @@ def shrink(
             return load(str(folder / file.name), text=read_text(str(file)), view=view)
 
         search = Search(asked, Path(temporary), read, bar.show, seconds)
-        content = search.run(_condition(given, asked.capture, search.configured(), read, Path(temporary)))
+        condition = _condition(given, asked.capture, search.configured(), read, Path(temporary))
+        with ending.interruptible():
+            content = search.run(condition)
         if anonymize:
             keys = options.anonymizer_keys(key)
             case_folder.make_hidden(target, content, run_inside, keys, case_folder.verdicts, strict=True)
         else:
             case_folder.make(target, content, run_inside)
     if not quiet:
-        click.echo(f"{folder}: {content.description} {search.tries} tries.")
+        streams.say(f"{folder}: {content.description} {search.tries} tries.")
     if search.interrupted:
-        click.echo("interrupted: the smallest case so far is written", err=True)
+        streams.say("interrupted: the smallest case so far is written", err=True)
         ctx.exit(130)
 
 

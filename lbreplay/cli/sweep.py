@@ -76,8 +76,7 @@ def sweep(
 
         again = options.as_typed(capture, config, assignments, view, seed)
         pages.write(html, swept(found.document), f"lbreplay sweep {again}", quiet)
-    if not quiet:
-        options.show(report, {**found.document, "capture": capture}, output_format, color, found.warnings)
+    options.show(report, {**found.document, "capture": capture}, output_format, color, quiet, found.warnings)
     if found.damage is not None:
         raise found.damage
 

@@ -6,14 +6,15 @@ import os
 import shlex
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lbreplay.cli import options
+from lbreplay.cli import options, paths, streams
 from lbreplay.cli.inside import run_inside
+from lbreplay.edge.output import write_text
 from lbreplay.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,15 +22,16 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path())
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=paths.READ)
 @click.option("-k", "only", metavar="TEXT", multiple=True, help="Only cases whose name holds TEXT; repeatable.")
 @click.option("-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Cases side by side. Default: the cores.")
 @click.option("--update", is_flag=True, help="Rewrite expectations that do not hold, and say what changed.")
 @click.option("--keep", metavar="DIR", type=click.Path(), help="Leave what came out in DIR.")
-@click.option("--junit", metavar="FILE", type=click.Path(), help="Write JUnit XML.")
+@click.option("--junit", metavar="FILE", type=paths.WRITTEN, help="Write JUnit XML.")
 @options.html
 @click.option("--cover", "covering", is_flag=True, help="Say what the cases exercise of their configurations.")
 @options.output_format
+@click.option("--trust", is_flag=True, help="Cases may read and write files outside their folders.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only the last line.")
 @click.pass_context
 def test(
@@ -43,10 +45,12 @@ def test(
     html: str | None,
     covering: bool,
     output_format: str,
+    trust: bool,
     quiet: bool,
 ) -> None:
     """Run the golden cases below DIR. Exit 1: a case does not hold; 2: no case was found; 5: no case shows anything."""
     from lbreplay.lab import case, golden
+    from lbreplay.lab.pool import Pool
     from lbreplay.report import ci
 
     if update and os.environ.get("CI"):
@@ -56,15 +60,16 @@ def test(
         raise ConfigError(f"{' '.join(folders)}: no golden case (a folder with case.toml) found")
     outcomes: list[golden.Outcome] = []
     aside = covering and output_format != "table"  # what a program reads stands alone
-    with ProcessPoolExecutor(min(jobs or os.cpu_count() or 1, len(cases))) as executor:
-        for outcome in golden.run_all(cases, run_inside, executor, update, keep):
+    how, jobs = golden.How(update, keep, trust), min(jobs or _cores(len(cases)), len(cases))
+    with Pool(jobs) if jobs > 1 else nullcontext() as executor:
+        for outcome in golden.run_all(cases, run_inside, executor, how):
             outcomes.append(outcome)
             if not quiet:
                 for line in ci.lines(outcome):
-                    click.echo(line, err=aside)
+                    streams.say(line, err=aside)
     seconds = time.perf_counter() - start
     if junit is not None:
-        Path(junit).write_text(ci.junit(outcomes, seconds), encoding="utf-8")
+        write_text(junit, ci.junit(outcomes, seconds))
     covered = _covered(cases, jobs) if covering else None
     if html is not None:
         from lbreplay.cli import pages
@@ -77,7 +82,7 @@ def test(
     if covered is not None:
         from lbreplay.report import cover as report
 
-        options.show(report, covered, output_format, "auto")
+        options.show(report, covered, output_format, "auto", False)
     ctx.exit(_status(outcomes))
 
 
@@ -86,13 +91,14 @@ def _covered(cases: Sequence[tuple[str, Path]], jobs: int | None) -> dict[str, A
     from itertools import groupby
 
     from lbreplay.lab import case, cover, depends
+    from lbreplay.lab.pool import Pool
     from lbreplay.report.progress import Progress
 
     settled = [one for name, path in cases if (one := cover.settled(case.load(name, path))) is not None]
     found = cover.cover(settled)
     by_setup = sorted(settled, key=lambda one: cover.same(one.setup))
     measured: list[dict[str, Any]] = []
-    with ProcessPoolExecutor(jobs or os.cpu_count() or 1) as executor, Progress(what="changing settings") as bar:
+    with Pool(jobs or os.cpu_count() or 1) as executor, Progress(what="changing settings") as bar:
         for _, suite in groupby(by_setup, key=lambda one: cover.same(one.setup)):
             measured += depends.depends(depends.Suite(tuple(suite)), executor, bar.show)
     return cover.document(found, depends.by_setting(measured))
@@ -103,6 +109,11 @@ def _status(outcomes: Sequence[Outcome]) -> int:
     if not all(outcome.holds for outcome in outcomes):
         return 1
     return 5 if all(outcome.empty for outcome in outcomes) else 0
+
+
+def _cores(cases: int) -> int:
+    """A core each, but none for less than eight *cases*, which take as long as a process to start."""
+    return min(os.cpu_count() or 1, -(-cases // 8))
 
 
 def _tell_github(outcomes: Sequence[Outcome], seconds: float) -> None:

@@ -46,5 +46,4 @@ def who(
         found = ask(local, path, setup if given else None, setup, at)
     if not found.by_legs:
         options.note_draft(setup, quiet)
-    if not quiet:
-        options.show(report, found.document(), output_format, color)
+    options.show(report, found.document(), output_format, color, quiet)

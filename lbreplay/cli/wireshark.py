@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from lbreplay.cli import streams
+from lbreplay.edge.output import write_text
+
 NAME = "lbreplay.lua"
 
 
@@ -21,8 +24,8 @@ def wireshark(install: bool) -> None:
         return
     target = _folder() / NAME
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, encoding="utf-8")
-    click.echo(f"{target}: written. Wireshark and tshark show an annotated pcapng's frames as lbreplay.* from now on")
+    write_text(str(target), text)
+    streams.say(f"{target}: written. Wireshark and tshark show an annotated pcapng's frames as lbreplay.* from now on")
 
 
 def _folder() -> Path:

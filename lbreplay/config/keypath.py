@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from lbreplay.config import values
 from lbreplay.config.kinds import Choice, Either, Flag, Key, Kind, Many, Refused, Table, Where, check, nearest, spell
 from lbreplay.config.schema import SCHEMA
+from lbreplay.config.texts import judge_numbers
+from lbreplay.errors import ConfigError
 
 T = TypeVar("T")
 
@@ -100,11 +102,14 @@ def locate(document: dict[str, Any], text: str) -> tuple[dict[str, Any], str, Ke
             return at, name, key, path
         if (many := _inside(key.kind, Many)) is not None and isinstance(many.kind, Table):
             index, text = _entry(many, at.get(name), name, text, path)
-            path, table, at = f"{path}[{index}]", many.kind, at[name][index]
+            path, table, inner = f"{path}[{index}]", many.kind, at[name][index]
+            if not isinstance(inner, dict):
+                raise Refused(path, f"a table expected, got {spell(inner)}")
+            at = inner
             if not text:
                 raise Refused(path, "a key of this entry expected behind it")
-        elif (inner := _inside(key.kind, Table)) is not None and isinstance(at.setdefault(name, {}), dict):
-            table, at = inner, at[name]
+        elif (below := _inside(key.kind, Table)) is not None and isinstance(at.setdefault(name, {}), dict):
+            table, at = below, at[name]
         else:
             raise Refused(path, f"no keys below it, got {spell(text)}")
 
@@ -143,9 +148,14 @@ def value(kind: Kind, text: str, where: Where) -> object:
     import tomllib
 
     try:
+        judge_numbers("VALUE", text)
         parsed = tomllib.loads(f"x = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    except ConfigError as error:
+        raise Refused(where.path, str(error).rpartition(": ")[2]) from None
+    except RecursionError:
+        raise Refused(where.path, "nested too deep") from None
     if set(parsed) != {"x"}:
         return text
     try:

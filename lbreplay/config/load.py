@@ -17,7 +17,9 @@ from lbreplay.config.keypath import assign, service_name
 from lbreplay.config.kinds import Gathered, Refused, Where
 from lbreplay.config.places import Place, Places, toml
 from lbreplay.config.schema import MAX_WORKERS, RETA_SIZE, SCHEMA
+from lbreplay.config.texts import judge_numbers
 from lbreplay.config.values import PROTOCOL, PROTOCOL_NAME
+from lbreplay.edge import within
 from lbreplay.errors import ConfigError
 from lbreplay.model import RealServer, Service, Setup, Worker
 
@@ -111,9 +113,10 @@ def _part(path: str) -> str:
 
 
 def read_text(path: str) -> str:
-    """A text file as UTF-8; a byte order mark is taken off. ConfigError where it is not that."""
+    """A text file as UTF-8, `-` for standard input, without a byte order mark. ConfigError where it is not that."""
+    within.judge(path)
     try:
-        with open(path, "rb") as file:
+        with open(0 if path == "-" else path, "rb", closefd=path != "-") as file:
             data = file.read()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
@@ -128,6 +131,7 @@ def parse(name: str, text: str) -> dict[str, Any]:
     """TOML -> the raw document. ConfigError with line and column."""
     import tomllib
 
+    judge_numbers(name, text)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -30,6 +30,7 @@ from lbreplay.config.kinds import (
     Where,
     check,
 )
+from lbreplay.edge import within
 from lbreplay.model import AccessList, Network
 
 MAX_WORKERS = 64  # lcores are bits of a 64-bit mask (S 1.7)
@@ -96,6 +97,7 @@ class _Subjects:
         from pathlib import Path  # 2 ms to load, and few configurations name a file
 
         path = Path(at.folder) / name
+        within.judge(str(path))
         try:
             lines = path.read_text("utf-8").splitlines()
         except (OSError, ValueError) as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from lbreplay.edge import within
 from lbreplay.errors import ConfigError
 
 
@@ -9,6 +12,7 @@ def read_text(path: str) -> str:
     """A text file, `-` for standard input. Other encodings of comments are forgiven, binary files and UTF-16 not."""
     import sys
 
+    within.judge(path)
     try:
         if path == "-":
             data = sys.stdin.buffer.read()
@@ -23,6 +27,20 @@ def read_text(path: str) -> str:
         raise ConfigError(f"{path}: a text file expected, got binary data (a zero byte at offset {data.index(0)})")
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        return data.decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
-        return data.decode("latin-1")
+        text = data.decode("latin-1")
+    judge_numbers(path, text)
+    return text
+
+
+def judge_numbers(name: str, text: str) -> None:
+    """Raises ConfigError for a number that no setting is: Python would refuse it late, or take hours over it."""
+    if found := re.search(r"[0-9A-Fa-f_]{1000}", text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise ConfigError(f"{name}: line {line}: a number of at most 999 digits expected")
+
+
+def lists(text: str) -> list[str]:
+    """The files that a configuration names as "@file"."""
+    return list(dict.fromkeys(re.findall(r"""["']@([^"']+)["']""", text)))

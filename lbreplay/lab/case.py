@@ -10,28 +10,29 @@ became of each frame, in the words of the trace. Captures may be gzipped (`in.pc
 from __future__ import annotations
 
 import difflib
-import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lbreplay.config.kinds import spell
+from lbreplay.config.load import parse, read_text
 from lbreplay.errors import ConfigError
 from lbreplay.lab.diff import EXACT, Rules
 from lbreplay.lab.fields import ignored
 
-# Keys of case.toml that do something, and their types. Others are notes, unless they look like one of these.
-KEYS: dict[str, type | tuple[type, ...]] = {
-    "description": str,
-    "args": list,
-    "view": str,
-    "exit_code": int,
-    "ignore": list,
-    "own_frames": list,  # frames of out.pcap to which `ignore` is limited
-    "order": str,
-    "time_tolerance_ms": (int, float),
-    "check": list,
-    "stories": bool,
+# Keys of case.toml that do something: what is right, and whether a value is. Others are notes, unless one looks alike.
+KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "description": ("a string", lambda v: isinstance(v, str)),
+    "args": ("a list of strings", lambda v: _all(v, str)),
+    "view": ("client, lb or rx", lambda v: v in ("client", "lb", "rx")),
+    "exit_code": ("a whole number", lambda v: _is(v, int)),
+    "ignore": ("a list of strings", lambda v: _all(v, str)),
+    "own_frames": ("a list of whole numbers", lambda v: _all(v, int)),  # of out.pcap, to which `ignore` is limited
+    "order": ('"strict" or "flow"', lambda v: v in ("strict", "flow")),
+    "time_tolerance_ms": ("a number from 0", lambda v: _is(v, int, float) and 0 <= v < 1e12),
+    "check": ("a list of tables", lambda v: _all(v, dict)),
+    "stories": ("true or false", lambda v: isinstance(v, bool)),
 }
 TOLERANCE_MS = 2.0  # recorded clocks tick in milliseconds
 
@@ -79,20 +80,14 @@ def discover(folders: Iterable[str], only: Sequence[str] = ()) -> list[tuple[str
 def load(name: str, path: Path) -> Case:
     """Read case.toml. ConfigError with one line where it is broken."""
     where = path / "case.toml"
-    try:
-        about = tomllib.loads(where.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{where}: {error}") from None
+    about = parse(str(where), read_text(str(where)))
     _judge(where, about)
-    order = about.get("order", "strict")
-    if order not in ("strict", "flow"):
-        raise ConfigError(f'{where}: order: "strict" or "flow" expected, got {order!r}')
     own = frozenset(about["own_frames"]) if "own_frames" in about else None
     tolerance = round(about.get("time_tolerance_ms", TOLERANCE_MS) * 1_000_000)
     return Case(
         name,
         path,
-        Rules(ignored(about.get("ignore", ()), f"{where}: ignore"), tolerance, order, own),
+        Rules(ignored(about.get("ignore", ()), f"{where}: ignore"), tolerance, about.get("order", "strict"), own),
         about.get("view", "client"),
         tuple(about.get("args", ())),
         about.get("exit_code", 0),
@@ -107,13 +102,18 @@ def _judge(where: Path, about: dict[str, Any]) -> None:
             near = difflib.get_close_matches(key, KEYS, 1, 0.8)
             if near:
                 raise ConfigError(f"{where}: {key}: no such key; nearest is {near[0]!r}")
-        elif not isinstance(value, KEYS[key]):
-            raise ConfigError(f"{where}: {key}: {_kind(KEYS[key])} expected, got {value!r}")
+        elif not KEYS[key][1](value):
+            raise ConfigError(f"{where}: {key}: {KEYS[key][0]} expected, got {spell(value)}")
     for number, entry in enumerate(about.get("check", ())):
-        if not isinstance(entry, dict) or "equals" not in entry or ("verdict" in entry) == ("path" in entry):
-            raise ConfigError(f"{where}: check[{number}]: equals and one of verdict, path expected")
+        named = [entry[key] for key in ("verdict", "path") if key in entry]
+        if "equals" not in entry or len(named) != 1 or not isinstance(named[0], str):
+            raise ConfigError(f"{where}: check[{number}]: equals and one of verdict, path, a string, expected")
 
 
-def _kind(kind: type | tuple[type, ...]) -> str:
-    names = {str: "a string", int: "a whole number", list: "a list", bool: "true or false"}
-    return names[kind] if isinstance(kind, type) else "a number"
+def _is(value: Any, *kinds: type) -> bool:
+    """TOML's true is no number."""
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _all(value: Any, kind: type) -> bool:
+    return isinstance(value, list) and all(_is(one, kind) for one in value)

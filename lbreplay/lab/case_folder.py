@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,10 +18,13 @@ from typing import Any
 import numpy as np
 
 from lbreplay.burst import Burst, Made
+from lbreplay.edge import ending
+from lbreplay.edge.output import write_text
+from lbreplay.edge.scratch import scratch
 from lbreplay.errors import ConfigError
 from lbreplay.lab.anonymize import Anonymizer
 from lbreplay.lab.fields import Frame
-from lbreplay.lab.golden import Outcome, Run, run_case
+from lbreplay.lab.golden import How, Outcome, Run, run_case
 from lbreplay.wire.capture import CaptureInfo, open_sink
 
 LIST = re.compile(r"""["']@([^"']+)["']""")  # a list in a file of its own
@@ -89,16 +91,20 @@ def hidden(content: Content, key: bytes) -> Content:
 
 
 def _recorded(folder: Path, content: Content, run: Run, key: bytes | None) -> Outcome:
-    folder.mkdir(parents=True, exist_ok=True)
+    with ending.held():
+        folder.mkdir(parents=True, exist_ok=True)
+        known = ending.remember(lambda: shutil.rmtree(folder))
     try:
         write(folder, content, key)
-        outcome = run_case(folder.name, folder, run, update=True)
+        outcome = run_case(folder.name, folder, run, How(update=True))
         if not outcome.holds:
             raise ConfigError(f"{folder}: {outcome.problems[0]}")
         return outcome
     except BaseException:
         shutil.rmtree(folder)
         raise
+    finally:
+        ending.forget(known)
 
 
 def write(folder: Path, content: Content, key: bytes | None = None) -> None:
@@ -107,14 +113,14 @@ def write(folder: Path, content: Content, key: bytes | None = None) -> None:
     text = content.config
     for number, name in enumerate(dict.fromkeys(LIST.findall(text)), 1):
         listed = (content.base / name).read_text(encoding="utf-8")
-        (folder / f"list{number}.txt").write_text(hide.text(listed) if hide else listed, encoding="utf-8")
+        write_text(str(folder / f"list{number}.txt"), hide.text(listed) if hide else listed)
         text = text.replace(f"@{name}", f"@list{number}.txt")
-    (folder / "lb.toml").write_text(text, encoding="utf-8")
+    write_text(str(folder / "lb.toml"), text)
     said: dict[str, Any] = {"description": content.description, "view": content.view, "time_tolerance_ms": 0}
     said |= {"args": list(content.args)} if content.args else {}
     said |= {"stories": True} if content.stories else {}
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in said.items()]
-    (folder / "case.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(str(folder / "case.toml"), "\n".join(lines) + "\n")
     write_capture(folder / "in.pcap", content.info, content.frames)
 
 
@@ -129,7 +135,7 @@ def write_capture(path: Path, info: CaptureInfo, frames: Iterable[Frame]) -> Non
 
 def _plain(content: Content, run: Run, shown: Shown) -> Any:
     """What the case shows as it is."""
-    with tempfile.TemporaryDirectory(prefix="lbreplay-") as temporary:
+    with scratch() as temporary:
         folder = Path(temporary) / "case"
         _recorded(folder, content, run, None)
         return shown(folder)

@@ -10,7 +10,6 @@ Settings are measured by changing them (`lab/depends.py`).
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lbreplay.config.load import load
+from lbreplay.edge.scratch import scratch
 from lbreplay.errors import ConfigError
 from lbreplay.lab.case import Case, packed
 from lbreplay.lab.fields import Frame, frames
@@ -294,7 +294,7 @@ def assignments(args: Sequence[str]) -> Iterator[str]:
 
 def tell(name: str, setup: Setup, capture: Path) -> Told:
     """Replay a case with its trace."""
-    with tempfile.TemporaryDirectory(prefix="lbreplay-") as folder:
+    with scratch() as folder:
         trace = Path(folder) / "trace.jsonl"
         replay(setup, str(capture), None, trace=str(trace))
         lines = [json.loads(line) for line in trace.read_text(encoding="utf-8").splitlines()]

@@ -8,13 +8,13 @@ field that differs is named with both values.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lbreplay.edge.scratch import scratch
 from lbreplay.lab.ages import Ages, Story, differ
 from lbreplay.lab.align import align
 from lbreplay.lab.fields import Frame, brief, differing, dissect, flow, frames, token
@@ -276,7 +276,7 @@ def compare_setups(capture: str, a: Setup, b: Setup, ignore: Ignored = frozenset
     """
     across = a.profile != b.profile
     shift = Shift(aspects=ACROSS if across else ASPECTS)
-    with tempfile.TemporaryDirectory(prefix="lbreplay-") as folder:
+    with scratch() as folder:
         sides = [_Side(capture, setup, Path(folder) / name) for name, setup in (("a", a), ("b", b))]
         flows = [(frame.n, flow(frame)) for frame in frames(capture)]
         told = [side.stories(name for _, name in flows) for side in sides]

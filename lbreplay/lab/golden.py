@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shlex
-import shutil
-import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from lbreplay.edge.output import Output, write_text
+from lbreplay.edge.scratch import scratch
+from lbreplay.edge.text import shown
+from lbreplay.edge.within import within
 from lbreplay.errors import ConfigError, LbreplayError
 from lbreplay.lab.case import Case, load, packed
 from lbreplay.lab.diff import Comparison, Difference, compare
 from lbreplay.lab.fields import Frame, brief, frames
 from lbreplay.lab.fit import shows_nothing
+from lbreplay.lab.pool import Died
 from lbreplay.phrases import plural
 from lbreplay.stats import find
 
@@ -58,44 +64,52 @@ class Outcome:
 EMPTY = "shows nothing: no frame meets a service, none is sent, and there is no [[check]]"
 
 
-def run_all(
-    cases: Sequence[tuple[str, Path]], run: Run, executor: Executor, update: bool = False, keep: str | None = None
-) -> Iterator[Outcome]:
-    """Run *cases* (name, folder) side by side in *executor*; outcomes come in the order of the cases."""
-    chunk = 8  # cases a task: a task costs a message each way
-    futures = [executor.submit(_several, cases[i : i + chunk], run, update, keep) for i in range(0, len(cases), chunk)]
-    for at, future in enumerate(futures):
-        yield from _results(future, cases[at * chunk : (at + 1) * chunk])
+@dataclass(frozen=True)
+class How:
+    """How cases are run: *update* rewrites expectations, *keep* leaves what came out in a folder, *trusted* cases may
+    name files outside their own folder, *room* is where folders for the time of a run are made."""
+
+    update: bool = False
+    keep: str | None = None
+    trusted: bool = False
+    room: str | None = None
 
 
-def _results(future: Future[list[Outcome]], cases: Sequence[tuple[str, Path]]) -> list[Outcome]:
+def run_all(cases: Sequence[tuple[str, Path]], run: Run, executor: Executor | None, how: How) -> Iterator[Outcome]:
+    """Run *cases* (name, folder) side by side in *executor*, or here; outcomes come in the order of the cases."""
+    with scratch() as room:
+        how = replace(how, room=room)
+        if executor is None:
+            yield from (run_case(name, path, run, how) for name, path in cases)
+            return
+        futures = [executor.submit(run_case, name, path, run, how) for name, path in cases]
+        for future, (name, path) in zip(futures, cases, strict=True):
+            yield _result(future, name, path)
+
+
+def _result(future: Future[Outcome], name: str, path: Path) -> Outcome:
     try:
         return future.result()
-    except Exception as error:  # a worker process that died takes its cases with it, not the others
-        return [Outcome(name, str(path), [f"not judged: {type(error).__name__}: {error}"]) for name, path in cases]
+    except Died as error:
+        return Outcome(name, str(path), [f"not judged: {error}"])
 
 
-def _several(cases: Sequence[tuple[str, Path]], run: Run, update: bool, keep: str | None) -> list[Outcome]:
-    return [run_case(name, path, run, update, keep) for name, path in cases]
-
-
-def run_case(name: str, path: Path, run: Run, update: bool = False, keep: str | None = None) -> Outcome:
-    """Replay and judge one case; an error of its files is a problem of the case."""
+def run_case(name: str, path: Path, run: Run, how: How = How()) -> Outcome:
+    """Replay and judge one case; whatever is wrong with it is a problem of the case."""
     outcome, start = Outcome(name, str(path)), time.perf_counter()
     try:
         case = load(name, path)
-        if keep is not None:
-            _replay_and_judge(case, run, outcome, Path(keep) / name, update)
-        else:
-            with tempfile.TemporaryDirectory(prefix="lbreplay-") as folder:
-                _replay_and_judge(case, run, outcome, Path(folder), update)
+        with nullcontext(os.path.join(how.keep, name)) if how.keep else scratch(how.room) as folder:
+            _replay_and_judge(case, run, outcome, Path(folder), how)
     except (LbreplayError, OSError) as error:
-        outcome.problems.append(str(error))
+        outcome.problems.append(shown(str(error)))
+    except Exception as error:
+        outcome.problems.append(shown(f"not judged: {type(error).__name__}: {error}"))
     outcome.seconds = time.perf_counter() - start
     return outcome
 
 
-def _replay_and_judge(case: Case, run: Run, outcome: Outcome, folder: Path, update: bool) -> None:
+def _replay_and_judge(case: Case, run: Run, outcome: Outcome, folder: Path, how: How) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     capture = packed(case.path / "in.pcap")
     if capture is None:
@@ -105,13 +119,19 @@ def _replay_and_judge(case: Case, run: Run, outcome: Outcome, folder: Path, upda
     arguments += ["--stats", str(out["stats.json"]), "--trace", str(out["trace.jsonl"])]
     if (case.path / "lb.toml").exists():
         arguments += ["-c", str(case.path / "lb.toml")]
-    code, said = run([*arguments, *case.args])
+    with within(None if how.trusted else _places(case, capture, folder)):
+        code, said = run([*arguments, *case.args])
     if code != case.exit_code:
         outcome.problems.append(f"exit status {case.exit_code} expected, got {code}: {said.strip() or 'nothing said'}")
     elif code == 0:
-        _judge_outputs(case, outcome, folder, update)
+        _judge_outputs(case, outcome, folder, how.update)
     if outcome.problems:
         outcome.more = _more(case, capture, folder, outcome)
+
+
+def _places(case: Case, capture: Path, folder: Path) -> list[str]:
+    """What somebody else's case may name: its folder, the files that its own are links to, and where outputs go."""
+    return [str(place) for place in (case.path, capture, case.path / "lb.toml", folder)]
 
 
 def _judge_outputs(case: Case, outcome: Outcome, folder: Path, update: bool) -> None:
@@ -162,7 +182,7 @@ def _told(difference: Difference, trace: Path) -> Iterator[str]:
         if frame is not None:
             yield f"  {name} {brief(frame)}"
     for name, old, new in difference.fields:
-        yield f"  {name}: expected {old}, got {new}"
+        yield f"  {name}: expected {shown(str(old))}, got {shown(str(new))}"
 
 
 def cause(n: int, trace: Path) -> int | None:
@@ -194,10 +214,10 @@ def _statistics(case: Case, got: dict[str, Any]) -> Iterator[str]:
         return
     try:
         expected = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: {error}") from None
     for where, a, b in unequal(expected, got):
-        yield f"{where}: expected {a}, got {b}"
+        yield f"{shown(where)}: expected {shown(str(a))}, got {shown(str(b))}"
 
 
 UNJUDGED = ("tool", "capture.path")  # what may differ between machines
@@ -233,16 +253,29 @@ def _checks(case: Case, stats: dict[str, Any]) -> Iterator[str]:
             except KeyError as missing:
                 got = f"nothing at {missing.args[0]}"
         if got != entry["equals"]:
-            yield f"{what}: expected {entry['equals']}, got {got}"
+            yield f"{shown(what)}: expected {shown(str(entry['equals']))}, got {shown(str(got))}"
 
 
 # what became of each frame
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                yield _story(path, number, line)
+    except (EOFError, zlib.error) as error:
+        raise ConfigError(f"{path}: damaged: {error}") from None
+
+
+def _story(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        story = json.loads(line)
+    except (ValueError, RecursionError):
+        story = None
+    if not isinstance(story, dict) or not isinstance(story.get("n", ""), int | None):
+        raise ConfigError(f"{path}: line {number}: a JSON object with n expected")
+    return story
 
 
 def _stories(case: Case, trace: Path) -> Iterator[str]:
@@ -291,10 +324,17 @@ def _recorded_stories(case: Case, trace: Path) -> Iterator[str]:
     got = {story["n"]: story for story in _lines(trace) if story["n"]}
     for expected in _lines(path):
         if expected["n"]:
+            _judge_story(expected, path)
             wrong = list(_wrong(expected, got.get(expected["n"])))
             if wrong:
                 yield f"frame {expected['n']} of in.pcap: {'; '.join(wrong)}"
                 return
+
+
+def _judge_story(expected: dict[str, Any], path: Path) -> None:
+    out = expected.get("out")
+    if not {"worker", "kernel"} <= expected.keys() or not isinstance(out, list) or not all(type(n) is int for n in out):
+        raise ConfigError(f"{path}: frame {expected['n']}: worker, kernel, and out, a list of numbers, expected")
 
 
 def _wrong(expected: dict[str, Any], got: dict[str, Any] | None) -> Iterator[str]:
@@ -321,7 +361,8 @@ def _update(case: Case, folder: Path, got: list[Frame], stats: dict[str, Any]) -
     expected = _expected(case)
     found = None if expected is None else compare(expected, got, case.rules)
     if found is None or found:
-        shutil.copyfile(folder / "out.pcap", target / "out.pcap")
+        with Output(str(target / "out.pcap")) as output:
+            output.write((folder / "out.pcap").read_bytes())
         (target / "out.pcap.gz").unlink(missing_ok=True)
         yield f"out.pcap: {'new, ' if found is None else ''}{_kinds(found) if found else plural(len(got), 'packet')}"
     yield from _update_stats(target / "stats.json", stats)
@@ -335,7 +376,7 @@ def _update_stats(path: Path, stats: dict[str, Any]) -> Iterator[str]:
         old = None
     changes = [("stats.json", "nothing", "new")] if old is None else list(unequal(old, stats))
     if changes:
-        path.write_text(json.dumps(stats, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(str(path), json.dumps(stats, indent=2, ensure_ascii=False) + "\n")
     for where, a, b in changes:
         yield f"{where}: {a} -> {b}"
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lbreplay.edge.output import write_text
+from lbreplay.edge.scratch import scratch
 from lbreplay.errors import ConfigError
 from lbreplay.lab import case_folder
 from lbreplay.lab.case_folder import Content
@@ -94,10 +95,10 @@ def _is_of(frame: Frame, flows: Sequence[frozenset[str]]) -> bool:
 
 def _stories(wish: Wish, run: Run) -> Iterator[tuple[int, int | None]]:
     """(frame, connection) of every frame, from a replay of the whole capture."""
-    with tempfile.TemporaryDirectory(prefix="lbreplay-") as folder:
+    with scratch() as folder:
         config, trace = Path(folder) / "lb.toml", Path(folder) / "trace.jsonl"
         text = wish.config.replace("@", f"@{wish.base.resolve()}/") if '"@' in wish.config else wish.config
-        config.write_text(text, encoding="utf-8")
+        write_text(str(config), text)
         given = ["run", wish.capture, "-c", str(config), "-q", "--view", wish.view, "--trace", str(trace), *wish.args]
         code, said = run(given)
         if code:

@@ -8,25 +8,27 @@ a replay steers, balances and counts, and writes nothing.
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import re
-import signal
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lbreplay.edge.scratch import scratch
 from lbreplay.errors import CaptureError, ConfigError
+from lbreplay.lab.pool import Pool
 from lbreplay.lab.shared import Shared, judging, share
 from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
 from lbreplay.replay import Replay
 
 PATIENCE = 5  # seconds that a cluster has to answer
-RANGE = re.compile(r"(\d+)(?:\.\.(\d+)(?:\.\.(\d+))?)?")
+RANGE = re.compile(r"([0-9]{1,12})(?:\.\.([0-9]{1,12})(?:\.\.([0-9]{1,12}))?)?")
+MOST = 1024  # values of an axis
+MOST_SETTINGS = 100_000
 
 Overrides = tuple[str, ...]
 STRATEGIES = ("port-low", "port-high", "laddr", "rss-port", "off")
@@ -68,8 +70,10 @@ def numbers(text: str, name: str) -> list[str]:
         spelled = RANGE.fullmatch(part.strip())
         low, high, step = (int(n) if n else 0 for n in spelled.groups()) if spelled else (1, -1, 1)
         values = range(low, (high or low) + 1, step or 1)
+        if len(values) + len(found) > MOST:
+            raise ConfigError(f"{name}: at most {MOST} numbers expected, got {text.strip()[:60]!r}")
         if not len(values):
-            raise ConfigError(f"{name}: 1..16 or 2,4,8 expected, got {part.strip()!r}")
+            raise ConfigError(f"{name}: 1..16 or 2,4,8 expected, got {part.strip()[:60]!r}")
         found += map(str, values)
     return found
 
@@ -96,6 +100,9 @@ def _strategy(name: str) -> Overrides:
 
 def settings(axes: Sequence[Axis], load: Callable[[Overrides], Setup]) -> list[Setting]:
     """Every combination, the last axis fastest. *load* makes a setup of overrides."""
+    count = prod(len(one.values) for one in axes)
+    if count > MOST_SETTINGS:
+        raise ConfigError(f"{' x '.join(one.name for one in axes)}: at most {MOST_SETTINGS} settings, got {count}")
     found = []
     for values in product(*(one.values for one in axes)):
         named = {one.name: value for one, (value, _) in zip(axes, values, strict=True)}
@@ -111,7 +118,7 @@ def sweep(path: str, wanted: Sequence[Setting], *, jobs: int, dask: str | None =
 
     *jobs* processes, or the cluster whose scheduler is at *dask*. Raises CaptureError, ConfigError.
     """
-    with tempfile.TemporaryDirectory(prefix="lbreplay-") as folder:
+    with scratch() as folder:
         setup = wanted[0].setup
         shared = share(path, setup.device, setup.burst_size, Path(folder))
         if not shared.frames:
@@ -129,27 +136,11 @@ def sweep(path: str, wanted: Sequence[Setting], *, jobs: int, dask: str | None =
 def _executor(shared: Shared, folder: Path, jobs: int, dask: str | None) -> Iterator[tuple[Executor, Any]]:
     """An executor, and the capture as its processes find it."""
     if dask is None:
-        with _pool(jobs) as pool:
+        with Pool(jobs) as pool:
             yield pool, folder
         return
     with _cluster(dask) as client:
         yield client.get_executor(), client.scatter(shared.in_memory(), broadcast=True)
-
-
-@contextmanager
-def _pool(jobs: int) -> Iterator[Executor]:
-    """Processes of our own, not forked, which would copy the threads of numpy. An interruption ends them at once."""
-    others = set(multiprocessing.active_children())
-    fresh = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, fresh, signal.signal, (signal.SIGINT, signal.SIG_DFL))
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in set(multiprocessing.active_children()) - others:
-            child.terminate()
-        raise
-    pool.shutdown()
 
 
 @contextmanager

@@ -6,6 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 from xml.etree import ElementTree
 
+from lbreplay.edge.text import line, shown
+
+MARKS = set("\\`*_[]<>!|#&~")  # what Markdown reads meaning from
+
 
 class Judged(Protocol):
     """What is shown of a case (lab.golden.Outcome)."""
@@ -28,15 +32,15 @@ class Judged(Protocol):
 def lines(outcome: Judged) -> Iterator[str]:
     """A failed or updated case in words: its name, then what is wrong, then the command that shows more."""
     if outcome.changed:
-        yield f"{outcome.name}: updated"
-        yield from (f"  {change}" for change in outcome.changed)
-    yield from (f"{outcome.name}: warning: {warning}" for warning in outcome.warnings)
+        yield line(f"{outcome.name}: updated")
+        yield from (line(f"  {change}") for change in outcome.changed)
+    yield from (line(f"{outcome.name}: warning: {warning}") for warning in outcome.warnings)
     if outcome.problems:
-        yield f"{outcome.name}: failed"
+        yield line(f"{outcome.name}: failed")
         for problem in outcome.problems:
-            yield from (f"  {line}" for line in problem.splitlines())
+            yield from (line(f"  {part}") for part in problem.splitlines())
         if outcome.more:
-            yield f"  more: {outcome.more}"
+            yield line(f"  more: {outcome.more}")
 
 
 def summary(outcomes: Sequence[Judged], seconds: float) -> str:
@@ -53,11 +57,12 @@ def junit(outcomes: Sequence[Judged], seconds: float) -> str:
     root = ElementTree.Element("testsuites", counts)
     suite = ElementTree.SubElement(root, "testsuite", {"name": "lbreplay"} | counts)
     for outcome in outcomes:
-        about = {"classname": "lbreplay.golden", "name": outcome.name, "file": f"{outcome.path}/case.toml"}
+        where = {"name": shown(outcome.name), "file": shown(f"{outcome.path}/case.toml")}
+        about = {"classname": "lbreplay.golden", **where}
         case = ElementTree.SubElement(suite, "testcase", about | {"time": f"{outcome.seconds:.3f}"})
         if not outcome.holds:
-            failure = ElementTree.SubElement(case, "failure", {"message": _printable(_first(outcome))})
-            failure.text = _printable("\n".join(lines(outcome)))
+            failure = ElementTree.SubElement(case, "failure", {"message": _first(outcome)})
+            failure.text = "\n".join(lines(outcome))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -66,25 +71,31 @@ def github(outcomes: Iterable[Judged]) -> Iterator[str]:
     """A workflow command a failed case, which GitHub shows beside its case.toml."""
     for outcome in outcomes:
         if not outcome.holds:
-            where = _property(f"{outcome.path}/case.toml")
+            where, title = f"{outcome.path}/case.toml", f"lbreplay: {outcome.name}"
             message = "\n".join(lines(outcome))
-            yield f"::error file={where},title={_property(f'lbreplay: {outcome.name}')}::{_message(message)}"
+            yield f"::error file={_property(where)},title={_property(title)}::{_message(message)}"
 
 
 def step_summary(outcomes: Sequence[Judged], seconds: float) -> str:
     """Markdown for GITHUB_STEP_SUMMARY."""
-    rows = [f"| `{o.name}` | {_first(o).replace('|', '&#124;')} |" for o in outcomes if not o.holds]
+    rows = [f"| {_code(o.name)} | {_words(_first(o))} |" for o in outcomes if not o.holds]
     table = ["", "| case | first problem |", "|---|---|", *rows] if rows else []
     return "\n".join(["### lbreplay", "", summary(outcomes, seconds), *table]) + "\n"
 
 
 def _first(outcome: Judged) -> str:
-    return outcome.problems[0].splitlines()[0] if outcome.problems else ""
+    first = outcome.problems[0].splitlines() if outcome.problems else []
+    return shown(first[0]) if first else ""
 
 
-def _printable(text: str) -> str:
-    """*text* without the control characters that XML refuses."""
-    return "".join(c if c >= " " or c in "\n\t" else "?" for c in text)
+def _code(text: str) -> str:
+    """*text* as code in a table of Markdown."""
+    return "`" + shown(text).replace("`", "'").replace("|", "\\|") + "`"
+
+
+def _words(text: str) -> str:
+    """*text* as words in a table of Markdown: nothing in it is a link, a picture or a tag."""
+    return "".join(f"&#{ord(c)};" if c in MARKS else c for c in text)
 
 
 def _message(text: str) -> str:
@@ -92,4 +103,4 @@ def _message(text: str) -> str:
 
 
 def _property(text: str) -> str:
-    return _message(text).replace(":", "%3A").replace(",", "%2C")
+    return _message(shown(text)).replace(":", "%3A").replace(",", "%2C")

@@ -9,7 +9,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from lbreplay.edge import ending
+
 PATIENCE = 1.0  # seconds before a bar appears
+SHOW_CURSOR = b"\x1b[?25h\n"  # which a bar hides
 RECORD = 16  # bytes a capture spends on a frame besides its own
 
 
@@ -36,6 +39,7 @@ class Progress:
 
         self._bar = Bar(console=Console(stderr=True), transient=True)
         self._task = self._bar.add_task(self._what, total=None)
+        self._cursor = ending.remember(lambda: os.write(2, SHOW_CURSOR))
         self._bar.start()
 
     def __enter__(self) -> Progress:
@@ -44,6 +48,7 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._bar is not None:
             self._bar.stop()
+            ending.forget(self._cursor)
 
 
 def through(capture: str, bar: Progress) -> Callable[[int, int], None]:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lbreplay.edge.text import line as harmless
 from lbreplay.phrases import plural
 from lbreplay.stats import Result
 from lbreplay.verdict import Fate, Verdict
@@ -71,19 +72,32 @@ SENT = [
 ]
 
 
+class Printer(Console):
+    """A console on which names are names: nothing in them is markup. A reader that hangs up is told of as ever."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console(file: IO[str], color: str = "auto", width: int | None = None) -> Console:
     """A console on *file*; *color* is auto (a terminal, and NO_COLOR unset), always or never."""
     force = {"auto": None, "always": True, "never": False}[color]
-    made = Console(
-        file=file, force_terminal=force, no_color=True if color == "never" else None, highlight=False, width=width
+    made = Printer(
+        file=file,
+        force_terminal=force,
+        no_color=True if color == "never" else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=width,
     )
     if width is None and not file.isatty():
         made.width = max(WIDTH, made.width if color == "always" else 0)
     return made
 
 
-def show(result: Result, out: Console) -> None:
-    """Print the per-core tables, the reasons and the line of totals."""
+def show(result: Result, out: Console, written: bool = True) -> None:
+    """Print the per-core tables, the reasons and the line of totals; *written*: there is a file of what leaves."""
     received = result.totals["received"]
     pooled = any(sum(worker["sa_pool"].values()) for worker in result.workers)
     for columns in (RECEIVED, LOOKED_UP, SENT if pooled else SENT[len(PORTS) :]):
@@ -93,14 +107,14 @@ def show(result: Result, out: Console) -> None:
         out.print(line, soft_wrap=True)
     if wrong := sum(worker["wrong_worker"] for worker in result.workers):
         alarm(_lost(wrong), out)
-    out.print(totals(result), soft_wrap=True)
+    out.print(totals(result, written), soft_wrap=True)
     if result.kernel:
         out.print(_kernel(result.kernel), soft_wrap=True)
 
 
 def alarm(text: str, out: Console) -> None:
     """A line that nobody overlooks."""
-    out.print(Text(text, style="bold red"), soft_wrap=True)
+    out.print(Text(harmless(text), style="bold red"), soft_wrap=True)
 
 
 def _kernel(figures: Row) -> str:
@@ -211,7 +225,7 @@ def reasons(result: Result) -> list[Text]:
     ]
 
 
-def totals(result: Result) -> Text:
+def totals(result: Result, written: bool = True) -> Text:
     """`166 frames = 158 transmitted + 3 to kernel + ...; 177 packets written, 11 of them the balancer's own`."""
     t = result.totals
     parts = [
@@ -220,4 +234,6 @@ def totals(result: Result) -> Text:
         if t[f]
     ]
     own = f", {t['generated']:,} of them the balancer's own" if t["generated"] else ""
-    return Text(f"{plural(t['frames'], 'frame')} = {' + '.join(parts)}; {plural(t['written'], 'packet')} written{own}")
+    packets = plural(t["written"], "packet")
+    leaves = f"{packets} written" if written else f"{packets} to send (-o OUT writes them)"
+    return Text(f"{plural(t['frames'], 'frame')} = {' + '.join(parts)}; {leaves}{own}")

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from lbreplay.edge import text
 
 
 def as_json(document: Mapping[str, Any]) -> str:
     """The document two spaces deep, with a newline at its end."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return text.as_json(document) + "\n"
 
 
 def rows_as_csv(rows: Iterable[Mapping[str, Any]], names: Sequence[str] | None = None) -> str:
     """A head of *names* (default: those of the first row), then a line a row."""
     listed = list(rows)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names or list(listed[0] if listed else ()), lineterminator="\n")
+    made = io.StringIO()
+    writer = csv.DictWriter(made, names or list(listed[0] if listed else ()), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(listed)
-    return text.getvalue()
+    writer.writerows(text.all_shown(listed))
+    return made.getvalue()

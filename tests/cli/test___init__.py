@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -91,16 +90,6 @@ def test_a_reader_that_hangs_up_is_no_error(words: list[str]) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 0
-
-
-def test_a_termination_is_an_interruption() -> None:
-    code = "import time; from lbreplay import cli; cli._terminate_like_interrupt()\n"
-    code += "try: print(1, flush=True); time.sleep(9)\n"
-    code += "except KeyboardInterrupt: raise SystemExit(cli._say('interrupted', 130))"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None and process.stdout.readline() == b"1\n"
-        process.send_signal(signal.SIGTERM)
-        assert process.wait() == 130
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted there")

@@ -1,10 +1,7 @@
 """`lbreplay explain` on the command line."""
 
-import io
 import json
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from lab.made_capture import TEXT, VIP, capture, client
@@ -32,10 +29,9 @@ def test_a_flow(given, capsys):
     assert (story["frame"]["n"], story["flow_frames"]) == (5, [5, 7, 8])
 
 
-def test_standard_input(given, capsys, monkeypatch):
+def test_standard_input(given, capsys, standard_input):
     """`-` may be read twice."""
-    stdin = SimpleNamespace(buffer=io.BytesIO(Path(given[0]).read_bytes()))
-    monkeypatch.setattr(sys, "stdin", stdin)
+    standard_input(Path(given[0]).read_bytes())
     assert status(["explain", "-", *given[1:], "-n", "1", "--brief"]) == 0
     assert "frame 1" in capsys.readouterr().out
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -62,6 +62,36 @@ def test_other_formats(called: dict[str, Any], capture: str, capsys: pytest.Capt
     assert json.loads(text)["schema"] == 1 if kind == "json" else text.startswith("worker,cpu_id")
 
 
+@pytest.mark.parametrize("kind, begins", [("json", "{"), ("csv", "worker,")])
+def test_quiet_prints_the_document_that_was_asked_for(
+    called: dict[str, Any], capture: str, capsys: pytest.CaptureFixture[str], kind: str, begins: str
+) -> None:
+    """Notes and the table are what -q silences."""
+    assert status(["run", capture, "-q", "--format", kind]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith(begins) and shown.err == ""
+
+
+@pytest.mark.parametrize("given, says", [(["-o", "out.pcap"], "packets written"), ([], "packets to send (-o OUT")])
+def test_nothing_is_called_written_that_was_not(
+    called: dict[str, Any], capture: str, capsys: pytest.CaptureFixture[str], given: list[str], says: str
+) -> None:
+    """Without OUT nothing is."""
+    assert status(["run", capture, *given]) == 0
+    assert says in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--stats", "--trace"])
+def test_documents_go_to_standard_output_and_the_table_makes_room(
+    called: dict[str, Any], capture: str, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    """`-` is standard output for every output."""
+    assert status(["run", capture, option, "-"]) == 0
+    shown = capsys.readouterr()
+    assert "6 frames" in shown.err and "6 frames" not in shown.out
+    assert option == "--trace" or json.loads(shown.out)["schema"] == 1
+
+
 def test_quiet_prints_nothing(called: dict[str, Any], capture: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["run", capture, "-q"]) == 0
     assert capsys.readouterr() == ("", "")
@@ -81,9 +111,9 @@ def test_statistics_go_to_a_file(called: dict[str, Any], capture: str, tmp_path:
 
 
 def test_standard_input_is_kept_while_a_configuration_is_drafted(
-    called: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    called: dict[str, Any], standard_input: Callable[[bytes], None]
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"from a pipe")))
+    standard_input(b"from a pipe")
     assert status(["run", "-", "-q"]) == 0
     assert called["content"] == b"from a pipe" and not Path(called["in_path"]).exists()
 
@@ -101,14 +131,16 @@ def test_a_damaged_capture_is_shown_and_no_success(
 
 
 def test_a_live_capture_without_a_configuration_is_told_what_it_waits_for(
-    called: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    called: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    standard_input: Callable[[bytes], None],
 ) -> None:
     """Once, when standard input takes long."""
-    pieces = [b"slow", b"", b"er", b"still"]
     monkeypatch.setattr(options, "PATIENCE", -1)
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=SimpleNamespace(read1=lambda _: pieces.pop())))
+    standard_input(b"still and slowly")
     assert status(["run", "-", "-q"]) == 0
-    assert called["content"] == b"stiller" and capsys.readouterr().err.count("-c FILE streams") == 1
+    assert called["content"] == b"still and slowly" and capsys.readouterr().err.count("-c FILE streams") == 1
 
 
 @pytest.mark.parametrize("given", [["--also", "dropped"], ["--drops", "x.pcap"]])
@@ -120,10 +152,9 @@ def test_dropped_frames_need_a_place(
 
 
 def test_what_is_kept_besides(called: dict[str, Any], capture: str) -> None:
-    assert (
-        status(["run", capture, "-q", "--also", "received", "--also", "dropped", "--drops", "d", "--trace", "t"]) == 0
-    )
-    assert called["also"] == {"received", "dropped"} and (called["drops"], called["trace"]) == ("d", "t")
+    also = ["--also", "received", "--also", "dropped"]
+    assert status(["run", capture, "-q", *also, "--drops", "d.pcap", "--trace", "t"]) == 0
+    assert called["also"] == {"received", "dropped"} and (called["drops"], called["trace"]) == ("d.pcap", "t")
 
 
 def test_help_verdicts_needs_no_capture(capsys: pytest.CaptureFixture[str]) -> None:

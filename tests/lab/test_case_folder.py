@@ -10,7 +10,7 @@ from lbreplay.lab.case_folder import Content
 from lbreplay.lab.fields import frames
 from lbreplay.lab.gen.connections import life
 from lbreplay.lab.gen.stage import INFO
-from lbreplay.lab.golden import run_case
+from lbreplay.lab.golden import How, run_case
 
 
 def content(tmp_path, **more):
@@ -36,7 +36,7 @@ def test_another_story_is_told(tmp_path):
     stories.write_text(stories.read_text().replace('"NORMAL"', '"ONEWAY"', 1))
     (problem,) = run_case("case", tmp_path / "case", run_inside).problems
     assert problem.startswith("frame ") and "state: expected" in problem
-    assert run_case("case", tmp_path / "case", run_inside, update=True).holds
+    assert run_case("case", tmp_path / "case", run_inside, How(update=True)).holds
 
 
 def test_what_is_used_is_left_alone(tmp_path):

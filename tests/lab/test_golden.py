@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ import pytest
 from lbreplay.cli.inside import run_inside
 from lbreplay.lab import golden
 from lbreplay.lab.case import discover
-from lbreplay.lab.golden import Outcome, run_case, unequal
+from lbreplay.lab.golden import How, Outcome, run_case, unequal
+from lbreplay.lab.pool import Pool
 
 RECORDED = packets.GOLDEN / "rr_3"
 
@@ -27,12 +30,12 @@ def case(tmp_path: Path) -> Path:
     for name in (next(RECORDED.glob("in.pcap*")).name, "lb.toml"):
         shutil.copy(RECORDED / name, folder / name)
     (folder / "case.toml").write_text('view = "rx"\n')
-    assert run_case("mine", folder, run_inside, update=True).holds
+    assert run_case("mine", folder, run_inside, How(update=True)).holds
     return folder
 
 
 def judged(folder: Path, **more: Any) -> Outcome:
-    return run_case("mine", folder, run_inside, **more)
+    return run_case("mine", folder, run_inside, How(**more))
 
 
 def about(folder: Path, text: str) -> None:
@@ -96,7 +99,7 @@ def test_recorded_expectations_are_never_rewritten(tmp_path: Path) -> None:
     shutil.copytree(RECORDED, folder)
     (folder / "lb.toml").write_text((folder / "lb.toml").read_text().replace('"rr"', '"wlc"', 1))
     before = {p: p.read_bytes() for p in (folder / "expected").iterdir()}
-    outcome = run_case("rr_3", folder, run_inside, update=True)
+    outcome = run_case("rr_3", folder, run_inside, How(update=True))
     assert not outcome.holds and not outcome.changed
     assert {p: p.read_bytes() for p in (folder / "expected").iterdir()} == before
 
@@ -164,20 +167,62 @@ def test_outputs_can_be_kept(case: Path, tmp_path: Path) -> None:
     assert {p.name for p in (tmp_path / "kept" / "mine").iterdir()} == {"out.pcap", "stats.json", "trace.jsonl"}
 
 
+def hostile_list(folder: Path) -> None:
+    """A configuration that reads somebody's file into an error message."""
+    config = folder / "lb.toml"
+    config.write_text(config.read_text().replace("[[service]]", '[[service]]\nblacklist = ["@/etc/passwd"]', 1))
+
+
+def hostile_link(folder: Path) -> None:
+    """A link that leads out of the case."""
+    (folder / "link").symlink_to(folder.parent)
+    about(folder, f'args = ["--trace", "{folder / "link" / "t"}"]')
+
+
 BROKEN = {
     "no capture": (lambda f: next(f.glob("in.pcap*")).unlink(), "in.pcap: not there; a case needs it"),
     "no capture at all": (lambda f: next(f.glob("in.pcap*")).write_bytes(b"hello"), "exit status 0 expected, got 2"),
-    "case.toml broken": (lambda f: (f / "case.toml").write_text("view = rx"), "case.toml: Invalid value"),
-    "case.toml not text": (lambda f: (f / "case.toml").write_bytes(b"\xff\xfe"), "case.toml: 'utf-8' codec"),
+    "case.toml broken": (
+        lambda f: (f / "case.toml").write_text("view = rx"),
+        "case.toml: line 1, column 8: Invalid value",
+    ),
+    "case.toml not text": (
+        lambda f: (f / "case.toml").write_bytes(b"\xff\xfe"),
+        "case.toml: line 1: UTF-8 text expected",
+    ),
     "unknown field": (lambda f: about(f, 'ignore = ["sek"]'), "ignore: a field expected, got 'sek'; nearest is 'seq'"),
     "misspelt key": (lambda f: about(f, 'ignroe = ["seq"]'), "ignroe: no such key; nearest is 'ignore'"),
-    "wrong type": (lambda f: about(f, "ignore = 3"), "ignore: a list expected, got 3"),
+    "wrong type": (lambda f: about(f, "ignore = 3"), "ignore: a list of strings expected, got 3"),
     "unknown order": (lambda f: about(f, 'order = "any"'), 'order: "strict" or "flow" expected'),
     "check of nothing": (
         lambda f: about(f, "[[check]]\nequals = 1"),
-        "check[0]: equals and one of verdict, path expected",
+        "check[0]: equals and one of verdict, path, a string, expected",
     ),
     "no expectation": (lambda f: (f / "expected/out.pcap").write_bytes(b"hello"), "pcap"),
+    "odd check": (lambda f: about(f, "check = [{path = 5, equals = 1}]"), "one of verdict, path, a string, expected"),
+    "odd verdict": (lambda f: about(f, "check = [{verdict = [1], equals = 0}]"), "one of verdict, path, a string"),
+    "no tables": (lambda f: about(f, "check = [1]"), "check: a list of tables expected, got a list"),
+    "odd arguments": (lambda f: about(f, "args = [1, 2]"), "args: a list of strings expected, got a list"),
+    "odd fields": (lambda f: about(f, "ignore = [1]"), "ignore: a list of strings expected, got a list"),
+    "odd frames": (lambda f: about(f, "own_frames = [[1]]"), "own_frames: a list of whole numbers expected"),
+    "true is no number": (lambda f: about(f, "exit_code = true"), "exit_code: a whole number expected, got true"),
+    "endless": (lambda f: about(f, "time_tolerance_ms = inf"), "time_tolerance_ms: a number from 0 expected, got inf"),
+    "no number": (
+        lambda f: about(f, "time_tolerance_ms = nan"),
+        "time_tolerance_ms: a number from 0 expected, got nan",
+    ),
+    "a long number": (lambda f: about(f, f"x = {'9' * 5000}"), "a number of at most 999 digits expected"),
+    "a deep list": (lambda f: about(f, f"x = {'[' * 5000}"), "case.toml: nested too deep"),
+    "no view": (lambda f: (f / "case.toml").write_text('view = "up"'), 'view: client, lb or rx expected, got "up"'),
+    "no stories": (lambda f: (f / "expected/frames.jsonl").write_text("{"), "frames.jsonl: line 1: a JSON object"),
+    "odd stories": (lambda f: (f / "expected/frames.jsonl").write_text('{"n": 1}'), "frame 1: worker, kernel, and out"),
+    "a deep story": (lambda f: (f / "expected/frames.jsonl").write_text("[" * 10**5), "line 1: a JSON object"),
+    "deep statistics": (lambda f: (f / "expected/stats.json").write_text("[" * 10**5), "stats.json: "),
+    "another's file": (lambda f: about(f, 'args = ["-c", "/etc/passwd"]'), "/etc/passwd: a file inside the case"),
+    "another's list": (lambda f: hostile_list(f), "/etc/passwd: a file inside the case"),
+    "an output outside": (lambda f: about(f, 'args = ["--trace", "../t"]'), "../t: a file inside the case"),
+    "standard output": (lambda f: about(f, 'args = ["--stats", "-"]'), "-: a file inside the case"),
+    "a link outside": (lambda f: hostile_link(f), "link/t: a file inside the case"),
     "broken statistics": (lambda f: (f / "expected/stats.json").write_text("{"), "stats.json: Expecting"),
 }
 
@@ -189,22 +234,49 @@ def test_a_broken_case_fails_with_one_line_and_the_others_run(case: Path, what: 
     breaking, said = BROKEN[what]
     breaking(case)
     with ThreadPoolExecutor(1) as executor:
-        outcomes = list(golden.run_all(discover([str(case.parent)]), run_inside, executor))
+        outcomes = list(golden.run_all(discover([str(case.parent)]), run_inside, executor, How()))
     assert [o.holds for o in outcomes] == [False, True]
     assert len(outcomes[0].problems) == 1 and said in outcomes[0].problems[0]
     assert "\n" not in outcomes[0].problems[0]
 
 
-def test_a_worker_that_dies_takes_only_its_cases_along() -> None:
-    def die(arguments: list[str]) -> tuple[int, str]:
-        raise RuntimeError("killed")
+def kill_one(arguments: list[str]) -> tuple[int, str]:
+    """Run, but die of the first of two cases."""
+    if "wlc_111" in arguments[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return run_inside(arguments)
 
-    with ThreadPoolExecutor(1) as executor:
-        outcomes = list(golden.run_all([("rr_3", RECORDED)], die, executor))
-    assert outcomes[0].problems == ["not judged: RuntimeError: killed"]
+
+def test_a_process_that_dies_takes_only_its_case_along() -> None:
+    """The next case has a fresh process."""
+    cases = [(name, packets.GOLDEN / name) for name in ("wlc_111", "rr_3")]
+    with Pool(1) as pool:
+        died, held = golden.run_all(cases, kill_one, pool, How())
+    assert held.holds and died.problems == [
+        "not judged: its process died of signal 9 (Killed); memory may have run out"
+    ]
+
+
+def test_an_error_of_its_own_is_a_problem_of_that_case(case: Path) -> None:
+    """Said, and the others run."""
+
+    def fail(arguments: list[str]) -> tuple[int, str]:
+        raise RuntimeError("strange")
+
+    (outcome,) = golden.run_all([("mine", case)], fail, None, How())
+    assert outcome.problems == ["not judged: RuntimeError: strange"]
 
 
 def test_statistics_are_compared_leaf_by_leaf() -> None:
     old = {"tool": "1", "a": {"b": [{"service": "web", "n": 1}, {"service": "dns", "n": 1}]}, "only": 1, "list": [1]}
     new = {"tool": "2", "a": {"b": [{"service": "web", "n": 1}, {"service": "dns", "n": 2}]}, "list": [1, 2]}
     assert list(unequal(old, new)) == [("a.b.dns.n", 1, 2), ("only", 1, None), ("list", [1], [1, 2])]
+
+
+def test_a_trusted_case_may_name_any_file(case: Path) -> None:
+    """The command line says so."""
+    trace = case.parent / "elsewhere"
+    about(case, f'args = ["--trace", "{trace}"]')
+    assert not judged(case).holds and not trace.exists()
+    judged(case, trusted=True)
+    assert trace.exists()

@@ -38,7 +38,7 @@ def test_words_of_a_failure() -> None:
         "bad, really: 100%: failed",
         "  packet 3 differs",
         "    seq: expected 1, got 2",
-        "  a | b <&> \x00",
+        "  a | b <&> \\x00",
     ]
     assert list(ci.lines(GOOD)) == []
     assert list(ci.lines(Judged("new", changed=["out.pcap: new"]))) == ["new: updated", "  out.pcap: new"]
@@ -57,7 +57,7 @@ def test_junit_parses_and_counts() -> None:
     assert [c.attrib["name"] for c in cases] == ["good", "bad, really: 100%"]
     failure = cases[1].find("failure")
     assert failure is not None and failure.attrib["message"] == "packet 3 differs"
-    assert failure.text is not None and "a | b <&> ?" in failure.text
+    assert failure.text is not None and "a | b <&> \\x00" in failure.text
 
 
 def test_github_commands_are_escaped_into_one_line() -> None:
@@ -72,3 +72,24 @@ def test_the_step_summary_has_a_row_a_failure() -> None:
     text = ci.step_summary([GOOD, BAD], 2.0)
     assert "1 of 2 cases hold, in 2.0 s" in text and "| `bad, really: 100%` | packet 3 differs |" in text
     assert "case |" not in ci.step_summary([GOOD], 2.0)
+
+
+HOSTILE = Judged(
+    "a\n::error file=x::pwned\x01\uffff",
+    path="c/a\n::error::b",
+    problems=["::warning::in a problem", "`code` | <img src=x> ![p](http://x) \u202e"],
+    more="\n::notice::more",
+)
+
+
+def test_names_of_others_are_no_commands_and_no_markup() -> None:
+    """Whatever a pull request calls its folders, and writes into them."""
+    spoken = [*ci.lines(HOSTILE), *ci.step_summary([HOSTILE], 1).splitlines()]
+    assert not [line for line in spoken if line.lstrip().startswith(("::", "##["))]
+    assert all(line.isprintable() for line in spoken)
+    (command,) = ci.github([HOSTILE])
+    assert command.startswith("::error file=c/a\\n%3A%3Aerror%3A%3Ab/case.toml,title=") and "\n" not in command
+    row = next(line for line in ci.step_summary([HOSTILE], 1).splitlines() if line.startswith("| `a"))
+    assert "<" not in row and "](" not in row
+    root = ElementTree.fromstring(ci.junit([HOSTILE], 1))
+    assert root.find("./testsuite/testcase").attrib["name"] == "a\\n::error file=x::pwned\\x01\\uffff"  # type: ignore[union-attr]

@@ -17,10 +17,21 @@ from lbreplay.wire.capture.link import KNOWN, LINKS
 from lbreplay.wire.capture.pcap import MAGICS, PcapReader
 from lbreplay.wire.capture.pcapng import MAGIC as SECTION_MAGIC
 from lbreplay.wire.capture.pcapng import PcapngReader
-from lbreplay.wire.capture.sink import Note, Sink, is_pcapng, open_sink
+from lbreplay.wire.capture.sink import Note, Sink, is_pcapng, judge_name, open_sink
 from lbreplay.wire.capture.source import Source
 
-__all__ = ["Capture", "CaptureInfo", "Note", "PipeClosed", "Sink", "is_pcapng", "open_capture", "open_sink"]
+__all__ = [
+    "Capture",
+    "CaptureInfo",
+    "Note",
+    "PipeClosed",
+    "Sink",
+    "Source",
+    "is_pcapng",
+    "judge_name",
+    "open_capture",
+    "open_sink",
+]
 
 
 BRIEF = 10**9  # nanoseconds: of no use is a large burst in which connections may end, for then its rows go one by one

@@ -8,6 +8,7 @@ by frame.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
@@ -18,10 +19,12 @@ from typing import NamedTuple
 import numpy as np
 
 from lbreplay.burst import I64, RECORD, U8, Burst, Made
+from lbreplay.edge.output import Output
+from lbreplay.errors import CaptureError
 from lbreplay.wire.capture.frames import SLACK, CaptureInfo
 from lbreplay.wire.capture.layout import copy_rows
 from lbreplay.wire.capture.link import ETHERNET, LINKS
-from lbreplay.wire.capture.output import Output
+from lbreplay.wire.capture.output import PackedOutput
 from lbreplay.wire.fields import overlay
 
 SECOND = 1_000_000_000
@@ -58,7 +61,7 @@ class Leaving(NamedTuple):
 class Sink:
     """What leaves, in order. A context manager: a clean exit gives the file its name, any other removes it.
 
-    `written` counts frames so far. Raises CaptureError (disk full), PipeClosed (nobody reads standard output any more).
+    `written` counts frames so far. Raises OutputError (disk full), PipeClosed (nobody reads standard output any more).
     """
 
     def __init__(self, output: Output, info: CaptureInfo) -> None:
@@ -224,16 +227,26 @@ def _records(made: list[Made], unit: int) -> tuple[U8, I64]:
 
 def is_pcapng(path: str) -> bool:
     """Whether *path* asks for a pcapng, by its suffix behind that of a compression."""
-    return path.removesuffix(".gz").removesuffix(".zst").removesuffix(".xz").endswith(".pcapng")
+    return _suffix(path) == ".pcapng"
+
+
+def judge_name(path: str) -> None:
+    """Raises CaptureError where the suffix of *path* names no form that is written: another one would mislead."""
+    if _suffix(path) not in (".pcap", ".pcapng"):
+        raise CaptureError(f"{path}: .pcap or .pcapng expected, with .gz, .zst or .xz behind it compressed")
+
+
+def _suffix(path: str) -> str:
+    return os.path.splitext(path.removesuffix(".gz").removesuffix(".zst").removesuffix(".xz"))[1]
 
 
 def open_sink(path: str, info: CaptureInfo, annotate: Annotate | None = None) -> Sink:
     """A capture to write, like *info* in link type, resolution and snap length; its form by the suffix of *path*.
 
     `-` is standard output, pcap. Only pcapng has room for what *annotate* says of a row or a made frame.
-    Raises CaptureError where it cannot be written, or is the capture that is read.
+    Raises OutputError where it cannot be written, or is the capture that is read.
     """
-    output = Output(path, info)
+    output = PackedOutput(path, info)
     try:
         return PcapngSink(output, info, annotate) if is_pcapng(path) else Sink(output, info)
     except BaseException:

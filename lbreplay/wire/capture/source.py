@@ -12,6 +12,7 @@ import stat
 from time import monotonic
 from types import TracebackType
 
+from lbreplay.edge import within
 from lbreplay.errors import CaptureError
 
 PATIENCE = 0.05  # seconds a live stream may take to fill a chunk
@@ -22,6 +23,7 @@ class Source:
     """The bytes of *path* (`-`: standard input), in order. `head` is what was looked at and is still to be read."""
 
     def __init__(self, path: str) -> None:
+        within.judge(path)
         self.path = path
         self._failed: CaptureError | None = None
         self.cut = ""  # a sentence, where the bytes end before they should
