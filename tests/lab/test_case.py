@@ -69,7 +69,7 @@ def test_notes_are_free(tmp_path: Path) -> None:
     "text, said",
     [
         ('ignroe = ["seq"]', "ignroe: no such key; nearest is 'ignore'"),
-        ("exit_code = 'two'", "exit_code: a whole number expected, got 'two'"),
+        ("exit_code = 'two'", 'exit_code: a whole number expected, got "two"'),
         ("time_tolerance_ms = 'x'", "time_tolerance_ms: a number expected, got 'x'"),
         ("view = ", "case.toml: Invalid value"),
         ("check = [3]", r"check\[0\]: equals and one of verdict, path expected"),
