@@ -184,11 +184,11 @@ BROKEN = {
     "no capture at all": (lambda f: next(f.glob("in.pcap*")).write_bytes(b"hello"), "exit status 0 expected, got 2"),
     "case.toml broken": (
         lambda f: (f / "case.toml").write_text("view = rx"),
-        "case.toml: line 1, column 8: Invalid value",
+        "case.toml:1:8: Invalid value",
     ),
     "case.toml not text": (
         lambda f: (f / "case.toml").write_bytes(b"\xff\xfe"),
-        "case.toml: line 1: UTF-8 text expected",
+        "case.toml:1:1: UTF-8 text expected",
     ),
     "unknown field": (lambda f: about(f, 'ignore = ["sek"]'), "ignore: a field expected, got 'sek'; nearest is 'seq'"),
     "misspelt key": (lambda f: about(f, 'ignroe = ["seq"]'), "ignroe: no such key; nearest is 'ignore'"),
