@@ -114,6 +114,7 @@ class ConnSettings(NamedTuple):
     init_timeout: int = 3
     pool_size: int = 2097151
     redirect: bool = False
+    icmp_redirect_core: int = 0  # cpu_id of the worker that handles all ICMP echo; 0: none (S 4.1)
     table: str = "worker"  # or "shared"
     expire_quiescent_template: bool = False
     fast_xmit: bool = True
@@ -304,7 +305,8 @@ class Neighbor(NamedTuple):
 class Event(NamedTuple):
     """A change in the middle of a replay. `path` names what changes, `value` is parsed and checked already.
 
-    action "set": path like ("service", NAME, "real", "10.0.0.1:80", "weight") or ("service", NAME, "blacklist")
+    action "set": path like ("service", NAME, "real", "10.0.0.1:80", "weight"), ("service", NAME, "blacklist") or
+        ("service", NAME, "laddr")
     action "remove": ("service", NAME, "real", "10.0.0.1:80") or ("service", NAME)
     action "add": ("service", NAME, "real") with a RealServer
     """
@@ -407,9 +409,12 @@ class Setup(NamedTuple):
 
     @property
     def local_addresses(self) -> tuple[bytes, ...]:
-        """Every address with a port pool, in the order it appears: laddrs of all services, then sapool addresses."""
+        """Every address with a port pool, in the order it appears: laddrs of all services, sapool addresses, and what
+        events make local addresses of."""
         seen = dict.fromkeys(a for s in self.services for a in s.laddr)
         seen.update(dict.fromkeys(self.device.sapool_address))
+        later = (event.value for event in self.events if event.path[-1:] == ("laddr",))
+        seen.update(dict.fromkeys(a for value in later if isinstance(value, tuple) for a in value))
         return tuple(seen)
 
     @property

@@ -27,7 +27,7 @@ from lbreplay.stats import Counters, Result
 from lbreplay.vs.balancer import Balancer
 from lbreplay.vs.view import Steer
 from lbreplay.wire.capture import Capture, CaptureInfo, Sink, is_pcapng, open_capture, open_sink
-from lbreplay.wire.offload import Offload
+from lbreplay.wire.offload import BOTH, CARRIED, DROPPED, PASSED, RIGHT, Offload
 from lbreplay.wire.rewrite import rewrite
 
 if TYPE_CHECKING:
@@ -127,6 +127,16 @@ class Onlooker(Protocol):
         """A burst behind its journey."""
 
 
+def _ends_of_wrong_checksums(setup: Setup) -> tuple[str, str]:
+    """What a received segment's, and an IP header's, wrong checksum comes to: full NAT and NAT of DPVS compute what
+    leaves anew (D 5.5, D 12.1), direct routing and tunnels pass it on, the kernel adds the difference (L 9)."""
+    if setup.profile == "ipvs":
+        return CARRIED, DROPPED
+    direct = {service.mode in ("dr", "tunnel") for service in setup.services}
+    end = BOTH if len(direct) > 1 else PASSED if direct == {True} else RIGHT
+    return end, end if setup.device.rx_ip_checksum_offload else DROPPED
+
+
 class Replay:
     """One run: the stages with their state."""
 
@@ -138,7 +148,7 @@ class Replay:
         self.rewriting = True  # without it the bytes, and lengths, of what leaves stay as they came
         self.nic = Nic(setup)
         self.balancer = ENGINES[setup.profile](setup, self.nic, self._home)
-        self.offload = Offload(setup.device.mtu)
+        self.offload = Offload(setup.device.mtu, *_ends_of_wrong_checksums(setup))
         self.counters = Counters(setup)
         if trace is not None:
             self.balancer.stories = []
@@ -174,7 +184,7 @@ class Replay:
         slow = [WHY] if WHY and self.source.frames > LARGE else []
         warnings = [*self.source.warnings, *self.offload.warnings(), *gauges.get("warnings", ()), *slow]
         result = self.counters.result(gauges | {"warnings": warnings}, self._capture())
-        return result._replace(damage=self.source.damage)
+        return result._replace(imagined=self.nic.imagined(), damage=self.source.damage)
 
     def journey(self, burst: Burst) -> None:
         """One burst, all the way."""

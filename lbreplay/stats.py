@@ -16,7 +16,7 @@ Each of them may be missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,12 @@ from lbreplay.errors import CaptureError
 from lbreplay.model import Setup, Worker
 from lbreplay.verdict import NAMES, Fate, Verdict
 
+if TYPE_CHECKING:
+    from lbreplay.nic.flow_director import Imagined
+
 SCHEMA = 1
+ALIKE = ("rr", "dh")  # schedulers that look at no weight above 0 (D 10.3, L 13)
+UNEVEN = ("fo", "ovf", "lblc", "lblcr")  # those that are to load real servers unlike their weights
 STEERED = ("default", "rss", "flow_director")  # the codes of column `by`
 LOOKUP = ("none", "in", "out", "miss")  # the codes of column `lookup`
 CODES = 256  # verdicts fit a byte
@@ -181,6 +186,7 @@ class Result(NamedTuple):
     warnings: list[str]
     kernel: Table  # profile ipvs: figures of its own
     listing: Callable[[], Table] | None  # profile ipvs: what ipvsadm would list
+    imagined: Imagined | None = None  # rules taken as installed that the NIC would refuse
     damage: CaptureError | None = None  # why the capture was not read to its end
 
     def document(self) -> Table:
@@ -195,6 +201,21 @@ class Result(NamedTuple):
             "services": self.services,
             **({"ipvs": self.kernel} if self.kernel else {}),
         }
+
+
+def due(service: Table) -> list[float]:
+    """The share of its service that each real server is due by its weight, in the order of the table; rr and dh look at
+    no weight above 0. Where nobody has a weight nothing is due."""
+    alike = service["scheduler"] in ALIKE
+    weights = [float(real["weight"] > 0) if alike else float(real["weight"]) for real in service["reals"]]
+    whole = sum(weights)
+    return [weight / whole if whole else 0.0 for weight in weights]
+
+
+def shares(service: Table, what: str) -> list[float]:
+    """The share of *what*, a counter, that each real server of a service has; 0 where there is none of it."""
+    whole = sum(real[what] for real in service["reals"])
+    return [real[what] / whole if whole else 0.0 for real in service["reals"]]
 
 
 def find(tree: Any, path: str) -> Any:

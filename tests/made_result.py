@@ -15,6 +15,9 @@ from lbreplay.verdict import Verdict
 CAPTURE = {"path": "in.pcap", "format": "pcap", "linktype": 1, "frames": 6, "bytes": 600, "first_ns": 1, "last_ns": 9}
 
 
+REAL = {"address": "10.0.0.1:80", "weight": 1, "conns": 2, "inpkts": 5, "outpkts": 4, "inbytes": 700, "outbytes": 9000}
+
+
 @dataclass
 class Columns:
     """What `Counters.add` reads of a burst."""
@@ -74,7 +77,9 @@ def result() -> Result:
             }
             for rank in range(2)
         ],
-        "services": [{"service": "web", "conns": 2, "reals": [{"address": "10.0.0.1:80", "conns": 2}]}],
+        "services": [
+            {"service": "web", "scheduler": "wrr", "conns": 2, "reals": [REAL, {**REAL, "weight": 3, "conns": 0}]}
+        ],
         "warnings": ["--view lb may be meant"],
     }
     return counters.result(gauges, CAPTURE)

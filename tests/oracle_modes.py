@@ -250,6 +250,7 @@ class Modes:
             return
         hit = worker.find(key)
         if hit is None:
+            worker.count["wrong_worker"] += any(bool(w.find(key)) for w in self.workers)
             return
         conn, direction = hit
         p.frame.reasons.pop()
@@ -366,6 +367,7 @@ class Modes:
         self.looked_up(p, worker, hit)
         if hit:
             return hit
+        worker.count["wrong_worker"] += any(bool(w.find(key)) for w in self.workers)
         self.hand_over(p, worker, key)
         server = self.match_service(p, worker)
         if server is None:

@@ -12,8 +12,11 @@ import pytest
 from lab.made_capture import TEXT, VIP, client, frames, setup
 from scapy.layers.inet import IP, TCP
 
+from lbreplay.config.load import load
 from lbreplay.errors import CaptureError
+from lbreplay.lab.check import check, sound
 from lbreplay.replay import replay
+from lbreplay.wire.checksum import pseudo_sum
 
 
 def test_the_same_bytes_at_every_burst_size(tmp_path: Path) -> None:
@@ -108,6 +111,47 @@ def test_marks_of_offloads_are_told_once(tmp_path: Path) -> None:
         right = craft.parse(frame)
         del right[IP].chksum
         assert bytes(right) == frame
+
+
+@pytest.mark.parametrize(
+    "profile, mode, segments, headers",
+    [
+        ("dpvs", "nat", "with a right one", "with a right one"),
+        ("dpvs", "dr", "as they came", "as they came"),
+        ("ipvs", "nat", "with a wrong one", "dropped"),
+        ("ipvs", "dr", "with a wrong one", "dropped"),
+    ],
+)
+def test_what_becomes_of_a_checksum_is_what_is_said(tmp_path, profile, mode, segments, headers) -> None:
+    """Under every profile and mode: the frames that leave are judged, and so does `check`."""
+    text = f"""
+profile = "{profile}"
+[[service]]
+name = "web"
+vip = "{VIP}"
+scheduler = "rr"
+mode = "{mode}"
+[[service.real]]
+address = "192.168.100.2:80"
+"""
+    made = load("lb.toml", (), text=text, view="rx")
+    for number, spoil, said in ((1, _partial, segments), (2, _without_ip_checksum, headers)):
+        source = craft.write(tmp_path / f"{number}.pcap", [bytes(spoil(craft.syn(client(n), VIP))) for n in range(8)])
+        result = replay(made, str(source), str(tmp_path / "out.pcap"))
+        (warning,) = result.warnings
+        assert said in warning
+        left = [frame for _, _, frame in craft.read(tmp_path / "out.pcap")]
+        assert bool(left) is (said != "dropped")
+        assert all(sound(frame, len(frame)) is (said == "with a right one") for frame in left)
+        holds = check(made, str(source), ["checksums"]).judgements[0].holds
+        assert holds is {"with a right one": True, "dropped": None}.get(said, False)
+
+
+def _partial(frame: bytes) -> bytes:
+    """With the sum of the pseudo header for a checksum, as transmit offload finds it."""
+    l3 = bytearray(frame[14:])
+    l3[36:38] = (pseudo_sum(l3, 6, len(l3) - 20) % 0xFFFF).to_bytes(2)
+    return frame[:14] + bytes(l3)
 
 
 def _without_ip_checksum(frame: bytes) -> bytes:

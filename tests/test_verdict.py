@@ -46,6 +46,6 @@ def test_what_is_never_final_is_no_verdict() -> None:
     assert set(REASONS) == {
         "not_for_host", "proto_unsupported", "icmp_unrelated", "icmp_quotes_other_protocol", "tcp_not_syn",
         "no_service", "no_xmit_function",
-        "redirected",
+        "redirected", "icmp_untranslated", "icmp_quote_short", "icmp_quote_fragment", "icmp_refused", "icmp_redirected",
     }  # fmt: skip
     assert not set(REASONS) & set(NAMES)

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     shell_complete=options.completes("strategies"),
     help="port-low, port-high, laddr, rss-port, off; NAME+redirect; redirect is redirect without rules.",
 )
-@click.option("--driver", metavar="NAME,…", help="ixgbe, i40e, ice, mlx5, igb, virtio, ideal.")
+@click.option(
+    "--driver",
+    metavar="NAME,…",
+    help="ixgbe, i40e, ice, mlx5, igb, virtio, ideal; each with the rules that it can hold.",
+)
 @click.option("--rss", metavar="NAME,…", help="all, ip, tcp, udp, off, tcp|udp.")
 @click.option("--vary", metavar="KEY=V1,V2,…", multiple=True, help="Any other setting by its key. Repeatable.")
 @options.settings

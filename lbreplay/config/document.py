@@ -158,6 +158,8 @@ def _event(event: Event, profile: str) -> Doc:
     path = ".".join(event.path)
     if isinstance(event.value, RealServer):
         return {**whole, event.action: path, "value": real(event.value, profile)}
+    if isinstance(event.value, tuple) and event.path[-1:] == ("laddr",):
+        return {**whole, event.action: f"{path}={[text(address) for address in event.value]}"}
     if isinstance(event.value, AccessList):
         return {**whole, event.action: f"{path}={subjects(event.value)}"}
     if event.action == "zero":

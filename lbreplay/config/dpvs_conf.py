@@ -512,8 +512,9 @@ class _Reader:
                 worker |= self._port_of(below)
             elif below.word == "port":
                 self.found.leave(below.line.place, f"port {below.value()} of worker {entry.value()}")
-            elif below.word == "icmp_redirect_core":
-                other(self, below)
+        echo = [below for below in entry.inside if below.word == "icmp_redirect_core"]
+        if echo and worker["kind"] == "forward" and worker["queues"]:
+            self.put("conn.icmp_redirect_core", worker["cpu_id"], echo[-1])
         return worker, entry
 
     def _port_of(self, entry: Entry) -> dict[str, Any]:

@@ -62,14 +62,19 @@ def draft(bursts: Iterable[Burst], *, reals: int = 2, laddrs: int = 1, workers: 
         else:
             lines += _seen_behind(known) if known else _made_up(seen, addresses, reals, laddrs)
     opening = [*_opening(survey, [*found, *guessed], bool(balancer.tied), profile), *_notes(survey, found)]
+    vlans = [line for vlan in survey.vlans.most_common(SHOWN) if vlan[0] for line in _vlan(*vlan)]
     if profile == "ipvs":
-        return "\n".join([*opening, 'profile = "ipvs"', *lines]) + "\n"
+        return "\n".join([*opening, 'profile = "ipvs"', *vlans, *lines]) + "\n"
     head = [*opening, f"workers = {workers}"]
     if any(tied.keeps_client for tied in balancer.tied.values()):
         head += ["", "[conn]", "redirect = true  # the answers of NAT arrive on any worker"]
     if any(re.match(r'laddr = .*"\S*:', line) for line in lines):
         head += ["", "[device]", 'driver = "mlx5"  # ixgbe cannot hold rules for IPv6 local addresses']
-    return "\n".join([*head, *lines]) + "\n"
+    return "\n".join([*head, *vlans, *lines]) + "\n"
+
+
+def _vlan(number: int, frames: int) -> Iterator[str]:
+    yield from ("", f"[[device.vlan]]  # {plural(frames, 'frame')}", f"id = {number}")
 
 
 def _opening(survey: Survey, found: Sequence[Seen | Guess], tied: bool, profile: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ may be named by a later one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from lbreplay.config import keypath
 from lbreplay.config.kinds import Gathered, Refused, Table, Where, check, nearest
@@ -18,9 +18,16 @@ _ACTIONS = ("set", "remove", "add", "zero")
 Make = Callable[[dict[str, Any], Where], Service]  # of a judged `[[service]]`
 
 
+class Known(NamedTuple):
+    """A service as it began, and the real servers that it has by now."""
+
+    service: Service
+    reals: set[str]
+
+
 def events(given: list[dict[str, Any]], services: tuple[Service, ...], where: Where, make: Make) -> tuple[Event, ...]:
     """The events in order of time; *given* are judged tables, *services* those of the beginning, *make* makes more."""
-    known = {s.name: {str(real) for real in s.reals} for s in services}
+    known = {s.name: Known(s, {str(real) for real in s.reals}) for s in services}
     found, every = [], Gathered()
     order = sorted(range(len(given)), key=lambda n: int(given[n]["at"]))
     for n in order:
@@ -32,7 +39,7 @@ def events(given: list[dict[str, Any]], services: tuple[Service, ...], where: Wh
     return tuple(found)
 
 
-def _event(given: dict[str, Any], known: dict[str, set[str]], where: Where, make: Make) -> Event:
+def _event(given: dict[str, Any], known: dict[str, Known], where: Where, make: Make) -> Event:
     actions = [name for name in _ACTIONS if name in given]
     if len(actions) != 1:
         raise Refused(where.path, f"one of {', '.join(_ACTIONS)} expected, got {' and '.join(actions) or 'none'}")
@@ -49,7 +56,7 @@ def _event(given: dict[str, Any], known: dict[str, set[str]], where: Where, make
     return Event(given["at"], action, path, value, text)
 
 
-def _service(text: str, known: dict[str, set[str]], where: Where) -> tuple[str, str]:
+def _service(text: str, known: dict[str, Known], where: Where) -> tuple[str, str]:
     """`service.NAME...` -> (NAME, rest)."""
     rest = text.removeprefix("service.")
     found = keypath.longest(rest, known)
@@ -77,15 +84,27 @@ def _live(table: Table, name: str, spelled: str, where: Where) -> Any:
     return check(kind, keypath.value(kind, spelled, where), where)
 
 
-def _set(text: str, given: dict[str, Any], known: dict[str, set[str]], where: Where) -> tuple[tuple[str, ...], Any]:
+def _laddrs(service: Service, given: list[bytes], where: Where) -> tuple[bytes, ...]:
+    """Other local addresses of a full-NAT service, each once, of the families there are."""
+    families = {len(laddr) for laddr in service.laddr}
+    if service.mode != "fnat":
+        raise Refused(where.path, f'local addresses only with mode = "fnat", got {service.mode}')
+    if len(set(given)) < len(given) or not {len(laddr) for laddr in given} <= families:
+        raise Refused(where.path, "addresses of the families that the service has, each once, expected")
+    return tuple(given)
+
+
+def _set(text: str, given: dict[str, Any], known: dict[str, Known], where: Where) -> tuple[tuple[str, ...], Any]:
     def change(key: str, spelled: str) -> tuple[tuple[str, ...], Any]:
         if key.startswith("ipvs."):
             return ("ipvs", *key[5:].split(".")), _sysctl(key[5:], spelled, where)
         name, rest = _service(key, known, where)
+        if rest == "laddr":
+            return ("service", name, rest), _laddrs(known[name].service, _live(SERVICE, rest, spelled, where), where)
         if not rest.startswith("real."):
             value = _live(SERVICE, rest, spelled, where)
             return ("service", name, rest), persistence(value) if rest == "persistent" else value
-        address, last = _real(rest, known[name], where)
+        address, last = _real(rest, known[name].reals, where)
         return ("service", name, "real", address, last), _live(REAL, last, spelled, where)
 
     if "=" not in text:
@@ -103,40 +122,40 @@ def _sysctl(name: str, spelled: str, where: Where) -> Any:
     return _live(IPVS, name, spelled, where)
 
 
-def _remove(text: str, given: dict[str, Any], known: dict[str, set[str]], where: Where) -> tuple[tuple[str, ...], Any]:
+def _remove(text: str, given: dict[str, Any], known: dict[str, Known], where: Where) -> tuple[tuple[str, ...], Any]:
     name, rest = _service(text, known, where)
     if not rest:
         known.pop(name)
         return ("service", name), None
-    address, more = _real(rest, known[name], where)
+    address, more = _real(rest, known[name].reals, where)
     if more:
         raise Refused(where.path, f"service.NAME.real.ADDRESS or service.NAME expected, got {text}")
-    known[name].remove(address)
+    known[name].reals.remove(address)
     return ("service", name, "real", address), None
 
 
-def _add(text: str, given: dict[str, Any], known: dict[str, set[str]], where: Where) -> tuple[tuple[str, ...], Any]:
+def _add(text: str, given: dict[str, Any], known: dict[str, Known], where: Where) -> tuple[tuple[str, ...], Any]:
     name, rest = _service(text, known, where)
     if rest != "real":
         raise Refused(where.path, f"service.NAME.real expected, got {text}")
     real = real_server(given["value"])
-    if str(real) in known[name]:
+    if str(real) in known[name].reals:
         raise Refused(where.path, f"{real} is a real server of {name} already")
-    known[name].add(str(real))
+    known[name].reals.add(str(real))
     return ("service", name, "real"), real
 
 
 def _add_service(
-    given: dict[str, Any], known: dict[str, set[str]], where: Where, make: Make
+    given: dict[str, Any], known: dict[str, Known], where: Where, make: Make
 ) -> tuple[tuple[str, ...], Service]:
     service = make(given, where)
     if service.name in known:
         raise Refused(where.path, f"a name of its own expected, got {service.name}")
-    known[service.name] = {str(real) for real in service.reals}
+    known[service.name] = Known(service, {str(real) for real in service.reals})
     return ("service", service.name), service
 
 
-def _zero(text: str, given: dict[str, Any], known: dict[str, set[str]], where: Where) -> tuple[tuple[str, ...], Any]:
+def _zero(text: str, given: dict[str, Any], known: dict[str, Known], where: Where) -> tuple[tuple[str, ...], Any]:
     if text == "all":
         return (), None
     name, rest = _service(text, known, where)

@@ -125,17 +125,18 @@ def _workers(setup: Setup) -> Tree:
     taken = {worker.cpu_id for worker in setup.workers}
     master = next(n for n in range(len(taken) + 1) if n not in taken)
     blocks: Tree = [(f"<init> worker cpu{master}", [("type", "master"), ("cpu_id", master)])]
-    return blocks + [(f"<init> worker cpu{worker.cpu_id}", _worker(worker, _name(setup))) for worker in setup.workers]
+    return blocks + [(f"<init> worker cpu{worker.cpu_id}", _worker(setup, worker)) for worker in setup.workers]
 
 
-def _worker(worker: Worker, port: str) -> Tree:
+def _worker(setup: Setup, worker: Worker) -> Tree:
     queues = " ".join(map(str, worker.queues))
     inside: Tree = [("rx_queue_ids", queues)] if queues else []
     inside.append(("tx_queue_ids", queues or 0))
     if worker.isolated:
         inside.append(("isol_rx_cpu_ids", " ".join(map(str, worker.isolated))))
     kind = "kni" if worker.kind == "kni" else "slave"
-    return [("type", kind), ("cpu_id", worker.cpu_id), (f"port {port}", inside)]
+    echo = _flags(icmp_redirect_core=worker.cpu_id == setup.conn.icmp_redirect_core)
+    return [("type", kind), ("cpu_id", worker.cpu_id), *echo, (f"port {_name(setup)}", inside)]
 
 
 def _conn(setup: Setup) -> Tree:
@@ -297,18 +298,28 @@ def _list(listed: AccessList, command: str, name: str) -> Iterator[str]:
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
+def _after(service: Service, event: Event) -> Service:
+    """*service* with the list that *event* set."""
+    changed: dict[str, Any] = {event.path[2]: event.value} if len(event.path) == 3 and event.action == "set" else {}
+    return service._replace(**changed)
+
+
 def _events(setup: Setup) -> str:
-    """`SECONDS COMMAND` a line. What takes several commands, or none, is left to the directives."""
+    """`SECONDS COMMAND` a line; none where one of them takes several commands, which is left to the directives."""
     live = {s.name: {str(one): one for one in s.reals} for s in setup.services}
     services = {s.name: s for s in setup.services}
     lines = []
     for event in setup.events:
-        command = _event(event, services[event.path[1]], live[event.path[1]])
-        lines.append(f"{event.at_ns / 1e9:g} {command}" if command else "")
-    return "".join(f"{line}\n" for line in lines if line)
+        service = services[event.path[1]]
+        command = _event(event, service, live[event.path[1]], _name(setup))
+        if not command:
+            return ""
+        lines.append(f"{event.at_ns / 1e9:g} {command}\n")
+        services[service.name] = _after(service, event)
+    return "".join(lines)
 
 
-def _event(event: Event, service: Service, live: dict[str, RealServer]) -> str:
+def _event(event: Event, service: Service, live: dict[str, RealServer], device: str) -> str:
     select = _select(service)
     if isinstance(event.value, RealServer):
         live[str(event.value)] = event.value
@@ -322,12 +333,14 @@ def _event(event: Event, service: Service, live: dict[str, RealServer]) -> str:
         changed = RealServer(live[event.path[3]].endpoint, fields["weight"], fields["max_conn"], fields["min_conn"])
         live[event.path[3]] = changed
         return f"ipvsadm -e {select} {_server(changed, service)}"
-    return _relist(event, service, select)
+    return _relist(event, service, select, device)
 
 
-def _relist(event: Event, service: Service, select: str) -> str:
+def _relist(event: Event, service: Service, select: str, device: str) -> str:
     """A list that gains or loses one address."""
-    assert isinstance(event.value, AccessList), "a service's lists are all that is left to set"
+    assert isinstance(event.value, tuple), "a service's lists are all that is left to set"
+    if not isinstance(event.value, AccessList):
+        return _readdress(event.value, service, select, device)
     black = event.path[2] == "blacklist"
     before = set(subjects(service.blacklist if black else service.whitelist))
     changed = before ^ set(subjects(event.value))
@@ -335,6 +348,17 @@ def _relist(event: Event, service: Service, select: str) -> str:
         return ""
     command = ("-V" if one in before else "-U") if black else ("-Y" if one in before else "-O")
     return f"ipvsadm {command} {select} {'-k' if black else '-2'} {one}"
+
+
+def _readdress(laddrs: tuple[bytes, ...], service: Service, select: str, device: str) -> str:
+    """A local address more at the end, or one less."""
+    before = list(service.laddr)
+    if list(laddrs[:-1]) == before:
+        return f"ipvsadm --add-laddr -z {text(laddrs[-1])} {select} -F {device}"
+    gone = [laddr for laddr in before if laddr not in laddrs]
+    if len(gone) != 1 or [laddr for laddr in before if laddr != gone[0]] != list(laddrs):
+        return ""
+    return f"ipvsadm --del-laddr -z {text(gone[0])} {select} -F {device}"
 
 
 # --- what the files cannot say ---------------------------------------------------------------------------------------

@@ -311,13 +311,20 @@ def _events(path: str, text: str, state: _State) -> None:
             raise ConfigError(f"{place}: column 1: SECONDS COMMAND expected, got {line.strip()[:40]}") from None
         at = int(at) if at.is_integer() else at
         for one in shell.commands(path, command):
-            tool = one.words[0].rpartition("/")[2] if isinstance(one, shell.Command) else ""
-            if isinstance(one, shell.Command) and tool == "ipvsadm":
-                state.services.apply(one.words[1:], place, at)
-            elif isinstance(one, shell.Command) and tool == "sysctl" and isinstance(state.services, KernelServices):
-                state.services.sysctl(one.words[1:], place, at)
-            else:
-                state.found.leave(place, command)
+            _event(one, command, place, at, state)
+
+
+def _event(one: shell.Command | shell.Skipped, text: str, place: str, at: float, state: _State) -> None:
+    """Carry out one command at a time. What is not modelled in the middle is refused: a replay without it would be one
+    of something else."""
+    words = [] if isinstance(one, shell.Skipped) else list(one.words)
+    name, services = words[0].rpartition("/")[2] if words else "", state.services
+    if name == "ipvsadm":
+        services.apply(words[1:], place, at)
+    elif name == "sysctl" and isinstance(services, KernelServices):
+        services.sysctl(words[1:], place, at)
+    elif name not in SAYS_NOTHING and name != "#":
+        raise ConfigError(f"{place}: {text}: not modelled in the middle of a replay")
 
 
 def _directives(state: _State, wanted: Callable[[str], bool]) -> None:

@@ -17,6 +17,7 @@ from lbreplay.config.found import Found, Path
 from lbreplay.config.keypath import service_name
 from lbreplay.config.kinds import nearest
 from lbreplay.config.schema import DPVS_SCHEDULERS, IPVS_SCHEDULERS
+from lbreplay.errors import ConfigError
 from lbreplay.model import Endpoint
 
 COMMANDS = {
@@ -179,13 +180,17 @@ class Services:
             if command in READING and not (at is not None and hasattr(self, f"_at_{command}")):
                 return True
             handler = getattr(self, ("_at_" if at is not None else "_") + command.replace("-", "_"), None)
+            if handler is None and at is not None:
+                raise Wrong("not modelled in the middle of a replay")
             if handler is None:
-                self.found.leave(place, line + (": not as an event" if at is not None else ""))
+                self.found.leave(place, line)
             elif at is None:
                 handler(given, place)
             else:
                 handler(given, place, at)
         except ValueError as wrong:
+            if at is not None:  # a script goes on behind a command that fails; of an event nothing would be left
+                raise ConfigError(f"{place}: {line}: {wrong}") from None
             self.found.warn(place, f"{line}: {wrong}")
             self.refused.append(self.found.warnings[-1])
             return False
@@ -420,6 +425,12 @@ class Services:
             now.append(subject) if add else now.remove(subject)
         spelled = "[" + ", ".join(f"'{subject}'" for subject in now) + "]"
         self._event(draft, at, place, set=f"{name}={spelled}")
+
+    def _at_add_laddr(self, given: Options, place: str, at: float) -> None:
+        self._at_list("laddr", "laddr", given, place, at, True)
+
+    def _at_del_laddr(self, given: Options, place: str, at: float) -> None:
+        self._at_list("laddr", "laddr", given, place, at, False)
 
     def _at_add_blklst(self, given: Options, place: str, at: float) -> None:
         self._at_list("blacklist", "blklst", given, place, at, True)

@@ -14,6 +14,7 @@ from lbreplay.config import ipvs
 from lbreplay.config.found import Found, inline
 from lbreplay.config.ipvsadm import SELECTORS, Draft, Grammar, Key, Options, Services, Wrong, host, number, server_of
 from lbreplay.config.schema import IPVS_SCHEDULERS, SYSCTLS
+from lbreplay.errors import ConfigError
 from lbreplay.model import Endpoint
 
 OLD = ipvs.OLD
@@ -181,7 +182,7 @@ class KernelServices(Services):
             if at is not None and known != name and known in SYSCTLS:
                 self._event(None, at, place, set=f"ipvs.{known}={value}")
             elif at is not None:
-                self.found.leave(place, f"sysctl {word}: not as an event")
+                raise ConfigError(f"{place}: sysctl {word}: not modelled in the middle of a replay")
             elif name in FORWARDING:
                 self.found.put((FORWARDING[name], "forwarding"), value != "0", place)
             elif known == name or known not in {*SYSCTLS, "sync_threshold"}:

@@ -161,6 +161,7 @@ def _setup(given: Given, where: Where) -> Setup:
     with every:
         workers = _workers(given.get("workers", DEFAULT_WORKERS[profile]), where.key("workers"))
         device = _device(given.get("device", {}), workers, where.key("device"))
+        conn = _conn(given.get("conn", {}), workers, where.key("conn"))
     with every:
         raw_events = list(given.get("event", ()))
         services = _services(given.get("service", ()), raw_events, where.key("service"))
@@ -185,7 +186,7 @@ def _setup(given: Given, where: Where) -> Setup:
         device=device,
         flow_director=_flow_director(given.get("flow_director", {})),
         sa_pool=sa_pool,
-        conn=model.ConnSettings(**given.get("conn", {})),
+        conn=conn,
         tcp=_tcp(given.get("tcp", {})),
         udp=model.Udp(**_timed(given.get("udp", {}), model.UDP_TIMEOUT)),
         sctp=model.Sctp(**_timed(given.get("sctp", {}), model.SCTP_TIMEOUT)),
@@ -198,6 +199,15 @@ def _setup(given: Given, where: Where) -> Setup:
         ipvs=given.get("ipvs", {}),
         marks=tuple(_mark(mark) for mark in given.get("mark", ())),
     )
+
+
+def _conn(given: Given, workers: tuple[Worker, ...], where: Where) -> model.ConnSettings:
+    conn = model.ConnSettings(**given)
+    cores = [worker.cpu_id for worker in workers if worker.kind == "forward"]
+    if conn.icmp_redirect_core and conn.icmp_redirect_core not in cores:
+        expected = f"the cpu_id of a forwarding worker ({cores[0]} to {cores[-1]}), or 0,"
+        raise where.key("icmp_redirect_core").refuse(expected, conn.icmp_redirect_core)
+    return conn
 
 
 def _timed(given: Given, default: Mapping[str, int]) -> dict[str, Any]:

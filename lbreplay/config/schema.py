@@ -230,6 +230,7 @@ CONN = _section(
         "init_timeout": (Int(1, DAY_365), "seconds before the first state"),
         "pool_size": (Int(1, 2**31 - 1), "connections that fit"),
         "redirect": (Flag(), "packets of another worker's connections are handed to it"),
+        "icmp_redirect_core": (Int(0, 1023), "cpu_id of the worker that handles all IPv4 ICMP echo; 0: the receiver"),
         "table": (Choice("worker", "shared"), "a table a worker, or one for all"),
         "expire_quiescent_template": (Flag(), "templates of real servers of weight 0 expire"),
         "fast_xmit": (Flag(), "packets leave with the MACs their connection learned"),
@@ -330,7 +331,7 @@ SERVICE = Table(
             live="ipvs",
         ),
         "mode": Key(MODE, "fnat", "forwarding mode; default under profile ipvs: dr"),
-        "laddr": Key(Many(ADDRESS), [], "local addresses of full NAT", "dpvs"),
+        "laddr": Key(Many(ADDRESS), [], "local addresses of full NAT", "dpvs", live="dpvs"),
         "persistent": Key(
             Either(Flag(), PERSISTENT), None, "a client keeps its real server; default: off", live="ipvs"
         ),

@@ -97,6 +97,7 @@ class Survey:
     def __init__(self, bursts: Iterable[Burst] = ()) -> None:
         self.frames = 0
         self.missed = 0  # services beyond MAX_SERVICES
+        self.vlans: Counter[int] = Counter()  # frames with one 802.1Q tag, by its id
         self.benchmark = np.zeros(1 << 17, np.bool_)  # addresses of 198.18.0.0/15 in use
         self.legs = Legs()
         self.unopened = Unopened()
@@ -156,10 +157,13 @@ class Survey:
                 self.legs.add(burst, rows, starts)
 
     def _tags(self, burst: Burst) -> None:
-        """Count the frames with two tags: nobody reads behind the second."""
+        """Count the ids of frames of IP behind one tag, and the frames with two: nobody reads behind the second."""
         words = overlay(burst.buffer, 6)[burst.at + 12].view(np.uint8).reshape(-1, 6)
         tags = (ETH_VLAN, ETH_PROVIDER)
         self.twice += int((np.isin(be16(words, 0), tags) & np.isin(be16(words, 4), tags)).sum())
+        tagged = (be16(words, 0) == ETH_VLAN) & (burst.family > 0)
+        ids, frames = np.unique(be16(words[tagged], 2) & 0xFFF, return_counts=True)
+        self.vlans.update(dict(zip(ids.tolist(), frames.tolist(), strict=True)))
 
     def _used(self, addresses: U8) -> None:
         numbers = np.ascontiguousarray(addresses).view(">u4").ravel().astype(np.int64) - BENCHMARK

@@ -28,17 +28,18 @@ class View:
         self._virtual = {(s.protocol, *s.vip) for s in (*parts.setup.services, *added) if s.vip is not None}
 
     def judge(self, packet: Packet) -> Verdict | Packet:
-        """*packet* as the director receives it, or why it does not."""
-        if self._name == "rx" or not packet.family:
+        """*packet* as the director receives it, or why it does not. A tag changes nothing about whose it is."""
+        inside = packet.within()
+        if self._name == "rx" or not inside.family:
             return packet
-        answer = self._is_answer(packet)
+        answer = self._is_answer(inside)
         if self._name == "lb":
             own = answer or packet.src_mac == self._parts.setup.device.mac
             return Verdict.OWN_TRANSMIT if own else packet
-        conn = self._conn(packet)
+        conn = self._conn(inside)
         if conn is None:
             return Verdict.REPLY_WITHOUT_CONN if answer else packet
-        return self._turned(conn, packet) if conn.method == "nat" else Verdict.DIRECT_REPLY
+        return self._turned(conn, inside) if conn.method == "nat" else Verdict.DIRECT_REPLY
 
     def _is_answer(self, packet: Packet) -> bool:
         return any((packet.proto, packet.src, port) in self._virtual for port in (packet.sport, 0))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -18,18 +18,21 @@ import numpy as np
 from lbreplay.burst import Bool, Burst
 from lbreplay.errors import CaptureError, ConfigError
 from lbreplay.lab import fit
+from lbreplay.lab.life import dead, service_of
+from lbreplay.lab.probe import looked_up
 from lbreplay.model import Setup
 from lbreplay.phrases import plural
 from lbreplay.replay import Onlooker, Progress, Replay
-from lbreplay.stats import Result
+from lbreplay.stats import UNEVEN, Result, due, shares
 from lbreplay.verdict import Fate, Verdict
-from lbreplay.vs.conn import Conn
+from lbreplay.vs.conn import IN, Conn
 from lbreplay.wire import checksum
 from lbreplay.wire.capture import open_capture
-from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, IPIP, IPV6_IN_IP, Packet
+from lbreplay.wire.packet import ACK, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, IPIP, IPV6_IN_IP, SYN, TCP, Packet
 
 FATES = np.array([verdict.fate for verdict in Verdict] + [-1] * (256 - len(Verdict)))
 TUNNELED = {IPIP: ETH_IPV4.to_bytes(2), IPV6_IN_IP: ETH_IPV6.to_bytes(2)}
+ENOUGH_PACKETS = 100  # packets a real server, below which their shares say nothing
 ENOUGH = 10  # connections a worker, below which imbalance says nothing
 
 
@@ -92,9 +95,13 @@ def strayed(burst: Burst) -> Bool:
 
 
 class KernelRows:
-    """Rows of a service, or answers of its real servers, that go to the kernel."""
+    """Rows of a service, answers of its real servers, and ICMP of a live connection, that go to the kernel."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, run: Replay) -> None:
+        setup = run.setup
+        self._about: set[int] = set()  # frames of ICMP that some worker has a connection for
+        if setup.profile == "dpvs":
+            self._machine, run.balancer.path.watch = run.balancer.machine, self._watch
         self._virtual = {(s.protocol, s.vip) for s in setup.services if s.vip is not None}
         self._reals = {(s.protocol, real.endpoint) for s in setup.services for real in s.reals}
         self._local = set(setup.local_addresses)
@@ -102,8 +109,16 @@ class KernelRows:
     def __call__(self, burst: Burst) -> Bool:
         marks: Bool = FATES[burst.verdict] == Fate.TO_KERNEL
         for row in np.flatnonzero(marks).tolist():
-            marks[row] = self._ours(Packet(burst.frame(row), int(burst.length[row])))
+            ours = burst.first + row in self._about
+            marks[row] = ours or self._ours(Packet(burst.frame(row), int(burst.length[row])).within())
+        self._about.clear()
         return marks
+
+    def _watch(self, packet: Packet) -> None:
+        """Told by the balancer before it handles a packet."""
+        inside = packet.within()
+        if inside.proto in (ICMP, ICMPV6) and self._machine.has(looked_up(inside)):
+            self._about.add(packet.n)
 
     def _ours(self, packet: Packet) -> bool:
         source, dest = (packet.proto, (packet.src, packet.sport)), (packet.proto, (packet.dst, packet.dport))
@@ -115,35 +130,35 @@ UNSUMMED = "the SYN proxy of a dr or tunnel service: nobody fills the checksums 
 
 
 class Sums:
-    """Checksums of what leaves. A wrong one that came in and is only passed on is not the balancer's."""
+    """Checksums of what leaves, whoever made them wrong; transit is not the balancer's."""
 
-    def __init__(self) -> None:
-        self._frames, self._unsummed = Frames(), False
+    def __init__(self, run: Replay) -> None:
+        self._offload, self._frames, self._unsummed = run.offload, Frames(), False
 
     def see(self, burst: Burst) -> None:
         """See `Judge`."""
-        rows = np.flatnonzero(burst.leaving & (burst.verdict != Verdict.FORWARDED_PLAIN)).tolist()
+        ours = burst.verdict != Verdict.FORWARDED_PLAIN
+        rows = np.flatnonzero(burst.leaving & ours).tolist()
         wrong = {burst.first + row for row in rows if not sound(burst.frame(row), int(burst.length[row]))}
-        made = [m for m in burst.made if not sound(m.frame, m.length)]
-        wrong |= {m.cause or burst.first + m.row for m in made}
+        made = [m for m in burst.made if m.own or m.cause < burst.first or ours[m.cause - burst.first]]
+        made = [m for m in made if not sound(m.frame, m.length)]
         self._unsummed |= any(m.own for m in made)
-        self._frames.add(sorted(n for n in wrong if not self._came_wrong(burst, n - burst.first)))
-
-    def _came_wrong(self, burst: Burst, row: int) -> bool:
-        """Rows that left as made frames still stand in the buffer as they came."""
-        there = 0 <= row < burst.size and not burst.leaving[row]
-        return there and not sound(burst.frame(row), int(burst.length[row]))
+        self._frames.add(sorted(wrong | {m.cause or burst.first + m.row for m in made}))
 
     def failure(self, result: Result) -> Failure | None:
         """See `Judge`."""
-        return self._frames.failure(UNSUMMED if self._unsummed else "")
+        return self._frames.failure(UNSUMMED if self._unsummed else self._carried())
+
+    def _carried(self) -> str:
+        """That the capture had them wrong: transmit offload leaves checksums to the NIC."""
+        partial = self._offload.partial
+        why = "the capture has partial checksums, left to transmit offload, and this balancer carries a checksum over"
+        return f"{partial} segments: {why}" if partial else ""
 
 
 def sound(frame: bytes, length: int) -> bool:
     """Whether the checksums of a frame are right, as far as they can be judged; inside a tunnel too."""
-    packet = Packet(frame, length)
-    if packet.ethertype == 0x8100:
-        packet.untag()
+    packet = Packet(frame, length).within()
     if packet.proto in TUNNELED and packet.l4_there >= 20 and checksum.verify_ip_header(packet.l3):
         inner = packet.l3[packet.l4_at :]
         return sound(frame[:12] + TUNNELED[packet.proto] + inner, length - packet.l3_at - packet.l4_at + 14)
@@ -265,6 +280,96 @@ class Fits:
         return Failure(0, 0, str(found)) if found else None
 
 
+class Held:
+    """The NIC's rules, of which a replay takes more as installed than the driver would."""
+
+    def see(self, burst: Burst) -> None:
+        """See `Judge`."""
+
+    def failure(self, result: Result) -> Failure | None:
+        """See `Judge`."""
+        return Failure(0, 0, str(result.imagined)) if result.imagined else None
+
+
+class Even:
+    """No real server far above what its weight is due: of connections where there are enough, else of packets. Services
+    whose scheduler means to be uneven, or whose real servers an event changes, are left alone."""
+
+    def __init__(self, run: Replay, limit: float) -> None:
+        setup, self._limit = run.setup, limit
+        changed = {event.path[1] for event in setup.events if event.path[:1] == ("service",)}
+        self._judged = {s.name for s in setup.services if s.mode != "snat" and s.scheduler not in UNEVEN} - changed
+
+    def see(self, burst: Burst) -> None:
+        """See `Judge`."""
+
+    def failure(self, result: Result) -> Failure | None:
+        """See `Judge`."""
+        found = [sentence for s in result.services if s["service"] in self._judged for sentence in self._overloaded(s)]
+        return Failure(0, 0, "; ".join(found[:3])) if found else None
+
+    def _overloaded(self, service: dict[str, Any]) -> Iterator[str]:
+        found = _measure(service)
+        if found is None:
+            return
+        what, least, name = found
+        whole = sum(real[what] for real in service["reals"])
+        for real, share, fair in zip(service["reals"], shares(service, what), due(service), strict=True):
+            if share > self._limit * fair and fair * whole >= least:
+                of = f"{real[what]:,} of {whole:,} {name} of {service['service']}"
+                yield f"{real['address']} has {of}, {share / fair:.2f} times what its weight is due"
+
+
+def _measure(service: dict[str, Any]) -> tuple[str, int, str] | None:
+    """What the shares of real servers are taken of: connections where there are enough, else packets, else nothing."""
+    for what, least, name in (("conns", ENOUGH, "connections"), ("inpkts", ENOUGH_PACKETS, "packets")):
+        if sum(real[what] for real in service["reals"]) >= least * max(len(service["reals"]), 2):
+            return what, least, name
+    return None
+
+
+class Living:
+    """No packet to a real server that was removed, and no new connection to one without weight."""
+
+    def __init__(self, run: Replay) -> None:
+        self._run, self._frames, self._what = run, Frames(), ""
+        self._dead = dead(run.setup)
+        self._first_ns: int | None = None
+        if self._dead and run.balancer.stories is None:
+            run.balancer.stories = []
+
+    def see(self, burst: Burst) -> None:
+        """See `Judge`."""
+        if self._first_ns is None and burst.size:
+            self._first_ns = int(burst.time_ns[0])
+        if self._dead:
+            stories = enumerate(self._run.balancer.stories)
+            self._frames.add([burst.first + row for row, story in stories if self._wrong(burst, row, story)])
+
+    def _wrong(self, burst: Burst, row: int, story: Any) -> bool:
+        """Whether a row went to a real server that it should not go to; the first one is described."""
+        conn = story.conn
+        if conn is None or story.side != IN or FATES[burst.verdict[row]] != Fate.TRANSMITTED:
+            return False
+        service = service_of(conn)
+        at = int(burst.time_ns[row]) - (self._first_ns or 0)
+        spell = next((one for one in self._dead.get((service, str(conn.real)), ()) if one.begin <= at < one.end), None)
+        if spell is None or not (spell.removed or story.new or _begins_anew(story)):
+            return False
+        self._what = self._what or f"{conn.real} of {service} {spell}"
+        return True
+
+    def failure(self, result: Result) -> Failure | None:
+        """See `Judge`."""
+        return self._frames.failure(self._what)
+
+
+def _begins_anew(story: Any) -> bool:
+    """A SYN on a connection that was over."""
+    packet = story.packet.within()
+    return bool(packet.proto == TCP and packet.flags & (SYN | ACK) == SYN and story.before != story.after)
+
+
 class Conserved:
     """The numbers add up."""
 
@@ -300,6 +405,10 @@ def _created(stats: fit.Document) -> int:
     return sum(worker["conns"]["created"] + worker["sa_pool"]["miss"] for worker in stats["workers"])
 
 
+def _enough_to_share(stats: fit.Document) -> int:
+    return sum(_measure(service) is not None for service in stats["services"])
+
+
 def _total(name: str) -> Callable[[fit.Document], int]:
     return lambda stats: int(stats["totals"][name])
 
@@ -311,6 +420,9 @@ PROPERTIES: dict[str, Property] = {
     "home": Property(
         "Every answer comes home to the worker of its connection.", lambda run, _: Rows(strayed), fit.answers
     ),
+    "rules": Property(
+        "The NIC can hold every rule that is taken as installed.", lambda run, _: Held(), _total("received"), ports=True
+    ),
     "unique-ports": Property(
         "No two live connections share local address, local port and real server.",
         lambda run, _: Unique(run),
@@ -319,9 +431,15 @@ PROPERTIES: dict[str, Property] = {
     ),
     "no-port-missed": Property("No local port is missed.", lambda run, _: Missed(run), _created, ports=True),
     "balance": Property("No worker receives more than {limit:g} times the mean.", Balanced, _total("received")),
-    "checksums": Property("Every checksum of what leaves is valid.", lambda run, _: Sums(), _total("written")),
+    "even": Property("No real server gets more than {limit:g} times what its weight is due.", Even, _enough_to_share),
+    "living": Property(
+        "No packet goes to a removed real server, no new connection to one of weight 0.",
+        lambda run, _: Living(run),
+        fit.met,
+    ),
+    "checksums": Property("Every checksum of what leaves is valid.", lambda run, _: Sums(run), _total("written")),
     "no-kernel": Property(
-        "No packet of a configured service goes to the kernel.", lambda run, _: Rows(KernelRows(run.setup)), fit.met
+        "No packet of a configured service goes to the kernel.", lambda run, _: Rows(KernelRows(run)), fit.met
     ),
     "conservation": Property(
         "Every frame has one end, and the numbers add up.", lambda run, _: Conserved(), _total("frames")

@@ -131,6 +131,13 @@ LINTS = (
         "S 2.3, S 2.6", helped=HOP,
     ),
     Lint(
+        "icmp-no-rules", ERROR, lints.icmp_without_rules,
+        "no rule of a NIC is about ICMP, so echo replies follow RSS over another pair of addresses: {lost} of them "
+        "reach a worker that does not have their session",
+        "conn.redirect = true, {core}device.rss = \"tcp|udp\" (ICMP then all comes to queue 0), or one worker",
+        "S 2.6, D 9.2", helped=HOP,
+    ),
+    Lint(
         "nat-many-workers", ERROR, lints.nat_with_many_workers,
         "answers of real servers carry the client's address, which RSS hashes anew: {lost} of the connections fail",
         'conn.redirect = true, one worker, or mode = "fnat"',

@@ -13,15 +13,19 @@ from typing import Any
 from lbreplay.annotate import comment
 from lbreplay.annotate import told as told_of
 from lbreplay.burst import KIND_OTHER
+from lbreplay.lab import life
+from lbreplay.lab.answer import answer
 from lbreplay.lab.fields import Frame, brief
+from lbreplay.lab.flows import flow_text, message
 from lbreplay.lab.probe import Left, Probe, Shot, looked_up
-from lbreplay.lab.steering import Arrival, steer, steering
+from lbreplay.lab.steering import Arrival, steering
 from lbreplay.model import NANOSECOND, Endpoint, Setup
 from lbreplay.replay import KIND, Replay
 from lbreplay.verdict import ENTRIES, NAMES, REASONS, Fate
 from lbreplay.vs.conn import IN, Conn
 from lbreplay.vs.laddr import sub_pool
-from lbreplay.wire.packet import ACK, SYN, TCP
+from lbreplay.wire import icmp
+from lbreplay.wire.packet import ACK, ICMP, ICMPV6, SYN, TCP
 
 Document = dict[str, Any]
 TOA = (254, 253)  # kinds of the option that carries the client's address
@@ -81,6 +85,7 @@ def told(probe: Probe, shot: Shot) -> Document:
         "scheduler": _scheduler(run, shot),
         "laddr": _laddr(run, shot),
         "connection": _kernel_connection(shot) if conn is None else _connection(run, shot, conn),
+        "life": life.told(probe, shot),
         "reasons": [{"name": name, "sentence": REASONS.get(name, "")} for name in shot.story.reasons],
         "verdict": verdict.name.lower(),
         "fate": verdict.fate.label,
@@ -88,7 +93,7 @@ def told(probe: Probe, shot: Shot) -> Document:
         "source": verdict.section,
         "notes": [] if conn is None else list(_notes(run, shot, conn)),
         "sent": [_sent(shot, left) for left in shot.left],
-        "answer": None if conn is None else _answer(run, shot, conn),
+        "answer": None if conn is None else answer(probe, shot, conn),
     }  # fmt: skip
 
 
@@ -151,27 +156,31 @@ def arrival(proto: int, source: Endpoint, dest: Endpoint) -> Arrival:
 
 
 def _tables(run: Replay, shot: Shot) -> Document | None:
-    """Which worker's table was asked and what each of them had; None where none was asked."""
+    """Which worker's table was asked and what each of them had; None where none was asked. `unread`: the packet quotes
+    too little to ask for what it is about."""
     before, story = shot.before, shot.story
     if before is None or not story.lookup:
         return None
     receiver = int(shot.burst.worker[0])
-    asked = {receiver, story.owner} - {-1}
+    unread = "icmp_quote_short" in story.reasons
+    asked = set() if unread else {receiver, story.owner} - {-1}
     return {
         "asked_for": flow_text(looked_up(shot.packet)),
+        "unread": unread,
         "answer": story.lookup,
         "workers": [{**entry, "asked": entry["worker"] in asked} for entry in before.tables],
         "redirect": before.redirect if run.setup.conn.redirect else None,
         "redirect_on": run.setup.conn.redirect,
         "wrong_worker": story.wrong_worker,
+        "unhelped": _unhelped(run, shot) if story.wrong_worker and story.owner < 0 else "",
     }
 
 
-def flow_text(key: bytes) -> str:
-    """The flow of a key of the connection tables."""
-    width = (len(key) - 5) // 2
-    source = Endpoint(key[1 : 1 + width], int.from_bytes(key[-4:-2]))
-    return f"{source} > {Endpoint(key[1 + width : 1 + 2 * width], int.from_bytes(key[-2:]))}"
+def _unhelped(run: Replay, shot: Shot) -> str:
+    """Why nobody hands a packet to the worker that has its connection."""
+    if shot.packet.proto in (ICMP, ICMPV6) and icmp.quoted_key(shot.packet.l3, shot.packet.l4_at) is not None:
+        return "the NIC steers an ICMP error by its outer addresses, and no worker hands one over"
+    return "" if run.setup.conn.redirect else "redirect is off: nobody hands the packet over"
 
 
 def _service(run: Replay, shot: Shot) -> str | None:
@@ -243,11 +252,22 @@ def _connection(run: Replay, shot: Shot, conn: Conn) -> Document:
         "side": ("in", "out")[story.side],
         "worker": conn.rank,
         "mode": conn.mode.name,
-        **{name: str(getattr(conn, name)) for name in ("client", "virtual", "local", "real")},
+        **_ends(conn),
         "state": [states[s].upper() for s in (story.before, story.after) if 0 <= s < len(states)],
         "seconds_left": None if deadline is None else (deadline - now) / NANOSECOND,
         "timeout": None if timeout is None else timeout / NANOSECOND,
     }
+
+
+ENDS = ("client", "virtual", "local", "real")
+
+
+def _ends(conn: Conn) -> Document:
+    """The four ends; those of ICMP have no ports."""
+    if conn.proto not in (ICMP, ICMPV6):
+        return {name: str(getattr(conn, name)) for name in ENDS} | {"message": None}
+    ends: Document = {name: str(ipaddress.ip_address(getattr(conn, name).address)) for name in ENDS}
+    return ends | {"message": message(conn.proto, conn.client.port, conn.virtual.port)}
 
 
 def _notes(run: Replay, shot: Shot, conn: Conn) -> Iterator[str]:
@@ -283,26 +303,10 @@ def _kernel_connection(shot: Shot) -> Document | None:
         "mode": conn.method,
         **{name: str(getattr(conn, name)) for name in ("client", "virtual", "real")},
         "local": str(conn.client),
+        "message": None,
         "state": [str(state) for state in (shot.story.before, shot.story.after) if state],
         "seconds_left": None,
         "timeout": conn.timeout / NANOSECOND,
-    }
-
-
-def _answer(run: Replay, shot: Shot, conn: Conn) -> Document | None:
-    """Where the other side's next packet will land."""
-    if not conn.mode.answers:
-        return None
-    source, dest = (conn.real, conn.local) if shot.story.side == IN else (conn.client, conn.virtual)
-    coming = steer(run.nic, arrival(conn.proto, source, dest))
-    return {
-        "from": "real server" if shot.story.side == IN else "client",
-        "flow": f"{source} > {dest}",
-        "by": steering(run.nic, run.setup, arrival(conn.proto, source, dest))["by"],
-        "queue": coming.queue,
-        "worker": coming.rank if coming.rank >= 0 else None,
-        "owner": conn.rank,
-        "home": coming.rank == conn.rank,
     }
 
 

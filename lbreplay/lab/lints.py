@@ -13,22 +13,21 @@ from ipaddress import ip_address
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from lbreplay.burst import KIND_SCTP, KIND_TCP, KIND_UDP
+from lbreplay.burst import KIND_OTHER, KIND_SCTP, KIND_TCP, KIND_UDP
 from lbreplay.loop.names import MAX_TRIALS
 from lbreplay.loop.real import kept_weight
 from lbreplay.model import Endpoint, RealServer, Service, Setup
-from lbreplay.nic.flow_director import Refusal, Rule, holdable, port_table, used_mask
+from lbreplay.nic.flow_director import Refusal, Rule, holdable, matters, port_table, used_mask
 from lbreplay.nic.profiles import PROFILES, TUPLE
 from lbreplay.nic.rss import Rss, indirection
 from lbreplay.nic.strategies import STRATEGIES, Strategy
 from lbreplay.phrases import plural
 from lbreplay.vs.laddr import sub_pool
 
-TCP, UDP, SCTP = 6, 17, 132
+ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
 NAMES = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
 KINDS = {TCP: KIND_TCP, UDP: KIND_UDP, SCTP: KIND_SCTP}
 PORT_STRATEGIES = ("port-low", "port-high")
-NEEDLESS_ALONE = ("no-rules", "port-mask", "one-mask")  # one worker gets everything anyway
 FTP = 21
 QUEUES_OF_A_PORT = 16  # S 1.7
 MAX_HASH_SIZE = 128  # S 2.3
@@ -153,7 +152,7 @@ def nic_refuses(code: str) -> Callable[[Setup], Spots]:
     """Rules that the driver would refuse for the reason *code*."""
 
     def find(setup: Setup) -> Spots:
-        if not setup.flow_director.enabled or (_count(setup) == 1 and code in NEEDLESS_ALONE):
+        if not setup.flow_director.enabled or not matters(setup, code):
             return
         wanted = _strategy(setup).rules()
         refused = [refusal for refusal in holdable(setup, wanted)[1] if refusal.code == code]
@@ -184,6 +183,17 @@ def sctp_without_rules(setup: Setup) -> Spots:
         if _count(setup) > 1 and service.protocol == SCTP and service.mode in ("fnat", "snat"):
             what = f"SCTP over {_count(setup)} workers"
             yield Spot(_key(service, "protocol"), what, {"lost": _share(_unlucky(setup))})
+
+
+def icmp_without_rules(setup: Setup) -> Spots:
+    """SNAT of ICMP over several workers, unless one of them handles it all anyway."""
+    hashed = Rss(setup).inputs[KIND_OTHER]
+    for service in setup.services if hashed and _count(setup) > 1 else ():
+        echo_core = service.protocol == ICMP and setup.conn.icmp_redirect_core
+        if service.mode == "snat" and service.protocol in (ICMP, ICMPV6) and not echo_core:
+            core = "conn.icmp_redirect_core = CPU_ID, " if service.protocol == ICMP else ""
+            facts = {"lost": _share(_unlucky(setup)), "core": core}
+            yield Spot(_key(service, "protocol"), f"SNAT of ICMP over {_count(setup)} workers", facts)
 
 
 def nat_with_many_workers(setup: Setup) -> Spots:

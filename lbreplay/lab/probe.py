@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import Burst
+from lbreplay.burst import PAD, RECORD, Burst
 from lbreplay.errors import CaptureError
 from lbreplay.model import Setup
 from lbreplay.replay import Replay
+from lbreplay.vs.conn import ONE_PACKET
 from lbreplay.vs.path import Story
 from lbreplay.vs.server import VirtualServer
 from lbreplay.wire import icmp
@@ -29,6 +30,13 @@ def part(burst: Burst, start: int, stop: int) -> Burst:
     return Burst(
         burst.first + start, burst.buffer, burst.at[rows], burst.caplen[rows], burst.length[rows], burst.time_ns[rows]
     )
+
+
+def lone(frame: bytes, n: int, time_ns: int) -> Burst:
+    """A burst of one frame, numbered *n*."""
+    buffer = np.frombuffer(bytes(RECORD) + frame + bytes(PAD), np.uint8).copy()
+    size = np.array([len(frame)])
+    return Burst(n, buffer, np.array([RECORD]), size, size.copy(), np.array([time_ns]))
 
 
 class Before(NamedTuple):
@@ -85,14 +93,32 @@ class Probe:
 
     def shoot(self, n: int) -> Shot:
         """Go on to frame *n* and handle it. CaptureError where there is none."""
-        burst = self._seek(n)
-        frame, written = burst.frame(0), self._written
+        return self._handle(self._seek(n))
+
+    def _handle(self, burst: Burst) -> Shot:
+        """The only row of *burst*, with its story."""
+        n, frame, written = burst.first, burst.frame(0), self._written
         trials = self._listen()
         self._journey(burst)
+        self._last = burst
         story = self._stories[0]
         self._deafen()
         packet = self._packet or story.packet or Packet(frame, int(burst.length[0]), int(burst.time_ns[0]), n)
         return Shot(burst, frame, packet, story, self._before, trials, _left(burst, n, written))
+
+    def pass_by(self, n: int) -> tuple[Burst, Any]:
+        """Go on to frame *n* and handle it, looking at nothing else: the burst of it alone, and its story."""
+        burst = self._seek(n)
+        stories: list[Any] = []
+        self.run.balancer.stories = stories
+        self._journey(burst)
+        self.run.balancer.stories = None
+        return burst, stories[0]
+
+    def shoot_made(self, frame: bytes, after_ns: int) -> Shot:
+        """Handle a frame that nobody captured, *after_ns* behind the last one. No frame of the capture may follow."""
+        last = self._last
+        return self._handle(lone(frame, last.first + 1, int(last.time_ns[-1]) + after_ns))
 
     def _seek(self, n: int) -> Burst:
         """Frame *n* alone; all before it are handled."""
@@ -139,13 +165,55 @@ class Probe:
             for server in lcore.servers.by_name.values():
                 server.laddrs.heard = heard
 
+    # --- of either profile -------------------------------------------------------------------------------------
+
+    @property
+    def first_ns(self) -> int:
+        """Time of the first frame."""
+        return self._source.first_ns
+
+    def is_alive(self, conn: Any) -> bool:
+        """Whether a connection is still found."""
+        if self._looking:
+            return self.run.balancer.machine.table.conns[conn.slot] is conn and not conn.flags & ONE_PACKET
+        return bool(conn.keys)
+
+    def due_ns(self, conn: Any) -> int:
+        """When it ends, if nothing comes."""
+        if not self._looking:
+            return int(conn.due)
+        table = self.run.balancer.machine.table
+        return int(table.last_use[conn.slot] + table.timeout[conn.slot])
+
+    def states(self, story: Any) -> tuple[str, str]:
+        """Names of the states of its connection before and after a frame, "" where there is none."""
+        if not self._looking:
+            return str(story.before or ""), str(story.after or "")
+        protocol = self.run.balancer.machine.protocols.get(story.conn.proto) if story.conn is not None else None
+        names = protocol.states if protocol is not None else ()
+        before, after = (names[s].upper() if 0 <= s < len(names) else "" for s in (story.before, story.after))
+        return before, after
+
+    def tell_ends(self, ended: dict[int, int]) -> None:
+        """Put the time into *ended*, by number, when a connection ends: of the kernel's, which may end early."""
+        if self._looking:
+            return
+        parts = self.run.balancer.parts
+        then = parts.conns.on_destroy
+
+        def told(conn: Any) -> None:
+            ended[conn.number] = parts.clock.now
+            then(conn)
+
+        parts.conns.on_destroy = told
+
     # --- what stands in the tables ---------------------------------------------------------------------------
 
     def _look(self, packet: Packet) -> None:
         """Called when *packet* is about to be handled."""
         machine = self.run.balancer.machine
-        self._packet = Packet(packet.frame, packet.length, packet.time_ns, packet.n, 0, packet.worker)
-        key = looked_up(packet)
+        self._packet = Packet(packet.frame, packet.length, packet.time_ns, packet.n, 0, packet.worker).within()
+        key = looked_up(self._packet)
         holders = {x.rank: handle for x in machine.lcores if (handle := x.find.get(key)) is not None}
         slot = next(iter(holders.values())) >> 1 if holders else -1
         lcore = machine.lcores[packet.worker]
@@ -176,11 +244,12 @@ def _left(burst: Burst, n: int, written: int) -> list[Left]:
 
 
 def looked_up(packet: Packet) -> bytes:
-    """The key a worker's table is asked for: an ICMP error's is the one of the packet it quotes, turned round."""
+    """The key a worker's table is asked for: an ICMP error's is the one of the packet it quotes, turned round, also
+    where the quote is too short for the balancer."""
     if packet.proto in (ICMP, ICMPV6) and packet.l4_there:
-        quoted = icmp.related(packet.l3, packet.l4_at)
-        if not isinstance(quoted, str):
-            return quoted.reversed_key
+        quoted = icmp.quoted_key(packet.l3, packet.l4_at)
+        if quoted is not None:
+            return quoted
         ports = icmp.flow_ports(packet.proto, packet.l3[packet.l4_at :])
         if ports is not None:
             key = packet.key

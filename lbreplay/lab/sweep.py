@@ -24,6 +24,7 @@ from lbreplay.lab.shared import Shared, judging, share
 from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
 from lbreplay.replay import Replay
+from lbreplay.stats import Result, due, shares
 
 PATIENCE = 5  # seconds that a cluster has to answer
 RANGE = re.compile(r"([0-9]{1,12})(?:\.\.([0-9]{1,12})(?:\.\.([0-9]{1,12}))?)?")
@@ -33,6 +34,7 @@ MOST_SETTINGS = 100_000
 Overrides = tuple[str, ...]
 STRATEGIES = ("port-low", "port-high", "laddr", "rss-port", "off")
 REDIRECT = ("conn.redirect=true",)
+AS_IT_IS: Mapping[str, Overrides] = {"device.driver": ("device.enforce=true",)}  # what is compared is what a NIC holds
 ALIASES: Mapping[str, Overrides] = {  # names beside the strategies themselves
     "redirect": ('flow_director.strategy="port-low"', "flow_director.enabled=false", *REDIRECT),
 }
@@ -79,8 +81,8 @@ def numbers(text: str, name: str) -> list[str]:
 
 
 def axis(name: str, key: str, values: Sequence[str]) -> Axis:
-    """Each of *values* set at *key*."""
-    return Axis(name, tuple((value, (f"{key}={value}",)) for value in values))
+    """Each of *values* set at *key*, and what tells the values of some keys apart."""
+    return Axis(name, tuple((value, (f"{key}={value}", *AS_IT_IS.get(key, ()))) for value in values))
 
 
 def strategies(names: Sequence[str]) -> Axis:
@@ -168,20 +170,21 @@ def measure(setup: Setup, source: Path | Shared) -> dict[str, Any]:
         if not shared.suits(setup.device):
             parse(burst, *judging(setup.device))
         run.travel(burst)
-    return row(run.result().document())
+    return row(run.result())
 
 
-def row(document: Mapping[str, Any]) -> dict[str, Any]:
+def row(result: Result) -> dict[str, Any]:
     """What a sweep shows of a replay's statistics."""
-    workers = [worker for worker in document["workers"] if worker["worker"] is not None]
+    workers = [worker for worker in result.workers if worker["worker"] is not None]
     received = [worker["ipackets"] for worker in workers]
     handled = [worker["ipackets"] + worker["redirected"]["in"] for worker in workers]
-    totals, mean = document["totals"], sum(received) / len(received)
+    totals, mean = result.totals, sum(received) / len(received)
     redirected = sum(worker["redirected"]["out"] for worker in workers)
     return {
         "imbalance": round(max(received) / mean, 4) if mean else 1.0,
         "wrong_worker": sum(worker["wrong_worker"] for worker in workers),
         "redirected": redirected,
+        "imagined_rules": result.imagined.refused if result.imagined else 0,
         "port_missed": sum(worker["sa_pool"]["miss"] for worker in workers),
         "transmitted": totals["transmitted"],
         "to_kernel": totals["to_kernel"],
@@ -189,9 +192,19 @@ def row(document: Mapping[str, Any]) -> dict[str, Any]:
         "connections": sum(worker["conns"]["created"] for worker in workers),
         "busiest": max(handled),
         "by_worker": received,
+        "uneven": round(max(map(_uneven, result.services), default=1.0), 4),
+        "by_real": [real["inpkts"] for service in result.services for real in service["reals"]],
     }
 
 
-def badness(one: Mapping[str, Any]) -> tuple[int, int, int, int]:
-    """What to sort by: strayed answers, missed ports, the work of the busiest worker, hand-overs."""
-    return one["wrong_worker"] - one["redirected"], one["port_missed"], one["busiest"], one["redirected"]
+def _uneven(service: dict[str, Any]) -> float:
+    """How many times its due the most loaded real server of *service* got of its packets."""
+    pairs = zip(shares(service, "inpkts"), due(service), strict=True)
+    return max((share / fair for share, fair in pairs if fair), default=1.0)
+
+
+def badness(one: Mapping[str, Any]) -> tuple[float, ...]:
+    """What to sort by: rules no NIC of the kind holds, strayed answers, missed ports, the work of the busiest worker,
+    hand-overs, the most loaded real server."""
+    strayed = one["wrong_worker"] - one["redirected"]
+    return one["imagined_rules"], strayed, one["port_missed"], one["busiest"], one["redirected"], one["uneven"]

@@ -26,5 +26,6 @@ cdef class LaddrCursor:
     cdef bint _stepping
     cdef public int at
     cdef int _size
+    cdef dict _gone
     @cython.locals(step=int)
     cpdef int next(self) except? -2

@@ -73,7 +73,7 @@ class LaddrCursor:
     """The local addresses of one service on one worker, taken in turn (D 11.1).
 
     chance   the worker's generator where the 5 % double step applies (rr, wrr), None where steps are single
-    counts   live connections by position of the local address
+    counts   live connections by position of the local address; of those taken out too, `conns` has them
     at       position of the last one taken
     heard    where somebody listens: told of every trial, with its port or None
     """
@@ -84,11 +84,12 @@ class LaddrCursor:
         self.heard: Callable[[bytes, int | None], None] | None = None
         self._chance, self._stepping = chance or Draws(0, ""), chance is not None
         self.at, self._size = -1, len(self.laddrs)
+        self._gone: dict[bytes, int] = {}  # live connections of addresses that were taken out
 
     @property
     def conns(self) -> dict[bytes, int]:
         """Live connections by local address."""
-        return {laddr: self.counts[at] for at, laddr in enumerate(self.laddrs)}
+        return {laddr: self.counts[at] for at, laddr in enumerate(self.laddrs)} | self._gone
 
     def bind(self, pools: Mapping[bytes, Any], peer: Any) -> tuple[bytes, int] | None:
         """A local address with a free port towards *peer*; None after min(16, addresses) trials without one."""
@@ -105,7 +106,20 @@ class LaddrCursor:
 
     def release(self, laddr: bytes) -> None:
         """A connection from *laddr* ended. The port is given back to its pool by itself."""
-        self.counts[self.laddrs.index(laddr)] -= 1
+        if laddr in self.laddrs:
+            self.counts[self.laddrs.index(laddr)] -= 1
+        else:
+            self._gone[laddr] -= 1
+
+    def replace(self, laddrs: Sequence[bytes]) -> None:
+        """An operator's change: the turn goes on behind the last address taken that is still there. Connections from
+        one that went live on, and are counted."""
+        conns = self.conns
+        taken = [laddr for laddr in self.laddrs[: self.at + 1] if laddr in laddrs]
+        self.laddrs = tuple(laddrs)
+        self.counts = np.array([conns.pop(laddr, 0) for laddr in laddrs] or [0], np.int64).data
+        self.at, self._size = self.laddrs.index(taken[-1]) if taken else -1, len(self.laddrs)
+        self._gone = conns
 
     def next(self) -> int:
         """The position of the next address."""

@@ -21,6 +21,7 @@ from lbreplay.nic.profiles import ANY_MASK, NO_RULES, PROFILES, Profile
 
 TCP, UDP = 6, 17
 PROTOCOLS = (TCP, UDP)  # none for SCTP (S 2.3)
+NEEDLESS_ALONE = ("no-rules", "port-mask", "one-mask")  # a single worker gets everything anyway
 PICKS = 15  # S 1.7: the counter behind a rule's queue wraps to 0 after 14
 SLAVES_WITH_ALL_RULES, SLAVES_WITH_TCP_RULES = 2, 4  # S 2.5: four handles a pool, TCP first
 
@@ -51,6 +52,19 @@ class Refusal(NamedTuple):
     why: str
 
 
+class Imagined(NamedTuple):
+    """Rules that a replay takes as installed though the driver would refuse them; `str()` says so in a sentence."""
+
+    refused: int
+    wanted: int
+    driver: str
+    why: str
+
+    def __str__(self) -> str:
+        taken = f"{self.refused} of {self.wanted} rules are taken as installed that {self.driver} would refuse"
+        return f"{taken} ({self.why}): device.enforce = true replays the NIC as it is, lbreplay doctor names cures"
+
+
 def used_mask(setup: Setup, right: int) -> int:
     """The port mask as the NIC compares it: configured, else *right*; read by a host's byte order it is swapped."""
     configured = setup.flow_director.dst_port_mask
@@ -70,6 +84,19 @@ def install(setup: Setup, rules: Iterable[Rule]) -> tuple[list[Rule], list[Refus
     if not setup.device.enforce:
         return list(rules), []
     return holdable(setup, rules)
+
+
+def imagined(setup: Setup, rules: Sequence[Rule]) -> Imagined | None:
+    """What is too good to be true of *rules* as `install` leaves them, None: nothing."""
+    if setup.device.enforce or not setup.flow_director.enabled:
+        return None
+    refused = [refusal for refusal in holdable(setup, rules)[1] if matters(setup, refusal.code)]
+    return Imagined(len(refused), len(rules), setup.device.driver, refused[0].why) if refused else None
+
+
+def matters(setup: Setup, code: str) -> bool:
+    """Whether a refusal for the reason *code* changes where anything goes."""
+    return len(setup.forwarding_workers) > 1 or code not in NEEDLESS_ALONE
 
 
 def holdable(setup: Setup, rules: Iterable[Rule]) -> tuple[list[Rule], list[Refusal]]:

@@ -25,7 +25,7 @@ from lbreplay.burst import (
     Burst,
 )
 from lbreplay.model import Setup
-from lbreplay.nic.flow_director import TCP, UDP, Matcher, install
+from lbreplay.nic.flow_director import TCP, UDP, Imagined, Matcher, imagined, install
 from lbreplay.nic.rss import WIDTH4, WIDTH6, Rss
 from lbreplay.nic.strategies import STRATEGIES
 from lbreplay.wire.fields import reversed_flows
@@ -60,6 +60,7 @@ class Nic:
     """The port: `rules` in order of matching, `refused` what its driver would not take, `strategy` that made them."""
 
     def __init__(self, setup: Setup) -> None:
+        self._setup = setup
         self.strategy = STRATEGIES[setup.flow_director.strategy](setup)
         self.rules, self.refused = install(setup, self.strategy.rules())
         self.rss = Rss(setup)
@@ -70,6 +71,10 @@ class Nic:
         self._rank_column = np.array(self._ranks, np.int16)
         self._rule_queue = np.array([rule.queue for rule in self.rules], np.int16)
         self._rule_rank = np.array([rule.rank for rule in self.rules], np.int16)
+
+    def imagined(self) -> Imagined | None:
+        """Rules taken as installed that the driver would refuse."""
+        return imagined(self._setup, self.strategy.rules())
 
     def steer(self, burst: Burst) -> None:
         """Fill queue, worker, by, hash, reta and rule of *burst*."""

@@ -37,6 +37,8 @@ def tree(story: Document, brief: bool = False) -> Tree:
     _choice(root, story["service"], story["scheduler"])
     _laddr(root, story["laddr"])
     _connection(root, story["connection"])
+    for sentence in story["life"]:
+        root.add(Text(sentence, style="yellow"))
     _verdict(root, story)
     for note in story["notes"]:
         root.add(Text(note, style="yellow"))
@@ -101,7 +103,8 @@ def _hash(branch: Tree, hashed: Document) -> None:
 def _tables(root: Tree, tables: Document | None) -> None:
     if tables is None:
         return
-    branch = root.add(f"tables  asked for {tables['asked_for']}: {_found(tables['answer'])}")
+    unread = ", the quote is too short" if tables["unread"] else f": {_found(tables['answer'])}"
+    branch = root.add(f"tables  {'not ' if tables['unread'] else ''}asked for {tables['asked_for']}{unread}")
     for worker in tables["workers"]:
         has = f"conn {worker['conn']}, side {worker['side']}" if worker["conn"] is not None else "nothing"
         if worker["asked"]:
@@ -110,8 +113,8 @@ def _tables(root: Tree, tables: Document | None) -> None:
             branch.add(Text(f"worker {worker['worker']} was not asked, but has {has}", style="bold red"))
     if tables["redirect"] is not None:
         branch.add(f"redirect table: worker {tables['redirect']} owns it")
-    elif tables["wrong_worker"] and not tables["redirect_on"]:
-        branch.add("redirect is off: nobody hands the packet over")
+    if tables["unhelped"]:
+        branch.add(tables["unhelped"])
 
 
 def _found(answer: str) -> str:
@@ -162,7 +165,9 @@ def _connection(root: Tree, conn: Document | None) -> None:
     branch = root.add(
         f"conn {conn['number']}  {new}of worker {conn['worker']}, {conn['mode']}, this packet: {conn['side']}"
     )
-    branch.add(f"client {conn['client']} > virtual {conn['virtual']};  local {conn['local']} > real {conn['real']}")
+    said = f"  {conn['message']}" if conn["message"] else ""
+    ends = f"client {conn['client']} > virtual {conn['virtual']};  local {conn['local']} > real {conn['real']}"
+    branch.add(f"{ends}{said}")
     if conn["state"]:
         branch.add(f"state  {' -> '.join(conn['state'])}")
     left = "" if conn["seconds_left"] is None else f"{conn['seconds_left']:.3f} s were left, "
@@ -207,9 +212,18 @@ def _answer(root: Tree, answer: Document | None) -> None:
         return
     where = "the kernel's worker" if answer["worker"] is None else f"worker {answer['worker']}"
     how = {"rss": "RSS", "flow_director": "flow director", "default": "default queue"}[answer["by"]]
-    text = Text(f"the {answer['from']}'s next packet {answer['flow']} will come to {where} by {how}: ")
-    if answer["home"]:
-        text.append("home", style="green")
-    else:
-        text.append(f"not home, worker {answer['owner']} has the connection", style="bold red")
+    handed = "" if answer["handed_to"] is None else f", which hands it to worker {answer['handed_to']}"
+    text = Text(f"the {answer['from']}'s next packet {answer['flow']} will come to {where} by {how}{handed}: ")
+    text.append(*_landing(answer))
     root.add(text)
+
+
+def _landing(answer: Document) -> tuple[str, str]:
+    """What is found there, and how good that is."""
+    end = f"{answer['verdict']} ({answer['fate'].replace('_', ' ')})"
+    if answer["home"]:
+        sent = answer["fate"] == "transmitted"
+        return ("home", "green") if sent else (f"home, but {end}", "bold red")
+    if answer["alive"]:
+        return f"not home, worker {answer['owner']} has the connection: {end}", "bold red"
+    return f"no connection is left for it: {end}", "bold red"

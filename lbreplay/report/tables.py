@@ -17,9 +17,20 @@ from rich.text import Text
 
 from lbreplay.edge.text import line as harmless
 from lbreplay.phrases import plural
-from lbreplay.stats import Result
+from lbreplay.stats import Result, due, shares
 from lbreplay.verdict import Fate, Verdict
 
+BEHIND = (
+    "\nweight",
+    "\ndue",
+    "connec-\ntions",
+    "their\nshare",
+    "packets\nin",
+    "their\nshare",
+    "packets\nout",
+    "bytes\nin",
+)
+MOST_REALS = 24  # rows of real servers
 WIDTH = 100  # where the output is no terminal
 SPACE, CELL = "&#160;", 12.2  # of rich's pictures: a space, and the width of one
 INDENTED = re.compile(
@@ -103,10 +114,15 @@ def show(result: Result, out: Console, written: bool = True) -> None:
     for columns in (RECEIVED, LOOKED_UP, SENT if pooled else SENT[len(PORTS) :]):
         out.print(_table(result.workers, columns, received if columns is RECEIVED else None))
         out.print()
+    if reals := _reals(result.services):
+        out.print(reals)
+        out.print()
     for line in reasons(result):
         out.print(line, soft_wrap=True)
     if wrong := sum(worker["wrong_worker"] for worker in result.workers):
         alarm(_lost(wrong), out)
+    if result.imagined:
+        alarm(str(result.imagined), out)
     out.print(totals(result, written), soft_wrap=True)
     if result.kernel:
         out.print(_kernel(result.kernel), soft_wrap=True)
@@ -115,6 +131,40 @@ def show(result: Result, out: Console, written: bool = True) -> None:
 def alarm(text: str, out: Console) -> None:
     """A line that nobody overlooks."""
     out.print(Text(harmless(text), style="bold red"), soft_wrap=True)
+
+
+def _reals(services: list[Row]) -> Table | None:
+    """A row a real server, those of the most connections where there are too many; None where there is none."""
+    rows = [
+        (service["service"], real, share, packets, fair)
+        for service in services
+        for real, share, packets, fair in zip(
+            service["reals"], shares(service, "conns"), shares(service, "inpkts"), due(service), strict=True
+        )
+    ]
+    if not rows:
+        return None
+    shown = sorted(range(len(rows)), key=lambda n: -rows[n][1]["conns"])[:MOST_REALS]
+    table = Table(box=RULES, header_style="bold", padding=(0, 1, 0, 0), show_footer=len(rows) > MOST_REALS)
+    table.show_edge = table.pad_edge = False
+    table.add_column("\nservice", f"{len(rows) - MOST_REALS:,} more", overflow="fold")
+    table.add_column("\nreal server", overflow="fold")
+    for heading in BEHIND:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for n in sorted(shown):
+        name, real, share, packets, fair = rows[n]
+        table.add_row(
+            harmless(name),
+            real["address"],
+            f"{real['weight']:,}",
+            *(_percent(fair), f"{real['conns']:,}", _percent(share)),
+            *(f"{real['inpkts']:,}", _percent(packets), f"{real['outpkts']:,}", short_bytes(real["inbytes"])),
+        )
+    return table
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _kernel(figures: Row) -> str:

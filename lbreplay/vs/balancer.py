@@ -270,7 +270,7 @@ class Balancer:
 
     def _received_elsewhere(self, burst: Burst, row: int) -> None:
         """An answer comes in where the NIC steers it."""
-        packet = _packet(burst, row)
+        packet = _packet(burst, row).within()
         conn = self.view.find(packet)
         assert conn is not None, "it was turned by its connection"
         home = self.view.home(conn, packet)
@@ -361,7 +361,7 @@ class Balancer:
         service = servers[0].service
         reals = [_real([s.dests[at] for s in servers]) for at in reversed(range(len(servers[0].dests)))]
         total = {key: sum(real[key] for real in reals) for key in COUNTED}
-        laddrs = [self._laddr(servers, address) for address in service.laddr]
+        laddrs = [self._laddr(servers, address) for address in servers[0].laddrs.conns]
         return {
             "service": name,
             "scheduler": service.scheduler,

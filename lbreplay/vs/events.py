@@ -64,6 +64,8 @@ class Events:
                 ACTIONS[event.action](self._machine, server, event)
         if event.action == "remove" and len(event.path) == 2:
             self._remove_service(event.path[1])
+        if event.path[-1:] == ("laddr",):
+            self._readdress()
 
     def _remove_service(self, name: str) -> None:
         machine = self._machine
@@ -72,6 +74,11 @@ class Events:
             if server is not None:
                 machine.access.remove(server.service)
                 lcore.servers.remove(server)
+        self._readdress()
+
+    def _readdress(self) -> None:
+        """The addresses that are ours, after those of a service changed."""
+        machine = self._machine
         machine.stack.rebuild(server.service for server in machine.lcores[0].servers.by_name.values())
 
 
@@ -82,6 +89,10 @@ def _set(machine: Machine, server: VirtualServer, event: Event) -> None:
         if dest is not None:
             assert isinstance(value, int), "the configuration checked it"
             server.edit(dest, **{key: value} if key in ("weight", "max_conn") else {})
+        return
+    if key == "laddr":
+        assert isinstance(value, tuple), "the configuration made it one"
+        server.readdress(value)
         return
     assert isinstance(value, AccessList), "the configuration made it one"
     if key == "blacklist":

@@ -60,10 +60,13 @@ class Related:
         if quoted == icmp.FOREIGN:
             return self._left_at_quoted(packet, story)
         if isinstance(quoted, str):
-            return self._unrelated(story)
+            return _goes_on(story, quoted)
         handle = lcore.find.get(quoted.reversed_key)
-        if handle is None or self._refused(quoted):
-            return self._unrelated(story)
+        if handle is None:
+            story.wrong_worker = self.machine.has(quoted.reversed_key)
+            return _goes_on(story, icmp.UNRELATED)
+        if self._refused(quoted):
+            return _goes_on(story, "icmp_refused")
         conn = self.machine.table.conns[handle >> 1]
         assert conn is not None, "what is found is live"
         story.conn, story.side, story.lookup = conn, handle & 1, "out" if handle & 1 else "in"
@@ -83,10 +86,6 @@ class Related:
         if story.quoted.l3_length < packet.l4_at + ERROR_HEADER:
             return Verdict.L4_HEADER_SHORT
         story.reasons.append(icmp.FOREIGN)
-        return None
-
-    def _unrelated(self, story: Story) -> Verdict | None:
-        story.reasons.append("icmp_unrelated")
         return None
 
     def _refused(self, quoted: icmp.Quoted) -> bool:
@@ -131,6 +130,12 @@ class Related:
         local, real = (end.address.ljust(16, b"\0") for end in (conn.local, conn.real))
         rewrite = _rewrite(conn, IN)._replace(outer_src=local, outer_dst=real, quoted_src=real, quoted_dst=local)
         return icmp.translate_related(packet.l3, packet.l4_at, quoted, rewrite)
+
+
+def _goes_on(story: Story, reason: str) -> Verdict | None:
+    """Not about a connection here, for this *reason*: the packet goes on like any other ICMP packet."""
+    story.reasons.append(reason)
+    return None
 
 
 def _rewrite(conn: Conn, side: int) -> icmp.Rewrite:

@@ -36,6 +36,7 @@ class Openers:
 
     def __init__(self, machine: Machine, links: Links, loop: Loop, virtual: Places) -> None:
         self.machine, self.links, self.loop, self._virtual = machine, links, loop, virtual
+        self._readdressed = {event.path[1] for event in machine.setup.events if event.path[-1:] == ("laddr",)}
         self._known: dict[VirtualServer, Opener] = {}
         self._servers: dict[Opener, tuple[Lcore, VirtualServer]] = {}
         self._pairs: dict[tuple[int, bytes], Pair] = {}
@@ -79,6 +80,7 @@ class Openers:
             or self.machine.access.by_chance
         )
         odd = odd or (setup.behaviour.mh_port_is_synproxy and service.mh_port) or service.hash_target != "source"
+        odd = odd or service.name in self._readdressed
         addresses = [*service.laddr, *(dest.address for dest in server.dests)]
         return (
             not odd

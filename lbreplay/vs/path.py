@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 NEEDED = {TCP: 20, UDP: 8, SCTP: 16, ICMP: 8, ICMPV6: 8}  # bytes of L4 header a look-up reads (D 4.1)
 SCTP_HEADER = 12  # before the chunks
+ECHO = (b"\0", b"\x08")  # types of ICMP: the answer, the request
 PURE = SYN | ACK | FIN | RST  # the flags that tell a first packet (D 5.1)
 
 
@@ -68,6 +69,8 @@ class Path:
         self.synproxies = SynProxies(machine, self.xmit, self.scheduling)
         self.related = Related(machine, self.xmit)
         self.story = Story()
+        wanted = self.setup.conn.icmp_redirect_core
+        self._echo_core = next((w.rank for w in self.setup.forwarding_workers if w.cpu_id == wanted), -1)
         self.settled: Callable[[Conn], None] = _nothing  # told of each connection that a packet went through
         self.watch: Callable[[Packet], None] | None = None  # hears of every packet before anything is done about it
 
@@ -80,7 +83,15 @@ class Path:
         outcome = self.stack.receive(packet) or self.stack.check(packet)
         if outcome is not None:
             return self._sent(outcome, packet)
+        self._to_echo_core(packet)
         return self._hooks(packet)
+
+    def _to_echo_core(self, packet: Packet) -> None:
+        """IPv4's echo and its answer are handled by one lcore, where DPVS is built so (S 4.1, ICMP_REDIRECT_CORE)."""
+        core = self._echo_core
+        if core not in (-1, packet.worker) and packet.proto == ICMP and packet.l3[packet.l4_at :][:1] in ECHO:
+            self.story.reasons.append("icmp_redirected")
+            self.story.owner = packet.worker = core
 
     def _hooks(self, packet: Packet) -> Verdict:
         lcore = self.machine.lcores[packet.worker]
@@ -89,7 +100,7 @@ class Path:
             verdict = self.balance(lcore, packet)
         if verdict is not None:
             return verdict
-        from_ring = self.story.owner >= 0
+        from_ring = "redirected" in self.story.reasons
         return self._sent(self.stack.accepted(self.story.quoted or packet, from_ring), packet)
 
     def _sent(self, outcome: Outcome, packet: Packet) -> Verdict:
@@ -172,10 +183,8 @@ class Path:
 
     def _owner(self, lcore: Lcore, packet: Packet) -> int | None:
         """The worker to hand a missed packet to (D 4.4); that another one has its connection counts as wrong worker."""
-        if len(self.machine.lcores) == 1:
-            return None
         key = packet.key
-        if packet.proto in (TCP, UDP, SCTP) and self.machine.has(key):
+        if self.machine.has(key):
             self.story.wrong_worker = True
         owner = self.machine.owner(key)
         return None if owner == lcore.rank else owner

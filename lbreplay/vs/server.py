@@ -73,6 +73,11 @@ class VirtualServer:
         self.dests.remove(dest)
         self.scheduler.changed(dest)
 
+    def readdress(self, laddrs: tuple[bytes, ...]) -> None:
+        """Other local addresses for new connections; those that live keep theirs."""
+        self.service = self.service._replace(laddr=laddrs)
+        self.laddrs.replace(laddrs)
+
     def dest(self, endpoint: Endpoint) -> Dest | None:
         """The real server at *endpoint*."""
         return next((dest for dest in self.dests if (dest.address, dest.port) == endpoint), None)

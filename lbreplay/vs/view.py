@@ -58,15 +58,16 @@ class View:
         return (packet.proto, packet.src, packet.sport) in self.virtual
 
     def judge(self, packet: Packet) -> Verdict | Packet:
-        """*packet* as the balancer receives it, or why it does not."""
-        if self.name == "rx" or not packet.family:
+        """*packet* as the balancer receives it, or why it does not. A tag changes nothing about whose it is."""
+        inside = packet.within()
+        if self.name == "rx" or not inside.family:
             return packet
-        answer = self.is_answer(packet)
+        answer = self.is_answer(inside)
         if self.name == "lb":
-            return Verdict.OWN_TRANSMIT if answer or self.is_local(packet.src) else packet
-        if self._laddrs and (packet.src in self._laddrs or packet.dst in self._laddrs):
+            return Verdict.OWN_TRANSMIT if answer or self.is_local(inside.src) else packet
+        if self._laddrs and (inside.src in self._laddrs or inside.dst in self._laddrs):
             self.machine.warn("frames to or from a local address in a capture of clients: --view lb may be meant")
-        return self._turned(packet) if answer else packet
+        return self._turned(inside) if answer else packet
 
     def find(self, packet: Packet) -> Conn | None:
         """The connection that an answer belongs to, on whichever worker has it."""

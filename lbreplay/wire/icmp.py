@@ -22,6 +22,7 @@ TOS_KEPT = 0x1E
 # Errors about a connection that are translated, and how long the quoted L4 header must be for its look-up (D 9.1, 4.1).
 RELATED = {4: (UNREACHABLE, SOURCE_QUENCH, TIME_EXCEEDED), 6: (UNREACHABLE_V6, TOO_BIG_V6, TIME_EXCEEDED_V6)}
 REQUEST_OF = {ICMP: {0: 8, 14: 13, 16: 15, 18: 17}, ICMPV6: {129: 128}}  # by the type of the reply
+PORTS = 4  # bytes of a transport header that hold both
 QUOTED_HEADER = {TCP: 20, UDP: 8, SCTP: 16, ICMP: 8, ICMPV6: 8}
 
 
@@ -103,15 +104,17 @@ class Quoted(NamedTuple):
         return flow_key(self.proto, self.dst, self.dport, self.src, self.sport)
 
 
-UNRELATED = "icmp_unrelated"
+UNRELATED, UNTRANSLATED, SHORT = "icmp_unrelated", "icmp_untranslated", "icmp_quote_short"
+FRAGMENTED = "icmp_quote_fragment"
 MALFORMED = "icmp_malformed"
 FOREIGN = "icmp_quotes_other_protocol"
+QUOTING = {4: (*RELATED[4], 5, 12), 6: (*RELATED[6], 4)}  # and redirect, parameter problem, which nothing translates
 
 
 def related(l3: Bytes, l4_at: int) -> Quoted | str:
-    """What an ICMP or ICMPv6 error quotes, or why it does not count: `icmp_unrelated` (goes on as any ICMP packet),
-    `icmp_malformed` (dropped), or of ICMPv6 `icmp_quotes_other_protocol` (the packet it quotes goes on in its place),
-    in the order of D 9.1. The ICMP checksum is tested after the look-up: `verify_l4`.
+    """What an ICMP or ICMPv6 error quotes, or why it does not count: `icmp_malformed` (dropped), of ICMPv6
+    `icmp_quotes_other_protocol` (the packet it quotes goes on in its place), else a reason, with which it goes on as
+    any ICMP packet, in the order of D 9.1. The ICMP checksum is tested after the look-up: `verify_l4`.
     """
     family = l3[0] >> 4
     if family == 6:
@@ -121,7 +124,7 @@ def related(l3: Bytes, l4_at: int) -> Quoted | str:
     if len(l3) < l4_at + 8:
         return MALFORMED
     if l3[l4_at] not in RELATED[family]:
-        return UNRELATED
+        return UNTRANSLATED if l3[l4_at] in QUOTING[family] else UNRELATED
     return _quoted_v4(l3, l4_at + 8) if family == 4 else _quoted_v6(l3, l4_at + 8)
 
 
@@ -136,7 +139,7 @@ def _has_fragment(l3: Bytes) -> bool:
 
 def _quoted_v4(l3: Bytes, at: int) -> Quoted | str:
     if len(l3) < at + 20:
-        return UNRELATED
+        return SHORT
     proto, header = l3[at + 9], (l3[at] & 15) * 4
     if proto not in QUOTED_HEADER:
         return UNRELATED
@@ -147,23 +150,34 @@ def _quoted_v4(l3: Bytes, at: int) -> Quoted | str:
 
 def _quoted_v6(l3: Bytes, at: int) -> Quoted | str:
     if len(l3) < at + 40:
-        return UNRELATED
+        return SHORT
     inner = bytes(l3[at:])
     proto, l4_at, sound = skip_extensions(inner)
     if inner[6] == FRAGMENT:
-        return UNRELATED
+        return FRAGMENTED
     if not sound:
         proto = inner[l4_at] if l4_at + 2 <= len(inner) else proto  # two bytes of an extension header are enough
     if proto not in QUOTED_HEADER:
         return FOREIGN
-    return _with_ports(l3, proto, inner[8:24], inner[24:40], at, at + l4_at) if sound else UNRELATED
+    return _with_ports(l3, proto, inner[8:24], inner[24:40], at, at + l4_at) if sound else SHORT
 
 
 def _with_ports(l3: Bytes, proto: int, src: bytes, dst: bytes, at: int, l4_at: int) -> Quoted | str:
     if len(l3) < l4_at + QUOTED_HEADER[proto]:
-        return UNRELATED
+        return SHORT
     ports = unpack_from(">HH", l3, l4_at) if proto in (TCP, UDP, SCTP) else flow_ports(proto, l3[l4_at:])
     return Quoted(proto, src, ports[0], dst, ports[1], at, l4_at) if ports else UNRELATED
+
+
+def quoted_key(l3: Bytes, l4_at: int) -> bytes | None:
+    """The key of the connection that an error of a type which is translated is about, as far as its quote has both
+    ports: RFC 792 asks for no more, a look-up for the whole header. None: it has none.
+    """
+    quoted = related(l3, l4_at)
+    if quoted == SHORT and len(l3) >= l4_at + 8 + 20:
+        whole = related(bytes(l3) + bytes(20), l4_at)
+        quoted = whole if isinstance(whole, Quoted) and len(l3) >= whole.l4_at + PORTS else quoted
+    return quoted.reversed_key if isinstance(quoted, Quoted) else None
 
 
 class Rewrite(NamedTuple):

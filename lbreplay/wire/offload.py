@@ -1,9 +1,10 @@
 """What tells that a capture was taken on a host, not on a wire: offloads of its NIC (interface 4, D 5.5).
 
 Receive offload merges segments into frames larger than the MTU. Transmit offload leaves checksums to the NIC, so that
-the capture has only the sum of the pseudo header in TCP and UDP, or no IP header checksum. Nothing is changed by it (a
-checksum leaves right anyway): it is counted, and said once. Large frames are counted all; summing takes 35 ns a frame,
-so behind the first THOROUGH frames only SAMPLE of as many are, chosen by number and so the same at any burst size.
+the capture has only the sum of the pseudo header in TCP and UDP, or no IP header checksum. It is counted, and said
+once, with what becomes of it, which is for whoever knows the balancer to say. Large frames are counted all; summing
+takes 35 ns a frame, so behind the first THOROUGH frames only SAMPLE of as many are, chosen by number and so the same at
+any burst size.
 """
 
 from __future__ import annotations
@@ -17,15 +18,21 @@ from lbreplay.wire.packet import TCP, UDP
 ETHERNET, TAG = 14, 4
 CHECKSUM = {TCP: 16, UDP: 6}  # offset in the L4 header
 THOROUGH, SAMPLE = 1 << 16, 1 << 12
+RIGHT = "they leave with a right one"
+PASSED = "they leave with it, as they came"
+BOTH = "translated they leave with a right one, by direct routing and tunnels as they came"
+CARRIED = "they leave with a wrong one, for the kernel carries over what it was given"
+DROPPED = "they are dropped"
 CHANCE = 1 / 1000  # share of partial checksums above which they are none by chance (one in 65536 is)
 MOSTLY = 1 / 2  # of the IPv4 headers
 
 
 class Offload:
-    """Counts, over a whole capture, of frames that an offload made what they are. `mtu` in bytes."""
+    """Counts, over a whole capture, of frames that an offload made what they are. *mtu* in bytes; what becomes of wrong
+    checksums of *segments* and of IP *headers*."""
 
-    def __init__(self, mtu: int) -> None:
-        self.mtu = mtu
+    def __init__(self, mtu: int, segments: str = RIGHT, headers: str = RIGHT) -> None:
+        self.mtu, self._segments_end, self._headers_end = mtu, segments, headers
         self.large = 0
         self.headers = self.wrong = 0  # IPv4 headers summed; those whose checksum is wrong
         self.segments = self.partial = 0  # TCP and UDP summed; those with a partial checksum
@@ -62,10 +69,10 @@ class Offload:
             said.append(f"{self.large} frames are larger than the MTU of {self.mtu}: merged by receive offload")
         if self.partial > CHANCE * self.segments:
             of = f"{self.partial} of {self.segments} segments looked at"
-            said.append(f"{of} have a partial checksum, left to transmit offload: they leave with a right one")
+            said.append(f"{of} have a partial checksum, left to transmit offload: {self._segments_end}")
         if self.wrong > MOSTLY * self.headers:
             of = f"{self.wrong} of {self.headers} IPv4 headers looked at"
-            said.append(f"{of} have a wrong checksum, left to transmit offload: they leave with a right one")
+            said.append(f"{of} have a wrong checksum, left to transmit offload: {self._headers_end}")
         return said
 
 

@@ -87,6 +87,14 @@ class Packet:
         inner.l2class, inner.tag, inner.l3, inner.l3_length = self.l2class, self.tag, rest, length
         return inner
 
+    def within(self) -> Packet:
+        """This packet, or of a tagged one what is behind its tag."""
+        if self.ethertype != ETH_VLAN or self.tag is not None:
+            return self
+        copy = Packet(self.frame, self.length, self.time_ns, self.n, self.row, self.worker)
+        copy.untag()
+        return copy
+
     def reparse(self) -> None:
         """Read L3 and L4 from l3_at on."""
         self.family = self.proto = self.sport = self.dport = self.flags = self.seq = self.ack = 0

@@ -143,3 +143,13 @@ def test_the_ports_of_a_local_address_are_the_pools() -> None:
     """What a draft counts with is what a pool has."""
     pool = load(None, text="").sa_pool
     assert pool.high - pool.low + 1 == drafting.PORTS
+
+
+def test_tagged_frames_make_vlan_devices() -> None:
+    """A capture from a trunk replays: each id that frames of IP carry is a device of the port."""
+    made = frame("172.16.0.1 1", "10.0.0.1 80")
+    frames = [made[:12] + b"\x81\0" + tag.to_bytes(2) + made[12:] for tag in (3, 0xE003, 0x0FF0, 0)] + [made]
+    for profile in ("dpvs", "ipvs"):
+        text = draft([burst(frames)], profile=profile)
+        assert [vlan.id for vlan in load(None, text=text).device.vlan] == [3, 0xFF0]
+        assert "[[device.vlan]]  # 2 frames\nid = 3" in text

@@ -124,6 +124,13 @@ def test_a_save_file_says_what_it_leaves_out() -> None:
         (Texts(scripts=(("s.sh", "echo hello\n"),)), "s.sh: shell lines of ipvsadm and dpip expected"),
         (Texts(ipvsadm_save=("s", "IP Virtual Server version 0.0.0\n")), "s:1: lines of ipvsadm -S -n expected"),
         (Texts(events=("e", "soon ipvsadm -C\n")), "e:1: column 1: SECONDS COMMAND expected, got soon ipvsadm -C"),
+        (
+            Texts(events=("e", "\n1 dpip addr add 10.0.0.1 dev dpdk0\n")),
+            "e:2: dpip addr add 10.0.0.1 dev dpdk0: not mod",
+        ),
+        (Texts(events=("e", "1 reboot\n")), "e:1: reboot: not modelled in the middle of a replay"),
+        (Texts(events=("e", "1 ipvsadm -C\n")), "e:1: ipvsadm -C: not modelled in the middle of a replay"),
+        (Texts(events=("e", "1 if true; then ipvsadm -C; fi\n")), "not modelled in the middle of a replay"),
         (Texts(scripts=(("s.sh", "# lbreplay: devise.x=1\n"),)), "s.sh:1: devise: unknown key, did you mean device?"),
         (
             Texts(dpvs_conf=("d", "{}")),

@@ -7,6 +7,7 @@ import pytest
 from lbreplay.config.found import Found
 from lbreplay.config.ipvsadm import Services, Wrong, dest_check, options, prefix
 from lbreplay.config.load import load
+from lbreplay.errors import ConfigError
 from lbreplay.model import Setup
 
 WEB = [
@@ -222,10 +223,23 @@ def test_events() -> None:
 
 
 def test_events_that_cannot_be() -> None:
-    """An event that ipvsadm would refuse is a warning, one that is not modelled is listed."""
-    made = services(WEB, [(1, "-d -t 10.0.0.100:80 -r 9.9.9.9:9"), (2, "-E -t 10.0.0.100:80 -s rr")])
-    assert "no such real server" in made.found.warnings[0]
-    assert made.found.left_out == ["e.txt:2: ipvsadm -E -t 10.0.0.100:80 -s rr: not as an event"]
+    """An event that ipvsadm would refuse, or that is not modelled, is refused with its line."""
+    with pytest.raises(ConfigError, match=r"e\.txt:1: ipvsadm -d .*: no such real server"):
+        services(WEB, [(1, "-d -t 10.0.0.100:80 -r 9.9.9.9:9")])
+    with pytest.raises(ConfigError, match=r"e\.txt:2: ipvsadm -E .*: not modelled in the middle of a replay"):
+        services(WEB, [(1, "-e -t 10.0.0.100:80 -r 192.168.0.2:8080 -b -w 4"), (2, "-E -t 10.0.0.100:80 -s rr")])
+
+
+def test_local_addresses_as_events() -> None:
+    """Added and removed in the middle; what is there already, or is not, is refused."""
+    said = [(1, "-P -z 192.168.0.201 -t 10.0.0.100:80 -F dpdk0"), (2, "-Q -z 192.168.0.200 -t 10.0.0.100:80 -F dpdk0")]
+    made = setup(WEB, said)
+    assert [(event.path[2], event.value) for event in made.events] == [
+        ("laddr", (bytes([192, 168, 0, 200]), bytes([192, 168, 0, 201]))),
+        ("laddr", (bytes([192, 168, 0, 201]),)),
+    ]
+    with pytest.raises(ConfigError, match=r"192\.168\.0\.200 exists"):
+        services(WEB, [(1, "-P -z 192.168.0.200 -t 10.0.0.100:80 -F dpdk0")])
 
 
 def test_numbers_in_words() -> None:

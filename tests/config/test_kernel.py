@@ -143,6 +143,17 @@ def test_events() -> None:
     assert removed.action == "remove"
 
 
+def test_sysctls_as_events() -> None:
+    """A switch of the director is turned in the middle; others of the host are refused."""
+    line = "5 sysctl -w net.ipv4.vs.expire_nodest_conn=1\n"
+    texts = Texts(ipvsadm_save=("save", SAVE), events=("events", line))
+    (turned,) = load("import", text=import_texts(texts, profile="ipvs").text()).events
+    assert (turned.path, turned.value) == (("ipvs", "expire_nodest_conn"), 1)
+    for refused in ("5 sysctl -w net.ipv4.ip_forward=1\n", "5 ip route add default via 10.0.0.1\n"):
+        with pytest.raises(ConfigError, match=r"events:1: .*not modelled in the middle of a replay"):
+            import_texts(Texts(ipvsadm_save=("save", SAVE), events=("events", refused)), profile="ipvs")
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import craft
 import pytest
-from lab.made_capture import VIP, capture, client, frames, setup
+from lab.made_capture import TEXT, VIP, capture, client, frames, setup
+from scapy.layers.inet import ICMP, IP, TCP
+from scapy.packet import Raw
 
 from lbreplay.config.load import load
 from lbreplay.errors import CaptureError, ConfigError
@@ -36,6 +38,16 @@ def test_home(tmp_path):
     assert (
         found.line.startswith(f"#{found.failure.first} worker 0 (flow director") and "has the connection" in found.line
     )
+
+
+def test_rules_that_the_nic_cannot_hold(tmp_path):
+    """A replay that takes them as installed proves nothing, one that does not is judged by where answers land."""
+    found = judged(tmp_path, "device.driver=virtio")
+    assert found["home"].holds and found["rules"].holds is False and found["rules"].failure is not None
+    assert "8 of 8 rules" in found["rules"].failure.detail and "device.enforce = true" in found["rules"].failure.detail
+    enforced = judged(tmp_path, "device.driver=virtio", "device.enforce=true")
+    assert enforced["rules"].holds and enforced["home"].holds is False
+    assert judged(tmp_path, "device.driver=virtio", "workers=1")["rules"].holds, "one worker gets everything anyway"
 
 
 def test_redirected_answers_come_home(tmp_path):
@@ -190,3 +202,59 @@ def test_document(tmp_path):
         "detail": "",
         "line": "",
     }
+
+
+def test_icmp_of_a_connection_counts(tmp_path):
+    """Errors about a connection of another worker break home; those and too short quotes go to the kernel."""
+    quoted = bytes(IP(src="10.0.0.100", dst="172.16.0.1") / TCP(sport=80, dport=3000))
+    made = [craft.syn(client(1), VIP)]
+    made += [
+        craft.frame(IP(src=f"9.9.9.{n}", dst="10.0.0.100") / ICMP(type=3, code=4) / Raw(quoted)) for n in range(16)
+    ]
+    found = judged(tmp_path, made=made)
+    assert found["home"].holds is False and found["no-kernel"].holds is False
+    assert judged(tmp_path, "workers=1", made=made)["no-kernel"].holds
+    short = [*made[:1], craft.frame(IP(src="9.9.9.9", dst="10.0.0.100") / ICMP(type=3, code=4) / Raw(quoted[:28]))]
+    found = judged(tmp_path, "workers=1", made=short)
+    assert found["home"].holds is None and found["no-kernel"].holds is False
+    stranger = bytes(IP(src="10.0.0.100", dst="172.16.0.9") / TCP(sport=80, dport=3000))
+    unrelated = [*made[:1], craft.frame(IP(src="9.9.9.9", dst="10.0.0.100") / ICMP(type=3, code=4) / Raw(stranger))]
+    assert judged(tmp_path, made=unrelated)["no-kernel"].holds, "it is about no connection at all"
+
+
+def test_real_servers_far_above_their_due(tmp_path):
+    """By connections where there are enough, by packets of few connections, not below that nor where it is meant."""
+    rr = ("service.web.scheduler=rr", "workers=1")
+    many = [craft.syn(client(number), VIP) for number in range(1, 81)]
+    assert judged(tmp_path, *rr, made=many)["even"].holds
+    lonely = ("service.web.scheduler=fo", "workers=1")
+    assert judged(tmp_path, *lonely, made=many)["even"].holds, "failover is not meant to be even"
+    mh = ("service.web.scheduler=conhash", "workers=1")
+    same = [craft.syn(f"172.16.0.1:{port}", VIP) for port in range(3000, 3080)]
+    failure = judged(tmp_path, *mh, "service.web.real.192.168.100.3:8080.weight=1", limit=1.5, made=same)[
+        "even"
+    ].failure
+    assert failure is not None and "80 of 80 connections of web, 2.00 times what its weight is due" in failure.detail
+    long = [craft.tcp(client(1), VIP, "A", 1001 + n, 8) for n in range(400)]
+    failure = judged(tmp_path, *rr, limit=1.5, made=[*frames(1), *long])["even"].failure
+    assert failure is not None and "packets of web" in failure.detail
+    assert judged(tmp_path, *rr, made=frames(1))["even"].holds is None
+
+
+def test_packets_to_real_servers_that_are_gone(tmp_path):
+    """To a removed one any, to a weightless one what begins a connection; draining is no fault."""
+    made = [(craft.START + n * 10**9, len(frame), frame) for n, frame in enumerate(frames(1))]
+    real = "192.168.100.3:8080"
+    only = TEXT.replace('[[service.real]]\naddress = "192.168.100.2:8080"\n', "")
+    gone = only + f'[[event]]\nat = 2.5\nremove = "service.web.real.{real}"\n'
+    found = judged(tmp_path, made=made, text=gone)["living"]
+    assert found.holds is False and found.failure is not None and found.failure.first == 4
+    assert "was removed at 2.5 s: service.web.expire_quiescent = true ends" in found.failure.detail
+    assert judged(tmp_path, "service.web.expire_quiescent=true", made=made, text=gone)["living"].holds
+    drained = only + f'[[event]]\nat = 2.5\nset = "service.web.real.{real}.weight=0"\n'
+    assert judged(tmp_path, made=made, text=drained)["living"].holds
+    sticky = drained.replace('scheduler = "wlc"', 'scheduler = "wlc"\npersistent = {}')
+    again = [*made, (craft.START + 5 * 10**9, 74, craft.syn("172.16.0.1:4000", VIP))]
+    found = judged(tmp_path, made=again, text=sticky)["living"]
+    assert found.failure is not None and found.failure.first == 5
+    assert "conn.expire_quiescent_template" in found.failure.detail

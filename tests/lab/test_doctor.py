@@ -34,6 +34,15 @@ match = "proto=tcp,src-range=192.168.100.0-192.168.100.255"
 [[service.real]]
 address = "203.0.113.1:0"
 """
+SNAT_ICMP = """
+[[service]]
+name = "ping"
+protocol = "icmp"
+mode = "snat"
+match = "proto=icmp,src-range=192.168.100.0-192.168.100.255"
+[[service.real]]
+address = "203.0.113.1:0"
+"""
 V6 = """
 [[service]]
 name = "six"
@@ -76,6 +85,7 @@ CASES = [
     ("nic-bond", ["device.slaves=3"], BASE, "8 of 16"),
     ("nic-rule-count laddr-beyond-trials", [f"service.web.laddr={LADDRS[:128]}"], BASE, "1 of 2048"),
     ("sctp-no-rules", [], BASE + SCTP, "7/8"),
+    ("icmp-no-rules", [], BASE + SNAT_ICMP, "7/8"),
     ("nat-many-workers", ["service.web.mode=nat", "service.web.laddr=[]"], BASE, "7/8"),
     ("rss-unhashed", ["device.rss=tcp"], BASE + UDP, '"all"'),
     ("rss-unhashed nic-port-mask", ["device.rss=ip", "device.driver=i40e"], BASE, "TCP"),

@@ -5,6 +5,8 @@ import json
 import craft
 import pytest
 from lab.made_capture import TEXT, VIP, capture, client, frames, setup
+from scapy.layers.inet import ICMP, IP, TCP
+from scapy.packet import Raw
 
 from lbreplay.lab.explain import changes, dissected, explain, lines
 
@@ -149,3 +151,26 @@ def test_the_kernel_profile(tmp_path):
     found = story(tmp_path, 1, text=text + '[[service.real]]\naddress = "192.168.100.2:8080"\n')
     assert found["connection"]["real"] == "192.168.100.2:8080" and found["laddr"] is None
     assert found["sent"][0]["fields"]
+
+
+def test_tagged_frames_have_their_story(tmp_path):
+    """What is behind the tag of a VLAN device is looked up like any packet."""
+    vlan = TEXT + '[[device.vlan]]\nid = 3\naddress = ["192.168.100.5/24"]\n'
+    made = [frame[:12] + b"\x81\0\0\3" + frame[12:] for frame in frames(1)]
+    found = [story(tmp_path, n, made=made, text=vlan) for n in range(1, 5)]
+    assert all(one["fate"] == "transmitted" and one["connection"]["number"] == 1 for one in found)
+    assert found[1]["tables"]["answer"] == "out" and found[1]["received_as"] is not None
+    unknown = story(tmp_path, 1, made=[made[0][:14] + b"\0\7" + made[0][16:]], text=vlan)
+    assert unknown["verdict"] == "vlan_error" and unknown["connection"] is None
+
+
+def test_a_quote_that_is_too_short(tmp_path):
+    """The connection it is about is named, and that nobody is asked for it."""
+    quoted = IP(src="10.0.0.100", dst="172.16.0.1") / TCP(sport=80, dport=3000)
+    for kept, reason in ((28, "icmp_quote_short"), (40, None)):
+        error = craft.frame(IP(src="9.9.9.9", dst="10.0.0.100") / ICMP(type=3, code=4) / Raw(bytes(quoted)[:kept]))
+        found = story(tmp_path, 2, "workers=1", made=[craft.syn(client(1), VIP), error], view="rx")
+        reasons = [one["name"] for one in found["reasons"]]
+        assert found["tables"]["unread"] is (reason is not None) and (reason in reasons) is (reason is not None)
+        assert [entry["conn"] for entry in found["tables"]["workers"]] == [1]
+    assert found["verdict"] == "icmp_related_forwarded"

@@ -9,14 +9,16 @@ from lab.made_capture import capture, setup
 from lbreplay.errors import CaptureError, ConfigError
 from lbreplay.lab.sweep import axis, badness, numbers, row, settings, strategies, sweep
 from lbreplay.replay import replay
+from lbreplay.stats import Result
 
 
 def made(axes):
     return settings(axes, lambda sets: setup(*sets))
 
 
-def swept(tmp_path, *axes, **more):
-    return sweep(capture(tmp_path), made(axes), jobs=more.pop("jobs", 2), **more).document
+def swept(tmp_path, *axes, sets=(), **more):
+    wanted = settings(axes, lambda given: setup(*sets, *given))
+    return sweep(capture(tmp_path), wanted, jobs=more.pop("jobs", 2), **more).document
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_a_row_is_what_a_replay_counts(tmp_path):
     axes = [axis("workers", "workers", ["1", "3", "4"]), strategies(["port-low", "off", "redirect"])]
     rows = {tuple(one["setting"].values()): one for one in swept(tmp_path, *axes)["rows"]}
     for one in made(axes):
-        expected = row(replay(one.setup, capture(tmp_path), None).document())
+        expected = row(replay(one.setup, capture(tmp_path), None))
         assert {k: v for k, v in rows[tuple(one.values.values())].items() if k != "setting"} == expected
 
 
@@ -78,6 +80,17 @@ def test_best_first(tmp_path):
     assert keys == sorted(keys)
 
 
+def test_a_sweep_over_drivers_compares_what_they_hold(tmp_path):
+    """A NIC without rules strays, also where the axis is spelled by its key; an imagined rule is counted."""
+    for name, one in (("driver", axis("driver", "device.driver", ["mlx5", "virtio"])),
+                      ("key", axis("key", "device.driver", ["mlx5", "virtio"]))):  # fmt: skip
+        rows = {row["setting"][name]: row for row in swept(tmp_path, one)["rows"]}
+        assert rows["virtio"]["wrong_worker"] > 0 == rows["mlx5"]["wrong_worker"]
+        assert rows["virtio"]["imagined_rules"] == 0
+    rows = swept(tmp_path, axis("workers", "workers", ["1", "4"]), sets=("device.driver=virtio",))["rows"]
+    assert [(row["setting"]["workers"], row["imagined_rules"]) for row in rows] == [("1", 0), ("4", 8)]
+
+
 def test_numbers_of_a_row():
     """Imbalance is the greatest over the mean; a handed-over frame works two workers."""
     worker = {"wrong_worker": 0, "sa_pool": {"miss": 1}, "conns": {"created": 2}}
@@ -86,7 +99,8 @@ def test_numbers_of_a_row():
         {**worker, "worker": 1, "ipackets": 10, "redirected": {"in": 25, "out": 0}},
         {**worker, "worker": None, "ipackets": 99, "redirected": {"in": 0, "out": 0}},
     ]
-    found = row({"workers": workers, "totals": dict.fromkeys(("transmitted", "to_kernel", "dropped"), 0)})
+    totals = dict.fromkeys(("transmitted", "to_kernel", "dropped"), 0)
+    found = row(Result({}, {}, totals, workers, [], [], {}, None))
     assert (found["imbalance"], found["busiest"], found["redirected"], found["port_missed"]) == (1.5, 35, 5, 2)
     assert found["by_worker"] == [30, 10]
 

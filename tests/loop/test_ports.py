@@ -83,3 +83,17 @@ def test_double_steps() -> None:
         assert set(steps) == {1, 2}
         assert 140 < steps.count(2) < 260
     assert runs[0] == runs[1]
+
+
+def test_the_turn_goes_on_where_addresses_change() -> None:
+    """Behind the last one taken that is still there; what was taken out is counted on."""
+    a, b, c, d = (bytes([10, 0, 0, n]) for n in range(1, 5))
+    pools = {laddr: SockAddrPool(laddr, range(1025, 1035), 1) for laddr in (a, b, c, d)}
+    cursor = LaddrCursor((a, b, c))
+    assert [cursor.bind(pools, PEER)[0] for _ in range(2)] == [a, b]
+    cursor.replace((a, c, d))
+    assert [cursor.bind(pools, PEER)[0] for _ in range(3)] == [c, d, a]
+    cursor.release(b)
+    assert cursor.conns == {a: 2, c: 1, d: 1, b: 0}
+    cursor.replace(())
+    assert cursor.bind(pools, PEER) is None

@@ -5,7 +5,7 @@ import ipaddress
 import pytest
 
 from lbreplay.model import EDITIONS, Device, Endpoint, FlowDirector, Service, Setup, Worker
-from lbreplay.nic.flow_director import Matcher, Rule, holdable, install, port_table, queue_of, used_mask
+from lbreplay.nic.flow_director import Matcher, Rule, holdable, imagined, install, port_table, queue_of, used_mask
 from lbreplay.nic.strategies import STRATEGIES
 
 LADDR = ipaddress.ip_address("192.168.100.200").packed
@@ -82,6 +82,17 @@ def test_installed_unless_enforced():
     enforced = setup(driver="virtio", enforce=True)
     held, refusals = install(enforced, wanted(enforced))
     assert (held, len(refusals)) == ([], 8)
+
+
+def test_rules_that_are_only_imagined():
+    """What is taken as installed and would be refused is told, but not with `enforce` or a single worker."""
+    virtio = setup(driver="virtio")
+    told = imagined(virtio, wanted(virtio))
+    assert (told.refused, told.wanted) == (8, 8) and "virtio has no flow director" in str(told)
+    for sound in (setup(driver="mlx5"), setup(1, driver="virtio"), setup(driver="virtio", enforce=True)):
+        assert imagined(sound, wanted(sound)) is None
+    off = setup(driver="virtio", flow_director=FlowDirector(enabled=False))
+    assert imagined(off, wanted(off)) is None
 
 
 @pytest.mark.parametrize(

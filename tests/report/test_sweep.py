@@ -12,6 +12,7 @@ ROW = {
     "imbalance": 1.5,
     "wrong_worker": 7,
     "redirected": 0,
+    "imagined_rules": 0,
     "port_missed": 3,
     "transmitted": 1000,
     "to_kernel": 7,
@@ -19,6 +20,8 @@ ROW = {
     "connections": 9,
     "busiest": 30,
     "by_worker": [30, 10],
+    "uneven": 1.25,
+    "by_real": [20, 12, 0],
 }
 FOUND = {
     "schema": 1,
@@ -40,7 +43,14 @@ def test_table():
     show(FOUND, console(out, "never"))
     lines = out.getvalue().splitlines()
     assert [word for word in lines[3].split() if word.isdigit()] == ["2", "7", "0", "3"][:1] + ["7", "0", "3"]
-    assert "1.50" in lines[3] and "1,000" in lines[3] and "█▃" in lines[3] and short("6d5a" * 20) in lines[3]
+    assert (
+        "1.50" in lines[3]
+        and "1.25" in lines[3]
+        and "█▅·" in lines[3]
+        and "1,000" in lines[3]
+        and "█▃" in lines[3]
+        and short("6d5a" * 20) in lines[3]
+    )
     assert lines[-1] == "40 frames under 2 settings, best first"
 
 

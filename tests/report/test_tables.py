@@ -7,9 +7,10 @@ import re
 from html import unescape
 
 import pytest
-from made_result import columns, result, setup
+from made_result import REAL, columns, result, setup
 from rich.console import Console
 
+from lbreplay.nic.flow_director import Imagined
 from lbreplay.report import tables
 from lbreplay.stats import Counters, Result
 
@@ -37,6 +38,11 @@ def test_a_row_of_totals_stands_below_the_workers() -> None:
 def test_frames_on_the_wrong_worker_get_a_line_of_their_own() -> None:
     lines = shown(result()).splitlines()
     assert lines[-2].startswith("1 frame reached a worker that does not have its connection: lbreplay doctor")
+
+
+def test_rules_that_the_nic_would_refuse_get_a_line_of_their_own() -> None:
+    told = result()._replace(imagined=Imagined(8, 8, "virtio", "virtio has no flow director"))
+    assert "8 of 8 rules are taken as installed that virtio would refuse" in shown(told).splitlines()[-2]
 
 
 def test_the_last_line_adds_up() -> None:
@@ -113,3 +119,14 @@ def test_queues_are_spans(queues: list[int], text: str) -> None:
 def test_a_console_of_given_width_keeps_it() -> None:
     made = tables.console(io.StringIO(), width=120)
     assert isinstance(made, Console) and made.width == 120
+
+
+def test_real_servers_have_their_shares() -> None:
+    """Connections and packets of each beside what its weight is due."""
+    lines = [line.split() for line in shown(result()).splitlines() if "10.0.0.1:80" in line]
+    assert lines[0] == ["web", "10.0.0.1:80", "1", "25.0", "%", "2", "100.0", "%", "5", "50.0", "%", "4", "700", "B"]
+    assert lines[1] == ["web", "10.0.0.1:80", "3", "75.0", "%", "0", "0.0", "%", "5", "50.0", "%", "4", "700", "B"]
+    many = result()._replace(services=[{"service": "web", "scheduler": "rr", "reals": [dict(REAL)] * 60}])
+    text = shown(many)
+    assert "36 more" in text and text.count("10.0.0.1:80") == 24
+    assert "10.0.0.1:80" not in shown(result()._replace(services=[]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rig import CLIENT, REAL, VIP, handshake, play, setup, syn, tcp, tick
-from scapy.layers.inet import IP
+from scapy.layers.inet import IP, TCP
 
 from lbreplay.nic.steer import Nic
 from lbreplay.vs.events import Events
@@ -127,3 +127,35 @@ def test_nothing_happens_after_the_last_frame() -> None:
     """An event later than the capture is never carried out (interface 4)."""
     run = play(setup(events=real("weight=7", at=1.0)), [syn(CLIENT, VIP), (999, tick())])
     assert run.real["weight"] == 1
+
+
+def test_local_addresses_that_come_and_go() -> None:
+    """New connections leave from those that are there; one that lives keeps its own, and its answers come home."""
+    change = event(0.005, "set = \"service.web.laddr=['192.168.100.200', '192.168.100.201']\"")
+    change += event(0.025, "set = \"service.web.laddr=['192.168.100.201']\"")
+    late = [(10 + n, frame) for n, frame in enumerate(clients(6)[1:5])]
+    last = (30, clients(6)[5])
+    for workers in (1, 4):
+        made = setup(events=change, workers=workers, view="rx")
+        run = play(made, [clients(1)[0], *late, last])
+        left = [run.packet(n)[IP].src for n in range(1, 7)]
+        assert (left[0], left[5]) == ("192.168.100.200", "192.168.100.201")
+        assert workers > 1 or set(left[1:5]) == {"192.168.100.200", "192.168.100.201"}
+        local = run.trace[1]["laddr"]
+        answer = (40, tcp(run.trace[1]["real"], local, "SA", 5000, run.packet(1)[TCP].seq + 1))
+        ended = (50, tcp("192.168.100.9:1", "192.168.100.200:9", "A"))
+        back = play(made, [clients(1)[0], *late, last, answer, ended])
+        assert back.trace[7]["lookup"] == "out" and back.verdicts[6].startswith("forwarded")
+        assert back.verdicts[7] == "forward_disabled", "it is nobody's address any more"
+        conns = {one["address"]: one["conns"] for one in back.document["services"][0]["laddrs"]}
+        assert conns.keys() == {"192.168.100.200", "192.168.100.201"} and sum(conns.values()) == 6
+
+
+def test_all_local_addresses_gone() -> None:
+    """No new connection can be made until one is back."""
+    change = event(0.005, 'set = "service.web.laddr=[]"') + event(
+        0.025, "set = \"service.web.laddr=['192.168.100.209']\""
+    )
+    run = play(setup(events=change), [clients(3)[0], (10, clients(3)[1]), (30, clients(3)[2])])
+    assert run.verdicts == ["forwarded_slow", "laddr_none", "forwarded_slow"]
+    assert run.packet(2)[IP].src == "192.168.100.209"

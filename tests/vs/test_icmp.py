@@ -161,7 +161,7 @@ def test_what_is_dropped_and_what_goes_on() -> None:
     frames = [about(sent(4), chksum=1), about(bytes(fragment)), about(sent(4), kind=5), about(sent(4), kind=12)]
     run = play(setup(), [*FLOW, *frames])
     assert run.verdicts[5:] == ["icmp_related_bad_checksum", "icmp_malformed", "local_to_kernel", "local_to_kernel"]
-    assert run.trace[8]["reason"] == ["icmp_unrelated", "no_service"]
+    assert run.trace[8]["reason"] == ["icmp_untranslated", "no_service"]
 
 
 def test_an_error_does_not_keep_a_connection() -> None:

@@ -170,8 +170,42 @@ def test_redirect_helps_the_icmp_flows_of_snat() -> None:
     back = [craft.frame(IP(src=f"203.0.113.{n}", dst="192.168.100.10") / ICMP(type=0, id=n)) for n in range(1, 9)]
     run = play(made, echo + back)
     assert set(run.verdicts) == {"forwarded_slow"}
-    assert any("owner" in t for t in run.trace.values())
+    handed = sum("owner" in t for t in run.trace.values())
+    assert handed and sum(w["wrong_worker"] for w in run.document["workers"]) == handed
+
+
+def test_one_lcore_for_all_echo() -> None:
+    """Built with ICMP_REDIRECT_CORE, echo and its answer meet on one worker, and nothing else does (S 4.1)."""
+    snat = (
+        '[[service]]\nmode = "snat"\nprotocol = "icmp"\n'
+        'match = "proto=icmp,src-range=192.168.100.0-192.168.100.255,oif=dpdk0"\n'
+        '[[service.real]]\naddress = "192.168.100.10:0"\n'
+    )
+    echo = [craft.frame(IP(src="192.168.100.50", dst=f"203.0.113.{n}") / ICMP(type=8, id=n)) for n in range(1, 9)]
+    back = [craft.frame(IP(src=f"203.0.113.{n}", dst="192.168.100.10") / ICMP(type=0, id=n)) for n in range(1, 9)]
+    stamp = [craft.frame(IP(src="192.168.100.50", dst=f"203.0.113.{n}") / ICMP(type=13, id=n)) for n in range(1, 9)]
+    run = play(setup(workers=4, conn="icmp_redirect_core = 3", events=snat), echo + back + stamp)
+    assert set(run.verdicts) == {"forwarded_slow"}
+    assert {t.get("owner", t["worker"]) for n, t in run.trace.items() if n <= 16} == {2}
+    assert len({t["worker"] for n, t in run.trace.items() if n > 16}) > 1
     assert all(w["wrong_worker"] == 0 for w in run.document["workers"])
+    lost = play(
+        setup(workers=4, conn="icmp_redirect_core = 3"),
+        [craft.frame(IP(src="203.0.113.1", dst="10.0.0.100") / ICMP(type=0, id=n)) for n in range(4)],
+    )
+    assert set(lost.verdicts) == {"local_to_kernel"}
+
+
+def test_icmp_of_another_workers_connection_is_on_the_wrong_worker() -> None:
+    """Replies of SNAT, and errors about a connection, count like any frame of it."""
+    first = play(setup(workers=4), [syn(CLIENT, VIP)])
+    sent = first.sent[0][2][14:]
+    errors = [
+        craft.frame(IP(src=f"192.168.9.{n}", dst="192.168.100.200") / ICMP(type=3, code=1) / sent) for n in range(16)
+    ]
+    run = play(setup(workers=4), [syn(CLIENT, VIP), *errors])
+    strayed = run.verdicts.count("local_to_kernel")
+    assert 0 < strayed < 16 and sum(w["wrong_worker"] for w in run.document["workers"]) == strayed
 
 
 def test_a_link_address_of_somebody_else_keeps_the_balancer_out() -> None:

@@ -100,3 +100,16 @@ def test_warnings_are_said_once(tmp_path: object) -> None:
     proxied = setup("synproxy = true", view="client")
     acks = [tcp(f"172.16.0.{n}:1", VIP, "A", 1, 2) for n in (1, 2)]
     assert ["valid cookie" in w and "web" in w for w in warnings(proxied, acks, tmp_path)] == [True]
+
+
+def test_a_tag_changes_nothing_about_whose_an_answer_is() -> None:
+    """From the trunk of a VLAN device, answers of the virtual address are answers; the same packets leave."""
+    flow = [syn(CLIENT, VIP), ANSWER, tcp(CLIENT, VIP, "A", 1001, 5001)]
+    tagged = [frame[:12] + b"\x81\0\0\3" + frame[12:] for frame in flow]
+    vlan = '[[device.vlan]]\nid = 3\naddress = ["10.0.0.1/24"]\n'
+    plain = play(setup(view="client"), flow)
+    run = play(setup(view="client", more=vlan), tagged)
+    assert run.verdicts == plain.verdicts and run.trace[2]["lookup"] == "out"
+    assert [bytes(run.packet(n)[IP]) for n in (1, 2, 3)] == [bytes(plain.packet(n)[IP]) for n in (1, 2, 3)]
+    own = play(setup(view="lb", more=vlan), tagged)
+    assert own.verdicts[1] == "own_transmit"

@@ -5,7 +5,7 @@ import recorded
 
 from lbreplay.wire import checksum, icmp
 from lbreplay.wire.craft import ethernet, ip, ipv4, ipv6
-from lbreplay.wire.icmp import FOREIGN, MALFORMED, UNRELATED, Rewrite
+from lbreplay.wire.icmp import FOREIGN, FRAGMENTED, MALFORMED, SHORT, UNRELATED, UNTRANSLATED, Rewrite
 from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, TCP, UDP, Packet
 
 A4, B4, C4 = bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2]), bytes([10, 0, 0, 3])
@@ -107,27 +107,27 @@ FRAGMENT6 = ip(A6, B6, 44, bytes([58, 0, 0, 0, 0, 0, 0, 1]) + bytes([1, 0, 0, 0,
     "l3, at, why",
     [
         (error(QUOTED)[:27], 20, MALFORMED),  # no whole ICMP header
-        (error(QUOTED, kind=5), 20, UNRELATED),  # redirect
+        (error(QUOTED, kind=5), 20, UNTRANSLATED),  # redirect
         (error(QUOTED, kind=8), 20, UNRELATED),
-        (error(b""), 20, UNRELATED),
-        (error(QUOTED[:19]), 20, UNRELATED),
+        (error(b""), 20, SHORT),
+        (error(QUOTED[:19]), 20, SHORT),
         (error(ipv4(A4, B4, 47, TCP_HEADER)), 20, UNRELATED),
         (error(ipv4(A4, B4, 47, TCP_HEADER, flags=1)), 20, UNRELATED),  # the protocol is looked at first
         (error(ipv4(A4, B4, UDP, UDP_HEADER, flags=1)), 20, MALFORMED),
-        (error(QUOTED[:39]), 20, UNRELATED),  # 19 bytes of TCP
-        (error(ipv4(A4, B4, UDP, UDP_HEADER[:7])), 20, UNRELATED),
-        (error(ip(A6, B6, TCP, TCP_HEADER)[:39], A6, B6, 1), 40, UNRELATED),
-        (error(ip(A6, B6, 44, b"\6" + bytes(7) + TCP_HEADER), A6, B6, 1), 40, UNRELATED),
-        (error(ip(A6, B6, 0, b"\6\x09"), A6, B6, 1), 40, UNRELATED),
-        (error(ip(A6, B6, TCP, TCP_HEADER), A6, B6, 4), 40, UNRELATED),
+        (error(QUOTED[:39]), 20, SHORT),  # 19 bytes of TCP
+        (error(ipv4(A4, B4, UDP, UDP_HEADER[:7])), 20, SHORT),
+        (error(ip(A6, B6, TCP, TCP_HEADER)[:39], A6, B6, 1), 40, SHORT),
+        (error(ip(A6, B6, 44, b"\6" + bytes(7) + TCP_HEADER), A6, B6, 1), 40, FRAGMENTED),
+        (error(ip(A6, B6, 0, b"\6\x09"), A6, B6, 1), 40, SHORT),
+        (error(ip(A6, B6, TCP, TCP_HEADER), A6, B6, 4), 40, UNTRANSLATED),
         (error(ip(A6, B6, 248, TCP_HEADER), A6, B6, 3), 40, FOREIGN),
         (error(ip(A6, B6, 50, b""), A6, B6, 2), 40, FOREIGN),
         (error(ip(A6, B6, 59, b""), A6, B6, 1), 40, FOREIGN),
         (error(ip(A6, B6, 60, b"\x2f\0" + bytes(6)), A6, B6, 1), 40, FOREIGN),
         (error(ip(A6, B6, 0, b"\x2f\x09"), A6, B6, 1), 40, FOREIGN),
         (error(ip(A6, B6, 0, b"\6"), A6, B6, 1), 40, FOREIGN),
-        (error(ip(A6, B6, 248, TCP_HEADER)[:39], A6, B6, 1), 40, UNRELATED),
-        (error(ip(A6, B6, 248, TCP_HEADER), A6, B6, 4), 40, UNRELATED),
+        (error(ip(A6, B6, 248, TCP_HEADER)[:39], A6, B6, 1), 40, SHORT),
+        (error(ip(A6, B6, 248, TCP_HEADER), A6, B6, 4), 40, UNTRANSLATED),
         (FRAGMENT6, 48, MALFORMED),  # a first fragment
         (ip(A6, B6, 0, b"\x3a\x05" + bytes(6)), 88, MALFORMED),  # a chain that ends behind the packet
         (ip(A6, B6, 0, b"\x3a\0"), 40, MALFORMED),  # one that is cut
@@ -136,6 +136,15 @@ FRAGMENT6 = ip(A6, B6, 44, bytes([58, 0, 0, 0, 0, 0, 0, 1]) + bytes([1, 0, 0, 0,
 def test_why_an_error_does_not_count(l3, at, why):
     """The order of checks of the dossier, as far as bytes decide."""
     assert icmp.related(l3, at) == why
+
+
+def test_whom_a_short_quote_is_about():
+    """Both ports tell the connection, though a look-up wants the whole header; less does not."""
+    whole = icmp.related(error(QUOTED), 20).reversed_key
+    assert icmp.quoted_key(error(QUOTED), 20) == icmp.quoted_key(error(QUOTED[:28]), 20) == whole
+    assert icmp.quoted_key(error(QUOTED[:24]), 20) == whole
+    for none in (error(QUOTED[:23]), error(QUOTED, kind=5), error(b""), error(ipv4(A4, B4, 47, TCP_HEADER)[:28])):
+        assert icmp.quoted_key(none, 20) is None
 
 
 def test_what_is_quoted():
