@@ -117,7 +117,11 @@ class Verdict(IntEnum):
     L4_HEADER_SHORT = D, "D 4.1", "The transport header is not whole."
     TCP_BAD_ACK_DROP = D, "D 15", "An ACK without a connection or valid cookie, dropped."
     TCP_DEFENCE = D, "D 5.1", "TCP without a connection to an address with TCP services (defence_drop)."
-    NO_DEST = D, "D 10.2", "The scheduler found no real server."
+    NO_DEST = (
+        D,
+        "D 10.2",
+        "The scheduler found no real server: none has weight, or without fallback the one hashed to has none.",
+    )
     CONN_POOL_EMPTY = D, "D 2.4", "The pool of connections is empty."
     DEST_MAX_CONN = D, "D 2.8", "The chosen real server has all the connections it may have."
     LADDR_NONE = D, "D 11.1", "The service has no local address."
@@ -159,7 +163,11 @@ class Verdict(IntEnum):
     OPTIONS_MALFORMED = D, "L 9", "IP options that cannot be: an ICMP parameter problem was sent where one can be."
     FORWARD_TO_MANY = D, "L 3", "Transit in a broadcast or multicast frame."
     DEFENCE_DROPPED = D, "L 14", "A new connection that drop_packet took."
-    NO_DEST_UNREACHABLE = D, "L 5.5", "No real server can take it: an ICMP port unreachable was sent where one can be."
+    NO_DEST_UNREACHABLE = (
+        D,
+        "L 5.5",
+        "No real server, or without sh-fallback, mh-fallback not the one hashed to, can take it: port unreachable.",
+    )
     PERSISTENCE_FAILED = D, "L 5.4", "The persistence engine found no session in it."
     DEST_UNAVAILABLE = D, "L 4", "The real server of its connection was deleted."
     CONNTRACK_OLD = D, "L 4.2", "A SYN that connection tracking counts to the old connection: dropped with it."

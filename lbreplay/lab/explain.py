@@ -13,7 +13,7 @@ from typing import Any
 from lbreplay.annotate import comment
 from lbreplay.annotate import told as told_of
 from lbreplay.burst import KIND_OTHER
-from lbreplay.lab import life
+from lbreplay.lab import life, remarks
 from lbreplay.lab.answer import answer
 from lbreplay.lab.fields import Frame, brief
 from lbreplay.lab.flows import flow_text, message
@@ -74,6 +74,7 @@ def told(probe: Probe, shot: Shot) -> Document:
     verdict = ENTRIES[burst.verdict[0]]
     dpvs = run.setup.profile == "dpvs"
     conn = shot.story.conn if dpvs else None
+    name = _service(run, shot) if dpvs else run.balancer.connection(shot.story)["service"] or _vip_of(run.setup, shot)
     return {
         "schema": 1,
         "line": line(probe, shot),
@@ -81,7 +82,7 @@ def told(probe: Probe, shot: Shot) -> Document:
         "received_as": _received_as(shot),
         "steering": _steering(run, shot),
         "tables": _tables(run, shot),
-        "service": _service(run, shot) if dpvs else run.balancer.connection(shot.story)["service"],
+        "service": name,
         "scheduler": _scheduler(run, shot),
         "laddr": _laddr(run, shot),
         "connection": _kernel_connection(shot) if conn is None else _connection(run, shot, conn),
@@ -91,7 +92,10 @@ def told(probe: Probe, shot: Shot) -> Document:
         "fate": verdict.fate.label,
         "why": verdict.sentence,
         "source": verdict.section,
-        "notes": [] if conn is None else list(_notes(run, shot, conn)),
+        "notes": [
+            *([] if conn is None else _notes(run, shot, conn)),
+            *remarks.told(remarks.scene(run.setup, shot, name)),
+        ],
         "sent": [_sent(shot, left) for left in shot.left],
         "answer": None if conn is None else answer(probe, shot, conn),
     }  # fmt: skip
@@ -192,6 +196,13 @@ def _service(run: Replay, shot: Shot) -> str | None:
         return None
     server = run.balancer.machine.lcores[max(packet.worker, 0)].servers.find(packet.proto, packet.dst, packet.dport)
     return None if server is None else server.service.name
+
+
+def _vip_of(setup: Setup, shot: Shot) -> str | None:
+    """The kernel's service of the packet's destination, where no connection tells."""
+    packet = shot.packet.within()
+    dest = Endpoint(packet.dst, packet.dport)
+    return next((s.name for s in setup.services if s.vip == dest and s.protocol == packet.proto), None)
 
 
 def _scheduler(run: Replay, shot: Shot) -> Document | None:

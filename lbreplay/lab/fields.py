@@ -17,6 +17,7 @@ from lbreplay.errors import ConfigError
 from lbreplay.wire.capture import open_capture
 from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, ETH_VLAN, ICMP, ICMPV6, SCTP, TCP, UDP, skip_extensions
 
+ECHOING = (0, 8, 128, 129)  # types of ICMP and ICMPv6 with an identifier behind the checksum
 UOA = 248  # protocol of the client's address in front of UDP (D 7.4)
 FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
 Fields = dict[str, str | int]
@@ -256,6 +257,8 @@ def brief(frame: Frame) -> str:
     for name in ("flags", "seq", "ack", "icmp.type", "icmp.code"):
         if name in fields:
             words.append(str(fields[name]) if name == "flags" else f"{name}={fields[name]}")
+    if fields.get("icmp.type") in ECHOING:
+        words.append(f"id={int(str(fields['icmp.rest'])[:4], 16)}")
     return " ".join((*words, f"{frame.length} bytes"))
 
 
@@ -271,4 +274,5 @@ def _end(address: str | int, port: str | int | None) -> str:
 
 def _protocol(fields: Fields) -> str:
     known = {"seq": "tcp", "udp.len": "udp", "sctp.tag": "sctp", "icmp.type": "icmp"}
-    return next((name for field, name in known.items() if field in fields), f"proto {fields['ip.proto']}")
+    inner = next((name for field, name in known.items() if field in fields), f"proto {fields['ip.proto']}")
+    return f"proto {UOA} (UOA) {inner}" if "uoa" in fields else inner

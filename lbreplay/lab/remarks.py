@@ -1,0 +1,214 @@
+"""What real servers and hosts will make of a frame that left: remarks beside the bytes, a function each.
+
+The balancer did what it does; what is remarkable is what the other end does about it. One more is a function of a Scene
+and a line in REMARKS.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from lbreplay.lab.probe import Shot
+from lbreplay.model import Endpoint, Network, Service, Setup
+from lbreplay.verdict import ENTRIES, Verdict
+from lbreplay.vs.conn import IN
+from lbreplay.wire import options
+from lbreplay.wire.icmp import REQUEST_OF
+from lbreplay.wire.packet import ICMP, ICMPV6, IPIP, IPV6_IN_IP, TCP, UDP, Packet
+from lbreplay.wire.uoa import IPO, OPP
+
+REWRITTEN = (options.EOL, options.NOP, options.MSS, options.WSCALE, options.SACK_OK, options.TIMESTAMP)  # D 6.1
+TURNED_ROUND = (Verdict.SYNPROXY_SYNACK, Verdict.SYNPROXY_SYNACK_FLAGGED)
+NO_SERVER = (Verdict.NO_DEST, Verdict.NO_DEST_UNREACHABLE)
+FALLBACK = {  # scheduler that hashes -> the setting by which a weightless real server is passed over, "": there is none
+    ("dpvs", "mh"): "mh_fallback = true",
+    ("ipvs", "mh"): 'flags = ["mh-fallback"] (ipvsadm -b mh-fallback)',
+    ("ipvs", "sh"): 'flags = ["sh-fallback"] (ipvsadm -b sh-fallback)',
+    ("ipvs", "dh"): "",
+}
+
+
+class Scene(NamedTuple):
+    """A frame that was handled. `sent` are the packets that left because of it, tags taken off; `service` is None where
+    it was for none."""
+
+    setup: Setup
+    shot: Shot
+    conn: Any  # of either profile
+    mode: str
+    service: Service | None
+    packet: Packet
+    sent: tuple[Packet, ...]
+
+    @property
+    def side(self) -> int:
+        return int(self.shot.story.side)
+
+
+def scene(setup: Setup, shot: Shot, service: str | None) -> Scene:
+    """*shot* as the remarks look at it; *service* is the name of the one it was for."""
+    conn: Any = shot.story.conn
+    mode = "" if conn is None else conn.mode.name if setup.profile == "dpvs" else conn.method
+    of = next((one for one in setup.services if one.name == service), None)
+    sent = tuple(Packet(left.frame, len(left.frame)).within() for left in shot.left)
+    return Scene(setup, shot, conn, mode, of, shot.packet.within(), sent)
+
+
+def told(seen: Scene) -> list[str]:
+    """All that is remarkable, in the order of the table."""
+    return [sentence for remark in REMARKS for sentence in remark(seen)]
+
+
+# --- full NAT ------------------------------------------------------------------------------------------------
+
+
+def client_address_in_udp(seen: Scene) -> Iterator[str]:
+    """UOA (D 7.4): the first datagrams are no UDP, or have an IP option, until a module reads them."""
+    carried = [p for p in seen.sent if p.proto == OPP or (p.family == 4 and p.l4_at > 20 and p.l3[20] == IPO)]
+    if seen.packet.proto != UDP or seen.side != IN or not carried:
+        return
+    how = "as IP protocol 248" if carried[0].proto == OPP else "with IP option 31"
+    trail = seen.setup.udp.uoa_max_trail
+    yield (
+        f"sent {how}, the client's address in front of the datagram (UOA), as up to {trail} of a connection are: a "
+        "real server without the kernel module uoa takes it for no UDP and drops it; load uoa.ko there, or set "
+        "udp.uoa_max_trail = 0"
+    )
+
+
+def client_address_of_the_client(seen: Scene) -> Iterator[str]:
+    """TOA (D 5.6): a client's own option stays behind the balancer's."""
+    if seen.packet.proto != TCP or seen.side != IN or seen.mode != "fnat":
+        return
+    for sent in seen.sent:
+        given, left = _toas(seen.packet), _toas(sent)
+        if given and len(left) > 1:
+            yield (
+                f"the client sent a client-address option of its own, {given[0]}: it is left in behind the "
+                f"balancer's, and a real server that reads another than the first one takes {given[0]} for the client"
+            )
+
+
+def _toas(packet: Packet) -> list[Endpoint]:
+    """The addresses in the TCP options 254 of a packet."""
+    if packet.proto != TCP or packet.l4_there < 20:
+        return []
+    tcp = bytes(packet.l3[packet.l4_at :])
+    found = [o for o in options.walk(tcp) if o.kind == options.TOA and o.length in (8, 20)]
+    return [Endpoint(tcp[o.at + 4 : o.at + o.length], int.from_bytes(tcp[o.at + 2 : o.at + 4])) for o in found]
+
+
+def reflected_options(seen: Scene) -> Iterator[str]:
+    """The SYN proxy turns the SYN round (D 6.1): what it does not know comes back as if the server had agreed."""
+    if ENTRIES[seen.shot.burst.verdict[0]] not in TURNED_ROUND:
+        return
+    tcp = bytes(seen.packet.l3[seen.packet.l4_at :])
+    kinds = [option.kind for option in options.walk(tcp) if option.kind not in REWRITTEN]
+    if kinds:
+        yield (
+            f"option{'s' if len(kinds) > 1 else ''} {', '.join(map(str, kinds))} of the SYN come back in the SYN|ACK: "
+            "the SYN proxy turns it round and touches only MSS, window scale, SACK permitted and timestamp, so the "
+            "client takes what it proposed for negotiated (RFC 9293 3.1 forbids it)"
+        )
+
+
+# --- any mode ------------------------------------------------------------------------------------------------
+
+
+def answers_past_the_proxy(seen: Scene) -> Iterator[str]:
+    """The SYN proxy waits for a SYN|ACK that direct routing and tunnels send straight to the client (D 6.3)."""
+    if seen.service is not None and seen.service.synproxy and seen.service.mode in ("dr", "tunnel") and seen.conn:
+        yield (
+            f"the SYN proxy waits for the real server's SYN|ACK, which in mode {seen.service.mode} goes straight to "
+            'the client: the connection never opens; synproxy = false, or mode = "fnat"'
+        )
+
+
+def to_itself(seen: Scene) -> Iterator[str]:
+    """A host drops a packet that it would have sent itself."""
+    for sent in seen.sent:
+        if sent.family and sent.src == sent.dst:
+            yield (
+                f"source equals destination, {_text(sent.src)}: the host takes it for a martian and drops it; it can "
+                "reach itself only where the director changes the source too (full NAT, or masquerading)"
+            )
+
+
+def on_the_real_servers_network(seen: Scene) -> Iterator[str]:
+    """NAT keeps the client's address: on a network of its own the real server answers it directly."""
+    if seen.mode != "nat" or seen.side != IN or not seen.sent or seen.conn is None:
+        return
+    client, real = seen.conn.client.address, seen.conn.real.address
+    network = next((one for one in _networks(seen.setup) if client in one and real in one), None)
+    if network is not None:
+        yield (
+            f"the client {_text(client)} is on the real server's network {network}: the answer goes straight to it, "
+            "past the director, with the real server's own address, and the client resets or ignores it"
+        )
+
+
+def _networks(setup: Setup) -> Iterator[Network]:
+    """Networks that are on link: of the port's and its VLAN devices' addresses, and routes without a gateway."""
+    devices = (setup.device.address, *(vlan.address for vlan in setup.device.vlan))
+    for network in (one for addresses in devices for one in addresses if one.prefix < 8 * len(one.address)):
+        size = 8 * len(network.address)
+        host = int.from_bytes(network.address) >> size - network.prefix << size - network.prefix
+        yield Network(host.to_bytes(size // 8), network.prefix)
+    yield from (route.to for route in setup.routes if route.via is None and route.to.prefix)
+
+
+def nobodys_tunnel(seen: Scene) -> Iterator[str]:
+    """The outer source is the route's preferred one (D 12.1)."""
+    for sent in seen.sent:
+        if sent.proto in (IPIP, IPV6_IN_IP) and not any(sent.src):
+            yield (
+                f"the outer source is {_text(sent.src)}, for the route to {_text(sent.dst)} names none: the real "
+                "server's host drops it as a martian; source = ADDRESS in its [[route]] (dpip route ... src), or an "
+                "address of the port in that network"
+            )
+            return
+
+
+def no_fallback(seen: Scene) -> Iterator[str]:
+    """A scheduler that hashes meets a real server without weight, and looks no further (D 10.3, L 13)."""
+    if ENTRIES[seen.shot.burst.verdict[0]] not in NO_SERVER or seen.service is None:
+        return
+    name = seen.service.scheduler
+    cure = FALLBACK.get((seen.setup.profile, name))
+    allowed = seen.service.mh_fallback or f"{name}-fallback" in seen.service.flags
+    if cure is not None and not allowed:
+        means = f"{cure} would pass it over" if cure else "another scheduler would"
+        yield (
+            f"{name} hashes the client to a real server that is weightless or full, and without fallback looks no "
+            f"further though others may have weight; {means}"
+        )
+
+
+def unasked_reply(seen: Scene) -> Iterator[str]:
+    """SNAT opens a session for any ICMP from inside, a reply too (D 9.2)."""
+    packet = seen.packet
+    reply = packet.proto in (ICMP, ICMPV6) and packet.l4_there and packet.l3[packet.l4_at] in REQUEST_OF[packet.proto]
+    if reply and seen.shot.story.new and seen.mode == "snat":
+        yield (
+            "a reply opened this session: nobody asked through the balancer, the request came another way or to "
+            "another worker, and whoever asked gets the reply from the SNAT address"
+        )
+
+
+def _text(address: bytes) -> str:
+    return str(ipaddress.ip_address(address))
+
+
+REMARKS: tuple[Callable[[Scene], Iterator[str]], ...] = (
+    client_address_in_udp,
+    client_address_of_the_client,
+    reflected_options,
+    answers_past_the_proxy,
+    to_itself,
+    on_the_real_servers_network,
+    nobodys_tunnel,
+    no_fallback,
+    unasked_reply,
+)

@@ -1,0 +1,111 @@
+"""What the other end makes of what was sent."""
+
+import craft
+from lab.made_capture import TEXT, VIP, capture, client, frames, setup
+from scapy.layers.inet import ICMP, IP
+
+from lbreplay.lab.explain import explain
+
+UDP = TEXT.replace('scheduler = "wlc"', 'scheduler = "rr"\nprotocol = "udp"')
+PROXY = TEXT.replace('scheduler = "wlc"', 'scheduler = "rr"\nsynproxy = true')
+DIRECT = TEXT.replace('laddr = ["192.168.100.200"]', 'mode = "dr"')
+KERNEL = """
+profile = "ipvs"
+edition = "6.1"
+[device]
+address = ["192.168.100.1/24"]
+[[service]]
+name = "web"
+vip = "10.0.0.100:80"
+scheduler = "sh"
+mode = "nat"
+[[service.real]]
+address = "192.168.100.2:80"
+weight = 0
+[[service.real]]
+address = "192.168.100.3:80"
+"""
+
+
+def notes(tmp_path, n, made, text=TEXT, **more):
+    return " ".join(explain(setup(text=text, **more), capture(tmp_path, made), n)["notes"])
+
+
+def test_client_addresses_in_datagrams(tmp_path):
+    """Protocol 248 and the module it needs, for the first datagrams; nothing where there are none."""
+    made = [craft.udp(client(1), VIP)]
+    assert "IP protocol 248" in (said := notes(tmp_path, 1, made, UDP)) and "uoa.ko" in said
+    assert "IP option 31" in notes(tmp_path, 1, made, UDP + '[udp]\nuoa_mode = "ipo"\n')
+    assert "UOA" not in notes(tmp_path, 1, made, UDP + "[udp]\nuoa_max_trail = 0\n")
+    sent = explain(setup(text=UDP), capture(tmp_path, made), 1)["sent"][0]["packet"]
+    assert "proto 248 (UOA) udp" in sent
+
+
+def test_a_client_address_of_the_clients_own(tmp_path):
+    """It is named, and that it stays behind the balancer's."""
+    forged = craft.tcp(client(1), VIP, "A", 1001, 8, options=[(254, bytes([1, 187, 10, 0, 0, 1]))])
+    said = notes(tmp_path, 3, [*frames(1)[:2], forged])
+    assert "client-address option of its own, 10.0.0.1:443" in said
+    assert notes(tmp_path, 3, frames(1)) == ""
+
+
+def test_options_that_the_syn_proxy_reflects(tmp_path):
+    """What it does not know comes back, what it knows is no matter."""
+    odd = craft.tcp(client(1), VIP, "S", 1000, options=[("MSS", 1460), (30, b"\x00\x81" + bytes(8)), ("NOP", None)])
+    assert "option 30 of the SYN come back" in notes(tmp_path, 1, [odd], PROXY)
+    assert notes(tmp_path, 1, [craft.syn(client(1), VIP)], PROXY) == ""
+
+
+def test_answers_that_go_past(tmp_path):
+    """Past a SYN proxy of direct routing; past a NAT director to a client on the real servers' network; to oneself."""
+    proxy = DIRECT.replace('scheduler = "wlc"', 'scheduler = "rr"\nsynproxy = true')
+    first = explain(setup(text=proxy), capture(tmp_path, [craft.syn(client(1), VIP)]), 1)
+    cookie = int(next(f["after"] for f in first["sent"][0]["fields"] if f["field"] == "seq"))
+    made = [craft.syn(client(1), VIP), craft.tcp(client(1), VIP, "A", 1001, cookie + 1)]
+    assert "in mode dr goes straight to the client" in notes(tmp_path, 2, made, proxy)
+    rr = KERNEL.replace('"sh"', '"rr"')
+    said = notes(tmp_path, 1, [craft.syn("192.168.100.9:4000", VIP)], rr)
+    assert "on the real server's network 192.168.100.0/24" in said and "equals" not in said
+    itself = notes(tmp_path, 1, [craft.syn("192.168.100.3:4000", VIP)], rr)
+    assert "source equals destination, 192.168.100.3" in itself
+    assert notes(tmp_path, 1, [craft.syn(client(1), VIP)], rr) == ""
+
+
+def test_a_tunnel_from_nobody(tmp_path):
+    """The outer source is the route's; without one it is 0.0.0.0."""
+    tunnel = DIRECT.replace('"dr"', '"tunnel"')
+    made = [craft.syn(client(1), VIP)]
+    assert "the outer source is 0.0.0.0" in notes(tmp_path, 1, made, tunnel)
+    assert notes(tmp_path, 1, made, tunnel + '[device]\naddress = ["192.168.100.1/24"]\n') == ""
+
+
+def test_a_scheduler_without_fallback(tmp_path):
+    """The flag is named where a client hashes to a weightless real server."""
+    made = [craft.syn(client(number), VIP) for number in range(1, 9)]
+    found = [explain(setup(text=KERNEL), capture(tmp_path, made), n) for n in range(1, 9)]
+    refused = [one for one in found if one["verdict"] == "no_dest_unreachable"]
+    assert 0 < len(refused) < 8 and all("sh-fallback" in " ".join(one["notes"]) for one in refused)
+    flagged = KERNEL.replace('"sh"', '"sh"\nflags = ["sh-fallback"]')
+    assert all(notes(tmp_path, n, made, flagged) == "" for n in range(1, 9))
+
+
+def test_a_reply_that_nobody_asked_for(tmp_path):
+    """An echo reply from inside opens a session of SNAT; its identifier stands in the line."""
+    snat = """
+workers = 1
+[device]
+sapool_address = ["203.0.113.4"]
+[[service]]
+protocol = "icmp"
+mode = "snat"
+scheduler = "rr"
+match = "proto=icmp,src-range=192.168.100.0-192.168.100.255,oif=dpdk0"
+[[service.real]]
+address = "203.0.113.4:0"
+"""
+    reply, request = (
+        craft.frame(IP(src="192.168.100.50", dst="203.0.113.9") / ICMP(type=kind, id=77)) for kind in (0, 8)
+    )
+    assert "a reply opened this session" in notes(tmp_path, 1, [reply], snat, view="rx")
+    assert notes(tmp_path, 1, [request], snat, view="rx") == ""
+    assert "id=77" in explain(setup(text=snat, view="rx"), capture(tmp_path, [request]), 1)["frame"]["packet"]
