@@ -144,6 +144,43 @@ LINTS = (
         "S 2.6", helped=HOP,
     ),
     Lint(
+        "synproxy-direct", ERROR, lints.synproxy_without_answers,
+        "the SYN proxy waits for the real server's SYN|ACK, which goes straight to the client: every connection hangs",
+        'mode = "fnat" (or "nat"), or synproxy = false',
+        "D 6.3",
+    ),
+    Lint(
+        "one-packet-no-way-back", ERROR, lints.one_packet_without_answers,
+        "a connection of one packet is never in a table, so answers find nobody: no client gets one",
+        'one_packet = false, or mode = "dr" or "tunnel", whose answers do not pass the balancer',
+        "D 2.3",
+    ),
+    Lint(
+        "port-zero", ERROR, lints.services_on_any_port,
+        "DPVS looks a service up by its exact port: nothing is ever forwarded",
+        "a service for each port; the kernel's IPVS knows services of any port",
+        "D 10.1",
+    ),
+    Lint(
+        "list-on-match", WARNING, lints.lists_of_match_services,
+        "lists are looked up by virtual address and port, which such a service does not have: nobody is refused",
+        "a narrower src-range in the match, or a filter in front",
+        "D 14.2",
+    ),
+    Lint(
+        "tunnel-source", WARNING, lints.tunnels_from_nobody,
+        "the outer source is 0.0.0.0, which the real server's host drops as a martian",
+        "source = ADDRESS in the [[route]] there, or device.address = ADDRESS/PREFIX of that network",
+        "D 12.1",
+    ),
+    Lint(
+        "nat-one-network", WARNING, lints.real_servers_beside_clients,
+        "a client of this network gets the real server's answer straight, past the director, from an address that it "
+        "never asked",
+        'mode = "fnat" or "dr", or real servers on a network of their own with the director as their gateway',
+        "S 2.6, L 10",
+    ),
+    Lint(
         "rss-unhashed", WARNING, lints.unhashed_services,
         "all frames of clients arrive at queue 0: one worker carries these services, the others idle",
         "device.rss = {rss}",

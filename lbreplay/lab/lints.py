@@ -22,11 +22,13 @@ from lbreplay.nic.profiles import PROFILES, TUPLE
 from lbreplay.nic.rss import Rss, indirection
 from lbreplay.nic.strategies import STRATEGIES, Strategy
 from lbreplay.phrases import plural
+from lbreplay.stack.route import Routes
 from lbreplay.vs.laddr import sub_pool
 
 ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
 NAMES = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
 KINDS = {TCP: KIND_TCP, UDP: KIND_UDP, SCTP: KIND_SCTP}
+DIRECT = ("dr", "tunnel")  # modes whose answers go past the balancer
 PORT_STRATEGIES = ("port-low", "port-high")
 FTP = 21
 QUEUES_OF_A_PORT = 16  # S 1.7
@@ -202,6 +204,62 @@ def nat_with_many_workers(setup: Setup) -> Spots:
         if _count(setup) > 1 and service.mode == "nat":
             what = f"NAT over {_count(setup)} workers"
             yield Spot(_key(service, "mode"), what, {"lost": _share(_unlucky(setup))})
+
+
+# ---- answers, lists and sources
+
+
+def synproxy_without_answers(setup: Setup) -> Spots:
+    """A SYN proxy before a mode whose answers go past it."""
+    for service in setup.services:
+        if service.synproxy and service.mode in DIRECT:
+            yield Spot(_key(service, "synproxy"), f"a SYN proxy in mode {service.mode}")
+
+
+def one_packet_without_answers(setup: Setup) -> Spots:
+    """One packet scheduling where answers have to be translated back."""
+    for service in setup.services:
+        if setup.profile == "dpvs" and service.one_packet and service.mode in ("fnat", "nat"):
+            yield Spot(_key(service, "one_packet"), f"one packet scheduling in mode {service.mode}")
+
+
+def services_on_any_port(setup: Setup) -> Spots:
+    """Port 0, which means any port to the kernel and nothing to DPVS."""
+    for service in setup.services:
+        if setup.profile == "dpvs" and service.vip is not None and service.vip.port == 0:
+            yield Spot(_key(service, "vip"), f"port 0 at {ip_address(service.vip.address)}")
+
+
+def lists_of_match_services(setup: Setup) -> Spots:
+    """Black and white lists of services without an address."""
+    for service in setup.services:
+        for name in ("blacklist", "whitelist") if service.match is not None else ():
+            listed = getattr(service, name)
+            if listed.addresses or listed.sets:
+                yield Spot(_key(service, name), f"a {name} of a service that is found by its match")
+
+
+def tunnels_from_nobody(setup: Setup) -> Spots:
+    """Tunnels to IPv4 real servers over a route that names no source; of IPv6 an address is selected."""
+    routes = Routes(setup)
+    for service in setup.services if setup.profile == "dpvs" else ():
+        for real in service.reals if service.mode == "tunnel" else ():
+            address = real.endpoint.address
+            route = routes.output(address)
+            if len(address) == 4 and route is not None and route.source is None:
+                yield Spot(_key(service, f"real.{real}"), f"the route to {ip_address(address)} names no source")
+
+
+def real_servers_beside_clients(setup: Setup) -> Spots:
+    """NAT of a virtual address on the real servers' own network, where clients are too."""
+    devices = (setup.device.address, *(vlan.address for vlan in setup.device.vlan))
+    networks = [network for addresses in devices for network in addresses]
+    for service, vip in ((one, one.vip) for one in setup.services if one.mode == "nat" and one.vip is not None):
+        for real in service.reals:
+            shared = [one for one in networks if real.endpoint.address in one and vip.address in one]
+            if shared and shared[0].prefix < 8 * len(real.endpoint.address):
+                yield Spot(_key(service, f"real.{real}"), f"{vip} and {real} are both of {shared[0]}")
+                break
 
 
 # ---- RSS

@@ -118,7 +118,7 @@ class LaddrCursor:
         taken = [laddr for laddr in self.laddrs[: self.at + 1] if laddr in laddrs]
         self.laddrs = tuple(laddrs)
         self.counts = np.array([conns.pop(laddr, 0) for laddr in laddrs] or [0], np.int64).data
-        self.at, self._size = self.laddrs.index(taken[-1]) if taken else -1, len(self.laddrs)
+        self.at, self._size = self.laddrs.index(taken.pop()) if taken else -1, len(self.laddrs)
         self._gone = conns
 
     def next(self) -> int:

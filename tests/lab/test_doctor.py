@@ -34,6 +34,11 @@ match = "proto=tcp,src-range=192.168.100.0-192.168.100.255"
 [[service.real]]
 address = "203.0.113.1:0"
 """
+PROXIED = ["service.web.laddr=[]", "service.web.synproxy=true"]
+NAT_HERE = [
+    *("service.web.mode=nat", "service.web.laddr=[]", "service.web.vip=192.168.100.7:80"),
+    "device.address=['192.168.100.1/24']",
+]
 SNAT_ICMP = """
 [[service]]
 name = "ping"
@@ -85,6 +90,12 @@ CASES = [
     ("nic-bond", ["device.slaves=3"], BASE, "8 of 16"),
     ("nic-rule-count laddr-beyond-trials", [f"service.web.laddr={LADDRS[:128]}"], BASE, "1 of 2048"),
     ("sctp-no-rules", [], BASE + SCTP, "7/8"),
+    ("synproxy-direct synproxy-no-checksums", ["service.web.mode=dr", *PROXIED], BASE, "a SYN proxy in mode dr"),
+    ("one-packet-no-way-back", ["service.dns.one_packet=true"], BASE + UDP, "never in a table"),
+    ("port-zero", ["service.web.vip=10.0.0.100:0", "service.web.persistent={}"], BASE, "port 0 at 10.0.0.100"),
+    ("list-on-match snat-without-pool", ["service.out.blacklist=['192.168.100.9']"], BASE + SNAT, "a blacklist of"),
+    ("tunnel-source", ["service.web.mode=tunnel", "service.web.laddr=[]"], BASE, "0.0.0.0"),
+    ("nat-one-network", ["workers=1", *NAT_HERE], BASE, "are both of 192.168.100.1/24"),
     ("icmp-no-rules", [], BASE + SNAT_ICMP, "7/8"),
     ("nat-many-workers", ["service.web.mode=nat", "service.web.laddr=[]"], BASE, "7/8"),
     ("rss-unhashed", ["device.rss=tcp"], BASE + UDP, '"all"'),
@@ -101,7 +112,12 @@ CASES = [
     ("max-conn-unlimited", ["service.web.real.192.168.100.2:8080.max_conn=7"], BASE, "max_conn = 8 or more"),
     ("weight-negative", ["service.web.real.192.168.100.2:8080.weight=65535"], BASE, "weight 65535 is -1 in DPVS"),
     ("weight-negative", [], BASE + WEIGHTS_LATER, "weight 32768 is -32768 in DPVS"),
-    ("synproxy-no-checksums", ['service.web.mode="tunnel"', "service.web.synproxy=true"], DIRECT, "tunnel service"),
+    (
+        "synproxy-no-checksums synproxy-direct tunnel-source",
+        ['service.web.mode="tunnel"', "service.web.synproxy=true"],
+        DIRECT,
+        "tunnel service",
+    ),
     ("weight-negative", [], BASE + REAL_LATER, "service.web.real.192.168.100.9:8080.weight"),
     ("persistence-prefix nic-ipv6", ["service.six.persistent={netmask=64}"], V6, "a prefix of 64 bits"),
     ("no-weight", [f"service.web.real.192.168.100.{i}:8080.weight=0" for i in (2, 3)], BASE, "all 2 real"),
