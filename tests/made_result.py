@@ -78,7 +78,7 @@ def result() -> Result:
             for rank in range(2)
         ],
         "services": [
-            {"service": "web", "scheduler": "wrr", "conns": 2, "reals": [REAL, {**REAL, "weight": 3, "conns": 0}]}
+            {"service": "web", "scheduler": "wrr", "conns": 2, "reals": [dict(REAL), {**REAL, "weight": 3, "conns": 0}]}
         ],
         "warnings": ["--view lb may be meant"],
     }
