@@ -78,7 +78,12 @@ def result() -> Result:
             for rank in range(2)
         ],
         "services": [
-            {"service": "web", "scheduler": "wrr", "conns": 2, "reals": [dict(REAL), {**REAL, "weight": 3, "conns": 0}]}
+            {
+                "service": "web",
+                "scheduler": "wrr",
+                "conns": 2,
+                "reals": [dict(REAL), {**REAL, "address": "10.0.0.2:80", "weight": 3, "conns": 0}],
+            }
         ],
         "warnings": ["--view lb may be meant"],
     }
