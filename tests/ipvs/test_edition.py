@@ -117,7 +117,7 @@ def test_ttl_on_requests(edition: str, ttl: int, mode: str) -> None:
 )  # fmt: skip
 def test_later_sysctls(key: str) -> None:
     """2.6 does not have them: refused with the key's path."""
-    with pytest.raises(ConfigError, match=rf"^lb\.toml: ipvs\.{key}: edition = \"6\.1\" or later expected"):
+    with pytest.raises(ConfigError, match=rf"^lb\.toml:\d+:\d+: ipvs\.{key}: edition = \"6\.1\" or later expected"):
         Kernel(edition=OLD, ipvs=f"{key} = 1")
     Kernel(edition=NEW, ipvs=f"{key} = 1")
 
