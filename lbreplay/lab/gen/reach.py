@@ -128,7 +128,7 @@ DPVS: Mapping[str, Rule] = {
     "forwarded_fragmented": (SERVES, (
         lambda ask: ask.any(lambda s: s.family == 4 and s.mode != "dr"), "only IPv4 is fragmented, and not under dr")),
     "forwarded_plain": (FORWARDS,),
-    "icmp_related_forwarded": (SERVES, (lambda ask: not all(map(_nat64, ask.services)), "every service is NAT64")),
+    "icmp_related_forwarded": (SERVES,),
     "tcp_bad_ack_rst": (
         TCP_VIP,
         (lambda ask: ask.setup.behaviour.bad_ack == "rst", 'behaviour.bad_ack is "drop" in this edition'),
@@ -194,11 +194,9 @@ DPVS: Mapping[str, Rule] = {
     "icmp_malformed": (),
     "icmp_related_bad_checksum": (SERVES,),
     "icmp_related_rate_limited": (LIMITED, SERVES),
-    "icmp_related_no_route": (SERVES, (
-        lambda ask: ask.any(_nat64) or _strands(ask), "every client has a route, and none crosses families",
-    )),
+    "icmp_related_no_route": (SERVES, (lambda ask: _strands(ask), "every client has a route")),
     "icmp_related_too_big": (SERVES, (
-        lambda ask: ask.any(lambda s: s.mode in ("dr", "tunnel") or (s.family == 6 and not _nat64(s))),
+        lambda ask: ask.any(lambda s: s.mode in ("dr", "tunnel") or s.family == 6),
         "errors over IPv4 are fragmented, and there is no other service",
     )),
     "icmp_related_no_out_xmit": ((
