@@ -10,7 +10,7 @@ COMPILE := LBREPLAY_INTERPRETED=1 $(BIN)/python -m lbreplay.loop.build
 PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
-.PHONY: demo build test check lint types fmt bench golden recorded samples picture fuzz siege clean
+.PHONY: docs demo build test check lint types fmt bench golden recorded samples picture fuzz siege clean
 
 demo: build  ## the main job on a sample capture, without any configuration
 	@mkdir -p $(OUT)
@@ -47,6 +47,9 @@ golden: $(READY)  ## rewrite the project's own expectations (never the recorded 
 
 samples: $(READY)  ## make the captures in samples/ again
 	$(BIN)/python samples/make_samples.py
+
+docs: $(READY)  ## the documentation into out/docs; a warning is an error
+	$(BIN)/python -m sphinx -W -q -b html docs $(OUT)/docs
 
 picture: $(READY)  ## the table and the page in the README (the page needs chromium)
 	$(BIN)/python samples/make_picture.py

@@ -1,4 +1,4 @@
-"""What was measured before: bench/results.json, the last recorded run, and the table of it in the README."""
+"""What was measured before: bench/results.json, the last recorded run, and the table of it in the documentation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from bench.measure import ROOT, Figure
 
-RESULTS, README = ROOT / "bench" / "results.json", ROOT / "README.md"
+RESULTS = ROOT / "bench" / "results.json"
+PAGE = ROOT / "docs" / "explanation" / "performance.md"
 SLOWER = 1.1  # times: more than this fails the bench
 OPEN, CLOSE = "<!-- performance -->", "<!-- /performance -->"
 
@@ -72,7 +73,7 @@ def recorded() -> dict[str, Any]:
 
 
 def write(found: Found) -> None:
-    """Record a run: parts that were not measured keep what they had. The README's tables follow."""
+    """Record a run: parts that were not measured keep what they had. The page's tables follow."""
     old = recorded()
     parts = {part_of(key) for key in found.figures}
     kept = {key: row for key, row in old["figures"].items() if part_of(key) not in parts}
@@ -83,7 +84,7 @@ def write(found: Found) -> None:
         "stages": _rounded(found.stages) or old["stages"],
     }
     RESULTS.write_text(json.dumps(new, indent=2) + "\n")
-    README.write_text(with_tables(README.read_text(encoding="utf-8"), new), encoding="utf-8")
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), new), encoding="utf-8")
 
 
 def _rounded(curves: Mapping[str, Mapping[Any, float]]) -> dict[str, dict[str, float]]:

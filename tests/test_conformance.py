@@ -1,4 +1,4 @@
-"""The README's table of what holds which section of the dossiers: complete, and naming only what exists."""
+"""The table of what holds which section of the dossiers: complete, and naming only what exists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-README = TESTS.parent / "README.md"
+PAGE = TESTS.parent / "docs" / "reference" / "conformance.md"
 SUITES = {"": "dpvs", "1.8/": "dpvs-1.8"}  # what stands before a case's name, and its folder in tests/golden
 EVERY = "every recorded case"  # of both suites
 
@@ -30,7 +30,7 @@ SECTIONS = numbered(
 
 def table(which: str = "conformance") -> dict[str, str]:
     """Section: what holds it."""
-    text = README.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     (inside,) = re.findall(rf"<!-- {which} -->\n(.*?)<!-- /{which} -->", text, re.DOTALL)
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in inside.splitlines()[2:]]
     assert all(len(row) == 3 for row in rows)

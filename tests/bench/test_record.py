@@ -1,4 +1,4 @@
-"""What is slower than before is found, whichever way a figure is better; the README shows the recorded run."""
+"""What is slower than before is found, whichever way a figure is better; the documentation shows the recorded run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_curve_bends_where_it_leaves_its_cheapest_point() -> None:
 
 
 def test_the_table_goes_between_its_marks() -> None:
-    """The rest of the README stays as it is."""
+    """The rest of the page stays as it is."""
     text = f"before\n{record.OPEN}\nold\n{record.CLOSE}\nafter\n"
     rows, stages = {"part: this / that": row(1.234, asked=1).document()}, {"web": {"read": 0.25, "balance": 0.75}}
     told = record.with_tables(text, {"figures": rows, "stages": stages})
@@ -51,5 +51,5 @@ def test_the_table_goes_between_its_marks() -> None:
 
 def test_the_readme_shows_the_last_recorded_run() -> None:
     """A record that is kept without its table, or a table changed by hand, would tell two stories."""
-    text = record.README.read_text(encoding="utf-8")
+    text = record.PAGE.read_text(encoding="utf-8")
     assert record.OPEN in text and record.with_tables(text, record.recorded()) == text
