@@ -37,9 +37,14 @@ def rerun(setup: Setup, records: list[craft.Record], burst: int = 4096, traced: 
         return engine.run(setup, records, Path(folder), burst, traced)
 
 
+# Why an ICMP message is about no connection: the engine says which of these it was, the oracle that it was one of them.
+UNRELATED = ("icmp_untranslated", "icmp_quote_short", "icmp_quote_fragment", "icmp_refused")
+
+
 def of_engine(line: dict) -> tuple:
     out, reasons, state = (tuple(line.get(field) or ()) for field in ("out", "reason", "state"))
-    return line.get("worker"), line.get("verdict"), out, line.get("lookup"), reasons, state
+    told = tuple("icmp_unrelated" if reason in UNRELATED else reason for reason in reasons)
+    return line.get("worker"), line.get("verdict"), out, line.get("lookup"), told, state
 
 
 def of_oracle(frame: Frame) -> tuple:
