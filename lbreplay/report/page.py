@@ -16,6 +16,7 @@ from importlib.resources import files
 from typing import Any
 
 from lbreplay import __version__
+from lbreplay.edge.text import shown
 
 Document = Mapping[str, Any]
 WIDTH = 116  # characters of a story
@@ -52,10 +53,10 @@ def _hash(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """*text* as text of HTML; control characters, and those that turn its direction, are shown by their numbers."""
+    """*text* as text of HTML; control characters, and those that turn its direction, are spelled out."""
     import html
 
-    return html.escape("".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text))
+    return html.escape(shown(text))
 
 
 def _data(document: Document) -> str:
