@@ -84,7 +84,7 @@ def neighbours(frames: int) -> Frames:
 def held(frames: int) -> Frames:
     """One client proves itself to the SYN proxy and then sends and sends; its real server never answers."""
     from lbreplay.config.load import load
-    from lbreplay.replay import replay
+    from lbreplay.journey import replay
 
     first = _capture(Attack("proof", lambda _: iter([(0.0, _tcp(1, 1024, SYN))])), 1)
     answered = str(DESK / "proof.pcap")

@@ -22,7 +22,7 @@ PICTURE = ROOT / "docs" / "growth.svg"
 CLOCK = """
 import resource, sys, time
 from lbreplay.config.load import load
-from lbreplay.replay import replay
+from lbreplay.journey import replay
 path, config, first, *sets = sys.argv[1:]
 begun = []
 def used():

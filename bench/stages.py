@@ -1,6 +1,6 @@
 """What costs what: the share of each stage of a replay, by profile. Start-up is not in it.
 
-The stages are those of `lbreplay.replay`; each is a name looked up when called, so a clock fits around it.
+The stages are those of `lbreplay.journey`; each is a name looked up when called, so a clock fits around it.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ def shares(quick: bool) -> Iterator[tuple[str, dict[str, float]]]:
 
 
 def _clocked(path: str) -> dict[str, float]:
-    from lbreplay import replay
+    from lbreplay import journey
     from lbreplay.config.load import load
     from lbreplay.wire.capture import open_capture, open_sink
 
-    clock, plain = Clock(), (replay.parse, replay.rewrite)
-    clock.put(replay, "parse", "parse")
-    clock.put(replay, "rewrite", "rewrite")
+    clock, plain = Clock(), (journey.parse, journey.rewrite)
+    clock.put(journey, "parse", "parse")
+    clock.put(journey, "rewrite", "rewrite")
     try:
         with open_capture(path) as source, open_sink(str(DESK / "out.pcap"), source.info, None) as sink:
-            run = replay.Replay(load(CONFIG), source, sink, None)
+            run = journey.Replay(load(CONFIG), source, sink, None)
             parts = ((run.nic, "steer", "steer"), (run.balancer, "balance", "balance"))
             for part in (*parts, (sink, "write", "write"), (run.counters, "add", "count")):
                 clock.put(*part)
@@ -65,5 +65,5 @@ def _clocked(path: str) -> dict[str, float]:
             while (burst := read()) is not None:
                 run.journey(burst)
     finally:
-        replay.parse, replay.rewrite = plain
+        journey.parse, journey.rewrite = plain
     return clock.shares()

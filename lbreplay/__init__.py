@@ -7,11 +7,12 @@ The map, top down; arrows of import point down only:
     lab/        questions asked of replays: golden cases, differences, explanations, checks, capacity, sweeps
     config/     TOML -> model.Setup, drafts from captures, imports; the only place that judges what a user wrote
     pytest_plugin.py   golden cases as items of pytest
-    replay.py   the journey of a burst: read, parse, steer, balance, rewrite, write, count
+    journey.py  the journey of a burst: read, parse, steer, balance, rewrite, write, count
     also.py annotate.py trace.py   what is written besides: received and dropped frames, comments, JSON
     ipvs/       the kernel's IPVS in place of DPVS, profile "ipvs"
     stack/      what stands around the balancer: link layer, IP input, ICMP, routes, neighbours
-    vs/         the balancer: services, connections, schedulers, local ports, forwarding modes, protocols
+    dpvs/       DPVS's balancer: services, connections, local ports, forwarding modes
+    lvs/        what both balancers have from LVS: schedulers, state tables, hashes
     nic/        which worker receives a frame: flow director, RSS
     loop/       what is done to every frame, compiled where a C compiler was found
     wire/       bytes <-> columns: captures, headers, checksums

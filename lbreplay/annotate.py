@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lbreplay.burst import BY_FLOW_DIRECTOR, BY_RSS, Burst, Made, Received
+from lbreplay.dpvs.balancer import Balancer
 from lbreplay.nic.steer import Nic
 from lbreplay.verdict import NAMES
-from lbreplay.vs.balancer import Balancer
 from lbreplay.wire.capture import Note
 
 DIRECTIONS = ("in -> real server", "out -> client")  # by side

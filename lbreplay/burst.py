@@ -7,7 +7,7 @@ is rewritten in place. It is laid out as the records of a little-endian classic 
     filled by the reader   buffer at caplen length time_ns, and told where somebody asks
     loop/parse             family proto l3 l4 flags simple ... (see Columns there)
     nic/steer              queue worker by hash reta
-    vs/balancer            handle conn verdict owner translation
+    dpvs/balancer            handle conn verdict owner translation
     wire/rewrite           leaving, and `made` for frames that are not their row's bytes in place
 """
 
@@ -154,7 +154,7 @@ class Burst:
     hash: U32
     reta: I16
     rule: I32
-    # vs/balancer
+    # dpvs/balancer
     worker_index: I16  # into setup.workers, -1: not received
     lookup: U8  # 0 none, 1 in, 2 out, 3 miss
     wrong_worker: Bool
@@ -164,10 +164,10 @@ class Burst:
     answer: Bool  # of a virtual address, taken for its real server's (client view)
     opened: Bool  # ordinary rows that opened their connection
     conn: I64  # numbers of ordinary rows' connections
-    mac: I32  # what they leave with: entry of vs/links
+    mac: I32  # what they leave with: entry of dpvs/links
     fdata: U32  # acknowledgement that asks for the client's address (D 5.4)
     delta: U32  # what sequence numbers move by
-    full: U8  # vs/conn FULL_*
+    full: U8  # dpvs/conn FULL_*
 
     def __init__(self, first: int, buffer: U8, at: I64, caplen: I64, length: I64, time_ns: I64) -> None:
         self.first = first

@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import Any
 
 from lbreplay.burst import Burst, Received
+from lbreplay.dpvs.balancer import Balancer
+from lbreplay.dpvs.path import Story
 from lbreplay.edge.output import Output
 from lbreplay.model import Setup
 from lbreplay.nic.steer import Nic
 from lbreplay.verdict import ENTRIES, NAMES
-from lbreplay.vs.balancer import Balancer
-from lbreplay.vs.path import Story
 
 STEERED = ("default", "rss", "flow_director")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lbreplay.cli import status
 from lbreplay.cli.options import setup
-from lbreplay.replay import replay
+from lbreplay.journey import replay
 from lbreplay.report.tables import svg
 
 HERE = Path(__file__).parent

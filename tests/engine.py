@@ -32,7 +32,7 @@ class Run:
 
 def run(setup: Setup, records: list[craft.Record], folder: Path, burst: int = 4096, traced: bool = True) -> Run:
     """Replay *records* under *setup*; files go to *folder*."""
-    from lbreplay.replay import replay
+    from lbreplay.journey import replay
 
     source = craft.write(folder / "in.pcap", records)
     out, trace = folder / f"out-{burst}.pcap", folder / f"trace-{burst}.ndjson"

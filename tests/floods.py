@@ -24,8 +24,8 @@ from traffic import GATEWAY, OURS, SYN_OPTIONS, Flow, ethernet, mac, raw
 
 from lbreplay.burst import PAD, RECORD, Burst
 from lbreplay.config.load import load
+from lbreplay.journey import Replay
 from lbreplay.model import Setup
-from lbreplay.replay import Replay
 
 SACK = b"\x01\x01\x05\x0a" + bytes(range(8))
 TIMESTAMP = b"\x01\x01\x08\x0a" + bytes(8)

@@ -29,9 +29,9 @@ from lbreplay.config.imports import Files, import_files
 from lbreplay.config.load import load
 from lbreplay.edge.within import within
 from lbreplay.errors import CaptureError, ConfigError
+from lbreplay.journey import replay
 from lbreplay.lab.golden import run_case
 from lbreplay.model import Endpoint, Setup
-from lbreplay.replay import replay
 from lbreplay.report.ci import lines
 from lbreplay.wire import icmp, options, proxy_protocol
 from lbreplay.wire.capture import open_capture, open_sink

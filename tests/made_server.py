@@ -5,8 +5,9 @@ from __future__ import annotations
 from ipaddress import ip_address
 from itertools import islice
 
+from lbreplay.dpvs.server import Servers, VirtualServer
+from lbreplay.lvs.flow import Flow
 from lbreplay.model import EDITIONS, Endpoint, RealServer, Service, Setup
-from lbreplay.vs.server import Flow, Servers, VirtualServer
 
 
 def address(text: str) -> bytes:

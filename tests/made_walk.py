@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbreplay.vs.protocols import Protocol
+from lbreplay.lvs.protocols import Protocol
 
 
 def walk(protocol: Protocol, steps: str, mode: str = "fnat", state: str = "none") -> str:

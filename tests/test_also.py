@@ -12,7 +12,7 @@ import pytest
 from lab.made_capture import TEXT, VIP, setup
 from lab.made_capture import frames as client_frames
 
-from lbreplay.replay import replay
+from lbreplay.journey import replay
 
 CLIENT = "172.16.0.1:3000"
 

@@ -9,7 +9,7 @@ import lab.made_capture
 import pytest
 
 from lbreplay.config.load import load
-from lbreplay.replay import replay
+from lbreplay.journey import replay
 
 TEXT = """
 workers = 4

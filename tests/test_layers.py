@@ -15,17 +15,18 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOOR = {"model", "burst", "verdict", "errors", "stats", "phrases", "edge"}
 # room -> the rooms it may import, beside itself and the floor
 BELOW = {
-    "cli": {"lab", "config", "report", "replay", "vs", "nic", "loop", "wire"},
+    "cli": {"lab", "config", "report", "journey", "dpvs", "lvs", "nic", "loop", "wire"},
     "pytest_plugin": {"cli", "lab", "report"},
-    "lab": {"config", "report", "replay", "annotate", "ipvs", "stack", "vs", "nic", "loop", "wire"},
+    "lab": {"config", "report", "journey", "annotate", "ipvs", "stack", "dpvs", "lvs", "nic", "loop", "wire"},
     "report": set(),
     "config": {"loop", "wire"},
-    "replay": {"also", "annotate", "trace", "ipvs", "stack", "vs", "nic", "loop", "wire"},
-    "ipvs": {"stack", "vs", "loop", "wire"},
+    "journey": {"also", "annotate", "trace", "ipvs", "stack", "dpvs", "nic", "loop", "wire"},
+    "ipvs": {"stack", "lvs", "loop", "wire"},
     "also": set(),
-    "annotate": {"vs", "nic", "loop", "wire"},
-    "trace": {"vs", "nic"},
-    "vs": {"stack", "loop", "wire"},
+    "annotate": {"dpvs", "nic", "loop", "wire"},
+    "trace": {"dpvs", "nic"},
+    "dpvs": {"stack", "lvs", "loop", "wire"},
+    "lvs": {"loop", "wire"},
     "stack": {"wire"},
     "nic": {"wire"},
     "loop": set(),
@@ -127,7 +128,7 @@ def test_tests_mirror_the_package() -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("folder", [PACKAGE, PACKAGE / "vs"])
+@pytest.mark.parametrize("folder", [PACKAGE, PACKAGE / "dpvs"])
 def test_the_map_names_every_place(folder: Path) -> None:
     """A newcomer finds each file and folder in the docstring above it."""
     there = {

@@ -12,7 +12,7 @@ import captures
 import pytest
 
 from lbreplay.config.load import load
-from lbreplay.replay import replay
+from lbreplay.journey import replay
 from lbreplay.stats import Result
 
 SAMPLES = Path(__file__).parent.parent / "samples"

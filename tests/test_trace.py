@@ -11,7 +11,7 @@ import pytest
 from lab.made_capture import VIP, setup
 
 from lbreplay.errors import OutputError
-from lbreplay.replay import replay
+from lbreplay.journey import replay
 from lbreplay.verdict import ENTRIES, NAMES
 
 CLIENT = "172.16.0.1:3000"

@@ -17,9 +17,9 @@ import pytest
 import rig
 
 from lbreplay.burst import Burst
+from lbreplay.dpvs.balancer import Balancer
+from lbreplay.journey import Replay, replay
 from lbreplay.model import Setup
-from lbreplay.replay import Replay, replay
-from lbreplay.vs.balancer import Balancer
 from lbreplay.wire.capture import open_capture
 
 BURSTS = (1, 7, 256, 4096)

@@ -50,7 +50,7 @@ def capacity(
         judge(setup)
         options.note_draft(setup, quiet)
         if path:
-            from lbreplay.replay import replay
+            from lbreplay.journey import replay
 
             used = replay(setup, path, None).workers
     room = reckon(setup, duration, used).document()

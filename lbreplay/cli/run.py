@@ -78,7 +78,7 @@ def run(
         raise click.UsageError("--also dropped and --drops FILE go together")
 
     from lbreplay.cli import pages
-    from lbreplay.replay import replay
+    from lbreplay.journey import replay
     from lbreplay.report import document
     from lbreplay.report.progress import Progress, through
 

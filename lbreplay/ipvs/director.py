@@ -1,4 +1,4 @@
-"""The director: every row of a burst, in capture order, through the kernel's IPVS. The shape of `vs/balancer.py`.
+"""The director: every row of a burst, in capture order, through the kernel's IPVS. The shape of `dpvs/balancer.py`.
 
 Before a row: timers due at or before its time, then events of that time. Every frame that leaves goes to `burst.made`.
 """

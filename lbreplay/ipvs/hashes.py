@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lbreplay.vs.hashes import M32, jhash, native_port, native_words
+from lbreplay.lvs.hashes import M32, jhash, native_port, native_words
 
 GOLDEN = 0x9E3779B9
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from lbreplay.ipvs import states
 from lbreplay.ipvs.service import COUNTED
+from lbreplay.lvs.hashes import fold
 from lbreplay.model import NANOSECOND
-from lbreplay.vs.hashes import fold
 from lbreplay.wire.packet import TCP, UDP
 
 if TYPE_CHECKING:

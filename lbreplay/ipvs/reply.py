@@ -11,9 +11,9 @@ from lbreplay.ipvs.schedule import network
 from lbreplay.ipvs.skb import Skb
 from lbreplay.ipvs.states import OUT, name
 from lbreplay.ipvs.xmit import PORT, UNREACHABLE
+from lbreplay.lvs.protocols import sctp
 from lbreplay.model import NANOSECOND, Endpoint
 from lbreplay.verdict import Verdict
-from lbreplay.vs.protocols import sctp
 from lbreplay.wire.length import total_length
 from lbreplay.wire.packet import AH, ESP, ICMP, ICMPV6, RST, SCTP, TCP, UDP
 

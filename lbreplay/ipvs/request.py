@@ -8,9 +8,9 @@ from lbreplay.ipvs.conn import NOOUTPUT, ONE_PACKET, Conn
 from lbreplay.ipvs.icmp import Errors, Unrelated, count
 from lbreplay.ipvs.skb import Skb
 from lbreplay.ipvs.states import CLOSE, FIN_WAIT, IN, SCTP_CLOSED, TIME_WAIT, name
+from lbreplay.lvs.protocols import sctp
 from lbreplay.stack.link import L2
 from lbreplay.verdict import Verdict
-from lbreplay.vs.protocols import sctp
 from lbreplay.wire.packet import AH, ESP, ICMP, ICMPV6, SCTP, SYN, TCP, UDP
 
 if TYPE_CHECKING:

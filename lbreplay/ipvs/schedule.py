@@ -11,10 +11,10 @@ from lbreplay.ipvs.conn import ONE_PACKET, TEMPLATE, Conn
 from lbreplay.ipvs.service import FTP, FTP_DATA, Dest, VirtualService
 from lbreplay.ipvs.skb import Skb
 from lbreplay.ipvs.xmit import PORT, UNREACHABLE
+from lbreplay.lvs.flow import Flow
+from lbreplay.lvs.protocols import sctp
 from lbreplay.model import NANOSECOND, Endpoint
 from lbreplay.verdict import Verdict
-from lbreplay.vs.protocols import sctp
-from lbreplay.vs.server import Flow
 from lbreplay.wire.packet import RST, SCTP, SYN, TCP, UDP
 
 if TYPE_CHECKING:

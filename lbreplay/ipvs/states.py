@@ -1,6 +1,6 @@
 """State machines and timeouts (L 8), normal and secure.
 
-The normal table of TCP is DPVS's own (`vs/protocols/tcp.py`), and SCTP's likewise, with rows for connections of which
+The normal table of TCP is DPVS's own (`lvs/protocols/tcp.py`), and SCTP's likewise, with rows for connections of which
 only the client's side is seen. Editions differ in the four cells NONE + ACK from the client (`none_ack`: CL or ES).
 2.6 keeps another machine for SCTP that nobody wrote down; it gets this one with its timeouts (L 22).
 """
@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lbreplay.ipvs.conn import INACTIVE, NOOUTPUT
+from lbreplay.lvs.protocols import sctp, tcp
+from lbreplay.lvs.protocols.table import read
 from lbreplay.model import NANOSECOND
-from lbreplay.vs.protocols import sctp, tcp
-from lbreplay.vs.protocols.table import read
 from lbreplay.wire.packet import SCTP, TCP, UDP, Packet
 
 if TYPE_CHECKING:

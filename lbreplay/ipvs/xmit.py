@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from lbreplay.ipvs import nat
 from lbreplay.ipvs.conn import NO_CPORT, Conn
 from lbreplay.ipvs.skb import Skb
+from lbreplay.lvs.hashes import jhash, native_words
 from lbreplay.stack.route import RouteEntry
 from lbreplay.verdict import Verdict
-from lbreplay.vs.hashes import jhash, native_words
 from lbreplay.wire import checksum, craft
 from lbreplay.wire.packet import GRE, IPIP, IPV6_IN_IP, UDP
 

@@ -66,7 +66,7 @@ def differ(a: Age, b: Age) -> bool:
 
 
 def _dpvs(setup: Setup) -> Lasts:
-    from lbreplay.vs.protocols import protocols
+    from lbreplay.lvs.protocols import protocols
 
     tables = {table.name: table for table in protocols(setup.behaviour).values()}
     services = {service.name: service for service in setup.services}

@@ -9,13 +9,13 @@ from __future__ import annotations
 from struct import pack
 from typing import Any
 
+from lbreplay.dpvs.conn import IN, Conn
+from lbreplay.dpvs.machine import TIMER_TICK
 from lbreplay.lab.flows import between
 from lbreplay.lab.probe import Probe, Shot
 from lbreplay.model import Endpoint
 from lbreplay.stats import STEERED
 from lbreplay.verdict import ENTRIES
-from lbreplay.vs.conn import IN, Conn
-from lbreplay.vs.machine import TIMER_TICK
 from lbreplay.wire import checksum, craft
 from lbreplay.wire.icmp import REQUEST_OF
 from lbreplay.wire.packet import ACK, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, RST, SCTP, SYN, TCP, UDP, Packet

@@ -16,16 +16,16 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from lbreplay.burst import Bool, Burst
+from lbreplay.dpvs.conn import IN, Conn
 from lbreplay.errors import CaptureError, ConfigError
+from lbreplay.journey import Onlooker, Progress, Replay
 from lbreplay.lab import fit
 from lbreplay.lab.life import dead, service_of
 from lbreplay.lab.probe import looked_up
 from lbreplay.model import Setup
 from lbreplay.phrases import plural
-from lbreplay.replay import Onlooker, Progress, Replay
 from lbreplay.stats import UNEVEN, Result, due, shares
 from lbreplay.verdict import Fate, Verdict
-from lbreplay.vs.conn import IN, Conn
 from lbreplay.wire import checksum
 from lbreplay.wire.capture import open_capture
 from lbreplay.wire.packet import ACK, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, IPIP, IPV6_IN_IP, SYN, TCP, Packet

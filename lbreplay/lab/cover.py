@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from lbreplay.config.load import load
 from lbreplay.edge.scratch import scratch
 from lbreplay.errors import ConfigError
+from lbreplay.journey import replay
 from lbreplay.lab.case import Case, packed
 from lbreplay.lab.fields import Frame, frames
 from lbreplay.lab.gen import scripts
@@ -27,11 +28,10 @@ from lbreplay.lab.gen.clients import is_listed
 from lbreplay.lab.gen.connections import lifetimes
 from lbreplay.lab.gen.reach import unreachable
 from lbreplay.lab.gen.scene import reachable
+from lbreplay.lvs.protocols import protocols
 from lbreplay.model import AccessList, Network, Service, Setup
 from lbreplay.nic.steer import Nic
-from lbreplay.replay import replay
 from lbreplay.verdict import NAMES
-from lbreplay.vs.protocols import protocols
 from lbreplay.wire.packet import Packet
 
 JITTER_NS = 1_000_000_000  # a timeout of DPVS lasts up to a second more (D 2.5)

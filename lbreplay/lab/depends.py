@@ -22,9 +22,9 @@ from lbreplay.config.kinds import ByProfile, Choice, Either, Flag, Int, Key, Kin
 from lbreplay.config.load import load, parse, read_text
 from lbreplay.config.schema import SCHEMA
 from lbreplay.errors import LbreplayError
+from lbreplay.journey import replay
 from lbreplay.lab.cover import Settled
 from lbreplay.model import Setup
-from lbreplay.replay import replay
 
 At = tuple[str | int, ...]
 MOST = 2  # values that are tried of a setting

@@ -243,7 +243,7 @@ class _Side:
     """One replay: its output packets, and what became of each frame, in order."""
 
     def __init__(self, capture: str, setup: Setup, folder: Path) -> None:
-        from lbreplay.replay import replay
+        from lbreplay.journey import replay
 
         folder.mkdir()
         self.setup = setup

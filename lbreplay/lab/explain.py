@@ -13,6 +13,9 @@ from typing import Any
 from lbreplay.annotate import comment
 from lbreplay.annotate import told as told_of
 from lbreplay.burst import KIND_OTHER
+from lbreplay.dpvs.conn import IN, Conn
+from lbreplay.dpvs.laddr import sub_pool
+from lbreplay.journey import KIND, Replay
 from lbreplay.lab import life, remarks
 from lbreplay.lab.answer import answer
 from lbreplay.lab.fields import Frame, brief
@@ -20,10 +23,7 @@ from lbreplay.lab.flows import flow_text, message
 from lbreplay.lab.probe import Left, Probe, Shot, looked_up
 from lbreplay.lab.steering import Arrival, steering
 from lbreplay.model import NANOSECOND, Endpoint, Setup
-from lbreplay.replay import KIND, Replay
 from lbreplay.verdict import ENTRIES, NAMES, REASONS, Fate
-from lbreplay.vs.conn import IN, Conn
-from lbreplay.vs.laddr import sub_pool
 from lbreplay.wire import icmp
 from lbreplay.wire.packet import ACK, ICMP, ICMPV6, SYN, TCP
 

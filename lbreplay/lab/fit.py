@@ -146,7 +146,7 @@ def _better_view(setup: Setup, path: str, stats: Document) -> str | None:
 
 def _replayed(setup: Setup, path: str, view: str) -> Document:
     """The statistics of the capture's beginning under another view."""
-    from lbreplay.replay import Replay
+    from lbreplay.journey import Replay
     from lbreplay.wire.capture import open_capture
 
     with open_capture(path) as source:

@@ -17,8 +17,8 @@ import numpy as np
 
 from lbreplay.burst import I64, KIND_FRAGMENT, KIND_NONE, KIND_OTHER, KIND_SCTP, KIND_TCP, KIND_UDP, Burst
 from lbreplay.config.rows import keys
+from lbreplay.journey import Replay
 from lbreplay.model import Endpoint, Setup
-from lbreplay.replay import Replay
 from lbreplay.stats import LOOKUP, STEERED
 from lbreplay.verdict import ENTRIES
 

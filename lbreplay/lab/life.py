@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, ONE_PACKET
 from lbreplay.lab.fields import FLAGS
 from lbreplay.lab.flows import Flow, frames_before
 from lbreplay.lab.probe import Probe, Shot
 from lbreplay.model import NANOSECOND, Endpoint, Event, RealServer, Service, Setup
 from lbreplay.verdict import ENTRIES, Verdict
-from lbreplay.vs.conn import EXPIRE_QUIESCENT, ONE_PACKET
 from lbreplay.wire.packet import ICMP, ICMPV6, SYN, TCP, Packet
 
 FOREVER = 1 << 62  # ns

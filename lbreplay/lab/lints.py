@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from lbreplay.burst import KIND_OTHER, KIND_SCTP, KIND_TCP, KIND_UDP
+from lbreplay.dpvs.laddr import sub_pool
 from lbreplay.loop.names import MAX_TRIALS
 from lbreplay.loop.real import kept_weight
 from lbreplay.model import Endpoint, RealServer, Service, Setup
@@ -23,7 +24,6 @@ from lbreplay.nic.rss import Rss, indirection
 from lbreplay.nic.strategies import STRATEGIES, Strategy
 from lbreplay.phrases import plural
 from lbreplay.stack.route import Routes
-from lbreplay.vs.laddr import sub_pool
 
 ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
 NAMES = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}

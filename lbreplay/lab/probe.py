@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lbreplay.burst import PAD, RECORD, Burst
+from lbreplay.dpvs.conn import ONE_PACKET
+from lbreplay.dpvs.path import Story
+from lbreplay.dpvs.server import VirtualServer
 from lbreplay.errors import CaptureError
+from lbreplay.journey import Replay
 from lbreplay.model import Setup
-from lbreplay.replay import Replay
-from lbreplay.vs.conn import ONE_PACKET
-from lbreplay.vs.path import Story
-from lbreplay.vs.server import VirtualServer
 from lbreplay.wire import icmp
 from lbreplay.wire.capture import open_capture
 from lbreplay.wire.packet import ICMP, ICMPV6, Packet

@@ -10,10 +10,10 @@ import ipaddress
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from lbreplay.dpvs.conn import IN
 from lbreplay.lab.probe import Shot
 from lbreplay.model import Endpoint, Network, Service, Setup
 from lbreplay.verdict import ENTRIES, Verdict
-from lbreplay.vs.conn import IN
 from lbreplay.wire import options
 from lbreplay.wire.icmp import REQUEST_OF
 from lbreplay.wire.packet import ICMP, ICMPV6, IPIP, IPV6_IN_IP, TCP, UDP, Packet

@@ -17,6 +17,7 @@ import numpy as np
 
 from lbreplay.burst import Burst
 from lbreplay.errors import ConfigError
+from lbreplay.journey import Replay, replay
 from lbreplay.lab.check import check, chosen
 from lbreplay.lab.diff import EXACT, compare
 from lbreplay.lab.fields import frames
@@ -24,7 +25,6 @@ from lbreplay.lab.golden import cause
 from lbreplay.lab.probe import Probe
 from lbreplay.lab.trim import Numbers
 from lbreplay.model import Setup
-from lbreplay.replay import Replay, replay
 from lbreplay.verdict import NAMES
 from lbreplay.wire.capture import open_capture
 

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 from lbreplay.edge.scratch import scratch
 from lbreplay.errors import CaptureError, ConfigError
+from lbreplay.journey import Replay
 from lbreplay.lab.pool import Pool
 from lbreplay.lab.shared import Shared, judging, share
 from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
-from lbreplay.replay import Replay
 from lbreplay.stats import Result, due, shares
 
 PATIENCE = 5  # seconds that a cluster has to answer

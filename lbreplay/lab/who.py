@@ -134,7 +134,7 @@ def _by_replay(end: Endpoint, path: str, setup: Setup) -> Iterator[Whose]:
 
 
 def _stories(path: str, setup: Setup) -> Iterator[dict[str, Any]]:
-    from lbreplay.replay import replay
+    from lbreplay.journey import replay
 
     with tempfile.TemporaryDirectory(prefix="lbreplay-") as folder:
         trace = Path(folder) / "trace"

@@ -7,7 +7,7 @@ timer of a connection that must be asked about). Whoever called it does that one
 is on flat records: slots (loop/slots.py), tuples (loop/table.py), openers (loop/opener.py), and the columns of a burst.
 
 What is ordinary: complete TCP and UDP without IP options or tags (`simple`, loop/parse.py) that belongs to a connection
-both of whose sides have MACs to leave with (`mac`, vs/links.py), or opens one of a service that has an opener.
+both of whose sides have MACs to leave with (`mac`, dpvs/links.py), or opens one of a service that has an opener.
 """
 
 from __future__ import annotations
@@ -353,7 +353,7 @@ class Loop:
         return self.virtual.find(self.a, self.ports & 0xFFFF, proto) >= 0
 
     def _asked(self) -> int:
-        """The handle, IN, of the client that an answer goes to: of the first worker that has one (vs/view.py)."""
+        """The handle, IN, of the client that an answer goes to: of the first worker that has one (dpvs/view.py)."""
         ports = self.ports >> 16 | (self.ports & 0xFFFF) << 16
         word1 = (self.word1 >> 32) << 32 | ports
         if self.six:

@@ -1,8 +1,8 @@
 """What new connections are made of, as records: who opens them for a service, and of which pairs (D 2.4, D 11).
 
 A *pair* is a real server and a local address of one service on one worker. A connection of a pair has the pair's bucket
-of ports, and of the tuple of its answers all but the local port; its end gives back to the pair what it took. vs/opener
-makes these records and keeps them up to date; the loop reads them.
+of ports, and of the tuple of its answers all but the local port; its end gives back to the pair what it took.
+dpvs/opener makes these records and keeps them up to date; the loop reads them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lbreplay.loop.real import Census, Dest
 
 class Pair:
     """`number` is what connections know it by. word0, word1, a to d: the tuple of answers, but for the local port
-    (loop/table.py). `way`: with what the client's packets leave (entry of vs/links); `home`: where answers come in,
+    (loop/table.py). `way`: with what the client's packets leave (entry of dpvs/links); `home`: where answers come in,
     `at_home` whether that is the worker that has the connection."""
 
     def __init__(self, number: int, opener: Opener, dest: Dest, place: int, bucket: Bucket, words: Any) -> None:

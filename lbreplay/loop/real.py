@@ -16,7 +16,7 @@ class Dest:
     """A real server of one virtual server on one worker.
 
     id         unique over the workers of a replay
-    place      its position in the list of its service; vs/opener keeps it
+    place      its position in the list of its service; dpvs/opener keeps it
     weight     as DPVS keeps it: 32768 and more are negative, so that it is never picked (`kept_weight`)
     max_conn   this worker's share of the limit, rounded down; 0: none (D 2.8)
     actconns inactconns persistconns    live connections; conns counts the connections opened

@@ -5,9 +5,9 @@ rank i2, dest i4 (its id), pair i4 (what it is made of: `opener.Pair`; 0: the pl
 delta u4, fdata u4 (sequence delta, first data byte: D 5.4), full u1 (FULL_*)
 met u1 (the real server's side was heard of), rs_seq rs_ack u4 (D 5.5 a)
 limit i2 (row of the table of timeouts), fraction i4 (ns of its timeouts below a second, D 2.5)
-client i4 (entry of vs/links that the client's frames told; connections without a Conn)
-home i4, home_hash u4 (where the NIC sends its answers: entry of vs/links; client view)
-mac i4 (entry of vs/links that a side's packets leave with; -1: the plain path)
+client i4 (entry of dpvs/links that the client's frames told; connections without a Conn)
+home i4, home_hash u4 (where the NIC sends its answers: entry of dpvs/links; client view)
+mac i4 (entry of dpvs/links that a side's packets leave with; -1: the plain path)
 """
 
 from __future__ import annotations

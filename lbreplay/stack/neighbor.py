@@ -5,8 +5,8 @@ A replay takes every next hop for resolved (D 12.4): what an ARP reply or a neig
 (interface 2).
 A learned entry stands before a configured one, as DPVS finds it first (S 3.5).
 
-With `device.resolve` next hops are asked first, each worker by itself (`vs/resolve.py`): the states of an entry are the
-table below (S 4.9), and a frame made here says whom it goes to.
+With `device.resolve` next hops are asked first, each worker by itself (`dpvs/resolve.py`): the states of an entry are
+the table below (S 4.9), and a frame made here says whom it goes to.
 """
 
 from __future__ import annotations

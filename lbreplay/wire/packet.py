@@ -2,7 +2,7 @@
 
 Columns carry the many; a `Packet` carries the odd one: anything that is not ordinary TCP or UDP of a known connection.
 It holds the frame as captured, and the L3 packet trimmed to its own length. Parsing judges nothing: fields that are
-not there are 0 or empty, and `stack/` and `vs/` decide what that means.
+not there are 0 or empty, and `stack/` and `dpvs/` decide what that means.
 """
 
 from __future__ import annotations

@@ -31,12 +31,12 @@ def called(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         calls["load"] = arguments
         return setup()
 
-    from lbreplay import replay as real
+    from lbreplay import journey as real
 
-    module = ModuleType("lbreplay.replay")
+    module = ModuleType("lbreplay.journey")
     vars(module).update(vars(real))
     module.replay = replay  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "lbreplay.replay", module)
+    monkeypatch.setitem(sys.modules, "lbreplay.journey", module)
     monkeypatch.setattr(options, "setup", load)
     return calls
 

@@ -10,8 +10,8 @@ from lbreplay.config.found import Found
 from lbreplay.config.imports import Files, Texts, import_files, import_texts
 from lbreplay.config.load import load
 from lbreplay.errors import ConfigError
+from lbreplay.journey import replay
 from lbreplay.model import Event, Setup
-from lbreplay.replay import replay
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASES = sorted(path.parent for path in GOLDEN.glob("dpvs*/*/dpvs.conf"))

@@ -11,7 +11,7 @@ from scapy.layers.inet import IP
 from scapy.packet import Raw
 
 from lbreplay.ipvs.states import SECURE, TCP_NAMES, tcp_table
-from lbreplay.vs.protocols import tcp
+from lbreplay.lvs.protocols import tcp
 
 SEEN = [("client", "S"), ("server", "SA"), ("client", "A"), ("server", "FA"), ("client", "A"), ("client", "FA"),
         ("server", "A")]  # fmt: skip

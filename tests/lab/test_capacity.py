@@ -6,8 +6,8 @@ import pytest
 
 from lbreplay.config.load import load
 from lbreplay.errors import ConfigError
+from lbreplay.journey import replay
 from lbreplay.lab.capacity import capacity, first_limit, holding, with_workers
-from lbreplay.replay import replay
 
 BASE = """
 [[service]]

@@ -10,8 +10,8 @@ from scapy.packet import Raw
 
 from lbreplay.config.load import load
 from lbreplay.errors import CaptureError, ConfigError
+from lbreplay.journey import replay
 from lbreplay.lab.check import PROPERTIES, check, chosen, sound
-from lbreplay.replay import replay
 from lbreplay.wire.craft import ipv4
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "dpvs"

@@ -4,8 +4,8 @@ import craft
 import pytest
 from lab.made_capture import VIP, capture, client, setup
 
+from lbreplay.journey import replay
 from lbreplay.lab.fit import Misfit, answers, met, misfit, shows_nothing, starved
-from lbreplay.replay import replay
 from lbreplay.verdict import Verdict
 
 NO_WEIGHT = [f"service.web.real.192.168.100.{last}:8080.weight=0" for last in (2, 3)]

@@ -6,9 +6,9 @@ import craft
 import pytest
 from lab.made_capture import VIP, capture, client, setup
 
+from lbreplay.journey import replay
 from lbreplay.lab import journal as module
 from lbreplay.lab.journal import BINS, SAMPLES, Journal
-from lbreplay.replay import replay
 
 
 def looked(tmp_path, made=None, **more):

@@ -5,9 +5,9 @@ import pytest
 from lab.made_capture import capture, client, frames, setup
 
 from lbreplay.errors import CaptureError
+from lbreplay.journey import replay
 from lbreplay.lab.keys import best_table, document, drawn_flows, flows_of, imbalance, judge, known, search, with_key
 from lbreplay.nic.profiles import INTEL_KEY, SYMMETRIC_KEY
-from lbreplay.replay import replay
 
 
 def test_flows_are_those_of_clients(tmp_path):

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 from lab.made_capture import capture, setup
 
+from lbreplay.journey import replay
 from lbreplay.lab import pages
 from lbreplay.lab.journal import Journal
-from lbreplay.replay import replay
 
 
 def made(tmp_path, *sets):

@@ -6,8 +6,8 @@ import pytest
 from lab.made_capture import capture, setup
 
 from lbreplay.errors import CaptureError
+from lbreplay.journey import replay
 from lbreplay.lab.probe import Probe
-from lbreplay.replay import replay
 from lbreplay.verdict import NAMES
 
 

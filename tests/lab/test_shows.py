@@ -6,11 +6,11 @@ from lab.gen.made_scene import TEXT, scene
 
 from lbreplay.config.load import load as load_file
 from lbreplay.errors import ConfigError
+from lbreplay.journey import replay
 from lbreplay.lab import shows
 from lbreplay.lab.case_folder import write_capture
 from lbreplay.lab.gen.connections import life
 from lbreplay.lab.gen.stage import INFO
-from lbreplay.replay import replay
 
 ALL = np.arange(1, 10_000)
 

@@ -7,8 +7,8 @@ import pytest
 from lab.made_capture import capture, setup
 
 from lbreplay.errors import CaptureError, ConfigError
+from lbreplay.journey import replay
 from lbreplay.lab.sweep import axis, badness, numbers, row, settings, strategies, sweep
-from lbreplay.replay import replay
 from lbreplay.stats import Result
 
 

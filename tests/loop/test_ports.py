@@ -6,10 +6,10 @@ from itertools import pairwise
 
 from made_server import address, endpoint
 
+from lbreplay.dpvs.laddr import SockAddrPool
 from lbreplay.loop.draws import Draws
 from lbreplay.loop.names import NO_PORT
 from lbreplay.loop.ports import Bucket, FittingBucket, LaddrCursor
-from lbreplay.vs.laddr import SockAddrPool
 
 PEER = endpoint("10.0.2.5", 8080)
 

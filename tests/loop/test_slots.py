@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from lbreplay.dpvs.conn import ConnTable
 from lbreplay.loop.slots import Slots
 from lbreplay.loop.table import Table
-from lbreplay.vs.conn import ConnTable
 
 
 def test_room_is_somebody_elses_to_make() -> None:

@@ -8,7 +8,7 @@ import pytest
 from golden_cases import GOLDEN
 
 from lbreplay.config.load import load
-from lbreplay.replay import replay
+from lbreplay.journey import replay
 from lbreplay.report import ipvsadm
 
 CASES = ("corpus_persistent", "sh_both", "persist_udp_ops", "tun_gue", "threshold_edit", "timeout_set")

@@ -1,4 +1,4 @@
-"""The kernel's schedulers (L 13). Where DPVS has the same algorithm, its file serves both (`vs/schedulers`).
+"""The kernel's schedulers (L 13). Where DPVS has the same algorithm, its file serves both (`lvs/schedulers`).
 
 All of them see the real servers newest first; nobody takes a connection while overloaded or with weight 0.
 """
@@ -11,15 +11,15 @@ from lbreplay.ipvs.schedulers.bucket import DestinationHash, SourceHash
 from lbreplay.ipvs.schedulers.lblc import Locality, LocalitySets
 from lbreplay.ipvs.schedulers.least import LeastConnection, NeverQueue, ShortestDelay
 from lbreplay.ipvs.schedulers.ovf import Overflow
-from lbreplay.vs.schedulers.fo import Failover
-from lbreplay.vs.schedulers.mh import Maglev
-from lbreplay.vs.schedulers.rr import RoundRobin
-from lbreplay.vs.schedulers.wlc import WeightedLeastConnection
-from lbreplay.vs.schedulers.wrr import KernelWeightedRoundRobin, WeightedRoundRobin
+from lbreplay.lvs.schedulers.fo import Failover
+from lbreplay.lvs.schedulers.mh import Maglev
+from lbreplay.lvs.schedulers.rr import RoundRobin
+from lbreplay.lvs.schedulers.wlc import WeightedLeastConnection
+from lbreplay.lvs.schedulers.wrr import KernelWeightedRoundRobin, WeightedRoundRobin
 
 if TYPE_CHECKING:
     from lbreplay.ipvs.service import Dest, VirtualService
-    from lbreplay.vs.server import Flow
+    from lbreplay.lvs.flow import Flow
 
 
 class Scheduler(Protocol):

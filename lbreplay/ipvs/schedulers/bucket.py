@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lbreplay.vs.hashes import M32, fold
+from lbreplay.lvs.hashes import M32, fold
 
 if TYPE_CHECKING:
     from lbreplay.ipvs.service import Dest, VirtualService
-    from lbreplay.vs.server import Flow
+    from lbreplay.lvs.flow import Flow
 
 BITS = 8
 BUCKETS = 1 << BITS

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lbreplay.lvs.schedulers.wlc import least, load
 from lbreplay.model import NANOSECOND
-from lbreplay.vs.schedulers.wlc import least, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lbreplay.ipvs.service import Dest, VirtualService
-    from lbreplay.vs.server import Flow
+    from lbreplay.lvs.flow import Flow
 
 SWEEP = 60 * NANOSECOND
 FULL_SWEEP = 30  # every so many sweeps all that was idle for `lblc_expiration` goes

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lbreplay.vs.schedulers.wlc import least, load
+from lbreplay.lvs.schedulers.wlc import least, load
 
 if TYPE_CHECKING:
     from lbreplay.ipvs.service import Dest, VirtualService
-    from lbreplay.vs.server import Flow
+    from lbreplay.lvs.flow import Flow
 
 
 def delay(dest: Dest) -> int:

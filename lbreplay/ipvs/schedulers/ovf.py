@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lbreplay.ipvs.service import Dest, VirtualService
-    from lbreplay.vs.server import Flow
+    from lbreplay.lvs.flow import Flow
 
 
 class Overflow:

@@ -305,7 +305,7 @@ def _readdressed(packet: Packet, source: Endpoint, dest: Endpoint, seq: int = 0,
 
 def _replayed(folder: Path, received: Sequence[Frame], setup: Setup) -> tuple[list[Frame], list[Cause]]:
     """What the model sends, and of each frame the line of the trace that made it leave."""
-    from lbreplay.replay import replay
+    from lbreplay.journey import replay
 
     capture, out, trace = (str(folder / name) for name in ("in.pcap", "out.pcap", "trace"))
     write(capture, received)

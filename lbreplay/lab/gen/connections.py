@@ -12,8 +12,8 @@ from lbreplay.lab.gen.clients import is_listed, listed, source_ports, unlisted
 from lbreplay.lab.gen.scene import Scene, opening
 from lbreplay.lab.gen.stage import SECOND
 from lbreplay.lab.gen.talk import Talk
+from lbreplay.lvs.protocols import Protocol, protocols
 from lbreplay.model import Endpoint, Network, Service, Setup
-from lbreplay.vs.protocols import Protocol, protocols
 from lbreplay.wire.packet import SCTP, TCP, UDP
 
 SHORTLY = 0.05  # seconds before a timeout, and behind it

@@ -4,7 +4,7 @@
     s:A         the server sends
     wait:2.5    seconds pass
 
-The walks follow the protocol's own table of states (`vs/protocols`), so a state that is added is walked to.
+The walks follow the protocol's own table of states (`lvs/protocols`), so a state that is added is walked to.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from lbreplay.vs.protocols import Protocol
+from lbreplay.lvs.protocols import Protocol
 from lbreplay.wire.packet import SCTP, TCP, UDP
 
 OPEN = {TCP: "c:S s:SA c:A", UDP: "c:+40 s:+60", SCTP: "c:init s:init_ack c:cookie_echo s:cookie_ack"}

@@ -13,10 +13,10 @@ import numpy as np
 
 from lbreplay.burst import PAD, RECORD, Burst
 from lbreplay.errors import CaptureError
+from lbreplay.journey import Replay
 from lbreplay.lab.fields import Frame
 from lbreplay.lab.gen import frames
 from lbreplay.model import Setup
-from lbreplay.replay import Replay
 from lbreplay.verdict import NAMES
 from lbreplay.wire import craft
 from lbreplay.wire.capture import CaptureInfo

@@ -7,7 +7,7 @@ import pytest
 from kernel import VIP, A, B, C, Kernel, real, service
 
 from lbreplay.ipvs.schedulers.bucket import multiplied
-from lbreplay.vs.hashes import fold
+from lbreplay.lvs.hashes import fold
 
 CLIENTS = ((192, 168, 1, 10), (192, 168, 1, 11), (1, 2, 3, 4), (10, 1, 1, 1))
 

@@ -14,11 +14,11 @@ import pytest
 
 from lbreplay import model
 from lbreplay.config import load
+from lbreplay.dpvs import protocols
+from lbreplay.lvs.protocols import tcp, udp
+from lbreplay.lvs.protocols.table import Protocol
 from lbreplay.model import Service, Setup
 from lbreplay.nic import rss
-from lbreplay.vs import protocols
-from lbreplay.vs.protocols import tcp, udp
-from lbreplay.vs.protocols.table import Protocol
 from lbreplay.wire import checksum
 
 Patch = pytest.MonkeyPatch

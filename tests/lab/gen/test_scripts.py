@@ -3,7 +3,7 @@
 import pytest
 
 from lbreplay.lab.gen import scripts
-from lbreplay.vs.protocols import PROTOCOLS
+from lbreplay.lvs.protocols import PROTOCOLS
 from lbreplay.wire.packet import SCTP, TCP, UDP
 
 

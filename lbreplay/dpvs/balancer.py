@@ -1,0 +1,437 @@
+"""The balancer: every row of a burst, on the lcore that steering chose.
+
+THE ordered loop is loop/loop.py. It takes ordinary rows by itself and comes back with what needs words: a packet for
+the plain path (`path.py`), a timer of a connection that somebody must be told about, an event (interface 4, "Time and
+order"). With stories kept (a trace), every row takes the plain path, and the bytes are the same.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any
+
+import numpy as np
+
+from lbreplay.burst import Burst
+from lbreplay.dpvs.conn import IN
+from lbreplay.dpvs.events import Events
+from lbreplay.dpvs.links import Links
+from lbreplay.dpvs.machine import Machine, Ownership, before, itself
+from lbreplay.dpvs.opener import Openers
+from lbreplay.dpvs.path import Path, Story
+from lbreplay.dpvs.view import Steer, View
+from lbreplay.loop.loop import Loop, Places, Seen
+from lbreplay.loop.names import CLOCK, NONE, SIDES, STATES, STEPS, UDP_STEP
+from lbreplay.model import Setup
+from lbreplay.verdict import Verdict
+from lbreplay.wire.packet import TCP, UDP, Packet
+from lbreplay.wire.rewrite import Leaving
+
+MOST = 1 << 16  # kinds of packets for nobody that are remembered at once
+LOOKUP = {"": 0, "in": 1, "out": 2, "miss": 3}  # codes of column `lookup`
+REFUSALS = (
+    Verdict.NO_DEST, Verdict.DEST_MAX_CONN, Verdict.LADDR_PORT_EXHAUSTED,
+    Verdict.FORWARDED_FAST, Verdict.FORWARDED_SLOW, Verdict.REPLY_WITHOUT_CONN, Verdict.DIRECT_REPLY,
+)  # fmt: skip
+
+
+class Balancer:
+    """All virtual servers on all lcores. Who owns which local port and where answers land is the NIC's to say."""
+
+    def __init__(self, setup: Setup, ownership: Ownership, steer: Steer) -> None:
+        self.setup = setup
+        self.machine = Machine(setup, ownership)
+        self.path = Path(self.machine)
+        self.view = View(self.machine, steer)
+        self.links = Links(self.machine, self.path.xmit, self.view)
+        self.path.settled = self.links.refresh
+        self.events = Events(self.machine)
+        self._hops: dict[tuple[bytes, bytes], tuple[bytes, bytes]] = {}
+        self.loop = self._loop()
+        self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
+        self.plain_stories: dict[int, Story] | None = None  # of plain rows, where somebody annotates
+        self._worker_of_queue = _workers_of_queues(setup)
+        self._place = 0  # of the frame before which timers went off last
+        self._started = False
+
+    def _loop(self) -> Loop:
+        """The loop with the records it reads."""
+        machine, view = self.machine, self.view
+        loop = Loop(
+            self,
+            machine.table,
+            machine.tuples,
+            view.name == "client",
+            self.links.shortest_mtu,
+            tuple(map(int, REFUSALS)),
+        )
+        loop.pool_size, loop.dests = self.setup.conn.pool_size, machine.dests
+        loop.rules(_steps(machine), machine.limits.ravel().data)
+        loop.redirects, loop.proxies = self.setup.conn.redirect, any(map(view.proxied, self.setup.services))
+        loop.strays = not loop.proxies  # else it may be the answer that a SYN proxy is still to ask for
+        self.openers = Openers(machine, self.links, loop, Places(list(view.virtual)))
+        machine.table.revive, self.links.quiesces = self.openers.revive, self.openers.quiesces
+        return loop
+
+    def balance(self, burst: Burst) -> None:
+        """Give every row its verdict; mark the rows that leave, and put what else leaves into `burst.made`."""
+        if not burst.size:
+            return
+        if not self._started:
+            self._started = True
+            self.machine.first_ns = int(burst.time_ns[0])
+            self.events.start(self.machine.first_ns)
+        self._begin(burst)
+        row = self._next(burst, 0)
+        while row < burst.size:
+            if self.loop.why == CLOCK:
+                self._clock(burst, row, int(burst.time_ns[row]), self.loop.due)
+            else:
+                self._plain(burst, row)
+                row += 1
+            row = self._next(burst, row)
+        self._clock(burst, burst.size, int(burst.time_ns[-1]))
+        burst.worker_index = np.where(burst.worker_index < 0, burst.worker_index, self._indices(burst))
+        self.machine.table.recycle()
+        self._count_seen()
+
+    def _next(self, burst: Burst, row: int) -> int:
+        """The next row from *row* on that the loop does not take."""
+        if self.stories is None:
+            self.loop.barred = self.machine.stray or self.machine.listened
+            self.loop.passing = self.plain_stories is None and self.openers.passing
+            return self.loop.run(row, burst.size, self.events.next_ns)
+        if row < burst.size:
+            self._clock(burst, row, int(burst.time_ns[row]))
+        return row
+
+    def _begin(self, burst: Burst) -> None:
+        size = burst.size
+        burst.worker_index, burst.redirected = np.zeros(size, np.int16), np.full(size, NONE, np.int16)
+        burst.lookup, burst.full = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
+        burst.wrong_worker, burst.answer, burst.opened = (np.zeros(size, np.bool_) for _ in range(3))
+        burst.owner, burst.handle = burst.worker.copy(), np.full(size, NONE, np.int32)
+        burst.mac, burst.fdata, burst.delta = (
+            np.zeros(size, np.int32),
+            np.zeros(size, np.uint32),
+            np.zeros(size, np.uint32),
+        )
+        burst.conn = np.zeros(size, np.int64)
+        if self.view.name == "lb":
+            burst.simple &= ~self.view.own(burst)
+        self.loop.bind(burst)
+        self.relink()
+        self.machine.out = burst.made
+        if self.stories is not None:
+            self.stories.clear()
+        if self.plain_stories is not None:
+            self.plain_stories.clear()
+
+    def _indices(self, burst: Burst) -> Any:
+        """Index into `setup.workers` of the worker that polls each row's queue."""
+        return self._worker_of_queue[np.minimum(burst.queue, len(self._worker_of_queue) - 1)]
+
+    # --- what the loop asks ------------------------------------------------------------------------------------
+
+    def relink(self) -> None:
+        """There are more entries of MACs, or of where answers come in."""
+        self.loop.link(self.links.fast.view(np.uint8).data, self.links.homes.ravel().data)
+
+    def owner(self, key: bytes) -> int:
+        """The worker that the redirect table names, or NONE."""
+        rank = self.machine.owner(key)
+        return NONE if rank is None else rank
+
+    def refusal(self, key: bytes) -> int:
+        """The verdict of the lists on a packet, or NONE."""
+        width = (len(key) - 5) // 2
+        source, dest = key[1 : 1 + width], key[1 + width : 1 + 2 * width]
+        refused = self.machine.access.refusal(key[0], source, dest, int.from_bytes(key[-2:]))
+        return NONE if refused is None else int(refused)
+
+    def ready(self, opener: Any) -> None:
+        """See `Openers.ready`."""
+        self.openers.ready(opener)
+
+    def pick(self, opener: Any, key: bytes) -> int:
+        """See `Openers.pick`."""
+        return self.openers.pick(opener, key)
+
+    def answering(self, macs: bytes) -> int:
+        """With what goes back to where frames with these MACs came from."""
+        return self.links.answering(macs)
+
+    def comes_home(self, slot: int) -> bool:
+        """Whether the answers to a new connection come in on its worker."""
+        key = self.machine.tuples.key(2 * slot + 1)
+        width = (len(key) - 5) // 2
+        return self.links.comes_home(slot, self.machine.table.rank[slot], key, key[1 + width : 1 + 2 * width])
+
+    def moved(self, slot: int, old: int, new: int) -> None:
+        """A connection with a Conn has a new state."""
+        conn = self.machine.table.conns[slot]
+        assert conn is not None, "it has a packet"
+        self.machine.changed(conn, old, new, self.machine.protocols[conn.proto])
+
+    def meet(self, slot: int, macs: bytes, answer: bool) -> None:
+        """The first packet of the real server's side of a connection with a Conn."""
+        conn, told = self.machine.table.conns[slot], self._macs_towards(slot, macs, answer)
+        assert conn is not None, "it has a packet"
+        conn.in_seen = conn.in_seen or told
+        if self.links.may_be_fast(conn):
+            conn.in_macs = conn.in_macs or told
+        self.links.refresh(conn)
+
+    def towards(self, slot: int, macs: bytes, answer: bool) -> int:
+        """With what packets leave to the real server from which a frame with these MACs came."""
+        return self.links.told(self._macs_towards(slot, macs, answer))
+
+    def _macs_towards(self, slot: int, macs: bytes, answer: bool) -> tuple[bytes, bytes]:
+        """As its frames tell them; of an answer that the client saw, as they would have told."""
+        if not answer:
+            return macs[6:12], macs[0:6]
+        key = self.links.dest(slot).address, macs[6:12]
+        if key not in self._hops:
+            port, hop = self.view.macs(*key)
+            self._hops[key] = hop, port
+        return self._hops[key]
+
+    # --- the plain path ----------------------------------------------------------------------------------------
+
+    def _plain(self, burst: Burst, row: int) -> None:
+        """One row as a packet of its own."""
+        machine, n = self.machine, burst.first + row
+        machine.row, machine.cause, machine.order = row, n, itself(n)
+        machine.now = int(burst.time_ns[row])
+        self.path.story = Story()
+        neighbours, asked = machine.stack.neighbours_version, self.loop.asked
+        before = self._tallied(burst, row) if asked >= 0 else None
+        burst.verdict[row] = self._judge(burst, row)
+        if before is not None:
+            self._remember(burst, row, asked, before)
+        if self.stories is not None:
+            self.stories.append(self.path.story)
+        if self.plain_stories is not None:
+            self.plain_stories[row] = self.path.story
+        if machine.stack.neighbours_version != neighbours:
+            self._hops.clear()
+            self.loop.forget_hops()
+            self.links.refresh_all()
+            self.openers.rebuild()
+
+    def _tallied(self, burst: Burst, row: int) -> Any:
+        """What a packet for nobody may move: frames on their way, and counters."""
+        counters = self.machine.stack.counters, self.machine.lcores[burst.worker[row]].counters
+        return len(burst.made), [(counter, dict(counter)) for counter in counters]
+
+    def _remember(self, burst: Burst, row: int, asked: int, before: Any) -> None:
+        """What became of a packet for nobody, if nothing left: the loop does the same with the next of its kind."""
+        story, made = self.path.story, len(burst.made) != before[0]
+        if made or story.conn is not None or story.owner >= 0 or burst.wrong_worker[row] or burst.worker_index[row] < 0:
+            return
+        moved = [
+            (counter, name, counter[name] - was.get(name, 0))
+            for counter, was in before[1]
+            for name in counter
+            if counter[name] != was.get(name, 0)
+        ]
+        if len(self.loop.passed) >= MOST:
+            self._count_seen()
+            self.loop.passed.clear()
+        self.loop.passed[asked] = Seen(int(burst.verdict[row]), int(burst.lookup[row]), moved)
+
+    def _count_seen(self) -> None:
+        """Move the counters for all packets that the loop passed over."""
+        for seen in self.loop.passed.values():
+            for counter, name, by in seen.moved if seen.count else ():
+                counter[name] += by * seen.count
+            seen.count = 0
+
+    def _judge(self, burst: Burst, row: int) -> Verdict:
+        packet = self.path.story.packet = _packet(burst, row)
+        if packet.worker < 0:
+            return Verdict.KERNEL_ROUTE
+        seen = self.view.judge(packet)
+        if isinstance(seen, Verdict):
+            burst.worker_index[row] = -1
+            return seen
+        if seen is not packet:
+            self._received_elsewhere(burst, row)
+        if seen.worker < 0:
+            return Verdict.KERNEL_ROUTE
+        verdict = self.path.handle(seen)
+        story = self.path.story
+        story.packet = seen
+        burst.lookup[row] = LOOKUP[story.lookup]
+        burst.wrong_worker[row] = story.wrong_worker
+        if story.owner >= 0:
+            burst.redirected[row] = burst.owner[row] = story.owner
+        return verdict
+
+    def _received_elsewhere(self, burst: Burst, row: int) -> None:
+        """An answer comes in where the NIC steers it."""
+        packet = _packet(burst, row).within()
+        conn = self.view.find(packet)
+        assert conn is not None, "it was turned by its connection"
+        home = self.view.home(conn, packet)
+        burst.queue[row], burst.worker[row], burst.by[row] = home.queue, home.rank, home.by
+        burst.hash[row], burst.reta[row], burst.rule[row] = home.hash, home.reta, home.rule
+        burst.owner[row] = home.rank
+
+    # --- the clock ---------------------------------------------------------------------------------------------
+
+    def _clock(self, burst: Burst, row: int, now: int, due: int = NONE) -> None:
+        """Everything due at or before *now*, before *row*: timers before events of the same time. *due*: the slot that
+        the loop took from the timers already."""
+        timers = self.machine.timers
+        while due >= 0 or now >= timers.nearest:
+            until = min(now, self.events.next_ns)
+            due = due if due >= 0 else timers.due(until)
+            while due >= 0:
+                self._expire(burst, row, due)
+                due = timers.due(until)
+            if self.events.next_ns > now:
+                break
+            self.machine.now = self.events.next_ns
+            self._count_seen()
+            self.events.apply()
+            self.loop.forget_hops()
+            self.links.refresh_all()
+            self.openers.rebuild()
+
+    def _expire(self, burst: Burst, row: int, slot: int) -> None:
+        """One connection's time is up, before *row*, or the first one that is not earlier than its deadline."""
+        machine, table = self.machine, self.machine.table
+        if self.loop.end(slot):
+            return
+        deadline = table.last_use[slot] + table.timeout[slot]
+        while row and burst.time_ns[row - 1] >= deadline:
+            row -= 1
+        machine.now, machine.row, machine.cause = deadline, row, 0
+        if burst.first + row != self._place:
+            self._place, machine.order = burst.first + row, before(burst.first + row)
+        self.path.expiry.fire(slot)
+
+    def leaving(self, burst: Burst) -> Leaving:
+        """What ordinary rows leave with; of other rows it means nothing."""
+        setup = self.setup
+        return Leaving(
+            heads=self.links.heads.view("V12")[burst.mac].view(np.uint8),
+            mirrored=self.links.mirrored[burst.mac],
+            ends4=self.ends(burst.handle, 4),
+            ends6=self.ends(burst.handle[burst.rows6], 6),
+            toa=setup.tcp.toa,
+            toa_in_syn=setup.behaviour.toa_in_syn,
+            prune=setup.behaviour.toa_prune,
+            mtu=setup.device.mtu,
+        )
+
+    def ends(self, handles: Any, family: int) -> Any:
+        """The tuples that packets of *handles* leave with: u1[n, 12], of IPv6 [n, 36]; of NONE anything."""
+        return self.machine.tuples.ends(handles, family)
+
+    def connection(self, story: Story) -> dict[str, Any]:
+        """What the trace tells of a packet's connection (interface 6)."""
+        conn = story.conn
+        if conn is None:
+            return {"conn": None, "new": False, "state": None, "service": None, "real": None, "laddr": None}
+        protocol = self.machine.protocols.get(conn.proto)
+        states = [protocol.states[s].upper() for s in (story.before, story.after) if s >= 0] if protocol else None
+        return {
+            "conn": conn.number,
+            "new": story.new,
+            "state": states,
+            "service": conn.server.service.name,
+            "real": str(conn.real),
+            "laddr": str(conn.local) if conn.mode.full else None,
+        }
+
+    # --- what is left at the end -----------------------------------------------------------------------------
+
+    def gauges(self) -> dict[str, Any]:
+        """Live connections, ports and the counters of services (interface 5, D 13)."""
+        return {
+            "workers": [_worker(lcore) for lcore in self.machine.lcores],
+            "services": [self._service(name) for name in self.machine.lcores[0].servers.by_name],
+            "warnings": self.machine.warnings,
+        }
+
+    def _service(self, name: str) -> dict[str, Any]:
+        servers = [lcore.servers.by_name[name] for lcore in self.machine.lcores]
+        service = servers[0].service
+        reals = [_real([s.dests[at] for s in servers]) for at in reversed(range(len(servers[0].dests)))]
+        total = {key: sum(real[key] for real in reals) for key in COUNTED}
+        laddrs = [self._laddr(servers, address) for address in servers[0].laddrs.conns]
+        return {
+            "service": name,
+            "scheduler": service.scheduler,
+            "mode": service.mode,
+            **total,
+            "reals": reals,
+            "laddrs": laddrs,
+        }
+
+    def _laddr(self, servers: list[Any], address: bytes) -> dict[str, Any]:
+        pools = [lcore.pools[address] for lcore in self.machine.lcores]
+        return {
+            "address": str(ip_address(address)),
+            "conns": sum(server.laddrs.conns.get(address, 0) for server in servers),
+            "used": sum(pool.used for pool in pools),
+            "free": sum(pool.free for pool in pools),
+            "miss": sum(pool.miss for pool in pools),
+        }
+
+
+COUNTED = ("conns", "inpkts", "inbytes", "outpkts", "outbytes")
+LIVE = ("actconns", "inactconns", "persistconns")
+
+
+def _packet(burst: Burst, row: int) -> Packet:
+    """*row* for the plain path."""
+    n, now = burst.first + row, int(burst.time_ns[row])
+    return Packet(burst.frame(row), int(burst.length[row]), now, n, row, int(burst.worker[row]))
+
+
+def _steps(machine: Machine) -> Any:
+    """New states by side, step and state: of modes whose answers pass here, and IN of those whose do not."""
+    tables = np.zeros((SIDES, STEPS, STATES), np.uint8)
+    for number, steps in ((TCP, range(UDP_STEP)), (UDP, range(UDP_STEP, STEPS))):
+        protocol = machine.protocols[number]
+        for side, columns in enumerate((*protocol.sides("fnat"), protocol.sides("dr")[IN])):
+            for step in steps:
+                row = protocol.next[columns * len(protocol.events) + protocol.event[step & 0xFF]]
+                tables[side, step, : len(row)] = np.frombuffer(row, np.uint8)
+    return tables.ravel().data
+
+
+def _workers_of_queues(setup: Setup) -> Any:
+    """Index into `setup.workers` by queue; the last entry is of those that nobody polls."""
+    polled = {queue: index for index, worker in enumerate(setup.workers) for queue in worker.queues}
+    table = np.zeros(max(polled, default=0) + 2, np.int16)
+    table[list(polled)] = list(polled.values())
+    return table
+
+
+def _worker(lcore: Any) -> dict[str, Any]:
+    pools = lcore.pools.values()
+    return {
+        "conns": {"created": lcore.created, "expired": lcore.expired, "active": lcore.active, "peak": lcore.peak},
+        "sa_pool": {
+            "used": sum(pool.used for pool in pools),
+            "free": sum(pool.free for pool in pools),
+            "miss": sum(pool.miss for pool in pools),
+        },
+        "counters": dict(lcore.counters),
+    }
+
+
+def _real(dests: list[Any]) -> dict[str, Any]:
+    """A real server, summed over the workers' copies."""
+    first = dests[0]
+    return {
+        "address": str(first.real.endpoint),
+        "weight": first.weight,
+        "conns": sum(d.conns for d in dests),
+        **{name: sum(getattr(d, name) for d in dests) for name in LIVE},
+        **{name: sum(getattr(d, name) for d in dests) for name in COUNTED[1:]},
+    }

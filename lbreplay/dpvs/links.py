@@ -1,0 +1,261 @@
+"""With which MACs a connection's packets leave, so that the loop can send them (D 12.3, interface 2).
+
+`refresh` decides, for each side of a connection, whether its ordinary packets are the loop's at all, and if so enters
+the MACs they leave with. It is asked whenever something it looks at changed: a new connection, the first packet
+of the other side, a plain packet, an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lbreplay.burst import BY_FLOW_DIRECTOR
+from lbreplay.dpvs.conn import (
+    EXPIRE_QUIESCENT,
+    IN,
+    NOFASTXMIT,
+    ONE_PACKET,
+    OUT,
+    SYNPROXY,
+    TEMPLATE,
+    Conn,
+    Macs,
+)
+from lbreplay.loop.names import DIRECT, FULL_TCP, FULL_UDP, OTHER
+from lbreplay.wire.packet import TCP, UDP
+
+if TYPE_CHECKING:
+    from lbreplay.dpvs.machine import Machine
+    from lbreplay.dpvs.view import View
+    from lbreplay.dpvs.xmit import Transmitter
+    from lbreplay.loop.real import Dest
+    from lbreplay.model import Endpoint
+    from lbreplay.nic.steer import Steered
+
+PLAIN = -1  # this side's packets take the plain path
+MIRRORED = bytes(6)  # stands for the MAC that a row came to
+MOST_ROUTES = 65536  # remembered; then anew
+NEVER_ORDINARY = SYNPROXY | ONE_PACKET | TEMPLATE | NOFASTXMIT
+
+
+def _never(slot: int) -> bool:
+    return False
+
+
+class Links:
+    """The table of MACs that rows leave with: `heads` is u1[n, 12], `fast` whether that is the fast path, `mirrored`
+    whether the source is the MAC that the row itself came to (interface 2, where the port has none of its own)."""
+
+    def __init__(self, machine: Machine, xmit: Transmitter, view: View) -> None:
+        self.machine, self.xmit, self.view = machine, xmit, view
+        setup = machine.setup
+        self.watches_answers = setup.view == "client"
+        self._numbers = setup.tcp.seq_adjust
+        # an answer that comes in elsewhere is handed to its owner, where only one worker can have its tuple (D 4.4)
+        director = setup.flow_director
+        self._hands_on = setup.conn.redirect and setup.conn.table != "shared" and director.strategy != "off"
+        self._slow_is_plain, self._mtu = setup.conn.xmit_ttl or setup.device.resolve, setup.device.mtu
+        self._limited = {
+            s.name
+            for s in setup.services
+            if 0 < s.limit_proportion < 100 or s.proxy_protocol != "off" or s.dest_check is not None
+        }
+        self.overlapping = setup.conn.table == "shared" and setup.flow_director.strategy == "off"
+        self._ids: dict[tuple[bytes, bytes, bool], int] = {}
+        self.heads = np.zeros((64, 12), np.uint8)
+        self.fast = np.zeros(64, np.bool_)
+        self.mirrored = np.zeros(64, np.bool_)
+        self._slow: dict[tuple[bytes, bytes | None], int] = {}
+        self.quiesces: Callable[[int], bool] = _never  # whether the service of a slot quiesces with its real server
+        self.homes = np.zeros((64, 5), np.int64)  # queue, rank, by, reta, rule of answers, client view
+        self._home_ids: dict[tuple[int, ...], int] = {}
+        right = director.dst_port_mask is None and director.byte_order == "network"
+        self._by_low_bits = director.strategy == "port-low" and right
+        self._pool_home: dict[tuple[bytes, int, int], Steered] = {}
+        self.shortest_mtu = min([setup.device.mtu, *(r.mtu for r in setup.routes if r.mtu)])
+
+    def refresh(self, conn: Conn) -> None:
+        """Enter how both sides of *conn* leave from now on."""
+        table, slot = self.machine.table, conn.slot
+        table.delta[slot], table.fdata[slot] = conn.delta, conn.fdata
+        table.full[slot] = self._kind(conn)
+        table.limit[slot] = self.machine.limit_of(conn.server.service)
+        table.met[slot] = conn.in_seen is not None and (conn.in_macs is not None or not self.may_be_fast(conn))
+        usable = self._usable(conn)
+        table.mac[2 * slot] = self._side(conn, IN) if usable else PLAIN
+        table.mac[2 * slot + 1] = self._side(conn, OUT) if usable and self._comes_home(conn) else PLAIN
+
+    def refresh_all(self) -> None:
+        """The same for every live connection: an event or a neighbour changed what they depend on."""
+        self._slow.clear()
+        self._pool_home.clear()
+        table = self.machine.table
+        for slot in np.flatnonzero(table.columns["alive"][: table.used]).tolist():
+            conn = table.conns[slot] if slot in table.made or self._may_end(slot) else None
+            if conn is not None and not conn.flags & TEMPLATE:
+                self.refresh(conn)
+            elif conn is None and not table.met[slot]:
+                real = self.dest(slot).address
+                table.mac[2 * slot] = self.direct_way(real) if table.full[slot] == DIRECT else self.way(real)
+
+    def _may_end(self, slot: int) -> bool:
+        """Whether an event may have something to say about a connection that the loop opened."""
+        return self.machine.access.by_chance or self.quiesces(slot)
+
+    def dest(self, slot: int) -> Dest:
+        """The real server of a connection."""
+        dest = self.machine.dests[self.machine.table.dest[slot]]
+        assert dest is not None, "it has a connection"
+        return dest
+
+    def may_be_fast(self, conn: Conn) -> bool:
+        return self.xmit.may_be_fast(conn, 4 if len(conn.client.address) == 4 else 6)
+
+    def _kind(self, conn: Conn) -> int:
+        if not conn.mode.full or self.overlapping:
+            return OTHER
+        return FULL_TCP if conn.proto == TCP else FULL_UDP
+
+    def _usable(self, conn: Conn) -> bool:
+        """Whether nothing about *conn* needs the plain path for every packet."""
+        return (
+            conn.mode.rewrites
+            and conn.proto in (TCP, UDP)
+            and not conn.flags & NEVER_ORDINARY
+            and len(conn.client.address) == len(conn.real.address)
+            and conn.server.service.name not in self._limited
+            and not self.machine.access.by_chance
+            and not self._ending(conn)
+            and not self._unnumbered(conn)
+            and not self.overlapping
+            and (conn.mode.name != "snat" or (conn.proto == TCP and conn.out_seen is not None))
+        )
+
+    def _unnumbered(self, conn: Conn) -> bool:
+        """Whether its next SYN still decides by how much sequence numbers move: its first one was lost (D 5.5)."""
+        return conn.mode.full and conn.proto == TCP and self._numbers and not conn.has_isn
+
+    def _ending(self, conn: Conn) -> bool:
+        """Whether its next packet may end it (D 1.5, step 8)."""
+        dest = conn.dest
+        watched = conn.flags & EXPIRE_QUIESCENT or conn.server.service.expire_quiescent
+        return bool(watched) and (not dest.available or dest.weight == 0)
+
+    def _comes_home(self, conn: Conn) -> bool:
+        """Client view: whether the NIC gives the answers to the worker that has the connection."""
+        return not self.watches_answers or self._homed(conn.slot, conn.rank, self.view.home(conn))
+
+    def _homed(self, slot: int, rank: int, home: Steered) -> bool:
+        self.machine.table.home[slot] = self._home_id((home.queue, home.rank, home.by, home.reta, home.rule))
+        self.machine.table.home_hash[slot] = 0 if home.by == BY_FLOW_DIRECTOR else home.hash
+        return home.rank == rank or (self._hands_on and home.rank >= 0)
+
+    # --- connections without a Conn ----------------------------------------------------------------------------
+
+    def way(self, real: bytes) -> int:
+        """What goes to *real* leaves with before it was heard of."""
+        return self._slow_id(real, None)
+
+    def direct_way(self, real: bytes) -> int:
+        """The same by direct routing: to the real server's own MAC, gateways ignored (D 12.1)."""
+        stack = self.machine.stack
+        route = stack.route(real)
+        if route is None or route.local or route.vlan is not None or route.mtu != self._mtu:
+            return PLAIN
+        return self._id(stack.macs(real, fallback=None)[0], self.machine.setup.device.mac or MIRRORED, False)
+
+    def answering(self, head: bytes) -> int:
+        """What goes back to where frames with the MACs of *head* came from leaves with."""
+        return self._id(head[6:12], head[0:6], True)
+
+    def comes_home(self, slot: int, rank: int, out_key: bytes, laddr: bytes) -> bool:
+        """`_comes_home` by the key of the answers. Under rules by low bits all ports of a pool share one rule."""
+        place = laddr, rank, out_key[0]
+        home = self._pool_home.get(place)
+        if home is None:
+            width = (len(out_key) - 5) // 2
+            ports = int.from_bytes(out_key[-4:-2]), int.from_bytes(out_key[-2:])
+            home = self.view.steer(out_key[0], out_key[1 : 1 + width], ports[0], laddr, ports[1], b"")
+            if self._by_low_bits and home.by == BY_FLOW_DIRECTOR:
+                self._pool_home[place] = home
+        return self._homed(slot, rank, home)
+
+    def pool_home(self, rank: int, proto: int, laddr: bytes, port: int, peer: Endpoint) -> tuple[int, bool] | None:
+        """Entry of `homes` for all answers to a pool's ports and whether they come home; None where ports differ."""
+        home = self._pool_home.get((laddr, rank, proto))
+        if home is None:
+            home = self.view.steer(proto, peer.address, peer.port, laddr, port, b"")
+            if not self._by_low_bits or home.by != BY_FLOW_DIRECTOR:
+                return None
+            self._pool_home[laddr, rank, proto] = home
+        at_home = home.rank == rank or (self._hands_on and home.rank >= 0)
+        return self._home_id((home.queue, home.rank, home.by, home.reta, home.rule)), at_home
+
+    def meet(self, slot: int, macs: Macs) -> None:
+        """The real server's side was heard of: what goes there leaves with *macs* from now on."""
+        self.machine.table.mac[2 * slot] = self.told(macs)
+        self.machine.table.met[slot] = 1
+
+    def told(self, macs: Macs) -> int:
+        """The entry of MACs that frames told."""
+        return self._id(*macs, True)
+
+    def macs_of(self, entry: int) -> Macs:
+        """The MACs (destination, source) of an entry."""
+        head = self.heads[entry].tobytes()
+        return head[:6], head[6:]
+
+    def _home_id(self, home: tuple[int, ...]) -> int:
+        found = self._home_ids.get(home)
+        if found is None:
+            found = self._home_ids[home] = len(self._home_ids)
+            if found == len(self.homes):
+                self.homes = np.concatenate([self.homes, np.zeros_like(self.homes)])
+            self.homes[found] = home
+        return found
+
+    def _side(self, conn: Conn, side: int) -> int:
+        if self.may_be_fast(conn):
+            if conn.out_macs is None:
+                return PLAIN  # the next packet of the client's side is still to be learned from
+            learned = conn.in_macs if side == IN else conn.out_macs
+            if learned is not None:
+                return self._id(*learned, True) if len(learned[1]) == 6 else PLAIN  # a tag behind it: a VLAN device
+        return PLAIN if self._slow_is_plain else self._slow_side(conn, side)
+
+    def _slow_side(self, conn: Conn, side: int) -> int:
+        to, there = (conn.real, conn.in_seen) if side == IN else (conn.client, conn.out_seen)
+        return self._slow_id(to.address, there and there[0])
+
+    def _slow_id(self, to: bytes, seen: bytes | None) -> int:
+        """By route and neighbour towards *to*; *seen* is the MAC its side's frames came from."""
+        key = to, seen
+        found = self._slow.get(key)
+        if found is None:
+            if len(self._slow) > MOST_ROUTES:
+                self._slow.clear()
+            found = self._slow[key] = self._route(to, seen)
+        return found
+
+    def _route(self, to: bytes, seen: bytes | None) -> int:
+        stack = self.machine.stack
+        route = stack.route(to)
+        if route is None or route.local or route.vlan is not None or route.mtu != self._mtu:
+            return PLAIN
+        return self._id(stack.macs(route.via or to, fallback=seen)[0], self.machine.setup.device.mac or MIRRORED, False)
+
+    def _id(self, dst: bytes, src: bytes, fast: bool) -> int:
+        key = dst, src, fast
+        found = self._ids.get(key)
+        if found is None:
+            found = self._ids[key] = len(self._ids)
+            if found == len(self.heads):
+                self.heads = np.concatenate([self.heads, np.zeros_like(self.heads)])
+                self.fast = np.concatenate([self.fast, np.zeros_like(self.fast)])
+                self.mirrored = np.concatenate([self.mirrored, np.zeros_like(self.mirrored)])
+            self.heads[found] = np.frombuffer(dst + src, np.uint8)
+            self.fast[found], self.mirrored[found] = fast, src == MIRRORED
+        return found

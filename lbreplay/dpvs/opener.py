@@ -1,0 +1,237 @@
+"""Who opens connections in the loop: services and their real servers, made into records (loop/opener.py).
+
+A service whose new connections need nothing but a real server, a local end and a place in the tables (D 2.4) has an
+opener on each worker; `_ordinary` says which. What an opener needs to know of its real servers is made when its first
+packet comes, and again after whatever may have changed it: an event, a neighbour.
+"""
+
+from __future__ import annotations
+
+from struct import unpack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, INACTIVE, Conn
+from lbreplay.dpvs.forwarding import MODES
+from lbreplay.dpvs.links import PLAIN
+from lbreplay.dpvs.server import VirtualServer
+from lbreplay.loop.loop import Loop, Places
+from lbreplay.loop.names import BY_ASKING, BY_LOAD, BY_TURN, DIRECT, FULL_TCP, FULL_UDP, OTHER, SIX, UNKNOWN
+from lbreplay.loop.opener import Opener, Pair
+from lbreplay.loop.ports import Bucket
+from lbreplay.lvs.flow import Flow
+from lbreplay.lvs.schedulers.rr import RoundRobin
+from lbreplay.lvs.schedulers.wlc import WeightedLeastConnection
+from lbreplay.model import Endpoint, Service
+from lbreplay.wire.packet import SYN, TCP, UDP
+
+if TYPE_CHECKING:
+    from lbreplay.dpvs.links import Links
+    from lbreplay.dpvs.machine import Lcore, Machine
+    from lbreplay.loop.real import Dest
+
+
+class Openers:
+    """The openers of a machine; they are the loop's."""
+
+    def __init__(self, machine: Machine, links: Links, loop: Loop, virtual: Places) -> None:
+        self.machine, self.links, self.loop, self._virtual = machine, links, loop, virtual
+        self._readdressed = {event.path[1] for event in machine.setup.events if event.path[-1:] == ("laddr",)}
+        self._known: dict[VirtualServer, Opener] = {}
+        self._servers: dict[Opener, tuple[Lcore, VirtualServer]] = {}
+        self._pairs: dict[tuple[int, bytes], Pair] = {}
+        loop.all_pairs.append(None)  # 0 is nobody's number
+        self.passing = False  # packets for nobody here have no chance to be for somebody
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """Anew, after an event changed services, real servers or lists."""
+        plain = [{_place(server): server for server in self._plain(lcore)} for lcore in self.machine.lcores]
+        places = sorted({place for servers in plain for place in servers})
+        openers = [
+            self._opener(lcore, servers[place]) if place in servers else None
+            for lcore, servers in zip(self.machine.lcores, plain, strict=True)
+            for place in places
+        ]
+        self.loop.know(self._virtual, Places(places), openers, len(places))
+        self._tell_ends()
+
+    def _tell_ends(self) -> None:
+        """All ends that packets may go to, and which lists there are."""
+        machine, lcores = self.machine, self.machine.lcores
+        servers = [server for server in lcores[0].servers.by_name.values() if server.service.vip is not None]
+        laddrs = [(0, address, 0) for address in machine.setup.local_addresses]
+        zones = np.array(machine.stack.zones(), np.int64).data
+        self.loop.ends_of(Places([_place(server) for server in servers]), Places(laddrs), zones)
+        self.loop.listed = bool(machine.access)
+        self.passing = machine.resolver is None and not any(lcore.servers.matching for lcore in lcores)
+
+    def _plain(self, lcore: Lcore) -> list[VirtualServer]:
+        return [server for server in lcore.servers.by_name.values() if self._ordinary(server)]
+
+    def _ordinary(self, server: VirtualServer) -> bool:
+        """Whether new connections of a service are made in the loop."""
+        setup, service = self.machine.setup, server.service
+        odd: Any = service.persistent or service.synproxy or service.one_packet or service.quic or service.dest_check
+        odd = (
+            odd
+            or service.proxy_protocol != "off"
+            or 0 < service.limit_proportion < 100
+            or self.machine.access.by_chance
+        )
+        odd = odd or (setup.behaviour.mh_port_is_synproxy and service.mh_port) or service.hash_target != "source"
+        odd = odd or service.name in self._readdressed
+        addresses = [*service.laddr, *(dest.address for dest in server.dests)]
+        return (
+            not odd
+            and service.vip is not None
+            and self._local_ends(service)
+            and all(dest.real.mode in (None, "", service.mode) for dest in server.dests)
+            and service.protocol in (TCP, UDP)
+            and all(len(address) == len(service.vip.address) for address in addresses)
+            and setup.conn.fast_xmit
+            and not setup.conn.xmit_ttl
+            and not setup.device.resolve
+            and not self.links.overlapping
+            and not (setup.conn.redirect and setup.flow_director.strategy == "off")  # equal keys have two owners
+        )
+
+    def _local_ends(self, service: Service) -> bool:
+        """Whether connections leave from a local address and nothing is put into them, or keep the client's end."""
+        if service.mode == "fnat":
+            return bool(service.laddr) and not (service.protocol == UDP and self.machine.setup.udp.uoa_max_trail)
+        return service.mode in ("nat", "dr") and service.vip is not None and len(service.vip.address) == 4
+
+    def _opener(self, lcore: Lcore, server: VirtualServer) -> Opener:
+        """The one there was, that its connections know, or a new one; it is made ready when it is needed."""
+        opener = self._known.get(server)
+        if opener is None:
+            opener = self._known[server] = Opener(lcore, server.laddrs, server.scheduler, lcore.jitters)
+            self._servers[opener] = lcore, server
+            self._describe(opener, lcore, server)
+        opener.ready = False
+        return opener
+
+    def _describe(self, opener: Opener, lcore: Lcore, server: VirtualServer) -> None:
+        """What never changes: how a real server is picked, and the first state."""
+        setup, service, scheduler = self.machine.setup, server.service, server.scheduler
+        protocol = self.machine.protocols[service.protocol]
+        timeouts = protocol.timeout(setup, service)
+        event = protocol.event[SYN] if service.protocol == TCP else 0
+        opener.rank, opener.direct = lcore.rank, service.mode == "dr"
+        opener.keeps = service.mode != "fnat"
+        if opener.keeps:
+            opener.kind = DIRECT if opener.direct else OTHER
+        else:
+            opener.kind = FULL_TCP if service.protocol == TCP else FULL_UDP
+            opener.width = len(service.laddr)
+        opener.delta = setup.tcp.isn_offset if opener.kind == FULL_TCP and setup.tcp.seq_adjust else 0
+        opener.limit = self.machine.limit_of(service)
+        opener.first_state = protocol.step(protocol.sides(service.mode)[0], event, 0)
+        opener.first_timeout = timeouts[opener.first_state]
+        opener.established = protocol.states.index("established") if "established" in protocol.states else -1
+        opener.by = BY_ASKING
+        if isinstance(scheduler, RoundRobin):
+            opener.by, opener.turn = BY_TURN, scheduler.turn
+        elif isinstance(scheduler, WeightedLeastConnection):
+            opener.by, opener.turn = BY_LOAD, scheduler.load
+
+    def ready(self, opener: Opener) -> None:
+        """What may have changed: its real servers, with what their packets leave, where their answers come in."""
+        lcore, server = self._servers[opener]
+        way = self.links.direct_way if opener.direct else self.links.way
+        ways = {dest.id: way(dest.address) for dest in server.dests}
+        opener.ready, opener.usable, opener.dests = True, PLAIN not in ways.values(), server.dests
+        opener.pairs = [
+            self._pair(opener, lcore, dest, at, ways[dest.id])
+            for dest in server.dests
+            for at in range(opener.width)
+            if opener.usable
+        ]
+        for place, dest in enumerate(server.dests):
+            dest.place = place
+
+    def _pair(self, opener: Opener, lcore: Lcore, dest: Dest, at: int, way: int) -> Pair:
+        laddr = b"" if opener.keeps else opener.cursor.laddrs[at]
+        pair = self._pairs.get((dest.id, laddr))
+        if pair is None:
+            words = _answers(self.loop, self._servers[opener][1].service.protocol, dest, laddr)
+            bucket = Bucket(()) if opener.keeps else lcore.pools[laddr].bucket(dest.endpoint)
+            pair = self._pairs[dest.id, laddr] = Pair(len(self.loop.all_pairs), opener, dest, at, bucket, words)
+            self.loop.all_pairs.append(pair)
+            self.machine.remember(dest)
+        pair.way, pair.home, pair.at_home = way, UNKNOWN, False
+        if self.links.watches_answers and not opener.keeps:
+            pair.home, pair.at_home = self._home(lcore, opener, dest, laddr)
+        return pair
+
+    def _home(self, lcore: Lcore, opener: Opener, dest: Dest, laddr: bytes) -> tuple[int, bool]:
+        """Where the answers to all ports of a pool come in, and whether that is this worker; UNKNOWN: ports differ."""
+        setup = self.machine.setup
+        low, mask = setup.sa_pool.low, setup.port_mask
+        port = low + ((lcore.rank - low) & mask)  # the first that this worker owns
+        if port > setup.sa_pool.high:
+            return UNKNOWN, False
+        protocol = TCP if opener.kind == FULL_TCP else UDP
+        return self.links.pool_home(lcore.rank, protocol, laddr, port, dest.endpoint) or (UNKNOWN, False)
+
+    def pick(self, opener: Opener, key: bytes) -> int:
+        """The position of the real server that the scheduler gives the packet with *key*, -1: none."""
+        dest = opener.scheduler.pick(_flow(key))
+        return -1 if dest is None else dest.place
+
+    def quiesces(self, slot: int) -> bool:
+        """Whether a connection that the loop opened may end with its real server (D 1.5, step 8)."""
+        pair = self.loop.all_pairs[self.machine.table.pair[slot]]
+        return pair is not None and self._servers[pair.opener][1].service.expire_quiescent
+
+    def revive(self, slot: int) -> Conn:
+        """A connection that the loop opened, as the plain path wants it."""
+        machine, table, links = self.machine, self.machine.table, self.links
+        pair = self.loop.all_pairs[table.pair[slot]]
+        lcore, server = self._servers[pair.opener]
+        in_key, out_key = machine.tuples.key(2 * slot), machine.tuples.key(2 * slot + 1)
+        service = server.service
+        conn = Conn(service.protocol, lcore.rank, server, pair.dest, MODES[service.mode], 0)
+        conn.slot, conn.number = slot, table.number[slot]
+        conn.in_key, conn.out_key = in_key, out_key
+        conn.client, conn.virtual = _ends(in_key)
+        conn.real, conn.local = _ends(out_key)
+        conn.delta, conn.fdata = pair.opener.delta, table.fdata[slot]
+        conn.has_isn = pair.opener.kind == FULL_TCP
+        active = table.state[slot] == pair.opener.established
+        conn.flags = (0 if active else INACTIVE) | (EXPIRE_QUIESCENT if service.expire_quiescent else 0)
+        conn.out_seen = links.macs_of(table.client[slot])
+        if conn.mode.fast:
+            conn.out_macs = conn.out_seen
+        if table.met[slot]:
+            conn.in_macs = conn.in_seen = links.macs_of(table.mac[2 * slot])
+        return conn
+
+
+def _answers(loop: Loop, protocol: int, dest: Dest, laddr: bytes) -> tuple[int, ...]:
+    """The tuple of answers of *dest* to *laddr*, without the local port, as loop/table.py has it."""
+    word1 = int.from_bytes(dest.port.to_bytes(2), "little") | protocol << 32
+    if len(dest.address) == 4:
+        return int.from_bytes(dest.address + laddr, "little"), word1, 0, 0, 0, 0
+    a, b, c, d = unpack("<4Q", dest.address + laddr)
+    return loop.table.mix(a, b, c, d), word1 | SIX, a, b, c, d
+
+
+def _flow(key: bytes) -> Flow:
+    source, dest = _ends(key)
+    return Flow(source.address, source.port, dest.address, dest.port, key[0])
+
+
+def _ends(key: bytes) -> tuple[Endpoint, Endpoint]:
+    """Source and destination of a key."""
+    width = (len(key) - 5) // 2
+    source = Endpoint(key[1 : 1 + width], int.from_bytes(key[-4:-2]))
+    return source, Endpoint(key[1 + width : 1 + 2 * width], int.from_bytes(key[-2:]))
+
+
+def _place(server: VirtualServer) -> tuple[int, bytes, int]:
+    vip = server.service.vip
+    assert vip is not None, "only services with an address open connections here"
+    return server.service.protocol, vip.address, vip.port

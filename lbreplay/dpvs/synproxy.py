@@ -1,0 +1,314 @@
+"""SYN-proxy: the client is answered first, the real server asked only when the client proved real (D 6).
+
+first step    a SYN is turned into SYN|ACK with a cookie; nothing is remembered
+second step   an ACK with a valid cookie opens the connection: it is held, and a SYN goes to the real server
+third step    packets wait until the real server answers; then sequence numbers are shifted between both sides
+"""
+
+from __future__ import annotations
+
+from struct import pack_into, unpack_from
+from typing import TYPE_CHECKING
+
+from lbreplay.dpvs.conn import IN, OUT, SYNPROXY, Conn
+from lbreplay.dpvs.expiry import made_packet
+from lbreplay.dpvs.xmit import Transmitter, seen
+from lbreplay.model import NANOSECOND, Service
+from lbreplay.verdict import Verdict
+from lbreplay.wire import craft, options, synproxy
+from lbreplay.wire.length import total_length
+from lbreplay.wire.packet import ACK, FIN, RST, SYN, TCP, Packet
+
+if TYPE_CHECKING:
+    from lbreplay.dpvs.machine import Lcore, Machine
+    from lbreplay.dpvs.path import Story
+    from lbreplay.dpvs.schedule import Scheduling
+    from lbreplay.dpvs.server import VirtualServer
+
+MASK32 = 0xFFFFFFFF
+BELIEVED = (
+    "service {}: the captured numbers are the server's, so a client's first ACK counts as one with a valid cookie"
+)
+MINUTE = 60 * NANOSECOND
+IPV6_HEAD_START = 3 * NANOSECOND  # the clock of recordings with IPv6 ran this long before the first frame
+
+
+class Proxied:
+    """What SYN-proxy remembers of one connection."""
+
+    def __init__(self, proxies: SynProxies) -> None:
+        self._proxies = proxies
+        self.isn = 0  # the sequence number the client was given
+        self.held: list[Packet] = []
+        self.syn: bytes | None = None  # kept for retries until the real server answers
+        self.retries = 0
+        self.scale_real = 0  # window scale of the real server
+        self.scale_told = 0  # and that which the client was told, if it asked for one
+        self._last = (-1, -1)
+        self._repeats = 0
+
+    def again(self) -> Proxied:
+        """For a new handshake on the same connection: only what the real server said last is kept, its window scale
+        until its new SYN|ACK gives another (recorded)."""
+        fresh = Proxied(self._proxies)
+        fresh._last, fresh.scale_real, fresh.scale_told = self._last, self.scale_real, self.scale_told
+        return fresh
+
+    def resend(self, conn: Conn) -> bool:
+        """Send the kept SYN once more; False where there is none, or no try is left."""
+        if self.syn is None or self.retries <= 0:
+            return False
+        self.retries -= 1
+        self._proxies.send_syn(conn, self.syn)
+        return True
+
+    def scale_window(self, tcp: memoryview) -> None:
+        """The window as the client's side counts it (D 5.5 c)."""
+        if self._proxies.scaled and self.scale_real != self.scale_told:
+            window = unpack_from(">H", tcp, 14)[0] << self.scale_real >> self.scale_told
+            pack_into(">H", tcp, 14, min(window, 0xFFFF))
+
+    def storm(self, packet: Packet) -> bool:
+        """Whether *packet* repeats the one before it too often: its numbers are not translated then (D 6.5)."""
+        if not packet.flags & ACK:
+            return False
+        self._repeats = self._repeats + 1 if (packet.seq, packet.ack) == self._last else 0
+        self._last = packet.seq, packet.ack
+        stormy = self._repeats >= self._proxies.settings.ack_storm_thresh
+        if stormy:
+            self._proxies.machine.lcores[packet.worker].counters["SYNPROXY_ACK_STORM"] += 1
+        return stormy
+
+
+class SynProxies:
+    """The three steps, for all services that ask for them."""
+
+    def __init__(self, machine: Machine, xmit: Transmitter, scheduling: Scheduling) -> None:
+        self.machine, self.xmit, self.scheduling = machine, xmit, scheduling
+        setup = machine.setup
+        self.settings = setup.tcp.synproxy
+        self.scaled = setup.behaviour.synproxy_wscale
+        self._zero_window = setup.behaviour.synproxy_window == "zero"
+        self._mh_port = setup.behaviour.mh_port_is_synproxy
+        self._head_start = IPV6_HEAD_START if any(s.family == 6 for s in setup.services) else 0
+        self._believed = setup.view == "client"  # the captured numbers are the server's (interface 3)
+
+    @property
+    def minute(self) -> int:
+        """The cookie's minute counter."""
+        return self.settings.clock_start + (self.machine.now - self.machine.first_ns + self._head_start) // MINUTE
+
+    @property
+    def _timestamp(self) -> int:
+        """What timestamps say."""
+        return synproxy.timestamp(self.machine.now)
+
+    def proxied(self, service: Service) -> bool:
+        return service.synproxy or (self._mh_port and service.mh_port)
+
+    # --- first step --------------------------------------------------------------------------------------------
+
+    def first_step(self, lcore: Lcore, packet: Packet) -> Verdict | None:
+        """A client's SYN (D 6.1); None: not to a service with the flag."""
+        server = lcore.servers.find(TCP, packet.dst, packet.dport)
+        if server is None or not self.proxied(server.service):
+            return None
+        if not any(dest.weight for dest in server.dests):
+            lcore.counters["SYNPROXY_NO_DEST"] += 1
+            return Verdict.SYNPROXY_NO_DEST
+        if self.machine.access and self.machine.access.refusal(TCP, packet.src, packet.dst, packet.dport) is not None:
+            return Verdict.SYNPROXY_ACL
+        lcore.counters["SYNPROXY_SYN_CNT"] += 1
+        if _cut_short(packet):
+            self._turn(packet, packet.l3)
+            return Verdict.SYNPROXY_SYN_RETURNED
+        now, closed = self._timestamp, self._zero_window
+        answer = synproxy.synack(packet, self.settings, self.minute, now=now, zero_window=closed)
+        self._turn(packet, answer)
+        return Verdict.SYNPROXY_SYNACK if packet.flags == SYN else Verdict.SYNPROXY_SYNACK_FLAGGED
+
+    def _turn(self, packet: Packet, l3: bytes) -> None:
+        """Send *l3* back where *packet* came from, as its answer in place."""
+        frame = craft.ethernet(packet.src_mac, packet.dst_mac, packet.ethertype, l3, packet.vlan)
+        self.machine.send(frame, len(frame) + total_length(l3) - len(l3), packet.worker, False)
+
+    # --- second step -------------------------------------------------------------------------------------------
+
+    def second_step(self, lcore: Lcore, packet: Packet, story: Story) -> Verdict:
+        """A client's ACK without a connection, to any service (D 6.2)."""
+        if self.settings.defer_rs_syn and not _payload(packet):
+            lcore.counters["SYNPROXY_NULL_ACK"] += 1
+            return Verdict.SYNPROXY_NULL_ACK
+        server = lcore.servers.find(TCP, packet.dst, packet.dport)
+        assert server is not None, "the caller found the service"
+        offer = synproxy.check_ack(packet, self.minute, self.settings.secrets)
+        if offer is None and self._believed and self.proxied(server.service):
+            offer = self._believe(server)
+        if offer is None:
+            return self._bad_ack(lcore, packet)
+        lcore.counters["SYNPROXY_OK_ACK"] += 1
+        conn = self.scheduling.open(lcore, server, packet, SYNPROXY)
+        if isinstance(conn, Verdict):
+            return conn
+        story.conn, story.new, story.before = conn, True, 0
+        conn.proxy = Proxied(self)
+        conn.proxy.scale_told = self.settings.wscale if offer.wscale else 0
+        self._begin(conn, packet, offer)
+        self._meet_early(conn, packet)
+        story.after = self.machine.table.state[conn.slot]
+        return Verdict.SYNPROXY_ACK_ACCEPTED
+
+    def _believe(self, server: VirtualServer) -> synproxy.Offer:
+        """Client view: the captured numbers are the server's, so there is no cookie to check (interface 3)."""
+        self.machine.warn(BELIEVED.format(server.service.name))
+        return synproxy.Offer(mss=self.settings.mss, sack=self.settings.sack)
+
+    def _bad_ack(self, lcore: Lcore, packet: Packet) -> Verdict:
+        lcore.counters["SYNPROXY_BAD_ACK"] += 1
+        if self.machine.setup.behaviour.bad_ack == "drop" or _payload(packet) < 0:
+            return Verdict.TCP_BAD_ACK_DROP
+        self._turn(packet, craft.rst_reply(packet))
+        return Verdict.TCP_BAD_ACK_RST
+
+    def _begin(self, conn: Conn, packet: Packet, offer: synproxy.Offer) -> None:
+        """Hold the ACK, ask the real server."""
+        proxied: Proxied = conn.proxy
+        seen(conn, IN, packet)
+        proxied.isn = (packet.ack - 1) & MASK32
+        proxied.held = [packet]
+        proxied.retries = self.settings.rs_syn_max_retry
+        conn.fdata = packet.ack
+        self._enter(conn, "syn_sent")
+        for _ in range(2):  # the SYN counts with the length of the ACK, which counts too
+            conn.count(IN, packet.l3_length)
+        proxied.syn = synproxy.syn_to_real(packet, offer, self._timestamp)
+        self.send_syn(conn, proxied.syn)
+        self.machine.touch(conn)
+
+    def send_syn(self, conn: Conn, syn: bytes) -> None:
+        """The SYN to the real server, translated like any packet of the client."""
+        conn.has_isn = False
+        self.xmit.forward(conn, IN, made_packet(syn, conn), own=True)
+
+    def _meet_early(self, conn: Conn, packet: Packet) -> None:
+        """Client view: the real server's answer stands before the client's ACK in the capture; now it comes in."""
+        early = self.machine.early
+        answer = early.take(conn) if early is not None and early.answered(conn, packet.ack) else None
+        if answer is not None:
+            self._answered(conn, answer)
+            self.machine.touch(conn)
+
+    def _enter(self, conn: Conn, state: str) -> None:
+        protocol = self.machine.protocols[TCP]
+        old = self.machine.table.state[conn.slot]
+        self.machine.changed(conn, old, protocol.states.index(state), protocol)
+
+    # --- third step --------------------------------------------------------------------------------------------
+
+    def third_step(self, conn: Conn, side: int, packet: Packet, story: Story) -> Verdict | None:
+        """A packet of a proxied connection (D 6.3, 6.4); None: it goes on as any other."""
+        if packet.proto != TCP:
+            return self._hold_datagram(conn, packet) if side == IN else None
+        state = self.machine.state_name(conn)
+        if state == "syn_sent":
+            return self._hold(conn, packet) if side == IN else self._answered(conn, packet)
+        if side == IN and packet.flags & (SYN | RST | FIN | ACK) == ACK and state in self.settings.conn_reuse:
+            return self._reuse(conn, packet, state)
+        return None
+
+    def _hold_datagram(self, conn: Conn, packet: Packet) -> Verdict:
+        """A datagram of a connection that QUIC's scheduling gave the flag by mistake (D 19, 11): it is read as a
+        segment while the real server has not answered a SYN, which nobody sent. So it is dropped, or held for ever
+        (recorded)."""
+        if conn.proxy is None:
+            conn.proxy = Proxied(self)
+        packet.flags = packet.l3[packet.l4_at + 13] if packet.l4_there >= options.BASE else 0
+        return self._hold(conn, packet)
+
+    def _hold(self, conn: Conn, packet: Packet) -> Verdict:
+        conn.count(IN, packet.l3_length)
+        proxied: Proxied = conn.proxy
+        if not packet.flags & ACK:
+            return Verdict.SYNPROXY_NOT_ACK
+        if len(proxied.held) > self.settings.max_ack_saved:
+            self.machine.lcores[conn.rank].counters["SYNPROXY_SYNSEND_QLEN"] += 1
+            return Verdict.SYNPROXY_HOLD_FULL
+        proxied.held.append(packet)
+        return Verdict.SYNPROXY_HELD
+
+    def _answered(self, conn: Conn, packet: Packet) -> Verdict | None:
+        """The real server's SYN|ACK releases what was held; its RST goes on to the client."""
+        proxied: Proxied = conn.proxy
+        table = self.machine.table
+        if packet.flags & RST:
+            conn.sp_delta = (proxied.isn - packet.seq) & MASK32
+            self._enter(conn, "close")
+            _raise_seq(packet)
+            return None
+        if packet.flags & (SYN | ACK) != SYN | ACK:
+            return None
+        conn.sp_delta = (proxied.isn - packet.seq) & MASK32
+        proxied.scale_real = synproxy.window_scale(packet)
+        if self._believed:
+            proxied.scale_told = proxied.scale_real  # windows leave as captured
+        proxied.syn = None
+        self._enter(conn, "established")
+        seen(conn, OUT, packet)
+        if conn.mode.name in ("fnat", "nat"):
+            table.rs_seq[conn.slot], table.rs_ack[conn.slot] = (packet.seq + 1) & MASK32, packet.ack
+        conn.count(OUT, packet.l3_length)
+        self._update_window(conn, packet)
+        held, proxied.held = proxied.held, []
+        for waiting in held:
+            self.xmit.forward(conn, IN, waiting)
+        return Verdict.SYNPROXY_SYNACK_CONSUMED
+
+    def _update_window(self, conn: Conn, packet: Packet) -> None:
+        """Open the window that the SYN|ACK kept shut (D 6.3, D 15)."""
+        held = len(conn.proxy.held)
+        settings = self.settings
+        shut = settings.close_client_window and not settings.defer_rs_syn
+        closed = held == 1 if self._zero_window else shut and held <= 1
+        if closed:
+            self.xmit.forward(conn, OUT, made_packet(synproxy.window_update(packet), conn), own=True)
+
+    def _reuse(self, conn: Conn, packet: Packet, state: str) -> Verdict | None:
+        """A new handshake on a connection that is done with (D 6.4)."""
+        if (packet.ack - 1) & MASK32 == conn.proxy.isn:
+            return None
+        counters = self.machine.lcores[conn.rank].counters
+        offer = synproxy.check_ack(packet, self.minute, self.settings.secrets)
+        if offer is None and self.machine.early is not None and self.machine.early.answered(conn, packet.ack):
+            offer = self._believe(conn.server)
+        if offer is None:
+            counters["SYNPROXY_BAD_ACK"] += 1
+            return None
+        for name in (
+            "SYNPROXY_OK_ACK",
+            "SYNPROXY_CONN_REUSED",
+            f"SYNPROXY_CONN_REUSED_{state.replace('_', '').upper()}",
+        ):
+            counters[name] += 1
+        conn.proxy = conn.proxy.again()
+        self._begin(conn, packet, offer)
+        self._meet_early(conn, packet)
+        return Verdict.SYNPROXY_REUSED
+
+
+def _cut_short(packet: Packet) -> bool:
+    """Whether the packet ends before its TCP header; IPv6 extension headers are not reckoned with, as in DPVS."""
+    before = packet.l4_at if packet.family == 4 else 40
+    return packet.l3_length < before + (packet.l3[packet.l4_at + 12] >> 4) * 4
+
+
+def _payload(packet: Packet) -> int:
+    """Bytes behind the TCP header; less than 0 where that is said to be longer than the packet."""
+    return packet.l3_length - packet.l4_at - (packet.l3[packet.l4_at + 12] >> 4) * 4
+
+
+def _raise_seq(packet: Packet) -> None:
+    """One more, as the client counts the SYN|ACK it got."""
+    l3 = bytearray(packet.l3)
+    packet.seq = (packet.seq + 1) & MASK32
+    pack_into(">I", l3, packet.l4_at + 4, packet.seq)
+    packet.l3 = bytes(l3)

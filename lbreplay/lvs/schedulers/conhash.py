@@ -1,0 +1,101 @@
+"""conhash, consistent hashing of the source address or the QUIC connection id (D 10.3, 10.4).
+
+A real server has 160 places on a ring for each unit of weight / gcd. A key belongs to the next place at or after it. If
+the owner is not valid nobody takes the connection. Behaviour `conhash_spread`: "all" gives every real server the places
+of its weight after each change; "edited" only the one that was added or edited, with the divisor of that moment.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from lbreplay.burst import I64
+from lbreplay.lvs.hashes import native_port, native_words, ring_key, ring_keys, xor
+from lbreplay.lvs.schedulers.order import divisor
+
+if TYPE_CHECKING:
+    from lbreplay.loop.real import Dest
+    from lbreplay.lvs.flow import Flow, Listed
+    from lbreplay.model import Behaviour
+
+REPLICAS = 160
+UDP = 17
+
+
+class Share(NamedTuple):
+    """A real server on the ring, and how many places it has."""
+
+    address: bytes
+    port: int
+    places: int
+
+
+@lru_cache(maxsize=256)
+def places(share: Share) -> I64:
+    """The keys of a real server; what others have changes nothing about them."""
+    return ring_keys(f"{ip_address(share.address)}{native_port(share.port)}", share.places)
+
+
+@lru_cache(maxsize=4)
+def ring(shares: tuple[Share, ...]) -> tuple[I64, I64]:
+    """Sorted keys, and the position of the owner of each in *shares*; of equal keys the first owner's stands first.
+    Workers share it."""
+    keys = np.concatenate([np.zeros(0, np.int64), *map(places, shares)])
+    owners = np.repeat(np.arange(len(shares)), [share.places for share in shares])
+    order = np.argsort(keys, kind="stable")
+    return keys[order], owners[order]
+
+
+def quic_id(payload: bytes) -> int | None:
+    """The eight bytes after the first as the machine reads them, where bit 3 of the first says so."""
+    return int.from_bytes(payload[1:9], "little") if len(payload) >= 9 and payload[0] & 0x08 else None
+
+
+class ConsistentHash:
+    def __init__(self, server: Listed, worker_index: int, workers: int, behaviour: Behaviour) -> None:
+        self._dests = server.dests
+        self._by_id = server.service.hash_target == "quic"
+        self._usable = not self._by_id or server.service.protocol == UDP
+        self._all = behaviour.conhash_spread == "all"
+        self._known: set[Dest] = set()
+        self._shares: dict[Dest, Share] = {}  # in the order they were spread
+        self._ring: tuple[I64, I64] | None = None  # made when it is first needed after a change
+        self.changed()
+
+    def changed(self, dest: Dest | None = None) -> None:
+        before = list(self._shares.values())
+        unit = divisor(each.weight for each in self._dests)
+        for gone in [known for known in self._shares if known not in self._dests]:
+            del self._shares[gone]
+        for each in filter(self._admitted, self._dests):
+            share = Share(each.address, each.port, REPLICAS * max(0, each.weight // unit))
+            if self._shares.get(each) != share and (self._all or dest is None or each is dest):
+                self._shares.pop(each, None)
+                self._shares[each] = share
+        if list(self._shares.values()) != before:
+            self._ring = None
+
+    def _admitted(self, dest: Dest) -> bool:
+        """Whether a real server is on the ring at all: one added with a negative weight is refused, and stays outside
+        whatever weight it gets later."""
+        new = dest not in self._known
+        self._known.add(dest)
+        return dest in self._shares or (new and dest.weight >= 0)
+
+    def pick(self, flow: Flow) -> Dest | None:
+        if self._ring is None:
+            self._ring = ring(tuple(self._shares.values()))
+        keys, owners = self._ring
+        if not len(keys) or not self._usable:
+            return None
+        at = keys.searchsorted(ring_key(str(self._subject(flow))))
+        dest = list(self._shares)[owners[at % len(keys)]]
+        return dest if dest.valid else None
+
+    def _subject(self, flow: Flow) -> int:
+        identity = quic_id(flow.payload) if self._by_id else None
+        return xor(native_words(flow.src)) if identity is None else identity
