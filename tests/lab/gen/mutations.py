@@ -14,7 +14,7 @@ import pytest
 
 from lbreplay import model
 from lbreplay.config import load
-from lbreplay.dpvs import protocols
+from lbreplay.lvs import protocols
 from lbreplay.lvs.protocols import tcp, udp
 from lbreplay.lvs.protocols.table import Protocol
 from lbreplay.model import Service, Setup
