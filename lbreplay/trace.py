@@ -9,7 +9,7 @@ from typing import Any
 
 from lbreplay.burst import Burst, Received
 from lbreplay.dpvs.balancer import Balancer
-from lbreplay.dpvs.path import Story
+from lbreplay.dpvs.story import Story
 from lbreplay.edge.output import Output
 from lbreplay.model import Setup
 from lbreplay.nic.steer import Nic

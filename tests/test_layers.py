@@ -94,6 +94,44 @@ def test_imports_point_down() -> None:
     assert [w for m in MODULES if room(m) not in ("__init__", "__main__") for w in upward(m)] == []
 
 
+@cache
+def known() -> dict[str, Path]:
+    """The package's modules by dotted name."""
+    names = {m: ".".join(m.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for m in MODULES}
+    return {name: module for module, name in names.items()}
+
+
+def neighbours(module: Path) -> set[str]:
+    """The modules of the package that *module* imports, also what only a type checker reads."""
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (whole & set(known())) or ({node.module or ""} & set(known()))
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names} & set(known())
+    return found
+
+
+def circles(arrows: dict[str, set[str]]) -> list[str]:
+    """The modules that are left when those are taken out, again and again, that import none of the rest."""
+    left = {name: targets - {name} for name, targets in arrows.items()}
+    while leaves := {name for name, targets in left.items() if not targets & set(left)}:
+        left = {name: targets for name, targets in left.items() if name not in leaves}
+    return [f"{name} -> {', '.join(sorted(targets & set(left)))}" for name, targets in sorted(left.items())]
+
+
+def test_no_circle_of_imports() -> None:
+    """Whoever reads one file reads below it, never in a ring; what stands behind TYPE_CHECKING counts."""
+    assert circles({name: neighbours(module) for name, module in known().items()}) == []
+
+
+def test_a_circle_would_be_seen() -> None:
+    """Of three in a ring and one that looks on, all four are named; without the ring, none."""
+    assert len(circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}, "e": set()})) == 4
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+
+
 def test_every_room_is_known() -> None:
     """A new folder at the top must say whom it may import."""
     assert {room(m) for m in MODULES} - {"__init__", "__main__"} <= set(BELOW)

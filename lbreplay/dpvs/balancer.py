@@ -18,7 +18,8 @@ from lbreplay.dpvs.events import Events
 from lbreplay.dpvs.links import Links
 from lbreplay.dpvs.machine import Machine, Ownership, before, itself
 from lbreplay.dpvs.opener import Openers
-from lbreplay.dpvs.path import Path, Story
+from lbreplay.dpvs.path import Path
+from lbreplay.dpvs.story import Story
 from lbreplay.dpvs.view import Steer, View
 from lbreplay.loop.loop import Loop, Places, Seen
 from lbreplay.loop.names import CLOCK, NONE, SIDES, STATES, STEPS, UDP_STEP

@@ -18,7 +18,7 @@ from lbreplay.model import Endpoint
 from lbreplay.wire.packet import flow_key
 
 if TYPE_CHECKING:
-    from lbreplay.dpvs.forwarding import Mode
+    from lbreplay.dpvs.modes import Mode
     from lbreplay.dpvs.server import VirtualServer
     from lbreplay.loop.real import Dest
 

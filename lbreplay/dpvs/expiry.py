@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lbreplay.dpvs.conn import IN, INACTIVE, ONE_PACKET, OUT, SYNPROXY, TEMPLATE, Conn
+from lbreplay.dpvs.forwarding import BINDINGS
 from lbreplay.wire import craft
 from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, TCP, Packet
 
@@ -66,7 +67,7 @@ class Expiry:
         else:
             dest.actconns -= 1
         dest.admit()
-        conn.mode.release(self.machine, conn)
+        BINDINGS[conn.mode.name].release(self.machine, conn)
 
     def _tell_both(self, conn: Conn) -> None:
         """The RST pair, each as a packet of the other side would be translated (D 5.7)."""

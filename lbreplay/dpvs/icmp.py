@@ -17,7 +17,7 @@ from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, Packet
 
 if TYPE_CHECKING:
     from lbreplay.dpvs.machine import Lcore, Machine
-    from lbreplay.dpvs.path import Story
+    from lbreplay.dpvs.story import Story
     from lbreplay.dpvs.xmit import Transmitter
     from lbreplay.stack.route import RouteEntry
 

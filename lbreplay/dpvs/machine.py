@@ -31,9 +31,9 @@ from lbreplay.wire.packet import TCP
 
 if TYPE_CHECKING:
     from lbreplay.dpvs.early import EarlyAnswers
-    from lbreplay.dpvs.resolve import Resolver
     from lbreplay.model import Endpoint
     from lbreplay.verdict import Verdict
+    from lbreplay.wire.packet import Packet
 
 
 class Checks(typing.Protocol):
@@ -42,6 +42,14 @@ class Checks(typing.Protocol):
     def moved(self, conn: Conn, old: str, new: str) -> None: ...
 
     def expired(self, conn: Conn, state: str) -> None: ...
+
+
+class Resolves(typing.Protocol):
+    """What asks next hops for their MACs (S 4.9): frames leave through it, packets confirm what it knows."""
+
+    def send(self, frame: Addressed, length: int, worker: int, own: bool) -> Verdict | None: ...
+
+    def confirm(self, conn: Conn, side: int, packet: Packet) -> None: ...
 
 
 TIMER_TICK = 1_000_000  # a timeout of 0 fires at the next tick of the 1000 Hz wheel (D 2.5)
@@ -148,7 +156,7 @@ class Machine:
         self.early: EarlyAnswers | None = None  # client view: answers that came too early for a SYN proxy
         self.warnings: list[str] = []
         self.checks: Checks | None = None  # the passive check of real servers, where a service asks for it
-        self.resolver: Resolver | None = None  # where next hops are asked for their MACs
+        self.resolver: Resolves | None = None  # where next hops are asked for their MACs
         self.watch: Watch | None = None
         self.listened = False  # somebody hears of every connection: each is opened by the plain path
         self.stray = False  # a connection may live on another worker than its client's ordinary packets go to

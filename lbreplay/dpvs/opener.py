@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, INACTIVE, Conn
-from lbreplay.dpvs.forwarding import MODES
 from lbreplay.dpvs.links import PLAIN
+from lbreplay.dpvs.modes import MODES
 from lbreplay.dpvs.server import VirtualServer
 from lbreplay.loop.loop import Loop, Places
 from lbreplay.loop.names import BY_ASKING, BY_LOAD, BY_TURN, DIRECT, FULL_TCP, FULL_UDP, OTHER, SIX, UNKNOWN

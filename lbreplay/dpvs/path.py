@@ -18,6 +18,7 @@ from lbreplay.dpvs.expiry import Expiry
 from lbreplay.dpvs.icmp import Related, flow_ports, stored_ports
 from lbreplay.dpvs.machine import ICMP_TIMEOUT, Machine
 from lbreplay.dpvs.schedule import Scheduling, flow_of
+from lbreplay.dpvs.story import Story
 from lbreplay.dpvs.synproxy import SynProxies
 from lbreplay.dpvs.xmit import Transmitter, seen
 from lbreplay.lvs.protocols.sctp import CHUNK_HEADER
@@ -36,26 +37,6 @@ NEEDED = {TCP: 20, UDP: 8, SCTP: 16, ICMP: 8, ICMPV6: 8}  # bytes of L4 header a
 SCTP_HEADER = 12  # before the chunks
 ECHO = (b"\0", b"\x08")  # types of ICMP: the answer, the request
 PURE = SYN | ACK | FIN | RST  # the flags that tell a first packet (D 5.1)
-
-
-class Story:
-    """What the plain path noted of one packet, for the columns, the trace and `explain`."""
-
-    __slots__ = (
-        "after", "before", "conn", "lookup", "new", "owner", "packet", "quoted", "reasons", "side", "wrong_worker",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.lookup = ""  # "in", "out", "miss"; "" where no table was asked
-        self.conn: Conn | None = None
-        self.side = IN
-        self.new = False
-        self.before = self.after = -1  # states
-        self.owner = -1  # rank that handled it, where the receiver handed it on
-        self.wrong_worker = False
-        self.reasons: list[str] = []
-        self.packet: Packet | None = None  # as it was received
-        self.quoted: Packet | None = None  # what goes on in its place (D 19, 10)
 
 
 class Path:

@@ -9,7 +9,8 @@ from struct import unpack_from
 from typing import TYPE_CHECKING
 
 from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, INACTIVE, NOFASTXMIT, ONE_PACKET, SYNPROXY, TEMPLATE, Conn
-from lbreplay.dpvs.forwarding import MODES
+from lbreplay.dpvs.forwarding import BINDINGS
+from lbreplay.dpvs.modes import MODES
 from lbreplay.dpvs.server import quic_dest
 from lbreplay.lvs.flow import Flow
 from lbreplay.lvs.protocols.tcp import SYN_SENT
@@ -97,15 +98,15 @@ class Scheduling:
 
     def _bind(self, lcore: Lcore, conn: Conn, packet: Packet) -> Verdict | None:
         """A real server, then a local end; SNAT takes its port first, and gives it back where the rest fails."""
-        mode, machine = conn.mode, self.machine
-        if not mode.binds_first:
+        binding, machine = BINDINGS[conn.mode.name], self.machine
+        if not conn.mode.binds_first:
             refused = self._bind_dest(conn)
-            if refused is None and (refused := mode.bind(machine, lcore, conn, packet)) is not None:
+            if refused is None and (refused := binding.bind(machine, lcore, conn, packet)) is not None:
                 conn.dest.inactconns -= 1
             return refused
-        refused = mode.bind(machine, lcore, conn, packet)
+        refused = binding.bind(machine, lcore, conn, packet)
         if refused is None and (refused := self._bind_dest(conn)) is not None:
-            mode.release(machine, conn)
+            binding.release(machine, conn)
         return refused
 
     def _bind_dest(self, conn: Conn) -> Verdict | None:

@@ -21,9 +21,9 @@ from lbreplay.wire.packet import ACK, FIN, RST, SYN, TCP, Packet
 
 if TYPE_CHECKING:
     from lbreplay.dpvs.machine import Lcore, Machine
-    from lbreplay.dpvs.path import Story
     from lbreplay.dpvs.schedule import Scheduling
     from lbreplay.dpvs.server import VirtualServer
+    from lbreplay.dpvs.story import Story
 
 MASK32 = 0xFFFFFFFF
 BELIEVED = (

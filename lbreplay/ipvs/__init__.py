@@ -9,7 +9,7 @@ A frame is one buffer that walks through netfilter; no columns are needed, becau
     schedule.py    who takes a new connection, persistence, refusals   sip.py     persistence by Call-ID
     xmit.py        NAT, direct routing, tunnels, bypass; what is too long
     conn.py        connections, their table and their lives            states.py  state tables
-    service.py     services and real servers                           schedulers/  what differs from lvs/schedulers
+    service.py     services                    dest.py  real servers   schedulers/  what differs from lvs/schedulers
     trash.py       where deleted real servers wait
     defence.py     drop_entry and drop_packet                          sync.py    what a backup would be sent
     edition.py     what differs between kernels, by name               sysctl.py  net.ipv4.vs.*
@@ -20,4 +20,5 @@ A frame is one buffer that walks through netfilter; no columns are needed, becau
     listing.py     what ipvsadm would list
     tracking.py    connection tracking, as far as it shows   tracker.py   its entries, TCP's states and windows
     skb.py nat.py net.py    a packet on its way, its rewriting, the stack it leaves by      hashes.py   table buckets
+    ends.py        what a connection is found by
 """

@@ -16,8 +16,8 @@ from lbreplay.model import NANOSECOND, Endpoint
 
 if TYPE_CHECKING:
     from lbreplay.ipvs.clock import Clock
+    from lbreplay.ipvs.dest import Dest, Serving
     from lbreplay.ipvs.edition import Edition
-    from lbreplay.ipvs.service import Dest, VirtualService
     from lbreplay.ipvs.sysctl import Sysctls
 
 NOOUTPUT, INACTIVE, NO_CPORT, TEMPLATE, ONE_PACKET, NFCT = 0x80, 0x100, 0x800, 0x1000, 0x2000, 0x10000
@@ -46,7 +46,7 @@ class Conn:
         self.flags = 0
         self.method = "nat"  # nat | local | tunnel | dr | bypass
         self.dest: Dest | None = None
-        self.service: VirtualService | None = None
+        self.service: Serving | None = None
         self.state = self.old_state = self.in_pkts = self.n_control = 0
         self.timeout = NEW_TIMEOUT
         self.control: Conn | None = None

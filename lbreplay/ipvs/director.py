@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from lbreplay.burst import Burst
+from lbreplay.ipvs.dest import Dest
 from lbreplay.ipvs.events import Events
 from lbreplay.ipvs.listing import listing
 from lbreplay.ipvs.parts import Parts, Story
 from lbreplay.ipvs.path import Path
-from lbreplay.ipvs.service import Dest, VirtualService
+from lbreplay.ipvs.service import VirtualService
 from lbreplay.ipvs.view import View
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict

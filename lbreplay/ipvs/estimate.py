@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from lbreplay.ipvs.service import COUNTED
+from lbreplay.ipvs.dest import COUNTED
 from lbreplay.model import NANOSECOND
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from lbreplay.loop.names import NEVER
 from lbreplay.model import Endpoint, Event, RealServer, Service
 
 if TYPE_CHECKING:
+    from lbreplay.ipvs.dest import Dest
     from lbreplay.ipvs.parts import Parts
-    from lbreplay.ipvs.service import Dest
 
 
 class Events:

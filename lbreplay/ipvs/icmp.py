@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lbreplay.ipvs import nat
 from lbreplay.ipvs.conn import Conn
+from lbreplay.ipvs.ends import Ends, ends
 from lbreplay.ipvs.schedule import Ask
-from lbreplay.ipvs.skb import Ends, Skb, ends
+from lbreplay.ipvs.skb import Skb
 from lbreplay.model import Endpoint
 from lbreplay.verdict import Verdict
 from lbreplay.wire import checksum, craft

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from lbreplay.ipvs import states
-from lbreplay.ipvs.service import COUNTED
+from lbreplay.ipvs.dest import COUNTED
 from lbreplay.lvs.hashes import fold
 from lbreplay.model import NANOSECOND
 from lbreplay.wire.packet import TCP, UDP

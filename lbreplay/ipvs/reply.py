@@ -18,8 +18,8 @@ from lbreplay.wire.length import total_length
 from lbreplay.wire.packet import AH, ESP, ICMP, ICMPV6, RST, SCTP, TCP, UDP
 
 if TYPE_CHECKING:
+    from lbreplay.ipvs.dest import Dest
     from lbreplay.ipvs.parts import Parts
-    from lbreplay.ipvs.service import Dest
 
 PORTED = (TCP, UDP, SCTP)
 

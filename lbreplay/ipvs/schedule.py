@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lbreplay.ipvs import sip
 from lbreplay.ipvs.conn import ONE_PACKET, TEMPLATE, Conn
-from lbreplay.ipvs.service import FTP, FTP_DATA, Dest, VirtualService
+from lbreplay.ipvs.dest import Dest, Serving
+from lbreplay.ipvs.service import FTP, FTP_DATA, VirtualService
 from lbreplay.ipvs.skb import Skb
 from lbreplay.ipvs.xmit import PORT, UNREACHABLE
 from lbreplay.lvs.flow import Flow
@@ -208,7 +209,7 @@ def _flow(skb: Skb, ask: Ask) -> Flow:
     return Flow(*ask.client, *ask.virtual, ask.proto, packet.l3[packet.l4_at :])
 
 
-def network(service: VirtualService, address: bytes) -> bytes:
+def network(service: Serving, address: bytes) -> bytes:
     """The client's address under the service's netmask."""
     assert service.service.persistent is not None, "only persistent services have a netmask"
     bits = 8 * len(address)

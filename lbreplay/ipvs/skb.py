@@ -5,26 +5,17 @@ from __future__ import annotations
 from struct import pack_into
 from typing import TYPE_CHECKING
 
+from lbreplay.ipvs.ends import Ends, ends
 from lbreplay.ipvs.options import NONE, Options
 from lbreplay.model import Endpoint
 from lbreplay.verdict import Verdict
 from lbreplay.wire import checksum
-from lbreplay.wire.packet import AH, ESP, UDP, Packet
+from lbreplay.wire.packet import AH, ESP, Packet
 
 if TYPE_CHECKING:
     from lbreplay.ipvs.tracker import Entry
 
-IKE = 500
-Ends = tuple[int, Endpoint, Endpoint]  # protocol, source, destination: what a connection is found by
-
 Seen = tuple["Entry", int]  # an entry of the tracker, and the packet's direction in it
-
-
-def ends(proto: int, source: Endpoint, dest: Endpoint) -> Ends:
-    """What to look up: AH and ESP have no ports, they belong to the datagrams of their key exchange (L 3)."""
-    if proto in (AH, ESP):
-        return UDP, Endpoint(source.address, IKE), Endpoint(dest.address, IKE)
-    return proto, source, dest
 
 
 class Pieces:

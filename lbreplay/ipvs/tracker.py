@@ -26,7 +26,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import NamedTuple
 
-from lbreplay.ipvs.skb import Ends
+from lbreplay.ipvs.ends import Ends
 from lbreplay.model import NANOSECOND
 from lbreplay.wire.packet import ACK, FIN, RST, SYN
 

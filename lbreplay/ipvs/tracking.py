@@ -19,7 +19,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lbreplay.ipvs.conn import NFCT, ONE_PACKET, Conn
-from lbreplay.ipvs.skb import Ends, Seen, Skb
+from lbreplay.ipvs.ends import Ends
+from lbreplay.ipvs.skb import Seen, Skb
 from lbreplay.ipvs.tracker import BACK, OUT, Entry, Reply, Segment, Tracker, segment
 from lbreplay.wire import checksum
 from lbreplay.wire.packet import SCTP, TCP, UDP

@@ -16,7 +16,7 @@ from lbreplay.model import NANOSECOND, Endpoint
 
 if TYPE_CHECKING:
     from lbreplay.ipvs.clock import Clock
-    from lbreplay.ipvs.service import Dest, Key
+    from lbreplay.ipvs.dest import Dest, Key
 
 LOOK, IDLE = 60 * NANOSECOND, 120 * NANOSECOND
 NOT_IDLE = -1  # nobody saw that no one refers to it

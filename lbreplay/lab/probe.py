@@ -14,8 +14,8 @@ import numpy as np
 
 from lbreplay.burst import PAD, RECORD, Burst
 from lbreplay.dpvs.conn import ONE_PACKET
-from lbreplay.dpvs.path import Story
 from lbreplay.dpvs.server import VirtualServer
+from lbreplay.dpvs.story import Story
 from lbreplay.errors import CaptureError
 from lbreplay.journey import Replay
 from lbreplay.model import Setup

@@ -6,8 +6,8 @@ import pytest
 import rig
 
 from lbreplay.dpvs.conn import Conn, ConnTable
-from lbreplay.dpvs.forwarding import MODES
 from lbreplay.dpvs.machine import Machine
+from lbreplay.dpvs.modes import MODES
 from lbreplay.loop.table import Table
 from lbreplay.nic.steer import Nic
 from lbreplay.wire.packet import TCP

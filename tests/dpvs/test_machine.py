@@ -7,8 +7,8 @@ import rig
 from made_server import endpoint
 
 from lbreplay.dpvs.conn import INACTIVE, Conn
-from lbreplay.dpvs.forwarding import MODES
 from lbreplay.dpvs.machine import TIMER_TICK, Machine
+from lbreplay.dpvs.modes import MODES
 from lbreplay.model import NANOSECOND
 from lbreplay.nic.steer import Nic
 from lbreplay.wire.packet import TCP

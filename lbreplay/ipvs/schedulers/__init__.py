@@ -18,7 +18,7 @@ from lbreplay.lvs.schedulers.wlc import WeightedLeastConnection
 from lbreplay.lvs.schedulers.wrr import KernelWeightedRoundRobin, WeightedRoundRobin
 
 if TYPE_CHECKING:
-    from lbreplay.ipvs.service import Dest, VirtualService
+    from lbreplay.ipvs.dest import Dest, Serving
     from lbreplay.lvs.flow import Flow
 
 
@@ -48,7 +48,7 @@ SHARED: dict[str, Any] = {"rr": RoundRobin, "wlc": WeightedLeastConnection, "fo"
 WRR: dict[str, Any] = {"threshold": WeightedRoundRobin, "kernel": KernelWeightedRoundRobin}
 
 
-def scheduler(name: str, service: VirtualService) -> Scheduler:
+def scheduler(name: str, service: Serving) -> Scheduler:
     """A new scheduler of that name for *service*."""
     if name in OWN:
         made: Scheduler = OWN[name](service)

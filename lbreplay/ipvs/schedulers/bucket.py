@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lbreplay.lvs.hashes import M32, fold
 
 if TYPE_CHECKING:
-    from lbreplay.ipvs.service import Dest, VirtualService
+    from lbreplay.ipvs.dest import Dest, Serving
     from lbreplay.lvs.flow import Flow
 
 BITS = 8
@@ -29,7 +29,7 @@ def multiplied(value: int, bits: int, part: str) -> int:
 class DestinationHash:
     """dh: one bucket for each real server in turn; weights do not count."""
 
-    def __init__(self, service: VirtualService) -> None:
+    def __init__(self, service: Serving) -> None:
         self._service = service
         self._buckets: list[Dest] = []
 
@@ -47,7 +47,7 @@ class DestinationHash:
 class SourceHash:
     """sh: as many buckets in a row as the weight says, at least one."""
 
-    def __init__(self, service: VirtualService) -> None:
+    def __init__(self, service: Serving) -> None:
         self._service = service
         self._with_port = "sh-port" in service.service.flags
         self._fallback = "sh-fallback" in service.service.flags

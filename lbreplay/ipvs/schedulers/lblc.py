@@ -14,7 +14,7 @@ from lbreplay.model import NANOSECOND
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lbreplay.ipvs.service import Dest, VirtualService
+    from lbreplay.ipvs.dest import Dest, Serving
     from lbreplay.lvs.flow import Flow
 
 SWEEP = 60 * NANOSECOND
@@ -37,7 +37,7 @@ class Locality:
 
     expiration = "lblc_expiration"
 
-    def __init__(self, service: VirtualService) -> None:
+    def __init__(self, service: Serving) -> None:
         self._service = service
         self._entries: dict[bytes, Entry] = {}
         self._bits = service.edition.scheduling.product_bits

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lbreplay.lvs.schedulers.wlc import least, load
 
 if TYPE_CHECKING:
-    from lbreplay.ipvs.service import Dest, VirtualService
+    from lbreplay.ipvs.dest import Dest, Serving
     from lbreplay.lvs.flow import Flow
 
 
@@ -19,7 +19,7 @@ def delay(dest: Dest) -> int:
 class LeastConnection:
     """The lowest load; the first of the list wins ties."""
 
-    def __init__(self, service: VirtualService) -> None:
+    def __init__(self, service: Serving) -> None:
         self._dests = service.dests
         self._overhead = service.edition.scheduling.overhead
 
@@ -34,7 +34,7 @@ class LeastConnection:
 class ShortestDelay:
     """wlc's rule, where only active connections weigh, and the new one with them."""
 
-    def __init__(self, service: VirtualService) -> None:
+    def __init__(self, service: Serving) -> None:
         self._dests = service.dests
         self._bits = service.edition.scheduling.product_bits
 

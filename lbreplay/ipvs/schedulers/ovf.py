@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lbreplay.ipvs.service import Dest, VirtualService
+    from lbreplay.ipvs.dest import Dest, Serving
     from lbreplay.lvs.flow import Flow
 
 
 class Overflow:
-    def __init__(self, service: VirtualService) -> None:
+    def __init__(self, service: Serving) -> None:
         self._dests = service.dests
 
     def changed(self, dest: Dest | None = None) -> None:
