@@ -343,6 +343,11 @@ class Behaviour(NamedTuple):
     legacy_fdir: bool = False  # flow director filters of the old API (S 2.4)
 
 
+# Linux releases whose IPVS a replay knows: the design documents', mainline, and stable ones with fixes of their own
+KERNELS = (
+    "2.6", *(f"4.{minor}" for minor in range(4, 21)), *(f"5.{minor}" for minor in range(20)),
+    "6.0", "6.1", "6.1.170", "6.1.192",
+)  # fmt: skip
 EDITIONS = {
     "1.10": Behaviour(),
     "1.8": Behaviour(

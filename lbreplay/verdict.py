@@ -170,7 +170,11 @@ class Verdict(IntEnum):
     )
     PERSISTENCE_FAILED = D, "L 5.4", "The persistence engine found no session in it."
     DEST_UNAVAILABLE = D, "L 4", "The real server of its connection was deleted."
-    CONNTRACK_OLD = D, "L 4.2", "A SYN that connection tracking counts to the old connection: dropped with it."
+    CONNTRACK_OLD = (
+        D,
+        "L 4.2",
+        "A SYN that connection tracking counts to the old connection: dropped with it, repeated after 1 s.",
+    )
     CONNTRACK_CLASH = D, "L 12", "Behind the director it would look like another tracked connection."
     CROSSING_REFUSED = D, "L 9", "A loopback source on its way to another host."
     HELPER_FAILED = D, "L 9", "A wrong checksum in a connection with a helper."

@@ -7,6 +7,7 @@ import click
 from lbreplay.cli import options, paths
 from lbreplay.edge.output import write_text
 from lbreplay.errors import ConfigError
+from lbreplay.model import EDITIONS, KERNELS
 
 
 @click.command("import")
@@ -18,8 +19,10 @@ from lbreplay.errors import ConfigError
 )
 @click.option(
     "--edition",
-    type=click.Choice(["1.10", "1.8", "2.6", "6.1", "6.1.192"]),
-    help="Of DPVS: which keywords dpvs.conf may use; of the kernel: whose behaviour. Default: the first that fits.",
+    type=click.Choice([*EDITIONS, *KERNELS]),
+    metavar="VERSION",
+    help="Of DPVS, 1.10 or 1.8: which keywords dpvs.conf may use; of the kernel, 2.6 or 4.4 to 6.1: whose behaviour. "
+    "Default: one that fits.",
 )
 @click.option("--strict", is_flag=True, help="Refuse what DPVS would replace by a default or skip with a warning.")
 @click.option(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--driver",
     metavar="NAME,…",
-    help="ixgbe, i40e, ice, mlx5, igb, virtio, ideal; each with the rules that it can hold.",
+    help="ixgbe, i40e, ice, mlx5, igb, virtio, bnxt, hns3, ena, gve, vmxnet3, ideal; each with the rules it can hold.",
 )
 @click.option("--rss", metavar="NAME,…", help="all, ip, tcp, udp, off, tcp|udp.")
 @click.option("--vary", metavar="KEY=V1,V2,…", multiple=True, help="Any other setting by its key. Repeatable.")

@@ -137,7 +137,7 @@ def import_texts(texts: Texts, edition: str | None = None, strict: bool = False,
     _directives(state, lambda text: text.startswith("event"))
     _unmarked(found)
     if profile == "ipvs" and "edition" not in found.document and kernel.edition(found.document) != kernel.OLD:
-        found.put(("edition",), kernel.edition(found.document), "the first that has all that is used here")
+        found.put(("edition",), kernel.edition(found.document), "a later one than 2.6 for what is used here")
     return found
 
 

@@ -6,16 +6,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lbreplay.config.kinds import Gathered, Refused, Where
-from lbreplay.model import Event, Service
+from lbreplay.model import KERNELS, Event, Service
 
-OLD, SINCE = "2.6", "6.1"
-LATER_SYSCTLS = frozenset({
-    "conntrack", "snat_reroute", "sync_version", "sync_ports", "sync_persist_mode", "sync_qlen_max", "sync_sock_size",
-    "sloppy_tcp", "sloppy_sctp", "sync_refresh_period", "sync_retries", "pmtu_disc", "backup_only", "conn_reuse_mode",
-    "schedule_icmp", "ignore_tunneled", "run_estimation",
-})  # fmt: skip
-LATER_SCHEDULERS = frozenset(("fo", "ovf", "mh"))
-LATER_MODULES = frozenset(("ip_vs_pe_sip",))
+OLD, SINCE = "2.6", "6.1"  # the design documents' kernel, and the one that files with something later are read for
+FIRST = "4.4"  # the first edition after 2.6
+# what 2.6 lacks -> the first edition that has it (L 13, L 17, L 23)
+LATER_SYSCTLS = {
+    **dict.fromkeys((
+        "conntrack", "snat_reroute", "sync_version", "sync_ports", "sync_persist_mode", "sync_qlen_max",
+        "sync_sock_size", "sloppy_tcp", "sloppy_sctp", "sync_refresh_period", "sync_retries", "pmtu_disc",
+        "backup_only", "conn_reuse_mode", "schedule_icmp", "ignore_tunneled",
+    ), FIRST), "run_estimation": "5.16",
+}  # fmt: skip
+LATER_SCHEDULERS = {"fo": FIRST, "ovf": FIRST, "mh": "4.18"}
+LATER_MODULES = {"ip_vs_pe_sip": FIRST}
+LATER_TUNNELS = {"gue": "5.2", "gre": "5.3"}
 MOST_BITS = {OLD: 20}  # of conn_tab_bits; later kernels allow what the schema does
 
 
@@ -31,10 +36,10 @@ def judge(
     for n, service in enumerate([*services, *_added(events)]):
         with every:
             _judge_reals(service, where.key("service").item(n))
-    for lacking, at, what in _later(given, services, events, where) if edition == OLD else ():
-        if lacking:
+    for first, at, what in _later(given, services, events, where):
+        if KERNELS.index(edition) < KERNELS.index(first):
             with every:
-                raise Refused(at.path, f'edition = "{SINCE}" or later expected for {what}, got "{OLD}"')
+                raise Refused(at.path, f'edition = "{first}" or later expected for {what}, got "{edition}"')
     every.end()
 
 
@@ -42,7 +47,7 @@ def _added(events: Sequence[Event]) -> list[Service]:
     return [event.value for event in events if isinstance(event.value, Service)]
 
 
-Later = tuple[bool, Where, str]  # whether something is that 2.6 does not have, where, and its name
+Later = tuple[str, Where, str]  # the first edition that has something, where it is, and its name
 
 
 def _later(
@@ -50,22 +55,23 @@ def _later(
 ) -> Iterator[Later]:
     ipvs = where.key("ipvs")
     for name in given:
-        yield name in LATER_SYSCTLS, ipvs.key(name), name
+        yield LATER_SYSCTLS.get(name, OLD), ipvs.key(name), name
     for n, module in enumerate(given.get("modules", ())):
-        yield module in LATER_MODULES, ipvs.key("modules").item(n), module
+        yield LATER_MODULES.get(module, OLD), ipvs.key("modules").item(n), module
     for n, event in enumerate(events):
-        yield event.path[:1] == ("ipvs",) and event.path[1] in LATER_SYSCTLS, where.key("event").item(n), event.text
+        sysctl = event.path[1] if event.path[:1] == ("ipvs",) else ""
+        yield LATER_SYSCTLS.get(sysctl, OLD), where.key("event").item(n), event.text
     for n, service in enumerate([*services, *_added(events)]):
         yield from _later_of(service, where.key("service").item(n))
 
 
 def _later_of(service: Service, where: Where) -> Iterator[Later]:
-    yield service.scheduler in LATER_SCHEDULERS, where.key("scheduler"), service.scheduler
-    yield bool(service.flags), where.key("flags"), "scheduler flags"
-    yield bool(service.persistence_engine), where.key("persistence_engine"), "a persistence engine"
+    yield LATER_SCHEDULERS.get(service.scheduler, OLD), where.key("scheduler"), service.scheduler
+    yield FIRST if service.flags else OLD, where.key("flags"), "scheduler flags"
+    yield FIRST if service.persistence_engine else OLD, where.key("persistence_engine"), "a persistence engine"
     for n, real in enumerate(service.reals):
-        kind = (real.tunnel or {}).get("type", "ipip")
-        yield kind != "ipip", where.key("real").item(n).key("tunnel"), str(kind)
+        kind = str((real.tunnel or {}).get("type", "ipip"))
+        yield LATER_TUNNELS.get(kind, OLD), where.key("real").item(n).key("tunnel"), kind
 
 
 def _judge_reals(service: Service, where: Where) -> None:

@@ -213,13 +213,13 @@ class KernelServices(Services):
 
 
 def edition(document: Mapping[str, Any]) -> str:
-    """The first edition that has all that *document* uses: what 2.6 lacks needs 6.1."""
+    """The edition that is taken for all that *document* uses: 6.1 where 2.6 lacks something."""
     switches = document.get("ipvs", {})
     services = document.get("service", ())
     reals = [real for service in services for real in service.get("real", ())]
     later = (
-        not ipvs.LATER_SYSCTLS.isdisjoint(switches)
-        or not ipvs.LATER_MODULES.isdisjoint(switches.get("modules", ()))
+        not ipvs.LATER_SYSCTLS.keys().isdisjoint(switches)
+        or not ipvs.LATER_MODULES.keys().isdisjoint(switches.get("modules", ()))
         or any(service.get("scheduler") in ipvs.LATER_SCHEDULERS for service in services)
         or any("flags" in service or "persistence_engine" in service for service in services)
         or any("tunnel" in real for real in reals)

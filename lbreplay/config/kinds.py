@@ -176,12 +176,15 @@ class Choice:
 
     types = (str,)
 
-    def __init__(self, *names: str) -> None:
-        self.names = names
+    def __init__(self, *names: str, said: str = "") -> None:
+        """*said*: the names in a few words, where they are many."""
+        self.names, self._said = names, said
 
     @property
     def expected(self) -> str:
-        return ", ".join(self.names[:-1]) + " or " + self.names[-1] if len(self.names) > 1 else self.names[0]
+        if self._said or len(self.names) == 1:
+            return self._said or self.names[0]
+        return ", ".join(self.names[:-1]) + " or " + self.names[-1]
 
     def read(self, value: str, where: Where) -> str:
         if value not in self.names:

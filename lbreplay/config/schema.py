@@ -36,7 +36,11 @@ from lbreplay.model import AccessList, Network
 MAX_WORKERS = 64  # lcores are bits of a 64-bit mask (S 1.7)
 DAY_365 = 31535999  # seconds; the longest timeout DPVS takes (S 6.2)
 
-RETA_SIZE = {"ixgbe": 128, "i40e": 512, "ice": 512, "mlx5": 512, "igb": 128, "virtio": 128, "ideal": 128}  # S 1.5
+RETA_SIZE = {  # S 1.5, S 1.8
+    "ixgbe": 128, "i40e": 512, "ice": 512, "mlx5": 512, "igb": 128, "virtio": 128, "bnxt": 128, "hns3": 512, "ena": 128,
+    "gve": 128, "vmxnet3": 128, "ideal": 128,
+}  # fmt: skip
+KERNELS = "2.6, 4.4 to 6.1, 6.1.170 or 6.1.192"
 DPVS_SCHEDULERS = ("rr", "wrr", "wlc", "conhash", "mh", "fo")
 IPVS_SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "dh", "lblc", "lblcr", "fo", "ovf", "mh")
 SYSCTLS = {  # net.ipv4.vs.NAME -> highest value (L 17)
@@ -415,7 +419,9 @@ IPVS = Table(
             "ipvsadm --set",
         ),
         "modules": Key(Many(Choice("ip_vs_ftp", "ip_vs_pe_sip")), [], "helper modules loaded"),
-        "tracking": Key(Flag(), False, "connection tracking is in use in the namespace"),
+        "tracking": Key(
+            Flag(), False, "connection tracking is in use in the namespace; before 5.9 wherever conntrack = 1"
+        ),
     }
 )
 
@@ -424,9 +430,9 @@ SCHEMA = Table(
         "seed": Key(Int(0, 2**63 - 1), 0, "all chance in the model"),
         "profile": Key(Choice("dpvs", "ipvs"), "dpvs", "which balancer"),
         "edition": Key(
-            ByProfile(Choice(*model.EDITIONS), Choice("2.6", "6.1", "6.1.170", "6.1.192")),
+            ByProfile(Choice(*model.EDITIONS), Choice(*model.KERNELS, said=f"{KERNELS} in quotes")),
             "1.10",
-            "whose behaviour: of DPVS 1.10 or 1.8, of the kernel 2.6 (its default), 6.1 or 6.1.192",
+            f"whose behaviour: of DPVS 1.10 or 1.8, of the kernel {KERNELS}; its default is 2.6",
         ),
         "workers": Key(Either(Int(1, MAX_WORKERS), Many(WORKER)), 4, "forwarding lcores, or every worker in full"),
         "device": Key(DEVICE, None, "the port"),

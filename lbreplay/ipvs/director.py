@@ -23,6 +23,10 @@ from lbreplay.verdict import Verdict
 from lbreplay.wire.packet import Packet
 
 LOOKUP = {"": 0, "in": 1, "out": 2, "miss": 3}  # codes of column `lookup`
+TAKEN_AS_TRACKED = (
+    "connection tracking is taken as in use because ipvs.conntrack = 1, as firewall rules of that age had it; "
+    "ipvs.tracking = false if none looks at it"
+)
 COUNTED = ("conns", "inpkts", "inbytes", "outpkts", "outbytes")  # in the order of interface 5
 LIVE = ("actconns", "inactconns", "persistconns")
 
@@ -108,6 +112,7 @@ class Director:
             "workers": [{"conns": live}],
             "services": [_service(service) for service in self.parts.services.by_name.values()],
             "kernel": self._figures(),
+            "warnings": [TAKEN_AS_TRACKED] if self.parts.tracking.taken_for_granted else [],
             "listing": lambda: listing(self.parts),
         }
 

@@ -1,11 +1,14 @@
 """What differs between kernels, each by name (L 21). The defaults are Linux 6.1.192, which the recordings show.
 
-"2.6" is the era of the design documents: 2.6.32 with one-packet scheduling and SCTP where 2.6.17 differs (L 0).
+"2.6" is the era of the design documents: 2.6.32 with one-packet scheduling and SCTP where 2.6.17 differs (L 0). The
+mainline releases between are 6.1 with what changed after them taken back: CHANGES (L 23).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from lbreplay.model import Behaviour
 
@@ -50,6 +53,9 @@ class Edition:
     real_port_zero: bool = True  # persistence: a real server's port 0 means the packet's own
     # an existing connection
     reschedules: bool = True  # conn_reuse_mode, and a weightless real server's SYN under expire_nodest_conn
+    weightless: str = "always"  # when that SYN is; "reuse": only where conn_reuse_mode is not 0
+    conntrack_drops: str = "confirmed"  # such a SYN, if its entry of connection tracking is; "any": if it has one
+    tracking: str = "asked"  # what puts connection tracking in use; "conntrack": that sysctl, unless said otherwise
     nodest: str = "reschedule"  # expire_nodest_conn: the packet goes on as a miss; "drop": it is lost
     active: frozenset[str] = frozenset({"ESTABLISHED", "SYN_SENT", "SYN_RECV", "SYNACK"})
     none_ack: str = "ES"  # the next state of the four cells NONE + ACK from the client
@@ -144,3 +150,33 @@ EDITIONS = {
         scheduling=Behaviour("head"),
     ),
 }
+
+
+class Change(NamedTuple):
+    """What a mainline release brought: the fields as they were before it."""
+
+    since: tuple[int, int]
+    before: Mapping[str, Any]
+
+
+# L 23, the newest first. Distributions and stable kernels have some of these earlier. `tracking` is no change of the
+# kernel but of its users: what set conntrack = 1 then, kube-proxy and its like, had rules that put it in use.
+CHANGES = (
+    Change((5, 16), {"weightless": "reuse"}),
+    Change((5, 9), {"conntrack_drops": "any", "tracking": "conntrack", "nodest": "drop", "hooks_need_service": False}),
+    Change((4, 19), {"assured": False, "drop_entry": "2.6", "parent_dies": "always"}),
+    Change((4, 18), {"fold": "low", "ftp_extended": False}),
+    Change((4, 12), {"checks_method": False}),
+    Change((4, 10), {"ttl": False}),
+    Change((4, 8), {"active": frozenset({"ESTABLISHED"})}),
+    Change((4, 7), {"servers_open": False}),
+)
+
+
+def edition(name: str) -> Edition:
+    """The kernel called *name*, of `model.KERNELS`."""
+    if name in EDITIONS:
+        return EDITIONS[name]
+    release = tuple(int(part) for part in name.split("."))
+    later = [change.before for change in CHANGES if release < change.since]
+    return replace(EDITIONS["6.1"], name=name, **{field: was for before in later for field, was in before.items()})

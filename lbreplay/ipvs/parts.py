@@ -5,7 +5,7 @@ from __future__ import annotations
 from lbreplay.ipvs.clock import Clock
 from lbreplay.ipvs.conn import Conn, Connections
 from lbreplay.ipvs.defence import Defence
-from lbreplay.ipvs.edition import EDITIONS
+from lbreplay.ipvs.edition import edition
 from lbreplay.ipvs.estimate import Estimator
 from lbreplay.ipvs.ftp import Helpers
 from lbreplay.ipvs.net import Net
@@ -47,7 +47,7 @@ class Parts:
     def __init__(self, setup: Setup) -> None:
         device = setup.device._replace(rx_ip_checksum_offload=False)  # the kernel always sums IP headers
         self.setup = setup = setup._replace(device=device)
-        self.edition = EDITIONS[setup.edition]
+        self.edition = edition(setup.edition)
         self.sysctls = Sysctls(setup.ipvs, self.edition.sysctls)
         self.clock = Clock(self.edition.same_moment)
         self.net = Net(setup, self.clock, self.edition.lowest)

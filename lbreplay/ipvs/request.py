@@ -109,7 +109,8 @@ class Requests:
     def _rescheduled(self, conn: Conn, skb: Skb) -> tuple[Verdict | None, Conn | None]:
         """A first packet on an old connection: scheduled anew where the old one is finished."""
         weightless = conn.dest is not None and conn.dest.weight == 0
-        deserted = self._sysctls["expire_nodest_conn"] and weightless
+        asked = self._edition.weightless == "always" or self._sysctls["conn_reuse_mode"]
+        deserted = self._sysctls["expire_nodest_conn"] and weightless and asked
         if not deserted and not self._reusable(conn):
             return None, conn
         old = self._parts.tracking.holds_old(conn, skb)

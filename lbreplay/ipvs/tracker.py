@@ -342,6 +342,7 @@ class Tracker:
 
     def __init__(self) -> None:
         self._entries: dict[Ends, tuple[Entry, int]] = {}
+        self.rival: Entry | None = None  # what stood in the way of the last entry that was to be put in
 
     def find(self, ends: Ends, now: int) -> tuple[Entry, int] | None:
         """The entry that *ends* belong to, and in which direction."""
@@ -353,7 +354,9 @@ class Tracker:
 
     def confirm(self, entry: Entry, now: int) -> bool:
         """Put an entry into the table. False: one of its tuples is another's."""
-        if any(self.find(ends, now) is not None for ends in entry.tuples):
+        found = [self.find(ends, now) for ends in entry.tuples]
+        self.rival = next((one[0] for one in found if one is not None), None)
+        if self.rival is not None:
             return False
         entry.confirmed = True
         for direction, ends in enumerate(entry.tuples):

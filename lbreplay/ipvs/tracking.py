@@ -1,10 +1,11 @@
 """Connection tracking beside IPVS: when it looks, and what shows of it (L 4.2 row 5, L 12, recorded).
 
-It is in use in the namespace when a firewall rule looks at it, or a NAT real server serves FTP, for IPv4. A connection
-of IPVS takes part when `conntrack` is set or a helper is bound to it; packets of others are untracked as soon as IPVS
-has them. What belongs to no entry of the tracker (`tracker.py`) when it arrives, because it is invalid, is looked at
-again when it leaves for a real server, as the packet it is by then: under NAT it begins a connection of its own there,
-whose answers would look like those of the real one, and dies. Three things show:
+It is in use in the namespace when a firewall rule looks at it, or a NAT real server serves FTP, for IPv4; editions
+before 5.9 take it as in use wherever `conntrack` is set and nothing else is said. A connection of IPVS takes part when
+`conntrack` is set or a helper is bound to it; packets of others are untracked as soon as IPVS has them. What belongs to
+no entry of the tracker (`tracker.py`) when it arrives, because it is invalid, is looked at again when it leaves for a
+real server, as the packet it is by then: under NAT it begins a connection of its own there, whose answers would look
+like those of the real one, and dies. Three things show:
 
     a SYN that reuses a connection is dropped, and the connection ends, while the tracker counts it to its old entry
     what is invalid on its way to a NAT real server dies
@@ -38,14 +39,21 @@ TRACKED = (TCP, UDP, SCTP)
 
 class Tracking:
     def __init__(self, setup: Setup, edition: Edition, sysctls: Sysctls, services: Services, clock: Clock) -> None:
-        self._asked = bool(setup.ipvs.get("tracking"))
+        self._asked = setup.ipvs.get("tracking")  # None: nothing is said
+        self._by_sysctl = edition.tracking == "conntrack"
+        self._drops_any = edition.conntrack_drops == "any"
         self._known = edition.sysctls != "2.6"
         self._sysctls, self._services, self._clock = sysctls, services, clock
         self.tracker = Tracker()
 
     @property
     def in_use(self) -> bool:
-        return self._asked or (self._known and self._services.has_nat_ftp)
+        return bool(self._asked or self.taken_for_granted or (self._known and self._services.has_nat_ftp))
+
+    @property
+    def taken_for_granted(self) -> bool:
+        """In use because `conntrack` is set, where the configuration does not say."""
+        return self._asked is None and self._by_sysctl and bool(self._sysctls["conntrack"])
 
     def joins(self, conn: Conn) -> None:
         """A new connection takes part, or not."""
@@ -130,8 +138,12 @@ class Tracking:
     # --- connections of IPVS ---------------------------------------------------------------------------------
 
     def holds_old(self, conn: Conn, skb: Skb) -> bool:
-        """Whether a first packet on *conn* belongs to an entry that was there; else its end leaves the entry alone."""
-        old = bool(conn.flags & NFCT) and skb.seen is not None and skb.seen[0].confirmed
+        """Whether a first packet on *conn* belongs to an entry that was there; else its end leaves the entry alone.
+
+        Before Linux 5.9 any entry did, the new one of this packet too.
+        """
+        entry = skb.seen[0] if conn.flags & NFCT and skb.seen is not None else None
+        old = entry is not None and (self._drops_any or entry.confirmed)
         if not old:
             conn.flags &= ~NFCT
         return old

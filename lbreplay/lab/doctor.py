@@ -295,6 +295,18 @@ LINTS = (
         "L 5.2",
     ),
     Lint(
+        "conntrack-unused", WARNING, lints.tracking_of_nobody,
+        "it changes nothing: the kernel tracks connections only where a firewall rule asks it to",
+        "ipvs.tracking = true if there are such rules (masquerading, kube-proxy's), else conntrack = 0",
+        "L 4.2",
+    ),
+    Lint(
+        "reused-port-delay", WARNING, lints.first_syns_lost,
+        "the first SYN of a client port whose connection is over is dropped: each costs the client a second",
+        "ipvs.conn_reuse_mode = 0 (then the real server stays the same), Linux 5.9 or later, or ipvs.conntrack = 0",
+        "L 4.2, L 23",
+    ),
+    Lint(
         "no-real", WARNING, lints.services_without_reals,
         "every new connection is refused: no_dest_unreachable",
         "[[service.real]], or an event that adds one",

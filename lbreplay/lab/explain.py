@@ -94,7 +94,7 @@ def told(probe: Probe, shot: Shot) -> Document:
         "source": verdict.section,
         "notes": [
             *([] if conn is None else _notes(run, shot, conn)),
-            *remarks.told(remarks.scene(run.setup, shot, name)),
+            *remarks.told(remarks.scene(run.setup, shot, name, _rival(run))),
         ],
         "sent": [_sent(shot, left) for left in shot.left],
         "answer": None if conn is None else answer(probe, shot, conn),
@@ -299,6 +299,11 @@ def _notes(run: Replay, shot: Shot, conn: Conn) -> Iterator[str]:
         yield f"no client address in it: the TCP header has {header} bytes, {size} more do not fit into 60"
     elif packet.l3_length + size > setup.device.mtu:
         yield f"no client address in it: {packet.l3_length} bytes, {size} more do not fit into the MTU"
+
+
+def _rival(run: Replay) -> Any:
+    """What stood in the way of the last packet that connection tracking dropped; DPVS has none."""
+    return None if run.setup.profile == "dpvs" else run.balancer.parts.tracking.tracker.rival
 
 
 def _kernel_connection(shot: Shot) -> Document | None:

@@ -243,13 +243,15 @@ def _kernel(probe: Probe, shot: Shot, dest: Any) -> str:
     if story.new:
         cure = "ipvs.expire_quiescent_template = 1 would let the template go"
         return f"the client's persistence template chose it all the same; {cure}"
+    alone = probe.run.balancer.parts.edition.weightless == "always"  # expire_nodest_conn, whatever conn_reuse_mode says
     again = shot.packet.proto == TCP and shot.packet.flags & SYN and story.before in CLOSED
     if again and not sysctls["conn_reuse_mode"]:
-        cure = "1 would schedule this SYN anew, and so would ipvs.expire_nodest_conn = 1"
+        cure = f"1 would schedule this SYN anew{', and so would ipvs.expire_nodest_conn = 1' if alone else ''}"
         return f"a SYN in {story.before} keeps it, because ipvs.conn_reuse_mode = 0; {cure}"
     if again and story.conn.control is not None:
         return "the connection is its template's, so that ipvs.conn_reuse_mode leaves it where it is"
-    cure = "ipvs.expire_nodest_conn = 1 would schedule its next SYN anew"
+    needed = "" if alone or sysctls["conn_reuse_mode"] else " and ipvs.conn_reuse_mode = 1"
+    cure = f"ipvs.expire_nodest_conn = 1{needed} would schedule its next SYN anew"
     return f"the connection lives on, and every packet renews its timeout; {cure}"
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from lbreplay.burst import KIND_OTHER, KIND_SCTP, KIND_TCP, KIND_UDP
 from lbreplay.dpvs.laddr import sub_pool
+from lbreplay.ipvs.edition import edition
 from lbreplay.loop.names import MAX_TRIALS
 from lbreplay.loop.real import kept_weight
 from lbreplay.model import Endpoint, RealServer, Service, Setup
@@ -510,6 +511,21 @@ def marks_without_rule(setup: Setup) -> Spots:
             yield Spot(
                 _key(service, "fwmark"), f"no [[mark]] gives the mark {service.fwmark}", {"mark": service.fwmark}
             )
+
+
+def tracking_of_nobody(setup: Setup) -> Spots:
+    """`conntrack` where nothing says that connection tracking is in use (L 4.2)."""
+    told = setup.profile != "ipvs" or "tracking" in setup.ipvs or not setup.ipvs.get("conntrack")
+    if not told and edition(setup.edition).tracking == "asked":
+        yield Spot("ipvs.conntrack", "conntrack = 1, and nothing says that connection tracking is in use")
+
+
+def first_syns_lost(setup: Setup) -> Spots:
+    """Ports that clients use again, before Linux 5.9 (L 23)."""
+    if setup.profile != "ipvs" or not setup.ipvs.get("conntrack") or not setup.ipvs.get("conn_reuse_mode", 1):
+        return
+    if edition(setup.edition).conntrack_drops == "any" and setup.ipvs.get("tracking", True):
+        yield Spot("ipvs.conntrack", f"conntrack = 1 with conn_reuse_mode in Linux {setup.edition}")
 
 
 def services_without_reals(setup: Setup) -> Spots:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from lbreplay.dpvs.conn import IN
+from lbreplay.ipvs.edition import edition
+from lbreplay.lab.flows import between
 from lbreplay.lab.probe import Shot
 from lbreplay.model import Endpoint, Network, Service, Setup
 from lbreplay.verdict import ENTRIES, Verdict
@@ -41,19 +43,20 @@ class Scene(NamedTuple):
     service: Service | None
     packet: Packet
     sent: tuple[Packet, ...]
+    rival: Any = None  # the kernel's entry of connection tracking that stood in its way
 
     @property
     def side(self) -> int:
         return int(self.shot.story.side)
 
 
-def scene(setup: Setup, shot: Shot, service: str | None) -> Scene:
+def scene(setup: Setup, shot: Shot, service: str | None, rival: Any = None) -> Scene:
     """*shot* as the remarks look at it; *service* is the name of the one it was for."""
     conn: Any = shot.story.conn
     mode = "" if conn is None else conn.mode.name if setup.profile == "dpvs" else conn.method
     of = next((one for one in setup.services if one.name == service), None)
     sent = tuple(Packet(left.frame, len(left.frame)).within() for left in shot.left)
-    return Scene(setup, shot, conn, mode, of, shot.packet.within(), sent)
+    return Scene(setup, shot, conn, mode, of, shot.packet.within(), sent, rival)
 
 
 def told(seen: Scene) -> list[str]:
@@ -186,6 +189,37 @@ def no_fallback(seen: Scene) -> Iterator[str]:
         )
 
 
+def a_second_lost(seen: Scene) -> Iterator[str]:
+    """A SYN that dies with an old entry of connection tracking (L 4.2, L 23)."""
+    if ENTRIES[seen.shot.burst.verdict[0]] is Verdict.CONNTRACK_OLD:
+        every = edition(seen.setup.edition).conntrack_drops == "any"
+        newer = ", Linux 5.9 and later schedule most such SYNs at once" if every else ""
+        yield (
+            "the client uses a port again whose connection was over; that ends with its entry of connection tracking, "
+            "and this SYN with it: its repetition, a second later, is scheduled. ipvs.conn_reuse_mode = 0 keeps the "
+            f"real server instead{newer}, and ipvs.conntrack = 0 loses nothing"
+        )
+
+
+def looks_like_another(seen: Scene) -> Iterator[str]:
+    """Two connections that are one behind the director (L 12)."""
+    if ENTRIES[seen.shot.burst.verdict[0]] is not Verdict.CONNTRACK_CLASH or seen.rival is None:
+        return
+    (proto, *asked), (_, *answered) = seen.rival.tuples
+    packet = seen.packet
+    if asked == [Endpoint(packet.src, packet.sport), Endpoint(packet.dst, packet.dport)]:
+        yield (
+            "to connection tracking it is invalid, of no state or window of its connection: it would begin another one "
+            "that looks the same, and dies; net.netfilter.nf_conntrack_tcp_be_liberal = 1 lets windows pass"
+        )
+        return
+    other = f"{between(proto, *asked)} already, whose answers are {between(proto, *answered)}"
+    yield (
+        f"connection tracking has {other}: behind the director both would look the same, so this one dies; another "
+        "client port, masquerading, or ipvs.conntrack = 0 lets both live"
+    )
+
+
 def unasked_reply(seen: Scene) -> Iterator[str]:
     """SNAT opens a session for any ICMP from inside, a reply too (D 9.2)."""
     packet = seen.packet
@@ -210,5 +244,7 @@ REMARKS: tuple[Callable[[Scene], Iterator[str]], ...] = (
     on_the_real_servers_network,
     nobodys_tunnel,
     no_fallback,
+    a_second_lost,
+    looks_like_another,
     unasked_reply,
 )

@@ -5,7 +5,8 @@ goes to queue 0 (S 1.4). PAIR is the two addresses, TUPLE the addresses and port
 those and the verification tag of SCTP. The names are those of dpvs.conf
 that a replay knows: ip, tcp, udp, sctp. `all` is the first three (S 1.6).
 
-S 1 and S 2 name the DPDK sources behind them; lines marked "by analogy" are not in the dossier.
+S 1 and S 2 name the DPDK sources behind them; lines marked "by analogy" are not in the dossier. S 1.8 has what is
+published of the drivers of clouds, hypervisors and servers that DPVS's own papers do not name.
 """
 
 from __future__ import annotations
@@ -36,6 +37,13 @@ HASHED_ANYWAY: Mapping[int, Inputs] = {  # S 1.4, ixgbe: the IP types take any p
     KIND_FRAGMENT: (("ip", PAIR),),
     KIND_TCP: (("tcp", TUPLE), ("ip", PAIR)),
     KIND_UDP: (("udp", TUPLE), ("ip", PAIR)),
+    KIND_SCTP: (("ip", PAIR),),
+}
+HASHED_BY_CLASS_OR_IP: Mapping[int, Inputs] = {  # S 1.8, ena: classes for TCP and UDP, all else is IP
+    KIND_OTHER: (("ip", PAIR),),
+    KIND_FRAGMENT: (("ip", PAIR),),
+    KIND_TCP: (("tcp", TUPLE),),
+    KIND_UDP: (("udp", TUPLE),),
     KIND_SCTP: (("ip", PAIR),),
 }
 HASHED_WITH_SCTP: Mapping[int, Inputs] = {**HASHED_ANYWAY, KIND_SCTP: (("sctp", TUPLE), ("ip", PAIR))}
@@ -132,6 +140,66 @@ PROFILES: Mapping[str, Profile] = {
             reta_size=128,  # S 1.5
             inputs=HASHED_ANYWAY,  # by analogy with ixgbe
             port_masks=NO_RULES,  # S 2.4
+            ipv6_rules=False,
+            one_mask=False,
+            unique=False,
+            max_rules=0,
+            why="has no flow director",
+        ),
+        Profile(
+            name="bnxt",
+            key=RANDOM_KEY,  # S 1.8: drawn for each port
+            reta_size=128,  # S 1.8: Stingray and before; Thor has 64 for each 64 queues
+            inputs=HASHED_ANYWAY,  # S 1.8: types IPV4, TCP and UDP of both families, as ixgbe
+            port_masks=ANY_MASK,  # S 1.8: n-tuple filters; the mask is handed on to the firmware
+            ipv6_rules=True,  # S 1.8
+            one_mask=False,
+            unique=True,  # S 1.8: an equal filter exists already
+            max_rules=0,
+            why="",
+        ),
+        Profile(
+            name="hns3",
+            key=INTEL_KEY,  # S 1.8
+            reta_size=512,  # S 1.8: Kunpeng 920; later ones say up to 2048
+            inputs=HASHED_BY_CLASS,  # S 1.8: a set of fields a class, SCTP with its tag
+            port_masks=ANY_MASK,  # S 1.8: a ternary table
+            ipv6_rules=True,  # S 1.8
+            one_mask=False,
+            unique=True,  # S 1.8: an equal rule exists already
+            max_rules=0,  # S 1.8: reported by firmware
+            why="",
+        ),
+        Profile(
+            name="ena",
+            key=RANDOM_KEY,  # S 1.8: drawn once a process
+            reta_size=128,  # S 1.8
+            inputs=HASHED_BY_CLASS_OR_IP,  # S 1.8
+            port_masks=NO_RULES,  # S 1.8
+            ipv6_rules=False,
+            one_mask=False,
+            unique=False,
+            max_rules=0,
+            why="has no flow director",
+        ),
+        Profile(
+            name="gve",
+            key=RANDOM_KEY,  # S 1.8: the device's own
+            reta_size=128,  # S 1.8
+            inputs=HASHED_ANYWAY,  # S 1.8: the same types; by analogy with ixgbe
+            port_masks=NO_RULES,  # S 1.8: none in a DPDK that DPVS is built with
+            ipv6_rules=False,
+            one_mask=False,
+            unique=False,
+            max_rules=0,
+            why="has no flow director before DPDK 26.03",
+        ),
+        Profile(
+            name="vmxnet3",
+            key=INTEL_KEY,  # S 1.8
+            reta_size=128,  # S 1.8: four entries a queue, 128 at most; queues are powers of two, so 128 does the same
+            inputs=HASHED_ANYWAY,  # S 1.8: types IPV4, TCP, and UDP since version 4 of the device
+            port_masks=NO_RULES,  # S 1.8
             ipv6_rules=False,
             one_mask=False,
             unique=False,

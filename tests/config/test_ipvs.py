@@ -68,4 +68,4 @@ def test_defaults() -> None:
 
 def test_later_sysctls_are_known() -> None:
     """The list names switches that there are."""
-    assert set(SYSCTLS) >= LATER_SYSCTLS
+    assert set(SYSCTLS) >= set(LATER_SYSCTLS)

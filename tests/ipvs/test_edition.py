@@ -9,7 +9,8 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, TCPerror
 
 from lbreplay.errors import ConfigError
 from lbreplay.ipvs.conn import Conn
-from lbreplay.ipvs.edition import EDITIONS, FORWARD, LOCAL_IN, LOCAL_OUT
+from lbreplay.ipvs.edition import CHANGES, EDITIONS, FORWARD, LOCAL_IN, LOCAL_OUT, edition
+from lbreplay.model import KERNELS
 
 OLD, NEW, NEWEST = "2.6", "6.1", "6.1.192"
 BOTH = pytest.mark.parametrize("edition", [OLD, NEW])
@@ -117,7 +118,7 @@ def test_ttl_on_requests(edition: str, ttl: int, mode: str) -> None:
 )  # fmt: skip
 def test_later_sysctls(key: str) -> None:
     """2.6 does not have them: refused with the key's path."""
-    with pytest.raises(ConfigError, match=rf"^lb\.toml:\d+:\d+: ipvs\.{key}: edition = \"6\.1\" or later expected"):
+    with pytest.raises(ConfigError, match=rf"^lb\.toml:\d+:\d+: ipvs\.{key}: edition = \"4\.4\" or later expected"):
         Kernel(edition=OLD, ipvs=f"{key} = 1")
     Kernel(edition=NEW, ipvs=f"{key} = 1")
 
@@ -351,6 +352,65 @@ def test_listings(edition: str) -> None:
 
 def test_stranger_is_forwarded_in_both() -> None:
     """What is nobody's business leaves by route, its TTL lowered once."""
-    for edition in EDITIONS:
-        seen = Kernel(edition=edition).send(craft.tcp(STRANGER, "203.0.113.5:9", ttl=9))
+    for name in EDITIONS:
+        seen = Kernel(edition=name).send(craft.tcp(STRANGER, "203.0.113.5:9", ttl=9))
         assert (seen.verdict, seen.only[IP].ttl) == ("forwarded_plain", 8)
+
+
+# --- mainline releases between -----------------------------------------------------------------------------------
+
+
+def test_each_change_has_its_release() -> None:
+    """A release has what came before it and not what came after; 6.0 is 6.1, and every name is known."""
+    for change in CHANGES:
+        before, then = (
+            edition(f"{major}.{minor}") for major, minor in ((change.since[0], change.since[1] - 1), change.since)
+        )
+        assert {field: getattr(before, field) for field in change.before} == change.before
+        assert all(getattr(then, field) == getattr(EDITIONS[NEW], field) for field in change.before)
+    assert [edition(name).name for name in KERNELS if name != "6.1.170"] == [n for n in KERNELS if n != "6.1.170"]
+
+
+@pytest.mark.parametrize(
+    ("release", "verdicts"), [("5.8", ["conntrack_old", "nat_forwarded"]), ("5.9", ["nat_forwarded"] * 2)]
+)
+def test_syn_on_time_wait_with_connection_tracking(release: str, verdicts: list[str]) -> None:
+    """Before 5.9 it is dropped, and its repetition scheduled: a second. conn_reuse_mode 0 loses none."""
+    assert _reused(release, "conntrack = 1\ntracking = true") == verdicts
+    assert _reused(release, "conntrack = 1\ntracking = true\nconn_reuse_mode = 0") == ["nat_forwarded"] * 2
+    assert _reused(release, "conntrack = 1\ntracking = false") == ["nat_forwarded"] * 2
+    assert _reused(release, "conntrack = 1") == verdicts, "in use before 5.9 because it is set, not in use later"
+
+
+def _reused(release: str, ipvs: str) -> list[str]:
+    """What becomes of two SYNs of a port whose connection is in TIME_WAIT."""
+    k = Kernel(service(A), edition=release, ipvs=ipvs)
+    k.handshake()
+    k.send(craft.tcp(A, CLIENT, "FA", 5001, 1001))
+    k.answer(k.send(craft.tcp(CLIENT, VIP, "FA", 1001, 5002)), "A")
+    return [k.send(craft.syn(CLIENT, VIP, seq=9)).verdict for _ in range(2)]
+
+
+@pytest.mark.parametrize(("release", "real_server"), [("5.15", A), ("5.16", B)])
+def test_weightless_real_server_without_conn_reuse_mode(release: str, real_server: str) -> None:
+    """expire_nodest_conn needed conn_reuse_mode until 5.16."""
+    k = Kernel(service(B, A), edition=release, ipvs="expire_nodest_conn = 1\nconn_reuse_mode = 0")
+    k.answer(k.send(craft.syn(CLIENT, VIP)), "R")
+    k.set(A, weight=0)
+    assert k.send(craft.syn(CLIENT, VIP, seq=9)).real == real_server
+
+
+@pytest.mark.parametrize(
+    ("release", "tables", "ipvs", "lacks"),
+    [
+        ("4.17", service(scheduler="mh"), "", "4.18"),
+        ("5.1", service(real(A, tunnel={"type": "gue", "port": 5555}), mode="tunnel"), "", "5.2"),
+        ("5.2", service(real(A, tunnel={"type": "gre"}), mode="tunnel"), "", "5.3"),
+        ("5.15", service(), "run_estimation = 0", "5.16"),
+    ],
+)
+def test_what_a_release_lacks(release: str, tables: str, ipvs: str, lacks: str) -> None:
+    """It is refused with the first edition that has it, and taken by that."""
+    with pytest.raises(ConfigError, match=rf'edition = "{lacks}" or later expected .* got "{release}"'):
+        Kernel(tables, edition=release, ipvs=ipvs)
+    assert Kernel(tables, edition=lacks, ipvs=ipvs).parts.edition.name == lacks

@@ -60,6 +60,17 @@ WEIGHTS_LATER = '[[event]]\nat = 1\nset = "service.web.real.192.168.100.2:8080.w
 REAL_LATER = '[[event]]\nat = 1\nadd = "service.web.real"\nvalue = { address = "192.168.100.9:8080", weight = 40000 }\n'
 DIRECT = BASE.replace("8080", "80").replace('laddr = ["192.168.100.200"]\n', "")
 KERNEL = 'profile = "ipvs"\n[[service]]\n'
+KERNEL_TRACKED = """
+profile = "ipvs"
+edition = "6.1"
+[ipvs]
+conntrack = 1
+[[service]]
+name = "web"
+vip = "10.0.0.100:80"
+[[service.real]]
+address = "10.9.0.2:80"
+"""
 KNI = "workers=[{cpu_id=1,queues=[0]},{cpu_id=2,queues=[1]},{cpu_id=5,kind='kni',queues=[2]}]"
 LADDRS = [f"10.1.0.{i}" for i in range(1, 200)]
 
@@ -125,6 +136,8 @@ CASES = [
     ("queue-beyond-16", ["workers=32"], BASE, "up to 31"),
     ("reta-kni", [KNI, "device.reta=[0,1,2,2]"], BASE, "1/2"),
     ("reta-kni", [KNI, "edition=1.8"], BASE, "1/3"),
+    ("conntrack-unused", [], KERNEL_TRACKED, "conntrack = 1"),
+    ("reused-port-delay", ['edition="5.4"'], KERNEL_TRACKED, "5.9"),
     (
         "mark-without-rule",
         [],

@@ -109,3 +109,39 @@ address = "203.0.113.4:0"
     assert "a reply opened this session" in notes(tmp_path, 1, [reply], snat, view="rx")
     assert notes(tmp_path, 1, [request], snat, view="rx") == ""
     assert "id=77" in explain(setup(text=snat, view="rx"), capture(tmp_path, [request]), 1)["frame"]["packet"]
+
+
+TRACKED = """
+profile = "ipvs"
+edition = "{edition}"
+[device]
+address = ["192.168.100.1/24"]
+[ipv4]
+forwarding = true
+[ipvs]
+conntrack = 1
+tracking = true
+[[service]]
+name = "web"
+vip = "10.0.0.100:80"
+scheduler = "rr"
+mode = "nat"
+[[service.real]]
+address = "192.168.100.2:80"
+"""
+
+
+def test_what_connection_tracking_drops(tmp_path):
+    """A SYN with its old entry, what looks like another connection, and what is of no state: told apart, by name."""
+    real_server = "192.168.100.2:80"
+    reset = [craft.syn(client(1), VIP), craft.tcp(VIP, client(1), "SA", 5000, 1001),
+             craft.tcp(client(1), VIP, "A", 1001, 5001), craft.tcp(VIP, client(1), "R", 5001),
+             craft.syn(client(1), VIP, seq=9)]  # fmt: skip
+    said = notes(tmp_path, 5, reset, TRACKED.format(edition="6.1"))
+    assert "a second later" in said and "Linux 5.9" not in said
+    assert "Linux 5.9 and later" in notes(tmp_path, 5, reset, TRACKED.format(edition="5.4"))
+    straight = [*reset[:3], craft.syn(client(1), real_server)]
+    said = notes(tmp_path, 4, straight, TRACKED.format(edition="6.1"))
+    assert f"has {client(1)} > {VIP} already, whose answers are {real_server} > {client(1)}" in said
+    early = [craft.syn(client(1), VIP), craft.tcp(client(1), VIP, "A", 1001, 1)]
+    assert "to connection tracking it is invalid" in notes(tmp_path, 2, early, TRACKED.format(edition="6.1"))

@@ -50,7 +50,10 @@ def test_a_card_is_worked_out(tmp_path: Path, card: Card) -> None:
     [
         (Card(7, key=MLX5_KEY, hashes=False), "mlx5"),
         (Card(8, key=SYMMETRIC_KEY[:40], queues=5, hashed="tcp-only", hashes=False), "symmetric"),
-        (Card(9, key=INTEL_KEY, hashed="2tuple", rules="none", hashes=False), "ixgbe, igb, virtio, ideal"),
+        (
+            Card(9, key=INTEL_KEY, hashed="2tuple", rules="none", hashes=False),
+            "ixgbe, igb, virtio, hns3, vmxnet3, ideal",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -53,7 +53,9 @@ def test_few_packets_tell_few_digits(tmp_path: Path) -> None:
     assert right(key, card.key) and 80 - key.digits.count("?") < 31
 
 
-@pytest.mark.parametrize(("key", "name"), [(INTEL_KEY, "ixgbe, igb, virtio, ideal"), (SYMMETRIC_KEY[:40], "symmetric")])
+@pytest.mark.parametrize(
+    ("key", "name"), [(INTEL_KEY, "ixgbe, igb, virtio, hns3, vmxnet3, ideal"), (SYMMETRIC_KEY[:40], "symmetric")]
+)
 def test_known_keys_have_names(tmp_path: Path, key: bytes, name: str) -> None:
     """Those of drivers, and the symmetric one."""
     solved = found(Card(key=key), tmp_path)
