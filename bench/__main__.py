@@ -16,11 +16,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from subprocess import CalledProcessError
 
-from bench import growth, record, stages
+from bench import growth, record, stages, ways
 from bench.measure import DESK, Figure, Missing
 from bench.record import Row
 
-PARTS = ("speed", "startup", "formats", "cases", "sweep", "growth", "attacks", "stages")
+PARTS = ("speed", "startup", "formats", "cases", "sweep", "growth", "attacks", "stages", "ways")
 AGAIN = 2
 SHARES = "{:8}" + "{:>9}" * len(stages.STAGES)
 LINE = "{:42} {:>7}  {:24} {:14} {}"
@@ -50,6 +50,8 @@ def run(parts: Sequence[str], quick: bool, long: bool, keep: bool) -> int:
             print(f"{name}: the curve bends up by more than {growth.BEND - 1:.0%} at {at:,}")
     if "stages" in parts:
         _stages(found, quick)
+    if "ways" in parts:
+        _ways(quick)
     (DESK / "results.json").write_text(json.dumps(found._asdict(), indent=2) + "\n")
     if keep:
         record.write(found)
@@ -69,8 +71,16 @@ def _stages(found: record.Found, quick: bool) -> None:
         print("  " + SHARES.format(profile, *(f"{share:.0%}" for share in shares.values())), flush=True)
 
 
+def _ways(quick: bool) -> None:
+    print("\nways, share of frames that the loop leaves to the plain path")
+    for name, share, reasons in ways.shares(quick):
+        print(
+            "  " + LINE.format(name, "", "went the plain way:", f"{share:.1%}", ", ".join(reasons)).rstrip(), flush=True
+        )
+
+
 def _figures(part: str, quick: bool, long: bool, found: record.Found) -> Iterator[Figure]:
-    if part == "stages":
+    if part in ("stages", "ways"):
         return iter(())
     if part == "growth":
         return growth.figures(quick, long, found.growth)

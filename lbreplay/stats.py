@@ -8,6 +8,7 @@ free ports, the counters of services and real servers) comes in at the end as *g
     services  the finished entries of interface 5: "service", "scheduler", ..., "reals", "laddrs"
     warnings  sentences
     kernel    profile ipvs: figures of its own, the entry "ipvs" of the document
+    plain     frames that took the plain path, by reason (loop/ways.py)
     listing   profile ipvs: a function that gives what ipvsadm would list (report/ipvsadm.py)
 
 Each of them may be missing.
@@ -16,6 +17,7 @@ Each of them may be missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -135,6 +137,7 @@ class Counters:
             warnings=list(gauges.get("warnings", ())),
             kernel=dict(gauges.get("kernel", {})),
             listing=gauges.get("listing"),
+            plain=dict(gauges.get("plain", {})),
         )
 
     def _totals(self) -> Table:
@@ -187,6 +190,7 @@ class Result(NamedTuple):
     kernel: Table  # profile ipvs: figures of its own
     listing: Callable[[], Table] | None  # profile ipvs: what ipvsadm would list
     imagined: Imagined | None = None  # rules taken as installed that the NIC would refuse
+    plain: Mapping[str, int] = MappingProxyType({})  # frames that took the plain path, by reason; not in the document
     damage: CaptureError | None = None  # why the capture was not read to its end
 
     def document(self) -> Table:

@@ -13,11 +13,9 @@ from typing import Any
 
 import craft
 import engine
-import pytest
 import rig
 
 from lbreplay.burst import Burst
-from lbreplay.dpvs.balancer import Balancer
 from lbreplay.journey import Replay, replay
 from lbreplay.model import Setup
 from lbreplay.wire.capture import open_capture
@@ -93,20 +91,6 @@ class Driven(Replay):
             plain(burst, row)
 
         return seen
-
-
-def ordered_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many rows go through the ordered loop from now on, by segment that has such rows."""
-    sizes: list[int] = []
-    entire = Balancer._one_by_one
-
-    def noted(self: Balancer, burst: Burst, rows: Any, batch: Any) -> None:
-        if len(rows):
-            sizes.append(len(rows))
-        entire(self, burst, rows, batch)
-
-    monkeypatch.setattr(Balancer, "_one_by_one", noted)
-    return sizes
 
 
 def driven(made: Setup, frames: Iterable[Any], burst: int = 4096) -> tuple[Driven, list[Burst]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lbreplay.burst import Burst
+from lbreplay.burst import KIND_FRAGMENT, Burst
 from lbreplay.dpvs.conn import IN
 from lbreplay.dpvs.events import Events
 from lbreplay.dpvs.links import Links
@@ -23,9 +23,11 @@ from lbreplay.dpvs.story import Story
 from lbreplay.dpvs.view import Steer, View
 from lbreplay.loop.loop import Loop, Places, Seen
 from lbreplay.loop.names import CLOCK, NONE, SIDES, STATES, STEPS, UDP_STEP
+from lbreplay.loop.ways import NAMES as WAYS
+from lbreplay.loop.ways import Way
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
-from lbreplay.wire.packet import TCP, UDP, Packet
+from lbreplay.wire.packet import ETH_VLAN, TCP, UDP, Packet
 from lbreplay.wire.rewrite import Leaving
 
 MOST = 1 << 16  # kinds of packets for nobody that are remembered at once
@@ -52,6 +54,7 @@ class Balancer:
         self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
         self.plain_stories: dict[int, Story] | None = None  # of plain rows, where somebody annotates
         self._worker_of_queue = _workers_of_queues(setup)
+        self._plain_rows = [0] * len(Way)  # by reason
         self._place = 0  # of the frame before which timers went off last
         self._started = False
 
@@ -99,11 +102,14 @@ class Balancer:
     def _next(self, burst: Burst, row: int) -> int:
         """The next row from *row* on that the loop does not take."""
         if self.stories is None:
-            self.loop.barred = self.machine.stray or self.machine.listened
+            self.loop.barred = (
+                Way.STRAYED if self.machine.stray else Way.LISTENED if self.machine.listened else Way.LOOP
+            )
             self.loop.passing = self.plain_stories is None and self.openers.passing
             return self.loop.run(row, burst.size, self.events.next_ns)
         if row < burst.size:
             self._clock(burst, row, int(burst.time_ns[row]))
+            self.loop.reason = Way.TOLD
         return row
 
     def _begin(self, burst: Burst) -> None:
@@ -202,6 +208,7 @@ class Balancer:
     def _plain(self, burst: Burst, row: int) -> None:
         """One row as a packet of its own."""
         machine, n = self.machine, burst.first + row
+        self._plain_rows[_reason(burst, row, self.loop.reason)] += 1
         machine.row, machine.cause, machine.order = row, n, itself(n)
         machine.now = int(burst.time_ns[row])
         self.path.story = Story()
@@ -355,6 +362,7 @@ class Balancer:
             "workers": [_worker(lcore) for lcore in self.machine.lcores],
             "services": [self._service(name) for name in self.machine.lcores[0].servers.by_name],
             "warnings": self.machine.warnings,
+            "plain": {WAYS[way]: count for way, count in enumerate(self._plain_rows) if count},
         }
 
     def _service(self, name: str) -> dict[str, Any]:
@@ -391,6 +399,20 @@ def _packet(burst: Burst, row: int) -> Packet:
     """*row* for the plain path."""
     n, now = burst.first + row, int(burst.time_ns[row])
     return Packet(burst.frame(row), int(burst.length[row]), now, n, row, int(burst.worker[row]))
+
+
+def _reason(burst: Burst, row: int, reason: int) -> int:
+    """Why *row* takes the plain path: of what is not simple (loop/parse.py), what it is."""
+    if reason != Way.UNSOUND:
+        return reason
+    at = int(burst.at[row])
+    odd = (
+        (Way.TAGGED, burst.buffer[at + 12 : at + 14].tobytes() == ETH_VLAN.to_bytes(2)),
+        (Way.NO_IP, not burst.family[row]),
+        (Way.FRAGMENT, burst.kind[row] == KIND_FRAGMENT),
+        (Way.OTHER_PROTOCOL, burst.proto[row] not in (TCP, UDP)),
+    )
+    return next((way for way, so in odd if so), Way.UNSOUND)
 
 
 def _steps(machine: Machine) -> Any:

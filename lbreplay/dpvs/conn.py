@@ -14,6 +14,7 @@ import numpy as np
 
 from lbreplay.loop.slots import Slots
 from lbreplay.loop.table import Table
+from lbreplay.loop.ways import Way
 from lbreplay.model import Endpoint
 from lbreplay.wire.packet import flow_key
 
@@ -164,7 +165,7 @@ class ConnTable(Slots):
         slot = self.take(conn.dest.id, conn.rank)
         conn.slot, conn.number = slot, self.created
         self.made[slot] = conn
-        self.mac[2 * slot] = self.mac[2 * slot + 1] = -1
+        self.mac[2 * slot] = self.mac[2 * slot + 1] = -Way.UNLEARNED  # till `Links.refresh`
         return slot
 
     def free(self, conn: Conn) -> None:

@@ -1,14 +1,14 @@
 """With which MACs a connection's packets leave, so that the loop can send them (D 12.3, interface 2).
 
-`refresh` decides, for each side of a connection, whether its ordinary packets are the loop's at all, and if so enters
-the MACs they leave with. It is asked whenever something it looks at changed: a new connection, the first packet
-of the other side, a plain packet, an event.
+`refresh` decides, for each side of a connection, whether its ordinary packets are the loop's at all (ODD, below), and
+if so enters the MACs they leave with, else minus the reason (loop/ways.py). It is asked whenever something it looks at
+changed: a new connection, the first packet of the other side, a plain packet, an event.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from lbreplay.dpvs.conn import (
     Macs,
 )
 from lbreplay.loop.names import DIRECT, FULL_TCP, FULL_UDP, OTHER
+from lbreplay.loop.ways import Way
 from lbreplay.wire.packet import TCP, UDP
 
 if TYPE_CHECKING:
@@ -35,10 +36,8 @@ if TYPE_CHECKING:
     from lbreplay.model import Endpoint
     from lbreplay.nic.steer import Steered
 
-PLAIN = -1  # this side's packets take the plain path
 MIRRORED = bytes(6)  # stands for the MAC that a row came to
 MOST_ROUTES = 65536  # remembered; then anew
-NEVER_ORDINARY = SYNPROXY | ONE_PACKET | TEMPLATE | NOFASTXMIT
 
 
 def _never(slot: int) -> bool:
@@ -57,12 +56,8 @@ class Links:
         # an answer that comes in elsewhere is handed to its owner, where only one worker can have its tuple (D 4.4)
         director = setup.flow_director
         self._hands_on = setup.conn.redirect and setup.conn.table != "shared" and director.strategy != "off"
-        self._slow_is_plain, self._mtu = setup.conn.xmit_ttl or setup.device.resolve, setup.device.mtu
-        self._limited = {
-            s.name
-            for s in setup.services
-            if 0 < s.limit_proportion < 100 or s.proxy_protocol != "off" or s.dest_check is not None
-        }
+        self._slow_is_plain = Way.TTL if setup.conn.xmit_ttl else Way.RESOLVED if setup.device.resolve else Way.LOOP
+        self._mtu = setup.device.mtu
         self.overlapping = setup.conn.table == "shared" and setup.flow_director.strategy == "off"
         self._ids: dict[tuple[bytes, bytes, bool], int] = {}
         self.heads = np.zeros((64, 12), np.uint8)
@@ -84,9 +79,9 @@ class Links:
         table.full[slot] = self._kind(conn)
         table.limit[slot] = self.machine.limit_of(conn.server.service)
         table.met[slot] = conn.in_seen is not None and (conn.in_macs is not None or not self.may_be_fast(conn))
-        usable = self._usable(conn)
-        table.mac[2 * slot] = self._side(conn, IN) if usable else PLAIN
-        table.mac[2 * slot + 1] = self._side(conn, OUT) if usable and self._comes_home(conn) else PLAIN
+        odd = next((-way for way, asks in ODD if asks(self, conn)), 0)
+        table.mac[2 * slot] = odd or self._side(conn, IN)
+        table.mac[2 * slot + 1] = odd or (self._side(conn, OUT) if self._comes_home(conn) else -Way.ELSEWHERE)
 
     def refresh_all(self) -> None:
         """The same for every live connection: an event or a neighbour changed what they depend on."""
@@ -119,26 +114,11 @@ class Links:
             return OTHER
         return FULL_TCP if conn.proto == TCP else FULL_UDP
 
-    def _usable(self, conn: Conn) -> bool:
-        """Whether nothing about *conn* needs the plain path for every packet."""
-        return (
-            conn.mode.rewrites
-            and conn.proto in (TCP, UDP)
-            and not conn.flags & NEVER_ORDINARY
-            and len(conn.client.address) == len(conn.real.address)
-            and conn.server.service.name not in self._limited
-            and not self.machine.access.by_chance
-            and not self._ending(conn)
-            and not self._unnumbered(conn)
-            and not self.overlapping
-            and (conn.mode.name != "snat" or (conn.proto == TCP and conn.out_seen is not None))
-        )
-
-    def _unnumbered(self, conn: Conn) -> bool:
+    def unnumbered(self, conn: Conn) -> bool:
         """Whether its next SYN still decides by how much sequence numbers move: its first one was lost (D 5.5)."""
         return conn.mode.full and conn.proto == TCP and self._numbers and not conn.has_isn
 
-    def _ending(self, conn: Conn) -> bool:
+    def ending(self, conn: Conn) -> bool:
         """Whether its next packet may end it (D 1.5, step 8)."""
         dest = conn.dest
         watched = conn.flags & EXPIRE_QUIESCENT or conn.server.service.expire_quiescent
@@ -164,7 +144,7 @@ class Links:
         stack = self.machine.stack
         route = stack.route(real)
         if route is None or route.local or route.vlan is not None or route.mtu != self._mtu:
-            return PLAIN
+            return -Way.ROUTE
         return self._id(stack.macs(real, fallback=None)[0], self.machine.setup.device.mac or MIRRORED, False)
 
     def answering(self, head: bytes) -> int:
@@ -220,11 +200,11 @@ class Links:
     def _side(self, conn: Conn, side: int) -> int:
         if self.may_be_fast(conn):
             if conn.out_macs is None:
-                return PLAIN  # the next packet of the client's side is still to be learned from
+                return -Way.UNLEARNED  # the next packet of the client's side is still to be learned from
             learned = conn.in_macs if side == IN else conn.out_macs
             if learned is not None:
-                return self._id(*learned, True) if len(learned[1]) == 6 else PLAIN  # a tag behind it: a VLAN device
-        return PLAIN if self._slow_is_plain else self._slow_side(conn, side)
+                return self._id(*learned, True) if len(learned[1]) == 6 else -Way.TAGGED  # behind it is a tag
+        return -self._slow_is_plain or self._slow_side(conn, side)
 
     def _slow_side(self, conn: Conn, side: int) -> int:
         to, there = (conn.real, conn.in_seen) if side == IN else (conn.client, conn.out_seen)
@@ -244,7 +224,7 @@ class Links:
         stack = self.machine.stack
         route = stack.route(to)
         if route is None or route.local or route.vlan is not None or route.mtu != self._mtu:
-            return PLAIN
+            return -Way.ROUTE
         return self._id(stack.macs(route.via or to, fallback=seen)[0], self.machine.setup.device.mac or MIRRORED, False)
 
     def _id(self, dst: bytes, src: bytes, fast: bool) -> int:
@@ -259,3 +239,22 @@ class Links:
             self.heads[found] = np.frombuffer(dst + src, np.uint8)
             self.fast[found], self.mirrored[found] = fast, src == MIRRORED
         return found
+
+
+# What takes all packets of a connection to the plain path, in this order
+ODD: tuple[tuple[Way, Callable[[Links, Conn], Any]], ...] = (
+    (Way.MODE, lambda links, conn: not conn.mode.rewrites),
+    (Way.OTHER_PROTOCOL, lambda links, conn: conn.proto not in (TCP, UDP)),
+    (Way.SYN_PROXY, lambda links, conn: conn.flags & SYNPROXY),
+    (Way.ONE_PACKET, lambda links, conn: conn.flags & ONE_PACKET),
+    (Way.UOA, lambda links, conn: conn.flags & NOFASTXMIT),
+    (Way.FAMILIES, lambda links, conn: len(conn.client.address) != len(conn.real.address)),
+    (Way.LIMITED, lambda links, conn: links.machine.access.by_chance
+        or 0 < conn.server.service.limit_proportion < 100),
+    (Way.PROXY_PROTOCOL, lambda links, conn: conn.server.service.proxy_protocol != "off"),
+    (Way.CHECKED, lambda links, conn: conn.server.service.dest_check is not None),
+    (Way.ENDING, lambda links, conn: links.ending(conn)),
+    (Way.UNNUMBERED, lambda links, conn: links.unnumbered(conn)),
+    (Way.OVERLAPPING, lambda links, conn: links.overlapping),
+    (Way.MODE, lambda links, conn: conn.mode.name == "snat" and (conn.proto != TCP or conn.out_seen is None)),
+)  # fmt: skip

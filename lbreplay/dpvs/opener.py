@@ -1,25 +1,26 @@
 """Who opens connections in the loop: services and their real servers, made into records (loop/opener.py).
 
 A service whose new connections need nothing but a real server, a local end and a place in the tables (D 2.4) has an
-opener on each worker; `_ordinary` says which. What an opener needs to know of its real servers is made when its first
-packet comes, and again after whatever may have changed it: an event, a neighbour.
+opener on each worker that opens them; ODD, below, is the table of all others. What an opener needs to know of its real
+servers is made when its first packet comes, and again after whatever may have changed it: an event, a neighbour.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import unpack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, INACTIVE, Conn
-from lbreplay.dpvs.links import PLAIN
 from lbreplay.dpvs.modes import MODES
 from lbreplay.dpvs.server import VirtualServer
 from lbreplay.loop.loop import Loop, Places
 from lbreplay.loop.names import BY_ASKING, BY_LOAD, BY_TURN, DIRECT, FULL_TCP, FULL_UDP, OTHER, SIX, UNKNOWN
 from lbreplay.loop.opener import Opener, Pair
 from lbreplay.loop.ports import Bucket
+from lbreplay.loop.ways import Way
 from lbreplay.lvs.flow import Flow
 from lbreplay.lvs.schedulers.rr import RoundRobin
 from lbreplay.lvs.schedulers.wlc import WeightedLeastConnection
@@ -37,7 +38,7 @@ class Openers:
 
     def __init__(self, machine: Machine, links: Links, loop: Loop, virtual: Places) -> None:
         self.machine, self.links, self.loop, self._virtual = machine, links, loop, virtual
-        self._readdressed = {event.path[1] for event in machine.setup.events if event.path[-1:] == ("laddr",)}
+        self.readdressed = {event.path[1] for event in machine.setup.events if event.path[-1:] == ("laddr",)}
         self._known: dict[VirtualServer, Opener] = {}
         self._servers: dict[Opener, tuple[Lcore, VirtualServer]] = {}
         self._pairs: dict[tuple[int, bytes], Pair] = {}
@@ -47,60 +48,31 @@ class Openers:
 
     def rebuild(self) -> None:
         """Anew, after an event changed services, real servers or lists."""
-        plain = [{_place(server): server for server in self._plain(lcore)} for lcore in self.machine.lcores]
-        places = sorted({place for servers in plain for place in servers})
+        found = [lcore.servers.found() for lcore in self.machine.lcores]
+        ends = list(found[0])
         openers = [
-            self._opener(lcore, servers[place]) if place in servers else None
-            for lcore, servers in zip(self.machine.lcores, plain, strict=True)
-            for place in places
-        ]
-        self.loop.know(self._virtual, Places(places), openers, len(places))
+            self._opener(lcore, servers[end]) for lcore, servers in zip(self.machine.lcores, found, strict=True)
+            for end in ends
+        ]  # fmt: skip
+        self.loop.know(self._virtual, Places(ends), openers, len(ends))
         self._tell_ends()
 
     def _tell_ends(self) -> None:
-        """All ends that packets may go to, and which lists there are."""
+        """Which addresses are local, where others go, and which lists there are."""
         machine, lcores = self.machine, self.machine.lcores
-        servers = [server for server in lcores[0].servers.by_name.values() if server.service.vip is not None]
         laddrs = [(0, address, 0) for address in machine.setup.local_addresses]
-        zones = np.array(machine.stack.zones(), np.int64).data
-        self.loop.ends_of(Places([_place(server) for server in servers]), Places(laddrs), zones)
+        self.loop.ends_of(Places(laddrs), np.array(machine.stack.zones(), np.int64).data)
         self.loop.listed = bool(machine.access)
         self.passing = machine.resolver is None and not any(lcore.servers.matching for lcore in lcores)
 
-    def _plain(self, lcore: Lcore) -> list[VirtualServer]:
-        return [server for server in lcore.servers.by_name.values() if self._ordinary(server)]
-
-    def _ordinary(self, server: VirtualServer) -> bool:
-        """Whether new connections of a service are made in the loop."""
-        setup, service = self.machine.setup, server.service
-        odd: Any = service.persistent or service.synproxy or service.one_packet or service.quic or service.dest_check
-        odd = (
-            odd
-            or service.proxy_protocol != "off"
-            or 0 < service.limit_proportion < 100
-            or self.machine.access.by_chance
-        )
-        odd = odd or (setup.behaviour.mh_port_is_synproxy and service.mh_port) or service.hash_target != "source"
-        odd = odd or service.name in self._readdressed
-        addresses = [*service.laddr, *(dest.address for dest in server.dests)]
-        return (
-            not odd
-            and service.vip is not None
-            and self._local_ends(service)
-            and all(dest.real.mode in (None, "", service.mode) for dest in server.dests)
-            and service.protocol in (TCP, UDP)
-            and all(len(address) == len(service.vip.address) for address in addresses)
-            and setup.conn.fast_xmit
-            and not setup.conn.xmit_ttl
-            and not setup.device.resolve
-            and not self.links.overlapping
-            and not (setup.conn.redirect and setup.flow_director.strategy == "off")  # equal keys have two owners
-        )
+    def _why(self, server: VirtualServer) -> int:
+        """The reason for which new connections of a service are the plain path's; 0: they are the loop's."""
+        return next((int(way) for way, asks in ODD if asks(self, server)), 0)
 
     def _local_ends(self, service: Service) -> bool:
-        """Whether connections leave from a local address and nothing is put into them, or keep the client's end."""
+        """Whether connections leave from a local address, or keep the client's end."""
         if service.mode == "fnat":
-            return bool(service.laddr) and not (service.protocol == UDP and self.machine.setup.udp.uoa_max_trail)
+            return bool(service.laddr)
         return service.mode in ("nat", "dr") and service.vip is not None and len(service.vip.address) == 4
 
     def _opener(self, lcore: Lcore, server: VirtualServer) -> Opener:
@@ -110,7 +82,7 @@ class Openers:
             opener = self._known[server] = Opener(lcore, server.laddrs, server.scheduler, lcore.jitters)
             self._servers[opener] = lcore, server
             self._describe(opener, lcore, server)
-        opener.ready = False
+        opener.ready, opener.why = False, self._why(server)
         return opener
 
     def _describe(self, opener: Opener, lcore: Lcore, server: VirtualServer) -> None:
@@ -142,12 +114,13 @@ class Openers:
         lcore, server = self._servers[opener]
         way = self.links.direct_way if opener.direct else self.links.way
         ways = {dest.id: way(dest.address) for dest in server.dests}
-        opener.ready, opener.usable, opener.dests = True, PLAIN not in ways.values(), server.dests
+        opener.ready, opener.dests = True, server.dests
+        opener.why = opener.why or -min([0, *ways.values()])
         opener.pairs = [
             self._pair(opener, lcore, dest, at, ways[dest.id])
             for dest in server.dests
             for at in range(opener.width)
-            if opener.usable
+            if not opener.why
         ]
         for place, dest in enumerate(server.dests):
             dest.place = place
@@ -231,7 +204,36 @@ def _ends(key: bytes) -> tuple[Endpoint, Endpoint]:
     return source, Endpoint(key[1 + width : 1 + 2 * width], int.from_bytes(key[-2:]))
 
 
-def _place(server: VirtualServer) -> tuple[int, bytes, int]:
-    vip = server.service.vip
-    assert vip is not None, "only services with an address open connections here"
-    return server.service.protocol, vip.address, vip.port
+def _within(service: Service) -> int:
+    """Bytes of the addresses that a service's packets go to."""
+    assert service.vip is not None, "it has an opener"
+    return len(service.vip.address)
+
+
+# What takes all first packets of a service to the plain path, in this order; what takes those of its connections stands
+# in `links.ODD`.
+ODD: tuple[tuple[Way, Callable[[Openers, VirtualServer], Any]], ...] = (
+    (Way.PERSISTENT, lambda openers, server: server.service.persistent),
+    (Way.SYN_PROXY, lambda openers, server: openers.links.view.proxied(server.service)),
+    (Way.ONE_PACKET, lambda openers, server: server.service.one_packet),
+    (Way.QUIC, lambda openers, server: server.service.quic),
+    (Way.CHECKED, lambda openers, server: server.service.dest_check),
+    (Way.PROXY_PROTOCOL, lambda openers, server: server.service.proxy_protocol != "off"),
+    (Way.LIMITED, lambda openers, server: openers.machine.access.by_chance
+        or 0 < server.service.limit_proportion < 100),
+    (Way.HASHED, lambda openers, server: server.service.hash_target != "source"),
+    (Way.READDRESSED, lambda openers, server: server.service.name in openers.readdressed),
+    (Way.OTHER_PROTOCOL, lambda openers, server: server.service.protocol not in (TCP, UDP)),
+    (Way.UOA, lambda openers, server: server.service.protocol == UDP and server.service.mode == "fnat"
+        and openers.machine.setup.udp.uoa_max_trail),
+    (Way.TUNNEL, lambda openers, server: server.service.mode == "tunnel"),
+    (Way.MODE, lambda openers, server: not openers._local_ends(server.service)
+        or any(dest.real.mode not in (None, "", server.service.mode) for dest in server.dests)),
+    (Way.FAMILIES, lambda openers, server: any(len(address) != _within(server.service)
+        for address in (*server.service.laddr, *(dest.address for dest in server.dests)))),
+    (Way.SLOW, lambda openers, server: not openers.machine.setup.conn.fast_xmit),
+    (Way.TTL, lambda openers, server: openers.machine.setup.conn.xmit_ttl),
+    (Way.RESOLVED, lambda openers, server: openers.machine.setup.device.resolve),
+    (Way.OVERLAPPING, lambda openers, server: openers.links.overlapping or (  # equal keys have two owners
+        openers.machine.setup.conn.redirect and openers.machine.setup.flow_director.strategy == "off")),
+)  # fmt: skip

@@ -97,6 +97,10 @@ class Servers:
         """The service of exactly this address and port; nothing falls back to port 0 (D 10.1)."""
         return self._exact.get((proto, dst, dport))
 
+    def found(self) -> dict[tuple[int, bytes, int], VirtualServer]:
+        """All that `find` finds, by protocol, address and port."""
+        return self._exact
+
     def match(self, flow: Flow, iif: str, oif: str | None) -> VirtualServer | None:
         """The newest match service for *flow*, received on *iif* and routed out of *oif* (D 10.1).
 

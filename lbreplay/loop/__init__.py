@@ -17,6 +17,7 @@ turn.py     which real server is next
 real.py     who it is, and who is counted
 ports.py    local ports and addresses
 draws.py    chance
+ways.py     why a packet takes the plain path
 names.py    numbers that all of them know
 """
 

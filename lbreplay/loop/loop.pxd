@@ -10,8 +10,10 @@ from lbreplay.loop.turn cimport Load, Turn
 
 ctypedef unsigned long long u64
 
-cdef int BY_TURN, BY_LOAD, NONE, PLAIN_SIDE, DONE, PLAIN, CLOCK, TCP, UDP, FIN, SYN, RST, ACK, PURE, UDP_STEP, STATES, STEPS, FULL_TCP, DIRECT, MOST
+cdef int BY_TURN, BY_LOAD, NONE, DONE, PLAIN, CLOCK, TCP, UDP, FIN, SYN, RST, ACK, PURE, UDP_STEP, STATES, STEPS, FULL_TCP, DIRECT, MOST
 cdef int LOOKED_UP, MISSED, HOME
+cdef int UNSOUND, KERNEL, TOO_LONG, STRANGER, MATCHED, WIDE_STRANGER, LAST_HOP, UNINVITED, FROM_LOCAL
+cdef int OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE
 cdef long long ORDERS
 cdef u64 SIX, M32
 
@@ -40,14 +42,15 @@ cdef class Loop:
     cdef readonly Table table
     cdef readonly Timers timers
     cdef bint client_view, six
-    cdef public bint barred, redirects, listed, proxies, strays, passing
+    cdef public bint redirects, listed, proxies, strays, passing
     cdef public long long asked
     cdef public dict passed, judged
-    cdef Places ends, locals
+    cdef Places locals
     cdef long long[::1] zones
     cdef public int mtu
     cdef int no_dest, max_conn, no_port, fast, slow, unasked, direct_reply
-    cdef public int why
+    cdef public int why, reason, barred
+    cdef bint _plain(self, int reason) noexcept
     cdef public Py_ssize_t due
     cdef public long long pool_size
     cdef long long version, first
@@ -55,7 +58,7 @@ cdef class Loop:
     cdef u64 _head, _tail
     cdef int _client_entry
     cdef Places virtual, services
-    cdef list openers
+    cdef readonly list openers
     cdef Py_ssize_t places, entries, home_entries
     cdef const unsigned char[::1] steps, is_fast
     cdef long long[::1] limits, homes
@@ -66,7 +69,7 @@ cdef class Loop:
     cdef unsigned int[::1] seq, ack, flow4, wide, hash, fdata, delta
     cdef short[::1] queue, worker, reta, owner, redirected, worker_index
     cpdef know(self, Places virtual, Places services, list openers, Py_ssize_t places)
-    cpdef ends_of(self, Places ends, Places locals_, zones)
+    cpdef ends_of(self, Places locals_, zones)
     cpdef rules(self, steps, limits)
     cpdef link(self, fast, homes)
     cpdef forget_hops(self)
@@ -79,7 +82,7 @@ cdef class Loop:
     cdef bint _ordinary(self, Py_ssize_t row, long long now) except? -1
     @cython.locals(handle=int)
     cdef bint _answer(self, Py_ssize_t row, long long now) except? -1
-    @cython.locals(first=bint)
+    @cython.locals(first=bint, number=int)
     cdef bint _missed(self, Py_ssize_t row, int worker, int proto, long long now) except? -1
     @cython.locals(handle=int, rank=int)
     cdef bint _elsewhere(self, Py_ssize_t row, int worker, long long now) except? -1
@@ -122,8 +125,8 @@ cdef class Loop:
     cdef _settle(self, Py_ssize_t row, Py_ssize_t handle, int entry, unsigned int fdata, int lookup)
     @cython.locals(dest=Dest)
     cdef Dest _dest(self, Py_ssize_t slot)
-    @cython.locals(number=int, opener=Opener, at=int, dest=Dest)
-    cdef bint _open(self, Py_ssize_t row, int worker, int proto, long long now) except? -1
+    @cython.locals(opener=Opener, at=int, dest=Dest)
+    cdef bint _open(self, Py_ssize_t row, int worker, int number, long long now) except? -1
     @cython.locals(at=Py_ssize_t, number=int)
     cdef int _service(self, Py_ssize_t row, int proto) except? -2
     @cython.locals(place=int)

@@ -2,9 +2,10 @@
 
     for each row: timers due, look up, open, step, count; what is out of the ordinary goes to the plain path, one packet
 
-`run` goes on until a row needs somebody else, and says why (`why`): a PLAIN packet, or the CLOCK (an event is due, or a
-timer of a connection that must be asked about). Whoever called it does that one thing, and calls again. Everything here
-is on flat records: slots (loop/slots.py), tuples (loop/table.py), openers (loop/opener.py), and the columns of a burst.
+`run` goes on until a row needs somebody else, and says why (`why`): a PLAIN packet (of loop/ways.py, `reason`), or the
+CLOCK (an event is due, or a timer of a connection that must be asked about). Whoever called it does that one thing, and
+calls again. Everything here is on flat records: slots (loop/slots.py), tuples (loop/table.py), openers
+(loop/opener.py), and the columns of a burst.
 
 What is ordinary: complete TCP and UDP without IP options or tags (`simple`, loop/parse.py) that belongs to a connection
 both of whose sides have MACs to leave with (`mac`, dpvs/links.py), or opens one of a service that has an opener.
@@ -35,9 +36,17 @@ from lbreplay.loop.opener import Opener, Pair
 from lbreplay.loop.real import Dest
 from lbreplay.loop.slots import Slots
 from lbreplay.loop.table import Table
+from lbreplay.loop.ways import Way
 
 MOST = 1 << 18  # answers of lists, and packets for nobody, that are remembered at once
-PLAIN_SIDE = -1  # column mac: this side's packets take the plain path
+# reasons, as numbers of C
+UNSOUND, KERNEL, TOO_LONG, STRANGER, MATCHED, WIDE_STRANGER, LAST_HOP, UNINVITED, FROM_LOCAL = (
+    Way.UNSOUND, Way.KERNEL, Way.TOO_LONG, Way.STRANGER, Way.MATCHED, Way.WIDE_STRANGER, Way.LAST_HOP,
+    Way.UNINVITED, Way.FROM_LOCAL,
+)  # fmt: skip
+OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE = (
+    Way.MISSED, Way.UNASKED, Way.SYN_PROXY, Way.POOL, Way.ELSEWHERE,
+)  # fmt: skip
 TCP, UDP = 6, 17
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 PURE = SYN | ACK | FIN | RST  # the flags that tell a first packet (D 5.1)
@@ -97,9 +106,9 @@ class Loop:
         self.host, self.slots, self.table, self.timers = host, slots, table, slots.timers
         self.client_view, self.mtu = client_view, mtu
         self.no_dest, self.max_conn, self.no_port, self.fast, self.slow, self.unasked, self.direct_reply = refusals
-        self.why, self.due = DONE, NONE
+        self.why, self.reason, self.due = DONE, 0, NONE
         self.word0 = self.word1 = self.a = self.b = self.c = self.d = self.ports = 0  # the tuple at hand
-        self.barred = False  # connections are opened by the plain path alone
+        self.barred = 0  # reason for which connections are opened by the plain path alone
         self.redirects = False  # a worker that misses hands on to the owner (D 4.4)
         self.listed = False  # some service has a black or a white list
         self.proxies = False  # some service has a SYN proxy
@@ -120,10 +129,10 @@ class Loop:
         """Who answers, and who opens: *openers* by worker and number in *services*, of which there are *places*."""
         self.virtual, self.services, self.openers, self.places = virtual, services, openers, places
 
-    def ends_of(self, ends: Places, locals_: Places, zones: Any) -> None:
-        """Of all services, opened here or not; local addresses; and where, among IPv4 addresses as numbers, another
-        zone begins: within one all addresses have one route, or are one local address."""
-        self.ends, self.locals, self.zones = ends, locals_, zones
+    def ends_of(self, locals_: Places, zones: Any) -> None:
+        """Local addresses; and where, among IPv4 addresses as numbers, another zone begins: within one all addresses
+        have one route, or are one local address."""
+        self.locals, self.zones = locals_, zones
         self.passed.clear()
         self.judged.clear()
 
@@ -170,13 +179,18 @@ class Loop:
             if now >= self.timers.nearest and not self._clock(now, event_ns):
                 self.why = CLOCK
                 return row
-            self.asked = NONE
+            self.asked, self.reason = NONE, UNSOUND
             if not (self.simple[row] and self._ordinary(row, now)):
                 self.why = PLAIN
                 return row
             row += 1
         self.why = DONE
         return stop
+
+    def _plain(self, reason: int) -> bool:
+        """The row takes the plain path, for *reason*."""
+        self.reason = reason
+        return False
 
     def _clock(self, now: int, event_ns: int) -> bool:
         """Connections whose time is up end; False: somebody must be asked (about `due`), or an event is due."""
@@ -191,8 +205,10 @@ class Loop:
     def _ordinary(self, row: int, now: int) -> bool:
         """A simple row, up to its verdict; False: it is not ordinary after all, and nothing has happened."""
         worker, proto = self.worker[row], self.proto[row]
-        if worker < 0 or self.l3_length[row] > self.mtu:
-            return False
+        if worker < 0:
+            return self._plain(KERNEL)
+        if self.l3_length[row] > self.mtu:
+            return self._plain(TOO_LONG)
         self._read(row, proto)
         if self.client_view and self._from_virtual(row, proto):
             return self._answer(row, now)
@@ -200,14 +216,14 @@ class Loop:
             return self._nobody(row, worker, proto)
         if self.listed:
             if self.proxies and proto == TCP and self.flags[row] & PURE == SYN:
-                return False  # the SYN proxy comes before lists (D 6.1)
+                return self._plain(SYN_PROXY)  # it comes before lists (D 6.1)
             if self._refused(row, proto):
                 return True
         handle = self.table.find(self.word0, self.word1, self.a, self.b, self.c, self.d, worker)
         if handle < 0:
             return self._missed(row, worker, proto, now)
         if self.slots.mac[handle] < 0:
-            return False
+            return self._plain(-self.slots.mac[handle])
         self._step(row, handle, False, now)
         return True
 
@@ -219,7 +235,7 @@ class Loop:
         if self.slots.full[handle >> 1] == DIRECT:
             return self._unasked(row, self.direct_reply)
         if self.slots.mac[handle | 1] < 0:
-            return False
+            return self._plain(-self.slots.mac[handle | 1])
         self._step(row, handle | 1, True, now)
         self._handed(row, self.slots.rank[handle >> 1])
         return True
@@ -229,8 +245,9 @@ class Loop:
         if self.redirects and self._elsewhere(row, worker, now):
             return True
         first = proto == UDP or self.flags[row] & PURE == SYN
-        if first and not self.barred and self._open(row, worker, proto, now):
-            return True
+        number = self._service(row, proto) if first else NONE
+        if number >= 0:
+            return self._open(row, worker, number, now)
         return self._nobody(row, worker, proto)
 
     def _elsewhere(self, row: int, worker: int, now: int) -> bool:
@@ -259,7 +276,7 @@ class Loop:
     def _unasked(self, row: int, verdict: int) -> bool:
         """An answer that belongs to no connection, or does not pass here: it was not received (interface 3)."""
         if not self.strays or self.six or self.locals.find(self.b, 0, 0) >= 0:
-            return False
+            return self._plain(UNASKED)
         self.handle[row], self.verdict[row], self.worker_index[row] = NONE, verdict, NONE
         return True
 
@@ -267,7 +284,7 @@ class Loop:
         """Whether a list drops the packet (D 14.2), which is remembered by client and service."""
         if self.six:
             verdict: int = self.host.refusal(self.table_key(row))
-        elif self.ends.find(self.b, self.ports >> 16, proto) < 0:
+        elif self.services.find(self.b, self.ports >> 16, proto) < 0:
             return False
         else:
             verdict = self._judge(row, proto)
@@ -291,19 +308,23 @@ class Loop:
         at, kind = self.at[row], self.flags[row] & PURE
         if proto == UDP:
             kind = SYN
-        if not self.passing or self.six or self.buffer[at + 22] < 2:
-            return False
-        if kind in (SYN, ACK) and self.ends.find(self.b, self.ports >> 16, proto) >= 0:
-            return False
+        if not self.passing:
+            return self._plain(MATCHED)
+        if self.six:
+            return self._plain(WIDE_STRANGER)
+        if self.buffer[at + 22] < 2:
+            return self._plain(LAST_HOP)
+        if kind in (SYN, ACK) and self.services.find(self.b, self.ports >> 16, proto) >= 0:
+            return self._plain(UNINVITED)
         if self.locals.find(self.a, 0, 0) >= 0:
-            return False
+            return self._plain(FROM_LOCAL)
         if self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d) >= 0:
-            return False
+            return self._plain(OWNED_ELSEWHERE)
         link = 0 if self.ours[row] else 1 + (self.buffer[at] & 1)
         self.asked = self._zone() | kind << 32 | proto << 40 | worker << 48 | link << 60
         seen: Seen | None = self.passed.get(self.asked)
         if seen is None:
-            return False
+            return self._plain(STRANGER)
         seen.count += 1
         self.handle[row], self.verdict[row], self.lookup[row] = NONE, seen.verdict, seen.lookup
         return True
@@ -488,16 +509,15 @@ class Loop:
 
     # --- a new connection --------------------------------------------------------------------------------------------
 
-    def _open(self, row: int, worker: int, proto: int, now: int) -> bool:
-        """A first packet of a service that has an opener (D 2.4); False: it has none."""
-        number = self._service(row, proto)
-        if number < 0 or self.openers[worker * self.places + number] is None:
-            return False
+    def _open(self, row: int, worker: int, number: int, now: int) -> bool:
+        """A first packet of service *number* (D 2.4)."""
         opener: Opener = self.openers[worker * self.places + number]
         if not opener.ready:
             self.host.ready(opener)
-        if not opener.usable or self.slots.live >= self.pool_size:
-            return False
+        if opener.why or self.barred:
+            return self._plain(opener.why or self.barred)
+        if self.slots.live >= self.pool_size:
+            return self._plain(POOL)
         at = self._pick(row, opener)
         if at < 0:
             return self._refuse(row, self.no_dest)
@@ -575,7 +595,7 @@ class Loop:
         self._enter_answers(slot, opener, pair, port)
         slots.client[slot] = self._client(row)
         slots.mac[2 * slot] = pair.way
-        slots.mac[2 * slot + 1] = PLAIN_SIDE
+        slots.mac[2 * slot + 1] = -ELSEWHERE
         if not opener.direct and self._at_home(slot, pair):
             slots.mac[2 * slot + 1] = slots.client[slot]
         self.timers.arm(slot, now + slots.timeout[slot])

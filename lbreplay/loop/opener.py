@@ -28,13 +28,13 @@ class Pair:
 
 
 class Opener:
-    """A service on one worker, which is the worker's `rank`. `ready`: what it says of real servers is so now;
-    `usable`: then new connections are made by the loop."""
+    """A service on one worker, which is the worker's `rank`. `ready`: what it says of real servers is so now; `why`:
+    not 0, where new connections are made by the plain path, for a reason of loop/ways.py."""
 
     def __init__(self, census: Census, cursor: LaddrCursor, scheduler: Any, jitter: Any) -> None:
         self.census, self.cursor, self.scheduler = census, cursor, scheduler
         self.jitter = jitter  # loop.draws.Draws of the fractions of timeouts, None where they are 0
-        self.ready = self.usable = False
+        self.ready, self.why = False, 0
         self.by = BY_ASKING
         self.turn: Any = None
         self.rank = self.kind = self.delta = self.limit = self.first_state = 0

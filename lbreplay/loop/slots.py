@@ -7,7 +7,7 @@ met u1 (the real server's side was heard of), rs_seq rs_ack u4 (D 5.5 a)
 limit i2 (row of the table of timeouts), fraction i4 (ns of its timeouts below a second, D 2.5)
 client i4 (entry of dpvs/links that the client's frames told; connections without a Conn)
 home i4, home_hash u4 (where the NIC sends its answers: entry of dpvs/links; client view)
-mac i4 (entry of dpvs/links that a side's packets leave with; -1: the plain path)
+mac i4 (entry of dpvs/links that a side's packets leave with; below 0: the plain path, minus the reason, loop/ways.py)
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from traffic import raw
 from lbreplay.dpvs.balancer import Balancer
 from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, INACTIVE
 from lbreplay.journey import Replay
+from lbreplay.loop.ways import NAMES
 from lbreplay.model import Setup
 from lbreplay.wire.packet import flow_key
 
@@ -30,10 +31,11 @@ def opened(frames: list[bytes], made: Setup) -> Balancer:
     return balancer
 
 
-def openers(made: Setup) -> int:
-    """How many services open connections in the loop."""
+def why(made: Setup) -> str:
+    """The reason for which the services' connections are not opened in the loop; "" where they are."""
     balancer = Replay(made, None, None, None).balancer  # type: ignore[arg-type]
-    return sum(1 for lcore in balancer.machine.lcores for _ in balancer.openers._plain(lcore))
+    (reason,) = {NAMES[opener.why] for opener in balancer.loop.openers}
+    return reason if reason != "loop" else ""
 
 
 def test_a_connection_has_all_its_columns() -> None:
@@ -85,19 +87,20 @@ def test_a_conn_is_made_when_somebody_asks() -> None:
 
 
 PLAIN: dict[str, dict[str, object]] = {
-    "persistent": {"service": "persistent = { timeout = 9 }"}, "synproxy": {"service": "synproxy = true"},
-    "one packet": {"service": "one_packet = true", "protocol": "udp"}, "uoa": {"protocol": "udp"},
+    "persistent": {"service": "persistent = { timeout = 9 }"}, "syn_proxy": {"service": "synproxy = true"},
+    "one_packet": {"service": "one_packet = true", "protocol": "udp"}, "uoa": {"protocol": "udp"},
     "tunnel": {"mode": "tunnel"}, "slow": {"conn": "fast_xmit = false"}, "ttl": {"conn": "xmit_ttl = true"},
-    "limit": {"service": "limit_proportion = 50"},
-    "two owners": {"conn": "redirect = true", "more": '[flow_director]\nstrategy = "off"\n'},
+    "limited": {"service": "limit_proportion = 50"}, "quic": {"service": "quic = true", "protocol": "udp"},
+    "proxy_protocol": {"service": 'proxy_protocol = "v2"'}, "resolved": {"device": "resolve = true"},
+    "overlapping": {"conn": "redirect = true", "more": '[flow_director]\nstrategy = "off"\n'},
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("why", PLAIN)
-def test_what_needs_the_plain_path_has_no_opener(why: str) -> None:
+@pytest.mark.parametrize("reason", PLAIN)
+def test_what_needs_the_plain_path_says_why(reason: str) -> None:
     """Whatever asks for more than a real server and a local end."""
-    assert not openers(rig.setup(**PLAIN[why]))  # type: ignore[arg-type]
-    assert openers(rig.setup())
+    assert why(rig.setup(**PLAIN[reason])) == reason  # type: ignore[arg-type]
+    assert why(rig.setup()) == ""
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,22 @@
+"""Which frames of each load the loop leaves to the plain path, and why (loop/ways.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.measure import CONFIG, DESK, capture
+from bench.speed import ASKED, KINDS
+from lbreplay.config.load import load
+from lbreplay.journey import replay
+
+FULL, QUICK = 200_000, 20_000
+
+
+def shares(quick: bool) -> Iterator[tuple[str, float, list[str]]]:
+    """Name of each load, the share of its frames that take the plain path, and the reasons, most frequent first."""
+    frames = QUICK if quick else FULL
+    for name, (profile, settings, _) in {**{profile: (profile, (), 0.0) for profile in ASKED}, **KINDS}.items():
+        setup = load(CONFIG, settings, view="client")
+        result = replay(setup, capture(profile, frames), str(DESK / "out.pcap"))
+        reasons = sorted(result.plain.items(), key=lambda reason: -reason[1])
+        yield name, sum(result.plain.values()) / frames, [f"{reason} {count:,}" for reason, count in reasons]
