@@ -1,12 +1,14 @@
-"""The pages of the reference that are made from the code: commands, configuration, verdicts, properties, findings.
+"""The pages of the reference that are made from the code.
 
 `make docs` runs it; nothing here is written by hand, so nothing of it can be out of date.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 
@@ -32,6 +34,33 @@ def commands() -> Iterator[str]:
         assert command is not None
         text = command.get_help(click.Context(command, info_name=f"lbreplay {name}"))
         yield from (f"## {name}\n", f"{sentence}\n", "```text", text, "```\n")
+
+
+def library() -> Iterator[str]:
+    """What `import lbreplay` gives: the examples, then each name with its signature."""
+    import inspect
+
+    from lbreplay import api
+
+    title, _, examples = (inspect.getdoc(api) or "").partition("\n")
+    yield f"# The library\n\nW{title.removeprefix('The library: w')}\n"
+    yield _examples(examples)
+    for name in api.__all__:
+        known = getattr(api, name)
+        yield from (f"## {name}\n", "```python", f"{name}{_signature(known)}", "```\n", inspect.getdoc(known) or "", "")
+
+
+def _examples(text: str) -> str:
+    """Indented examples as blocks of Python."""
+    parts = [part.strip("\n") for part in text.split("\n\n")]
+    return "\n\n".join(f"```pycon\n{dedent(part)}\n```" if part.startswith(" ") else part for part in parts)
+
+
+def _signature(known: Any) -> str:
+    """How a function is called; of a class nothing: none of them is made by hand."""
+    import inspect
+
+    return "" if inspect.isclass(known) else re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(known)))
 
 
 def configuration() -> Iterator[str]:
@@ -116,4 +145,10 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ").replace("{", "(").replace("}", ")")
 
 
-PAGES = {"commands": commands, "configuration": configuration, "verdicts": verdicts, "judgements": judgements}
+PAGES = {
+    "commands": commands,
+    "library": library,
+    "configuration": configuration,
+    "verdicts": verdicts,
+    "judgements": judgements,
+}

@@ -3,6 +3,7 @@
 The map, top down; arrows of import point down only:
 
     cli/        one thin file a command: load, call, show; the only place of click
+    api.py      what `import lbreplay` gives to programs; all else is private
     report/     a Result as tables (rich), JSON, CSV
     lab/        questions asked of replays: golden cases, differences, explanations, checks, capacity, sweeps
     config/     TOML -> model.Setup, drafts from captures, imports; the only place that judges what a user wrote
@@ -24,4 +25,40 @@ A capture is read in bursts; a burst is a table with a row a frame and a numpy c
 frame ends with exactly one verdict.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lbreplay.api import CaptureError as CaptureError
+    from lbreplay.api import ConfigError as ConfigError
+    from lbreplay.api import LbreplayError as LbreplayError
+    from lbreplay.api import OutputError as OutputError
+    from lbreplay.api import Result as Result
+    from lbreplay.api import Setup as Setup
+    from lbreplay.api import check as check
+    from lbreplay.api import diff as diff
+    from lbreplay.api import draft as draft
+    from lbreplay.api import load as load
+    from lbreplay.api import replay as replay
+    from lbreplay.api import stories as stories
+    from lbreplay.api import table as table
+
 __version__ = "0.1.0"
+LIBRARY = ("CaptureError", "ConfigError", "LbreplayError", "OutputError", "Result", "Setup", "check", "diff", "draft",
+           "load", "replay", "stories", "table")  # fmt: skip
+
+
+if not TYPE_CHECKING:  # which knows the names from above, and others for mistakes
+
+    def __getattr__(name: str) -> Any:
+        """The library's names, imported when asked for: the command line needs none of them."""
+        if name not in LIBRARY:
+            raise AttributeError(f"module 'lbreplay' has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module("lbreplay.api"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LIBRARY})

@@ -137,11 +137,18 @@ def _ends_of_wrong_checksums(setup: Setup) -> tuple[str, str]:
     return end, end if setup.device.rx_ip_checksum_offload else DROPPED
 
 
+class Teller(Protocol):
+    """Whom the story of every frame is told."""
+
+    def write(self, burst: Burst, balancer: Any, nic: Nic) -> None:
+        """A burst behind its journey."""
+
+
 class Replay:
     """One run: the stages with their state."""
 
     def __init__(
-        self, setup: Setup, source: Source, sink: Sink | None, trace: Trace | None, also: Also | None = None
+        self, setup: Setup, source: Source, sink: Sink | None, trace: Teller | None, also: Also | None = None
     ) -> None:
         self.setup, self.source, self.sink, self.trace, self.also = setup, source, sink, trace, also
         self.watch: Onlooker | None = None

@@ -15,6 +15,7 @@ from lbreplay.model import Setup
 from lbreplay.nic.steer import Nic
 from lbreplay.verdict import ENTRIES, NAMES
 
+Line = dict[str, Any]
 STEERED = ("default", "rss", "flow_director")
 
 
@@ -22,8 +23,7 @@ class Trace:
     """Writes the trace of a run into a file."""
 
     def __init__(self, path: str, setup: Setup) -> None:
-        self._setup = setup
-        self._written = 0  # frames in the output before the present burst
+        self._told = Told(setup)
         self._output = Output(path)
 
     def __enter__(self) -> Trace:
@@ -34,12 +34,33 @@ class Trace:
 
     def write(self, burst: Burst, balancer: Balancer, nic: Nic) -> None:
         """A line for each row, in order, and before it one for whatever was sent without a cause."""
-        stories = balancer.stories
-        assert stories is not None and len(stories) == burst.size, "every row has its story"
-        lines = "".join(json.dumps(line) + "\n" for line in self._lines(burst, stories, balancer, nic))
+        lines = "".join(json.dumps(line) + "\n" for line in self._told.lines(burst, balancer, nic))
         self._output.write(lines.encode())
 
-    def _lines(self, burst: Burst, stories: list[Story], balancer: Balancer, nic: Nic) -> Iterator[dict[str, Any]]:
+
+class Kept:
+    """Keeps the lines of the last burst, for who takes them out of `lines`."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._told = Told(setup)
+        self.lines: list[Line] = []
+
+    def write(self, burst: Burst, balancer: Balancer, nic: Nic) -> None:
+        """The same lines as those of a Trace."""
+        self.lines = list(self._told.lines(burst, balancer, nic))
+
+
+class Told:
+    """The lines of a run, burst by burst."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._written = 0  # frames in the output before the present burst
+
+    def lines(self, burst: Burst, balancer: Balancer, nic: Nic) -> Iterator[Line]:
+        """One for each row, in order, and before it one for whatever was sent without a cause."""
+        stories = balancer.stories
+        assert stories is not None and len(stories) == burst.size, "every row has its story"
         numbers = self._numbers(burst)
         for row, story in enumerate(stories):
             for out, time_ns in numbers.pop(-1 - row, ()):
@@ -68,14 +89,12 @@ class Trace:
                 self._written += 1
                 yield row, burst.first + row, int(burst.time_ns[row])
 
-    def _frame(
-        self, burst: Burst, row: int, story: Story, out: list[int], balancer: Balancer, nic: Nic
-    ) -> dict[str, Any]:
+    def _frame(self, burst: Burst, row: int, story: Story, out: list[int], balancer: Balancer, nic: Nic) -> Line:
         verdict = int(burst.verdict[row])
         entry = ENTRIES[verdict]
         index = int(burst.worker_index[row])
         received = index >= 0
-        line: dict[str, Any] = {
+        line: Line = {
             "n": burst.first + row,
             "t_ns": int(burst.time_ns[row]),
             "worker": self._setup.workers[index].rank if received else None,

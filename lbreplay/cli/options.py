@@ -198,6 +198,7 @@ def loader(
     capture: str | None, config: str | None, assignments: tuple[str, ...], view: str, seed: int | None, burst: int
 ) -> Callable[[tuple[str, ...]], Setup]:
     """The same as a function of further assignments; what it takes to draft is done once. Raises as `setup`."""
+    from lbreplay.config.draft import drafted
     from lbreplay.config.load import load, read_text
     from lbreplay.config.texts import lists
 
@@ -255,6 +256,7 @@ def anonymizer_keys(key: str | None) -> tuple[bytes, ...]:
 
 def config_text(config: str | None, assignments: tuple[str, ...], capture: str | None = None) -> str:
     """The text of the configuration that the options name: the file, the imported ones, or drafted from *capture*."""
+    from lbreplay.config.draft import drafted
     from lbreplay.config.load import read_text
 
     if (imported := _imported(config, assignments)) is not None:
@@ -323,15 +325,6 @@ def as_typed(capture: str, config: str | None, assignments: tuple[str, ...], vie
     words += ["--view", view] if view != "client" else []
     words += ["--seed", str(seed)] if seed is not None else []
     return shlex.join(words)
-
-
-def drafted(capture: str, profile: str = "dpvs") -> str:
-    """The text of a configuration of *profile* for *capture*. Raises CaptureError."""
-    from lbreplay.config.draft import draft
-    from lbreplay.wire.capture import open_capture
-
-    with open_capture(capture) as source:
-        return draft(source.bursts(4096), profile=profile)
 
 
 def show(report: Any, found: Any, output_format: str, color: str, quiet: bool, warnings: Iterable[str] = ()) -> None:

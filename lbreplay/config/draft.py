@@ -42,6 +42,14 @@ NOTHING = (
 )
 
 
+def drafted(capture: str, profile: str = "dpvs") -> str:
+    """The draft of the file *capture*, with numbers as they are by default. Raises CaptureError."""
+    from lbreplay.wire.capture import open_capture
+
+    with open_capture(capture) as source:
+        return draft(source.bursts(4096), profile=profile)
+
+
 def draft(bursts: Iterable[Burst], *, reals: int = 2, laddrs: int = 1, workers: int = 4, profile: str = "dpvs") -> str:
     """TOML text of a configuration of *profile* under which the capture replays. Reads all of *bursts*.
 
