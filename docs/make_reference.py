@@ -63,6 +63,20 @@ def _signature(known: Any) -> str:
     return "" if inspect.isclass(known) else re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(known)))
 
 
+def outputs() -> Iterator[str]:
+    """Every JSON with what it is in sentences; the whole of it is its schema."""
+    from lbreplay.report.outputs import OUTPUTS
+    from lbreplay.report.shapes import sentences
+
+    yield "# JSON outputs\n"
+    yield "`lbreplay schema --of NAME` prints the JSON Schema of each: every name, its type, whether it may be missing or null."
+    yield "What stays as it is: [stability](../../stability.md).\n"
+    for name, output in OUTPUTS.items():
+        yield from (f"## {name}\n", f"Written by `{output.written_by}`.\n", "| name | what |", "|---|---|")
+        yield from (f"| `{path or 'all'}` | {_cell(sentence)} |" for path, sentence in sentences(output.shape))
+        yield ""
+
+
 def configuration() -> Iterator[str]:
     """The JSON Schema as a table a section."""
     from lbreplay.config.schema import json_schema
@@ -148,6 +162,7 @@ def _cell(text: str) -> str:
 PAGES = {
     "commands": commands,
     "library": library,
+    "outputs": outputs,
     "configuration": configuration,
     "verdicts": verdicts,
     "judgements": judgements,
