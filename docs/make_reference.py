@@ -69,8 +69,8 @@ def outputs() -> Iterator[str]:
     from lbreplay.report.shapes import sentences
 
     yield "# JSON outputs\n"
-    yield "`lbreplay schema --of NAME` prints the JSON Schema of each: every name, its type, whether it may be missing or null."
-    yield "What stays as it is: [stability](../../stability.md).\n"
+    yield "`lbreplay schema --of NAME` prints the JSON Schema of each: every name, its type, whether it may be"
+    yield "missing or null. What stays as it is: [stability](../../stability.md).\n"
     for name, output in OUTPUTS.items():
         yield from (f"## {name}\n", f"Written by `{output.written_by}`.\n", "| name | what |", "|---|---|")
         yield from (f"| `{path or 'all'}` | {_cell(sentence)} |" for path, sentence in sentences(output.shape))
