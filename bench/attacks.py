@@ -2,7 +2,8 @@
 
 No table of the balancer may be made to walk: the same tuple that opens again and again, a million timers due at once,
 ports that have run out, a template or a neighbour a frame, fragments whose first never comes, packets that wait for a
-real server which never answers, a redirect a connection. Cost follows the length of a capture, whatever stands in it.
+real server which never answers, a redirect a connection; the same of the kernel's tables. Cost follows the length of a
+capture, whatever stands in it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 from bench.growth import cost
 from bench.load import CLIENT_MAC, SERVER_MAC, START, VIP
-from bench.measure import DESK, ROOT, Figure
+from bench.measure import CONFIG, DESK, ROOT, Figure
 
 MOST = 1.5  # times what a frame costs in a capture of a tenth
 ROUNDS = 3
@@ -27,11 +28,12 @@ Frames = Iterator[tuple[float, bytes]]  # seconds after the start, and the frame
 
 
 class Attack(NamedTuple):
-    """`frames` of a capture of that many, and the settings under which it hurts most."""
+    """`frames` of a capture of that many, and the configuration and settings under which it hurts most."""
 
     name: str
     frames: Callable[[int], Frames]
     sets: tuple[str, ...] = ()
+    config: str = CONFIG
 
 
 def _address(number: int) -> bytes:
@@ -86,9 +88,9 @@ def held(frames: int) -> Frames:
     from lbreplay.config.load import load
     from lbreplay.journey import replay
 
-    first = _capture(Attack("proof", lambda _: iter([(0.0, _tcp(1, 1024, SYN))])), 1)
+    first = capture(Attack("proof", lambda _: iter([(0.0, _tcp(1, 1024, SYN))])), 1)
     answered = str(DESK / "proof.pcap")
-    replay(load(str(ROOT / "bench" / "lb.toml"), PROXY), first, answered)
+    replay(load(CONFIG, PROXY), first, answered)
     with open(answered, "rb") as file:
         cookie = int.from_bytes(file.read()[24 + 16 + 38 :][:4])
     yield 0, _tcp(1, 1024, SYN)
@@ -97,6 +99,8 @@ def held(frames: int) -> Frames:
 
 
 PROXY = ("service.web.synproxy=true",)
+DEFENCE = ("ipvs.drop_entry=3", "ipvs.secure_tcp=3")
+DIRECTOR = str(ROOT / "bench" / "director.toml")
 ATTACKS = (
     Attack("the same tuple again and again", again),
     Attack("all timers at once", at_once),
@@ -105,9 +109,12 @@ ATTACKS = (
     Attack("templates of one network", openings, ("service.web.persistent={timeout=1,netmask=8}",)),
     Attack("a redirect a connection", openings, ("conn.redirect=true", "flow_director.enabled=false")),
     Attack("fragments without their rest", fragments),
-    Attack("fragments without their rest, IPVS", fragments, ("profile=ipvs", "service.web.mode=nat")),
     Attack("a neighbour a frame", neighbours),
     Attack("packets held by the SYN proxy", held, PROXY),
+    Attack("IPVS: the same tuple again and again", again, (), DIRECTOR),
+    Attack("IPVS: all timers at once, tracked", at_once, ("ipvs.conntrack=1",), DIRECTOR),
+    Attack("IPVS: a template a frame, defended", openings, ("service.web.persistent={timeout=1}", *DEFENCE), DIRECTOR),
+    Attack("IPVS: fragments without their rest", fragments, (), DIRECTOR),
 )
 
 
@@ -120,11 +127,12 @@ def figures(quick: bool) -> Iterator[Figure]:
 
 def ratio(attack: Attack, size: int, rounds: int = ROUNDS) -> float:
     """What a frame costs among *size* over what it costs among a tenth of them."""
-    large, small = _capture(attack, size), _capture(attack, size // 10)
-    return median(cost(large, 0, *attack.sets) / cost(small, 0, *attack.sets) for _ in range(rounds))
+    large, small = capture(attack, size), capture(attack, size // 10)
+    price = partial(cost, first=0, sets=attack.sets, config=attack.config)
+    return median(price(large) / price(small) for _ in range(rounds))
 
 
-def _capture(attack: Attack, frames: int) -> str:
+def capture(attack: Attack, frames: int) -> str:
     """The path of the capture, made if it is not there yet."""
     DESK.mkdir(parents=True, exist_ok=True)
     version = zlib.crc32((ROOT / "bench" / "attacks.py").read_bytes() + attack.name.encode())

@@ -50,11 +50,11 @@ def curves(quick: bool, long: bool = False) -> Iterator[Curve]:
     frames = [unit // 10, unit] + ([10 * unit] if long else [])
     yield Curve("frames", frames, lambda n: cost(capture("steady", n)))
     web = capture("web", unit)
-    yield Curve("workers", [1, 4, 16, 64], lambda n: cost(web, 0, f"workers={n}"))
+    yield Curve("workers", [1, 4, 16, 64], lambda n: cost(web, 0, [f"workers={n}"]))
     live = [1_000, 10_000] if quick else [1_000, 10_000, 100_000, 1_000_000]
     # segments of established connections, when all are open; the client's address would go into each one's first
     # segments, so that with more connections more frames would have to grow
-    yield Curve("live connections", live, lambda n: cost(capture("live", unit, flows=n), 3 * n, "tcp.toa=false"))
+    yield Curve("live connections", live, lambda n: cost(capture("live", unit, flows=n), 3 * n, ["tcp.toa=false"]))
 
 
 def figures(quick: bool, long: bool = False, found: dict[str, dict[int, float]] | None = None) -> Iterator[Figure]:
@@ -65,9 +65,9 @@ def figures(quick: bool, long: bool = False, found: dict[str, dict[int, float]] 
         yield Figure(f"growth with {curve.name}, to {most:,}", "the cheapest before", measure, BEND, less=True)
 
 
-def cost(path: str, first: int = 0, *sets: str) -> float:
+def cost(path: str, first: int = 0, sets: Sequence[str] = (), config: str = CONFIG) -> float:
     """Seconds of processor a frame after the *first* ones."""
-    command = [PYTHON, "-c", CLOCK, path, CONFIG, str(first), *sets]
+    command = [PYTHON, "-c", CLOCK, path, config, str(first), *sets]
     return float(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 

@@ -185,3 +185,63 @@ def test_the_map_names_every_place(folder: Path) -> None:
 def test_a_module_opens_with_its_head_comment() -> None:
     """The rule and the reason stand at the top of every file."""
     assert [m for m in MODULES if not ast.get_docstring(ast.parse(m.read_text())) and m.stat().st_size] == []
+
+
+# who writes beside edge/ -> why
+WRITERS = {
+    "cli/streams.py": "a closed standard stream is /dev/null",
+    "lab/pool.py": "a process answers its parent through a pipe",
+    "loop/build.py": "a compiler's stamp beside what it compiled, in the package",
+}
+WRITING = {"write_text", "write_bytes", "touch", "tofile", "savetxt", "copyfile", "copy", "copy2", "copytree", "move"}
+MODULES_THAT_WRITE = {"shutil", "np", "numpy", "os"}
+
+
+def _writes(node: ast.AST) -> bool:
+    """Whether a call opens a file for writing, by open, Path, os, shutil or numpy."""
+    if not isinstance(node, ast.Call):
+        return False
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    of = getattr(node.func.value, "id", "a path") if isinstance(node.func, ast.Attribute) else ""
+    if name in ("open", "fdopen", "NamedTemporaryFile", "TemporaryFile", "mkstemp"):
+        flags = {inner.attr for inner in ast.walk(node) if isinstance(inner, ast.Attribute)}
+        of_path = isinstance(node.func, ast.Attribute) and of not in {"os", "gzip", "lzma", "io", "codecs"}
+        given = [*node.args[not of_path :], *(keyword.value for keyword in node.keywords)]
+        modes = [arg.value for arg in given if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+        writing = any(set(mode) <= set("rwaxbt+") and set(mode) & set("wax+") for mode in modes)
+        return writing or name not in ("open", "fdopen") or bool(flags & {"O_WRONLY", "O_RDWR", "O_CREAT"})
+    if name in ("write_text", "write_bytes"):
+        return of not in ("", "output")
+    return name in WRITING and of in MODULES_THAT_WRITE
+
+
+def test_one_writer() -> None:
+    """No module outside edge/ opens a file for writing, but those that have a reason."""
+    found = {
+        str(module.relative_to(PACKAGE))
+        for module in MODULES
+        if room(module) != "floor" or module.parent.name != "edge"
+        if any(map(_writes, ast.walk(ast.parse(module.read_text()))))
+    }
+    assert found == set(WRITERS)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "open('a', 'w')", "open('a', mode='ab')", "path.open('x')", "path.write_text('a')", "path.write_bytes(b'a')",
+        "os.open('a', os.O_WRONLY)", "os.fdopen(3, 'wb')", "shutil.copy('a', 'b')", "np.savetxt('a', b)",
+        "os.open('a', os.O_RDWR | os.O_CREAT)", "tempfile.NamedTemporaryFile()", "gzip.open('a', 'wt')",
+    ],
+)  # fmt: skip
+def test_a_writer_would_be_seen(code: str) -> None:
+    """Whichever way it opens a file."""
+    assert any(map(_writes, ast.walk(ast.parse(code))))
+
+
+@pytest.mark.parametrize(
+    "code", ["open('wax')", "path.open()", "open('a', 'rb')", "write_text(a, b)", "output.write(b)"]
+)
+def test_a_reader_is_none(code: str) -> None:
+    """Nor is who asks the one writer."""
+    assert not any(map(_writes, ast.walk(ast.parse(code))))

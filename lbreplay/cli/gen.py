@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lbreplay.cli import options
+from lbreplay.cli import options, paths
 
 if TYPE_CHECKING:
     from lbreplay.model import Setup
@@ -16,14 +16,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.config
-@click.option(
-    "-o", "--output", "folder", metavar="DIR", required=True, type=click.Path(), help="A new or empty folder."
-)
+@options.new_folder
 @options.assignments
 @options.view
 @options.seed
 @click.option("-k", "only", metavar="TEXT", multiple=True, help="Only cases whose name holds TEXT; repeatable.")
-@click.option("--cover", "suite", metavar="DIR", type=click.Path(), help="Only what the cases below DIR leave out.")
+@click.option("--cover", "suite", metavar="DIR", type=paths.READ, help="Only what the cases below DIR leave out.")
 @click.option("--anyway", is_flag=True, help="Also for a configuration that doctor calls broken.")
 @options.output_format
 @options.quiet

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from lbreplay.cli import options, streams
+from lbreplay.cli import options, paths, streams
 
 
 @click.command("new-case")
 @options.capture
-@click.argument("folder", metavar="NAME", type=click.Path())
+@click.argument("folder", metavar="NAME", type=paths.NEW_FOLDER)
 @options.config
 @options.assignments
 @options.view

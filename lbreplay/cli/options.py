@@ -19,11 +19,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from lbreplay.cli import paths, streams
+from lbreplay.edge.output import Output
 from lbreplay.edge.text import all_shown
 from lbreplay.errors import LbreplayError
 from lbreplay.phrases import plural
@@ -171,7 +172,7 @@ def imported_files() -> Files | None:
 
 
 new_folder = click.option(
-    "-o", "--output", "folder", metavar="DIR", required=True, type=click.Path(), help="A new or empty folder."
+    "-o", "--output", "folder", metavar="DIR", required=True, type=paths.NEW_FOLDER, help="A new or empty folder."
 )
 settings = _together(config, assignments, view, seed, burst)
 silent = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
@@ -383,7 +384,7 @@ def readable_twice(capture: str, needed: bool = True) -> Iterator[str]:
 
     with scratch() as folder:
         path = os.path.join(folder, "capture")
-        with open(path, "wb") as kept:
+        with Output(path) as kept:
             _copy(capture, kept)
         try:
             yield path
@@ -402,7 +403,7 @@ def _once(capture: str) -> bool:
     return not stat.S_ISREG(kind) and not stat.S_ISDIR(kind)
 
 
-def _copy(capture: str, kept: BinaryIO) -> None:
+def _copy(capture: str, kept: Output) -> None:
     """Copy it to its end; say so when that takes long, for then it may be a live capture."""
     start, told = time.monotonic(), False
     for chunk in _chunks(capture):

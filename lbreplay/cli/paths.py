@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from lbreplay.edge import apart, output
+from lbreplay.edge import apart, folder, output
 from lbreplay.errors import LbreplayError
 
 FILES = "lbreplay.files"  # of a context: what was named so far
@@ -71,12 +71,30 @@ class WrittenCapture(Written):
             judge_name(path)
 
 
+class Folder(File):
+    """A folder that is written into; *new*: one that is not there yet, or empty."""
+
+    def __init__(self, new: bool = False) -> None:
+        super().__init__(True)
+        self.file_okay, self.new = False, new
+
+    def judge(self, path: str, ctx: click.Context) -> None:
+        (folder.judge_new if self.new else folder.judge)(path)
+
+
 def also_read(what: str, files: Iterable[str]) -> None:
     """More *files* that the command turns out to read: none of its outputs may be one."""
     ctx = click.get_current_context(silent=True)
     known = [] if ctx is None else ctx.meta.get(FILES, [])
     for path in files:
         apart.judge(apart.Named(what, path, False), known)
+
+
+def also_written(what: str, path: str) -> None:
+    """One more output, which the environment names: none of the command's files may be it."""
+    known = click.get_current_context().meta.setdefault(FILES, [])
+    apart.judge(new := apart.Named(what, path, True), known)
+    known.append(new)
 
 
 def _printed(path: str) -> list[apart.Named]:
@@ -102,4 +120,6 @@ READ = File(False)
 WRITTEN = Written()
 WRITTEN_BY_HAND = Written(guarded=True)
 WRITTEN_CAPTURE = WrittenCapture()
+FOLDER = Folder()
+NEW_FOLDER = Folder(new=True)
 force = click.option("--force", is_flag=True, is_eager=True, help="Replace the file of -o where there is one.")

@@ -72,7 +72,6 @@ def shrink(
     if sum(one is not None for one in given) != 1:
         raise click.UsageError(f"one of {', '.join(CONDITIONS)} is needed, to say what is to be shown")
     target = Path(folder)
-    case_folder.refuse_used(target)
     with (
         options.readable_twice(capture) as path,
         scratch() as temporary,

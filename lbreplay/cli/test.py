@@ -14,11 +14,13 @@ import click
 
 from lbreplay.cli import options, paths, streams
 from lbreplay.cli.inside import run_inside
-from lbreplay.edge.output import write_text
-from lbreplay.errors import ConfigError
+from lbreplay.edge.output import append_text, write_text
+from lbreplay.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from lbreplay.lab.golden import Outcome
+
+SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 @click.command()
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("-k", "only", metavar="TEXT", multiple=True, help="Only cases whose name holds TEXT; repeatable.")
 @click.option("-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Cases side by side. Default: the cores.")
 @click.option("--update", is_flag=True, help="Rewrite expectations that do not hold, and say what changed.")
-@click.option("--keep", metavar="DIR", type=click.Path(), help="Leave what came out in DIR.")
+@click.option("--keep", metavar="DIR", type=paths.FOLDER, help="Leave what came out in DIR.")
 @click.option("--junit", metavar="FILE", type=paths.WRITTEN, help="Write JUnit XML.")
 @options.html
 @click.option("--cover", "covering", is_flag=True, help="Say what the cases exercise of their configurations.")
@@ -58,6 +60,7 @@ def test(
     cases, start = case.discover(folders, only), time.perf_counter()
     if not cases:
         raise ConfigError(f"{' '.join(folders)}: no golden case (a folder with case.toml) found")
+    _keep_apart(keep, cases)
     outcomes: list[golden.Outcome] = []
     aside = covering and output_format != "table"  # what a program reads stands alone
     how, jobs = golden.How(update, keep, trust), min(jobs or _cores(len(cases)), len(cases))
@@ -77,13 +80,30 @@ def test(
 
         pages.write(html, tested(outcomes, seconds, covered), f"lbreplay test {shlex.join(folders)}", quiet)
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        _tell_github(outcomes, seconds)
+        for line in ci.github(outcomes):
+            click.echo(line)
     click.echo(ci.summary(outcomes, seconds), err=aside)
+    if summary := _summary():
+        append_text(summary, ci.step_summary(outcomes, seconds))
     if covered is not None:
         from lbreplay.report import cover as report
 
         options.show(report, covered, output_format, "auto", False)
     ctx.exit(_status(outcomes))
+
+
+def _keep_apart(keep: str | None, cases: Sequence[tuple[str, Path]]) -> None:
+    """What comes out goes neither into a case nor into a file of the command."""
+    for name, path in cases if keep is not None else ():
+        if (Path(str(keep), name).resolve()).is_relative_to(path.resolve()):
+            raise OutputError(f"--keep {keep}: another folder than that of the case {path} expected")
+    if summary := _summary():
+        paths.also_written(SUMMARY, summary)
+
+
+def _summary() -> str | None:
+    """The file that GitHub shows with a job."""
+    return os.environ.get(SUMMARY) if os.environ.get("GITHUB_ACTIONS") == "true" else None
 
 
 def _covered(cases: Sequence[tuple[str, Path]], jobs: int | None) -> dict[str, Any]:
@@ -114,14 +134,3 @@ def _status(outcomes: Sequence[Outcome]) -> int:
 def _cores(cases: int) -> int:
     """A core each, but none for less than eight *cases*, which take as long as a process to start."""
     return min(os.cpu_count() or 1, -(-cases // 8))
-
-
-def _tell_github(outcomes: Sequence[Outcome], seconds: float) -> None:
-    """Annotations on standard output, and the step summary where GitHub wants it."""
-    from lbreplay.report import ci
-
-    for line in ci.github(outcomes):
-        click.echo(line)
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with open(summary, "a", encoding="utf-8") as file:
-            file.write(ci.step_summary(outcomes, seconds))

@@ -3,7 +3,9 @@
 Nothing stands under its final name before it is whole, and an old file stays until then: bytes go to a file beside it,
 made under a name that nobody can guess or have laid a link at, and renamed by `commit`; `abandon` and the end of the
 process, whatever ends it, take it away. Links are followed, mode and owner of an old file are kept. What is no file of
-its own (a device, a named pipe, standard output by any of its names) is written as it is and never replaced.
+its own (a device, a named pipe, standard output by any of its names) is written as it is and never replaced. An old
+file whose name is not ours to give (mounted by itself as containers do, in a folder that we may not write) is filled
+with the new one when that is whole, and room for it is taken first.
 """
 
 from __future__ import annotations
@@ -12,15 +14,20 @@ import errno
 import os
 import stat
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import NoReturn, Self
 
 from lbreplay.edge import ending, within
 from lbreplay.edge.apart import descriptor
-from lbreplay.edge.scratch import PART, claim, sweep, unguessable
+from lbreplay.edge.scratch import PART, claim, holds, sweep, unguessable
 from lbreplay.edge.text import shown
 from lbreplay.errors import OutputError, PipeClosed
+
+BOUND = (errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES)  # why a name cannot be given where a file can be made
+FULL = (errno.ENOSPC, errno.EDQUOT)
+CHUNK = 1 << 20
 
 
 class Output:
@@ -48,10 +55,12 @@ class Output:
         if old and not stat.S_ISREG(old.st_mode):
             return os.open(self.path, os.O_WRONLY)
         if old and not os.access(self.path, os.W_OK):
-            raise _error(errno.EACCES)
+            raise denied(self.path)
         self._final = os.path.realpath(self.path)
         folder = os.path.dirname(self._final)
-        _judge_name(self.path, folder)
+        judge_name(self.path, folder)
+        if old and not os.access(folder, os.W_OK | os.X_OK):
+            folder = _elsewhere()
         sweep(folder, PART)
         with ending.held():
             fd = self._beside(folder, old)
@@ -76,10 +85,8 @@ class Output:
 
     def write(self, data: bytes | memoryview) -> None:
         """All of *data*."""
-        view = memoryview(data)
         try:
-            while len(view):
-                view = view[os.write(self._fd, view) :]
+            _write_all(self._fd, data)
         except BrokenPipeError:
             raise PipeClosed from None
         except OSError as error:
@@ -90,13 +97,22 @@ class Output:
         try:
             if self._part:
                 os.close(os.dup(self._fd))  # some file systems say only now that the disk is full; the lock stays
-                os.replace(self._part, self._final)
+                self._give_name()
                 ending.forget(self._known)
                 self._part = ""
             self._close()
         except OSError as error:
             self.abandon()
             self._refuse(error)
+
+    def _give_name(self) -> None:
+        try:
+            os.replace(self._part, self._final)
+        except OSError as error:
+            if error.errno not in BOUND or not os.path.exists(self._final):
+                raise
+            _fill(self._final, self._part)
+            self._unlink()
 
     def abandon(self) -> None:
         """Leave no half file."""
@@ -115,7 +131,8 @@ class Output:
             os.close(fd)
 
     def _refuse(self, error: OSError) -> NoReturn:
-        raise OutputError(f"{self.path}: cannot be written: {error.strerror}") from None
+        more = "; TMPDIR names another place for temporary files" if error.errno in FULL and holds(self.path) else ""
+        raise OutputError(f"{self.path}: cannot be written: {error.strerror}{more}") from None
 
     def __enter__(self) -> Self:
         return self
@@ -125,6 +142,42 @@ class Output:
             self.commit()
         else:
             self.abandon()
+
+
+def _write_all(fd: int, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while len(view):
+        view = view[os.write(fd, view) :]
+
+
+@contextmanager
+def _opened(path: str, how: int) -> Iterator[int]:
+    fd = os.open(path, os.O_WRONLY | how, 0o666)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _fill(path: str, source: str) -> None:
+    """The file *path* with what is in *source*; for that there is room before a byte of the old one is touched."""
+    size, old = os.stat(source).st_size, os.stat(path).st_size
+    with open(source, "rb") as new, _opened(path, 0) as fd:
+        try:
+            os.posix_fallocate(fd, 0, max(size, 1))
+        except OSError:
+            os.ftruncate(fd, old)
+            raise
+        while data := new.read(CHUNK):
+            _write_all(fd, data)
+        os.ftruncate(fd, size)
+
+
+def _elsewhere() -> str:
+    """The folder for a file that is not whole yet where its own may not be written."""
+    import tempfile  # 2 ms to load
+
+    return tempfile.gettempdir()
 
 
 def write_text(path: str, text: str) -> None:
@@ -138,6 +191,16 @@ def write_text(path: str, text: str) -> None:
         output.write(text.encode("utf-8", "surrogateescape"))
 
 
+def append_text(path: str, text: str) -> None:
+    """*text* as UTF-8 behind what is in the file *path*, which others write too. Raises OutputError."""
+    within.judge(path)
+    try:
+        with _opened(path, os.O_APPEND | os.O_CREAT) as fd:
+            _write_all(fd, text.encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
 def judge(path: str) -> None:
     """Raises OutputError where writing *path* will not do, as far as can be told before."""
     within.judge(path)
@@ -146,7 +209,7 @@ def judge(path: str) -> None:
         if number is not None:
             os.fstat(number)
         elif os.path.isdir(path):
-            raise _error(errno.EISDIR)
+            raise refusal(errno.EISDIR)
         else:
             _judge_folder(path)
     except OSError as error:
@@ -154,35 +217,54 @@ def judge(path: str) -> None:
 
 
 def _judge_folder(path: str) -> None:
-    """An old file may be written, or its folder, or the one that the folder would be made in."""
-    if os.path.exists(path) and not os.access(path, os.W_OK):
-        raise _error(errno.EACCES)
+    """An old file may be written, or the folder of a new one, or the one that the folder would be made in."""
+    if os.path.exists(path):
+        if not os.access(path, os.W_OK):
+            raise denied(path)
+        return
     folder = os.path.dirname(os.path.realpath(path))
-    _judge_name(path, folder)
+    judge_name(path, folder)
     if not os.path.isdir(folder):
         if not _meant(path):
-            raise _error(errno.ENOENT)
-        folder = _there(folder)
+            raise refusal(errno.ENOENT)
+        folder = nearest(folder)
         if not os.path.isdir(folder):
-            raise _error(errno.ENOTDIR)
-    regular = not os.path.exists(path) or os.path.isfile(path)
-    if regular and not os.access(folder, os.W_OK | os.X_OK):
-        raise _error(errno.EACCES)
+            raise refusal(errno.ENOTDIR)
+    try_folder(folder)
 
 
-def _judge_name(path: str, folder: str) -> None:
+def try_folder(folder: str) -> None:
+    """Raises OSError where no file can be made in *folder*, which is there: one is made, and goes again.
+
+    Rights alone do not tell: /proc seems to be root's to write, a server of files may think otherwise.
+    """
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise denied(folder)
+    with ending.held():
+        name = os.path.join(folder, f"{PART}{unguessable()}.part")
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        os.unlink(name)
+
+
+def judge_name(path: str, folder: str) -> None:
     """A name, and not too long: the one beside is shorter, so nobody else would say it before the end."""
     if not os.path.basename(path):
-        raise _error(errno.EISDIR if path else errno.ENOENT)
-    if len(os.fsencode(os.path.basename(path))) > os.pathconf(_there(folder), "PC_NAME_MAX"):
-        raise _error(errno.ENAMETOOLONG)
+        raise refusal(errno.EISDIR if path else errno.ENOENT)
+    if len(os.fsencode(os.path.basename(path))) > os.pathconf(nearest(folder), "PC_NAME_MAX"):
+        raise refusal(errno.ENAMETOOLONG)
 
 
-def _error(number: int) -> OSError:
+def refusal(number: int) -> OSError:
+    """As the system would say it."""
     return OSError(number, os.strerror(number))
 
 
-def _there(folder: str) -> str:
+def denied(path: str) -> OSError:
+    """Why *path*, which is there, may not be written."""
+    return refusal(errno.EROFS if os.statvfs(path).f_flag & os.ST_RDONLY else errno.EACCES)
+
+
+def nearest(folder: str) -> str:
     """The nearest of *folder* and those above it that is there."""
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)

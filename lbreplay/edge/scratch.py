@@ -18,6 +18,8 @@ from lbreplay.edge import ending
 
 FOLDER, PART = "lbreplay.", ".lbreplay."  # how names begin
 
+_ours: set[str] = set()  # folders for the time of this run
+
 
 @contextmanager
 def scratch(where: str | None = None) -> Iterator[str]:
@@ -33,12 +35,19 @@ def scratch(where: str | None = None) -> Iterator[str]:
     with ending.held():
         path, lock = _folder(where)
         known = ending.remember(lambda: shutil.rmtree(path, ignore_errors=True))
+    _ours.add(path)
     try:
         yield path
     finally:
+        _ours.discard(path)
         shutil.rmtree(path, ignore_errors=True)
         os.close(lock)
         ending.forget(known)
+
+
+def holds(path: str) -> bool:
+    """Whether *path* is of a run's own folder, which nobody but lbreplay chose."""
+    return any(path.startswith(os.path.join(folder, "")) for folder in _ours)
 
 
 def _folder(where: str) -> tuple[str, int]:

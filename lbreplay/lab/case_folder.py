@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lbreplay.burst import Burst, Made
-from lbreplay.edge import ending
+from lbreplay.edge.folder import empty, filling
 from lbreplay.edge.output import write_text
 from lbreplay.edge.scratch import scratch
 from lbreplay.errors import ConfigError
@@ -44,19 +43,13 @@ class Content:
     stories: bool = False
 
 
-def refuse_used(folder: Path) -> None:
-    """ConfigError where *folder* is there and not empty."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder}: there already; a new or empty folder expected")
-
-
 Shown = Callable[[Path], Any]  # a case's folder -> what it shows
 
 
 def make(folder: Path, content: Content, run: Run) -> Outcome:
     """Make the case *folder* and record its expectations. ConfigError, CaptureError; nothing is left behind then."""
-    refuse_used(folder)
-    return _recorded(folder, content, run, None)
+    with filling(str(folder)):
+        return _recorded(folder, content, run, None)
 
 
 def make_hidden(
@@ -66,20 +59,19 @@ def make_hidden(
 
     Where none does, the last one's case stands, and a note of the outcome says what changed; *strict*: ConfigError.
     """
-    refuse_used(folder)
-    before, after = _plain(content, run, shown), None
-    for key in keys:
-        shutil.rmtree(folder, ignore_errors=True)
-        outcome = _recorded(folder, hidden(content, key), run, key)
-        after = shown(folder)
-        if after == before:
-            return outcome
-    changed = f"anonymised, the case shows {_told(after)}; before {_told(before)}"
-    if strict:
-        shutil.rmtree(folder)
-        raise ConfigError(f"{folder}: {changed}; another --key may keep it")
-    outcome.warnings.append(changed)
-    return outcome
+    with filling(str(folder)):
+        before, after = _plain(content, run, shown), None
+        for key in keys:
+            empty(str(folder))
+            outcome = _recorded(folder, hidden(content, key), run, key)
+            after = shown(folder)
+            if after == before:
+                return outcome
+        changed = f"anonymised, the case shows {_told(after)}; before {_told(before)}"
+        if strict:
+            raise ConfigError(f"{folder}: {changed}; another --key may keep it")
+        outcome.warnings.append(changed)
+        return outcome
 
 
 def hidden(content: Content, key: bytes) -> Content:
@@ -91,20 +83,12 @@ def hidden(content: Content, key: bytes) -> Content:
 
 
 def _recorded(folder: Path, content: Content, run: Run, key: bytes | None) -> Outcome:
-    with ending.held():
-        folder.mkdir(parents=True, exist_ok=True)
-        known = ending.remember(lambda: shutil.rmtree(folder))
-    try:
-        write(folder, content, key)
-        outcome = run_case(folder.name, folder, run, How(update=True))
-        if not outcome.holds:
-            raise ConfigError(f"{folder}: {outcome.problems[0]}")
-        return outcome
-    except BaseException:
-        shutil.rmtree(folder)
-        raise
-    finally:
-        ending.forget(known)
+    """Write the case into the empty *folder* and run it."""
+    write(folder, content, key)
+    outcome = run_case(folder.name, folder, run, How(update=True))
+    if not outcome.holds:
+        raise ConfigError(f"{folder}: {outcome.problems[0]}")
+    return outcome
 
 
 def write(folder: Path, content: Content, key: bytes | None = None) -> None:
@@ -137,6 +121,7 @@ def _plain(content: Content, run: Run, shown: Shown) -> Any:
     """What the case shows as it is."""
     with scratch() as temporary:
         folder = Path(temporary) / "case"
+        folder.mkdir()
         _recorded(folder, content, run, None)
         return shown(folder)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from struct import pack
 from typing import NamedTuple
 
+from lbreplay.edge.output import Output
 from lbreplay.errors import ConfigError
 from lbreplay.wire.capture import open_capture
 from lbreplay.wire.packet import ETH_IPV4, ETH_IPV6, ETH_VLAN, ICMP, ICMPV6, SCTP, TCP, UDP, skip_extensions
@@ -44,10 +45,10 @@ def frames(path: str) -> Iterator[Frame]:
 
 def write(path: str, frames: Iterable[Frame]) -> None:
     """Write *frames* as an Ethernet pcap of nanoseconds."""
-    with open(path, "wb") as file:
-        file.write(pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1))
-        for frame in frames:
-            file.write(pack("<IIII", *divmod(frame.time_ns, 10**9), len(frame.data), frame.length) + frame.data)
+    head = pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1)
+    records = (pack("<IIII", *divmod(f.time_ns, 10**9), len(f.data), f.length) + f.data for f in frames)
+    with Output(path) as output:
+        output.write(b"".join((head, *records)))
 
 
 def _hex(data: bytes) -> str:

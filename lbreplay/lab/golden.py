@@ -309,10 +309,9 @@ def _update_stories(case: Case, trace: Path) -> Iterator[str]:
     """Rewrite the stories where they differ."""
     if not case.stories or not any(_stories(case, trace)):
         return
-    path = case.path / "expected" / "stories.jsonl"
+    path, told = case.path / "expected" / "stories.jsonl", _told_of(trace)
+    write_text(str(path), "".join(json.dumps({"n": n, **story}) + "\n" for n, story in told.items()))
     path.with_name(path.name + ".gz").unlink(missing_ok=True)
-    told = _told_of(trace)
-    path.write_text("".join(json.dumps({"n": n, **story}) + "\n" for n, story in told.items()), encoding="utf-8")
     yield f"stories.jsonl: {len(told)} frames"
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from lbreplay.burst import Burst
+from lbreplay.edge.output import Output, write_text
 from lbreplay.errors import CaptureError
 from lbreplay.loop.parse import parse
 from lbreplay.model import Device
@@ -30,7 +31,7 @@ Arrays = Mapping[str, Any]
 
 def share(path: str, device: Device, burst_size: int, folder: Path) -> Shared:
     """Read and parse the capture *path* for *device* into *folder*. Raises CaptureError."""
-    files: dict[str, BinaryIO] = {}
+    files: dict[str, Output] = {}
     shapes: dict[str, tuple[str, tuple[int, ...]]] = {}
     sizes: list[dict[str, int]] = []
     with open_capture(path) as source:
@@ -46,19 +47,19 @@ def share(path: str, device: Device, burst_size: int, folder: Path) -> Shared:
             "sizes": sizes,
         }
     for file in files.values():
-        file.close()
-    (folder / TABLE).write_text(json.dumps(about))
+        file.commit()
+    write_text(str(folder / TABLE), json.dumps(about))
     return Shared.mapped(folder)
 
 
-def _append(burst: Burst, folder: Path, files: dict[str, BinaryIO], shapes: dict[str, Any]) -> dict[str, int]:
+def _append(burst: Burst, folder: Path, files: dict[str, Output], shapes: dict[str, Any]) -> dict[str, int]:
     """Write the columns of *burst* behind those of the bursts before; how long each is."""
     sizes = {}
     for name, column in vars(burst).items():
         if not isinstance(column, np.ndarray) or name in FRESH:
             continue
         if name not in files:
-            files[name] = (folder / name).open("wb")
+            files[name] = Output(str(folder / name))
             shapes[name] = column.dtype.str, column.shape[1:]
         files[name].write(np.ascontiguousarray(column).data.cast("B") if column.size else b"")
         sizes[name] = len(column)

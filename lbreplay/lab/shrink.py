@@ -23,6 +23,7 @@ from lbreplay.config.keypath import assign
 from lbreplay.config.kinds import Refused
 from lbreplay.config.load import parse
 from lbreplay.config.prune import parts, without
+from lbreplay.edge.output import write_text
 from lbreplay.errors import ConfigError, LbreplayError
 from lbreplay.lab import trim
 from lbreplay.lab.case_folder import Content, write_capture
@@ -84,7 +85,7 @@ class Search:
         return self._config
 
     def _configure(self, document: dict[str, Any] | None) -> None:
-        self._config.write_text(self.asked.text if document is None else spelled(document), encoding="utf-8")
+        write_text(str(self._config), self.asked.text if document is None else spelled(document))
 
     def run(self, condition: Condition) -> Content:
         """Search; the content of the smallest case found. ConfigError where the condition does not hold at once."""

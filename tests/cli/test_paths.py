@@ -26,13 +26,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "list").write_text("203.0.113.0/24\n")
     (tmp_path / "s.sh").write_text("ipvsadm -A -t 10.0.0.100:80 -s rr\n")
     (tmp_path / "link").symlink_to("a.pcap")
+    (tmp_path / "case").mkdir()
+    (tmp_path / "case" / "case.toml").write_text("")
     os.link(tmp_path / "a.pcap", tmp_path / "hard.pcap")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    """Every file below."""
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize(
@@ -56,14 +59,27 @@ def content(folder: Path) -> dict[str, bytes]:
         "run a.pcap --trace o --stats ../{here}/o",
         "run a.pcap --trace - --stats -",
         "run a.pcap -o - --stats /dev/stdout",
+        "run a.pcap --drops t.pcap --trace t.pcap",
+        "run a.pcap --html h --stats ./h",
+        "check a.pcap -c lb.toml --junit a.pcap",
+        "check a.pcap -c lb.toml --junit lb.toml",
+        "check a.pcap -c lb.toml --junit list",
+        "check a.pcap --junit r --html {there}/r",
+        "check a.pcap --junit r --format sarif --html r",
+        "sweep a.pcap --workers 1,2 --html hard.pcap",
+        "diff a.pcap link --html a.pcap",
+        "audit a.pcap --html link",
+        "test case --keep case",
+        "test case --keep .",
+        "test . --junit r --html r",
     ],
 )
 def test_one_file_is_not_two(here: Path, capsys: Said, words: str) -> None:
     """By name, link or number: one line, exit 2, and nothing written or changed."""
     before = content(here)
-    assert status(words.format(here=here.name).split()) == 2
+    assert status(words.format(here=here.name, there=here).split()) == 2
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and ": another file than " in said
+    assert said.count("\n") == 1 and ": another f" in said
     assert content(here) == before
 
 
@@ -97,6 +113,16 @@ def test_standard_input_is_a_file_too(here: Path, capsys: Said) -> None:
         ("import --script s.sh -o lb.toml", "lb.toml: there already; another name, or --force"),
         ("test . --junit /no/where/j", "/no/where/j: cannot be written"),
         ("schema -o /no/where/s", "/no/where/s: cannot be written"),
+        ("check a.pcap --junit /no/where/j", "/no/where/j: cannot be written"),
+        ("check a.pcap --html .", ".: cannot be written: Is a directory"),
+        ("run a.pcap --stats /proc/no/s", "/proc/no/s: cannot be written"),
+        ("new-case a.pcap case", "case: there already; a new or empty folder expected"),
+        ("new-case a.pcap a.pcap", "a.pcap: there already; a new or empty folder expected"),
+        ("gen -c lb.toml -o lb.toml", "lb.toml: there already; a new or empty folder expected"),
+        ("new-case a.pcap -", "-: a folder expected, no stream"),
+        ("gen -c lb.toml -o a.pcap/x", "a.pcap/x: cannot be written: Not a directory"),
+        ("shrink a.pcap --verdict accept -o list", "list: there already; a new or empty folder expected"),
+        ("test case --keep a.pcap", "a.pcap: cannot be written: Not a directory"),
     ],
 )
 def test_what_cannot_be_written_is_refused_before_the_work(here: Path, capsys: Said, words: str, line: str) -> None:
@@ -158,3 +184,22 @@ def test_damage_in_a_pipe_is_told_by_the_name_it_was_given(here: Path, capsys: S
     standard_input(b"no capture at all")  # type: ignore[operator]
     assert status(["run", "/dev/stdin", "-q"]) == 2
     assert capsys.readouterr().err.startswith("/dev/stdin: offset 0: ")
+
+
+def test_what_github_shows_with_a_job_is_an_output_too(
+    here: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file of the command is it, it grows by the run's summary, and where it cannot a line says so."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary")
+    (here / "summary").write_text("before\n")
+    assert status(["test", "case", "--junit", "./summary"]) == 2
+    assert capsys.readouterr().err == ("GITHUB_STEP_SUMMARY summary: another file than that of --junit expected\n")
+    assert (here / "summary").read_text() == "before\n"
+    assert status(["test", "case", "--junit", "j.xml"]) == 1
+    assert (here / "summary").read_text().startswith("before\n#") and (here / "j.xml").exists()
+    capsys.readouterr()
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "/dev/full")
+    assert status(["test", "case"]) == 2
+    said = capsys.readouterr()
+    assert said.err == "/dev/full: cannot be written: No space left on device\n" and "0 of 1 case" in said.out

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from captures import frames, pcap_head, record, write
+from machine import alone, as_nobody, mounted, open_to_all
 
 from lbreplay.edge import output as module
-from lbreplay.edge.output import Output, judge, write_text
-from lbreplay.edge.scratch import PART
+from lbreplay.edge.output import Output, append_text, judge, write_text
+from lbreplay.edge.scratch import PART, scratch
 from lbreplay.errors import OutputError, PipeClosed
 
 
@@ -66,13 +67,20 @@ def test_a_folder_is_no_output(tmp_path: Path) -> None:
         Output(str(tmp_path))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
-def test_a_protected_file(tmp_path: Path) -> None:
-    """A file one may not write is not replaced either."""
-    path = write(tmp_path, b"old")
-    path.chmod(0o400)
-    with pytest.raises(OutputError, match="Permission denied"):
-        Output(str(path))
+def test_a_protected_file() -> None:
+    """A file one may not write is not replaced either, though its folder might be written."""
+    with open_to_all() as folder:
+
+        def attempt() -> None:
+            for refused in (judge, Output):
+                with pytest.raises(OutputError, match="Permission denied"):
+                    refused(str(folder / "out"))
+
+        (folder / "out").write_bytes(b"old")
+        os.chmod(folder / "out", 0o444)
+        os.chmod(folder, 0o777)
+        as_nobody(attempt)
+        assert (folder / "out").read_bytes() == b"old"
 
 
 def test_full_disk(tmp_path: Path) -> None:
@@ -212,3 +220,160 @@ def test_a_pipe_closed_on_the_other_side(tmp_path: Path) -> None:
         output.write(b"not read")
     output.abandon()
     assert names(tmp_path) == ["pipe"]
+
+
+def test_a_name_that_is_not_ours_to_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is mounted by itself (a container's) is filled with the new one when that is whole."""
+
+    def busy(*_: object) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    path = write(tmp_path, b"an old file that is longer", name="out.pcap")
+    number = path.stat().st_ino
+    monkeypatch.setattr(module.os, "replace", busy)
+    output = Output(str(path))
+    output.write(b"new")
+    assert path.read_bytes() == b"an old file that is longer"
+    output.commit()
+    assert (path.read_bytes(), path.stat().st_ino, names(tmp_path)) == (b"new", number, ["out.pcap"])
+
+
+def test_a_mounted_file_without_room_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room is taken before a byte of the old one is touched."""
+
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = write(tmp_path, b"old", name="out.pcap")
+    monkeypatch.setattr(module.os, "replace", lambda *_: (_ for _ in ()).throw(OSError(errno.EBUSY, "busy")))
+    monkeypatch.setattr(module.os, "posix_fallocate", no_room)
+    with pytest.raises(OutputError, match=r"out.pcap: cannot be written: No space left on device$"):
+        write_text(str(path), "new" * 100)
+    assert path.read_bytes() == b"old" and names(tmp_path) == ["out.pcap"]
+
+
+RUN = f"{sys.executable} -m lbreplay run {os.path.abspath('samples/web.pcap')} -q"
+
+
+@pytest.mark.skipif(not alone(), reason="this system lets tests mount nothing")
+def test_a_file_that_is_really_mounted(tmp_path: Path) -> None:
+    """As `docker run -v ./o.pcap:/o.pcap` does."""
+    (tmp_path / "real.pcap").write_bytes(b"old")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "o.pcap").touch()
+    mounted(f"mount --bind real.pcap in/o.pcap; {RUN} -o in/o.pcap", tmp_path)
+    assert (tmp_path / "real.pcap").stat().st_size > 10_000 and names(tmp_path / "in") == ["o.pcap"]
+
+
+@pytest.mark.skipif(not alone(), reason="this system lets tests mount nothing")
+def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+    """The old files stay, nothing half does, and each line names the file as it was given."""
+    said = mounted(
+        f"""mkdir m; mount -t tmpfs -o size=64k none m; cd m
+        for name in s.json o.pcap t.jsonl i.toml; do echo old > $name; done; cat /dev/zero > z 2>&- || true
+        for words in "--stats s.json" "-o o.pcap" "--trace t.jsonl" "--html new.html"
+        do {RUN} $words 2>&1 || echo $?; done
+        echo there: *; cat s.json o.pcap t.jsonl; ls -A | grep lbreplay || true""",
+        tmp_path,
+    )
+    full = "cannot be written: No space left on device\n2\n"
+    told = "".join(f"{name}: {full}" for name in ("s.json", "o.pcap", "t.jsonl", "new.html"))
+    assert said == f"{told}there: i.toml o.pcap s.json t.jsonl z\nold\nold\nold\n"
+
+
+@pytest.mark.skipif(not alone(), reason="this system lets tests mount nothing")
+def test_a_disk_that_may_only_be_read(tmp_path: Path) -> None:
+    """Is told as such, before the work."""
+    said = mounted(
+        f"""mkdir m; mount -t tmpfs none m; echo old > m/s.json; mount -o remount,ro m
+        for name in m/s.json m/new.json; do {RUN} --stats $name 2>&1 || echo $?; done""",
+        tmp_path,
+    )
+    assert said == "".join(
+        f"m/{name}: cannot be written: Read-only file system\n2\n" for name in ("s.json", "new.json")
+    )
+
+
+@pytest.mark.skipif(not alone(), reason="this system lets tests mount nothing")
+def test_no_room_for_temporary_files(tmp_path: Path) -> None:
+    """Whoever did not choose the place is told how to choose another."""
+    said = mounted(
+        f"""mkdir m; mount -t tmpfs -o size=8k none m
+        cat {os.path.abspath("samples/web.pcap")} |
+            TMPDIR=$PWD/m {sys.executable} -m lbreplay run - -q 2>&1 || echo $?; ls -A m""",
+        tmp_path,
+    )
+    assert "/capture: cannot be written: No space left on device; TMPDIR names another place" in said
+    assert said.endswith("temporary files\n2\n")
+
+
+def test_a_file_in_a_folder_that_may_not_be_written() -> None:
+    """Is filled when the new one is whole, as any other tool would; a new one is refused."""
+    with open_to_all() as folder:
+
+        def attempt() -> None:
+            judge(str(folder / "out"))
+            output = Output(str(folder / "out"))
+            output.write(b"new")
+            assert (folder / "out").read_bytes() == b"old"
+            output.commit()
+            for refused in (judge, Output):
+                with pytest.raises(OutputError, match="new: cannot be written: Permission denied"):
+                    refused(str(folder / "new"))
+
+        (folder / "out").write_bytes(b"old")
+        os.chmod(folder / "out", 0o666)
+        os.chmod(folder, 0o555)
+        as_nobody(attempt)
+        assert (folder / "out").read_bytes() == b"new" and names(folder) == ["out"]
+
+
+def test_a_file_of_somebody_elses_in_a_folder_of_all() -> None:
+    """/tmp lets nobody rename over it; who may write it does."""
+    if os.geteuid():
+        pytest.skip("only root makes a file of somebody else's")
+    with open_to_all() as folder:
+        (folder / "out").write_bytes(b"old")
+        os.chmod(folder / "out", 0o666)
+        os.chmod(folder, 0o1777)
+        as_nobody(lambda: write_text(str(folder / "out"), "new"))
+        assert (folder / "out").read_bytes() == b"new" and names(folder) == ["out"]
+
+
+def test_other_names_of_an_old_file_keep_it(tmp_path: Path) -> None:
+    """A hard link, as backups lay them, is of the old file and not of the new one."""
+    path = write(tmp_path, b"old", name="out.pcap")
+    os.link(path, tmp_path / "backup")
+    write_text(str(path), "new")
+    assert ((tmp_path / "backup").read_bytes(), path.read_bytes()) == (b"old", b"new")
+
+
+@pytest.mark.parametrize("path", ["/proc/lbreplay.json", "/proc/self/comm", "/sys/lbreplay.json"])
+def test_what_the_kernel_shows_is_no_place(path: str) -> None:
+    """One line, whatever the system says of it."""
+    if not os.path.isdir(os.path.dirname(path)):
+        pytest.skip("not on this system")
+    with pytest.raises(OutputError, match=f"^{path}: cannot be written: [A-Z][a-z -]+$"):
+        write_text(path, "x")
+
+
+def test_behind_what_is_there(tmp_path: Path) -> None:
+    """A file that others write too grows; where it cannot, a line says so."""
+    for word in ("one\n", "two\n"):
+        append_text(str(tmp_path / "summary"), word)
+    assert (tmp_path / "summary").read_text() == "one\ntwo\n"
+    with pytest.raises(OutputError, match="/dev/full: cannot be written: No space left"):
+        append_text("/dev/full", "x")
+
+
+def test_a_temporary_place_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only for files that nobody chose a place for, TMPDIR is named."""
+
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module.os, "write", no_room)
+    with scratch() as ours:
+        for folder, end in ((ours, "; TMPDIR names another place for temporary files$"), (tmp_path, "device$")):
+            with pytest.raises(OutputError, match=end):
+                write_text(f"{folder}/x", "x")

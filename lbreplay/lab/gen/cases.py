@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lbreplay.edge.folder import filling
 from lbreplay.errors import ConfigError
 from lbreplay.lab import case_folder
 from lbreplay.lab.case_folder import Content
@@ -99,10 +100,10 @@ def make(
 
     ConfigError where the folder is used, or no case has such a name; nothing is left behind then.
     """
-    case_folder.refuse_used(folder)
-    plans = [p for p in planned(given.setup) if not only or any(part in p.name for part in only)]
-    there = folder.exists()
-    try:
+    with filling(str(folder)):
+        plans = [p for p in planned(given.setup) if not only or any(part in p.name for part in only)]
+        if not plans:
+            raise ConfigError(f"-k {' '.join(only)}: no case has such a name")
         made = []
         for n, plan in enumerate(plans):
             tell(n, len(plans))
@@ -113,13 +114,6 @@ def make(
                     made.append(_case(plan, stage))
                 else:
                     shutil.rmtree(folder / plan.name)
-        if not plans:
-            raise ConfigError(f"-k {' '.join(only)}: no case has such a name")
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        if there:
-            folder.mkdir()
-        raise
     return _document(folder, made, unreachable(given.setup, view))
 
 
