@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,9 @@ from lbreplay.dpvs.conn import IN, Conn
 from lbreplay.errors import CaptureError, ConfigError
 from lbreplay.journey import Onlooker, Progress, Replay
 from lbreplay.lab import fit
+from lbreplay.lab.judge import FATES, Failure, Frames, Judge
 from lbreplay.lab.life import dead, service_of
+from lbreplay.lab.outlived import Outlived
 from lbreplay.lab.probe import looked_up
 from lbreplay.model import Setup
 from lbreplay.phrases import plural
@@ -30,45 +32,9 @@ from lbreplay.wire import checksum
 from lbreplay.wire.capture import open_capture
 from lbreplay.wire.packet import ACK, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, IPIP, IPV6_IN_IP, SYN, TCP, Packet
 
-FATES = np.array([verdict.fate for verdict in Verdict] + [-1] * (256 - len(Verdict)))
 TUNNELED = {IPIP: ETH_IPV4.to_bytes(2), IPV6_IN_IP: ETH_IPV6.to_bytes(2)}
 ENOUGH_PACKETS = 100  # packets a real server, below which their shares say nothing
 ENOUGH = 10  # connections a worker, below which imbalance says nothing
-
-
-class Failure(NamedTuple):
-    """`first`: the frame, 0 where no single one is to blame; `others`: how many more; `detail`: what is wrong."""
-
-    first: int
-    others: int
-    detail: str = ""
-
-
-class Judge(Protocol):
-    """Looks on while a replay runs."""
-
-    def see(self, burst: Burst) -> None:
-        """Judge a burst behind its journey."""
-
-    def failure(self, result: Result) -> Failure | None:
-        """What is wrong, None where the property held."""
-
-
-@dataclass
-class Frames:
-    """The frames that break a property."""
-
-    count: int = 0
-    first: int = 0
-
-    def add(self, numbers: Sequence[int]) -> None:
-        """Numbers of frames, ascending."""
-        if len(numbers):
-            self.first = self.first or int(numbers[0])
-            self.count += len(numbers)
-
-    def failure(self, detail: str = "") -> Failure | None:
-        return Failure(self.first, self.count - 1, detail) if self.count else None
 
 
 class Rows:
@@ -436,6 +402,9 @@ PROPERTIES: dict[str, Property] = {
         "No packet goes to a removed real server, no new connection to one of weight 0.",
         lambda run, _: Living(run),
         fit.met,
+    ),
+    "timeouts": Property(
+        "No connection that its ends go on using is ended by a timeout.", lambda run, _: Outlived(run), fit.met
     ),
     "checksums": Property("Every checksum of what leaves is valid.", lambda run, _: Sums(run), _total("written")),
     "no-kernel": Property(

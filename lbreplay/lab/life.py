@@ -22,6 +22,11 @@ FOREVER = 1 << 62  # ns
 LOOKED_THROUGH = 400  # frames of a flow, the last ones
 PASSES = 3  # a tuple, its connection's other tuples, and those of the connection before
 NAMES = {6: "tcp", 17: "udp", 132: "sctp"}
+OF_KERNEL = {  # ipvsadm --set (L 8)
+    (6, "ESTABLISHED"): "ipvs.timeout.tcp",
+    (6, "FIN_WAIT"): "ipvs.timeout.tcpfin",
+    (17, "UDP"): "ipvs.timeout.udp",
+}
 CLOSED = ("TIME_WAIT", "CLOSE")  # states in which conn_reuse_mode lets a SYN begin anew (L 4.2)
 
 
@@ -51,7 +56,8 @@ class Past(NamedTuple):
 def told(probe: Probe, shot: Shot) -> list[str]:
     """Sentences about the life of the connection that *shot*, just handled by *probe*, belongs to or would."""
     packet, setup = shot.packet, probe.run.setup
-    if shot.before is None and setup.profile == "dpvs":
+    lost = ENTRIES[shot.burst.verdict[0]] is Verdict.REPLY_WITHOUT_CONN
+    if shot.before is None and setup.profile == "dpvs" and not lost:
         return []
     if not packet.family or packet.proto in (ICMP, ICMPV6) or packet.is_fragment:
         return []
@@ -157,7 +163,8 @@ def _end(setup: Setup, shot: Shot, past: Past, visits: list[Visit]) -> str:
         return f"{head}ended {_at(past, ended)} in {last.after}{since}: {_cut_short(setup, shot, past, ended)}"
     idle = (last.due_ns - last.time_ns) // NANOSECOND
     told = "; both ends were sent a RST" if _resets(setup, conn, last.after) else ""
-    limit = f"timeout {idle} s{_setting(setup, conn, last.after)}"
+    by = setting(setup, conn, last.after)
+    limit = f"timeout {idle} s{f' ({by})' if by else ''}"
     return f"{head}expired {_at(past, ended)} in {last.after or 'its only state'}{since}, {limit}{told}"
 
 
@@ -334,15 +341,16 @@ def service_of(conn: Any) -> str:
 # --- words ---------------------------------------------------------------------------------------------------
 
 
-def _setting(setup: Setup, conn: Any, state: str) -> str:
-    """The setting behind a timeout."""
-    if not state or conn.proto not in NAMES or setup.profile != "dpvs":
-        return ""
+def setting(setup: Setup, conn: Any, state: str) -> str:
+    """The setting behind the timeout of *conn* in *state*, "" where none is."""
+    if setup.profile != "dpvs":
+        return OF_KERNEL.get((conn.proto, state), "")
     service = conn.server.service
-    machine_state = state.lower()
-    if service.conn_timeout and machine_state in ("established", "normal"):
-        return f" (service.{service.name}.conn_timeout)"
-    return f" ({NAMES[conn.proto]}.timeout.{machine_state})"
+    if conn.proto not in NAMES or not state:
+        return ""
+    if service.conn_timeout and state in ("ESTABLISHED", "NORMAL"):
+        return f"service.{service.name}.conn_timeout"
+    return f"{NAMES[conn.proto]}.timeout.{state.lower()}"
 
 
 def _word(flags: int) -> str:

@@ -1,0 +1,150 @@
+"""Connections that a timeout ended though their ends went on using them (D 2.5, D 5.7; L 8).
+
+DPVS gives an established connection 90 s, an application that says nothing for longer finds it gone: it is answered
+with a RST, or by the kernel. What was ended is remembered, and what then comes for it is held against that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lbreplay.burst import Bool, Burst
+from lbreplay.journey import Replay
+from lbreplay.lab.judge import FATES, Failure, Frames
+from lbreplay.lab.life import setting
+from lbreplay.model import NANOSECOND, Endpoint
+from lbreplay.phrases import plural
+from lbreplay.stats import Result
+from lbreplay.verdict import Fate, Verdict
+from lbreplay.wire.packet import FIN, RST, SYN, TCP, Packet, reverse_key
+
+IN_USE = frozenset({"ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "NORMAL", "ONEWAY", "UDP"})  # states with two ends
+UNHELPED = (Verdict.TCP_BAD_ACK_RST, Verdict.FORWARDED_PLAIN)  # transmitted, but by nobody's connection
+MOST = 200_000  # ended connections that are remembered, the last ones
+
+
+class Ended(NamedTuple):
+    """A connection that timed out: when its last packet came, after how long, by which setting, and the tuples under
+    which a packet may come for it; an answer as the client sees it is one."""
+
+    last_ns: int
+    after_ns: int
+    setting: str
+    keys: tuple[bytes, ...]
+
+
+class Outlived:
+    """The property's judge. A connection counts once, with the first frame that comes for it."""
+
+    def __init__(self, run: Replay) -> None:
+        self._setup, self._frames = run.setup, Frames()
+        self._ended: dict[bytes, Ended] = {}
+        self._found: list[tuple[int, Ended]] = []  # the pause in ns
+        LISTEN[run.setup.profile](self, run.balancer)
+
+    def ended(self, ended: Ended) -> None:
+        """A timeout ended a connection that was in use."""
+        self._ended |= dict.fromkeys(ended.keys, ended)
+        while len(self._ended) > MOST:
+            del self._ended[next(iter(self._ended))]
+
+    def see(self, burst: Burst) -> None:
+        """See `Judge`."""
+        if self._ended:
+            rows = [row for row in np.flatnonzero(_unhelped(burst)).tolist() if self._outlived(burst, row)]
+            self._frames.add([burst.first + row for row in rows])
+
+    def _outlived(self, burst: Burst, row: int) -> bool:
+        """Whether the row goes on with a connection that was ended before it; it is forgotten then."""
+        packet = Packet(burst.frame(row), int(burst.length[row])).within()
+        ended = self._ended.get(packet.key) if packet.family else None
+        pause = int(burst.time_ns[row]) - ended.last_ns if ended is not None else 0
+        if ended is None or pause < ended.after_ns or (packet.proto == TCP and packet.flags & (SYN | RST | FIN)):
+            return False
+        for key in ended.keys:
+            self._ended.pop(key, None)
+        self._found.append((pause, ended))
+        return True
+
+    def failure(self, result: Result) -> Failure | None:
+        """See `Judge`."""
+        if not self._found:
+            return None
+        pause, ended = max(self._found, key=lambda found: found[0])
+        many = len(self._found) > 1
+        silence = f"{'up to ' if many else ''}{pause / NANOSECOND:.0f} s of silence"
+        what = f"{ended.setting or 'the timeout of its state'} = {ended.after_ns // NANOSECOND}"
+        cure = f"{'they were' if many else 'it was'} gone; a longer timeout, or keepalives more often"
+        return self._frames.failure(f"{plural(len(self._found), 'connection')} went on after {silence}, {what}: {cure}")
+
+
+def _unhelped(burst: Burst) -> Bool:
+    """Rows that no connection took anywhere."""
+    lost: Bool = (FATES[burst.verdict] != Fate.TRANSMITTED) | np.isin(burst.verdict, UNHELPED)
+    return lost
+
+
+# --- hearing of ends -----------------------------------------------------------------------------------------
+
+
+class _Chain:
+    """Hears of DPVS's connections, and hands on to whoever listened before."""
+
+    def __init__(self, judge: Outlived, machine: Any) -> None:
+        self._judge, self._machine, self._then = judge, machine, machine.watch
+
+    def opened(self, conn: Any) -> None:
+        """Told by the machine."""
+        if self._then is not None:
+            self._then.opened(conn)
+
+    def closed(self, conn: Any) -> None:
+        """Told by the machine."""
+        if self._then is not None:
+            self._then.closed(conn)
+        machine = self._machine
+        state, last = machine.state_name(conn).upper(), int(machine.table.last_use[conn.slot])
+        after = machine.state_timeout(conn)
+        if state in IN_USE and machine.now - last >= after:
+            asked = bytes(conn.in_key)
+            keys = (asked, bytes(conn.out_key), reverse_key(asked))
+            self._judge.ended(Ended(last, after, setting(machine.setup, conn, state), keys))
+
+
+def _of_dpvs(judge: Outlived, balancer: Any) -> None:
+    balancer.machine.watch, balancer.machine.listened = _Chain(judge, balancer.machine), True
+
+
+def _of_the_kernel(judge: Outlived, balancer: Any) -> None:
+    """What deleting, drop_entry and rescheduling end is no matter of timeouts."""
+    from lbreplay.ipvs.states import name
+
+    parts = balancer.parts
+    then = parts.conns.on_destroy
+
+    def told(conn: Any) -> None:
+        state = name(conn, False)
+        kept = conn.dest is not None and conn.dest.available and conn.timeout and not parts.sysctls.always("drop_entry")
+        if not conn.is_template and kept and state in IN_USE:
+            keys = _keys(
+                conn.proto, ((conn.client, conn.virtual), (conn.real, conn.client), (conn.virtual, conn.client))
+            )
+            last = parts.clock.now - conn.timeout
+            judge.ended(Ended(last, conn.timeout, setting(parts.setup, conn, state), keys))
+        then(conn)
+
+    parts.conns.on_destroy = told
+
+
+def _keys(proto: int, ends: Iterable[tuple[Endpoint, Endpoint]]) -> tuple[bytes, ...]:
+    """Tuples as packets spell them."""
+    return tuple(
+        b"%c%b%b%b%b" % (proto, one.address, other.address, one.port.to_bytes(2), other.port.to_bytes(2))
+        for one, other in ends
+    )
+
+
+LISTEN = {"dpvs": _of_dpvs, "ipvs": _of_the_kernel}
