@@ -63,6 +63,58 @@ address = "192.168.100.2:53"
 """
 
 
+Frame = Packet | tuple[float, Packet]  # with the second at which it comes; else a millisecond after the one before
+
+
+OUT_SERVICE = """
+[[service]]
+name = "out"
+protocol = "icmp"
+mode = "snat"
+scheduler = "rr"
+match = "proto=icmp,src-range=192.168.100.0-192.168.100.254,oif=dpdk0"
+
+[[service.real]]
+address = "203.0.113.4:0"
+"""
+LOG_SERVICE = """
+[[service]]
+name = "logs"
+vip = "192.0.2.10:514"
+protocol = "udp"
+scheduler = "wrr"
+laddr = ["192.168.100.200"]
+
+[[service.real]]
+address = "192.168.100.2:514"
+
+[[service.real]]
+address = "192.168.100.3:514"
+
+[[service.real]]
+address = "192.168.100.4:514"
+"""
+NAT_SERVICE = """
+[[service]]
+name = "web"
+vip = "192.0.2.10:80"
+scheduler = "rr"
+mode = "nat"
+
+[[service.real]]
+address = "192.168.100.2:8080"
+"""
+KERNEL = """profile = "ipvs"
+edition = "{edition}"
+
+[device]
+address = ["192.168.100.1/24"]
+
+[ipvs]
+conntrack = 1
+"""
+
+
 class Mistake(NamedTuple):
     """`frames` makes the capture; `command` is what follows `lbreplay`."""
 
@@ -73,7 +125,7 @@ class Mistake(NamedTuple):
     cause: str
     cure: str
     toml: str
-    frames: Callable[[], Iterable[Packet]]
+    frames: Callable[[], Iterable[Frame]]
 
 
 # --- packets -------------------------------------------------------------------------------------------------
@@ -193,6 +245,76 @@ def foreign() -> list[Packet]:
         if frame.dst == OURS:
             frame.dst = "02:00:00:00:00:99"
     return frames
+
+
+def pings() -> list[Packet]:
+    """Four inside hosts ping four hosts outside, and are answered, as the port receives it."""
+    frames: list[Packet] = []
+    for n in range(4):
+        inside, outside = f"192.168.100.{20 + n}", f"198.51.100.{30 + n}"
+        frames.append(Ether(src=SERVERS, dst=OURS) / IP(src=inside, dst=outside) / ICMP(type=8, id=n + 1, seq=1))
+        frames.append(Ether(src=CLIENTS, dst=OURS) / IP(src=outside, dst="203.0.113.4") / ICMP(type=0, id=n + 1, seq=1))
+    return frames
+
+
+def idle() -> Iterator[Frame]:
+    """A connection of a pool: a query, two minutes of nothing, a query."""
+    yield from conversation(client(1), 40001)
+    yield 120.0, ask(client(1), 40001, flags="PA", seq=1019, ack=5020) / Raw(b"GET / HTTP/1.0\r\n\r\n")
+
+
+def queries() -> Iterator[Frame]:
+    """A client asks every three seconds from one port."""
+    for n in range(8):
+        ends = {"src": client(1), "dst": VIP}
+        yield 3.0 * n, Ether(src=CLIENTS, dst=OURS) / IP(**ends) / UDP(sport=40001, dport=DNS) / Raw(bytes(24))
+
+
+def few_long_flows() -> Iterator[Packet]:
+    """Eight senders of logs, one of them busy."""
+    for sender, count in enumerate((300, 9, 8, 7, 6, 5, 4, 3)):
+        for _ in range(count):
+            ends = {"src": client(sender), "dst": VIP}
+            yield Ether(src=CLIENTS, dst=OURS) / IP(**ends) / UDP(sport=40000, dport=514) / Raw(bytes(80))
+
+
+def port_used_again() -> Iterator[Frame]:
+    """A connection that both ends close, and another one from the same port; its SYN comes again after a second."""
+    yield from conversation(client(1), 40001)
+    yield told(client(1), 40001, flags="FA", seq=5020, ack=1019)
+    yield ask(client(1), 40001, flags="FA", seq=1019, ack=5021)
+    yield told(client(1), 40001, flags="A", seq=5021, ack=1020)
+    for second in (10.0, 11.0):
+        yield second, ask(client(1), 40001, seq=90000)
+
+
+def direct_too() -> list[Packet]:
+    """A client of the service that also talks to its real server, from the same port."""
+    straight = (
+        Ether(src=CLIENTS, dst=OURS) / IP(src=client(1), dst=REAL) / TCP(sport=40001, dport=8080, flags="S", seq=7)
+    )
+    return [*list(conversation(client(1), 40001))[:3], straight]
+
+
+def beside() -> list[Packet]:
+    """A client on the network of the real servers."""
+    return [Ether(src=SERVERS, dst=OURS) / IP(src="192.168.100.77", dst=VIP) / TCP(sport=40001, dport=WEB, flags="S")]
+
+
+def forged() -> list[Packet]:
+    """A client that sends a client-address option itself."""
+    option = [(254, bytes([0x9C, 0x40, 10, 0, 0, 1]))]
+    return [
+        *list(conversation(client(1), 40001))[:2],
+        ask(client(1), 40001, flags="A", seq=1001, ack=5001, options=option),
+    ]
+
+
+def short_quote() -> list[Packet]:
+    """A router's `fragmentation needed` that quotes the eight bytes that RFC 792 asks for."""
+    quoted = bytes(IP(src=VIP, dst=client(1), len=1500) / TCP(sport=WEB, dport=40001, flags="A", seq=5001))[:28]
+    error = IP(src="203.0.113.1", dst=VIP) / ICMP(type=3, code=4, nexthopmtu=1400) / Raw(quoted)
+    return [*conversation(client(1), 40001), Ether(src=ROUTER, dst=OURS) / error]
 
 
 # --- the mistakes --------------------------------------------------------------------------------------------
@@ -424,17 +546,136 @@ MISTAKES = [
         setting(more=f'mac = "{OURS}"\n'),
         foreign,
     ),
+    Mistake(
+        "ping-through-snat",
+        "Ping through SNAT over several cores",
+        "Inside hosts reach the Internet by TCP and UDP, but most pings get no answer.",
+        "check in.pcap.gz -c lb.toml --view rx --assert home,no-kernel",
+        "No rule of a NIC is about ICMP. RSS spreads echo replies over another pair of addresses than the requests, so they reach a core without their session.",
+        '`conn.icmp_redirect_core`, `conn.redirect = true`, or `device.rss = "tcp|udp"`: all ICMP on one core.',
+        setting(4, more='sapool_address = ["203.0.113.4"]\n', services=OUT_SERVICE),
+        pings,
+    ),
+    Mistake(
+        "one-packet-full-nat",
+        "One packet scheduling with full NAT",
+        "Service InPkts grow, OutPkts stay 0, no client gets an answer.",
+        "explain in.pcap.gz -c lb.toml -n 1 --brief",
+        "A connection of one packet is never put into a table, and its local port is given back at once: the answer finds nobody.",
+        "`one_packet = false`, or direct routing, whose answers do not pass the balancer. `lbreplay doctor` tells it without a capture.",
+        setting(
+            services="\n[udp]\nuoa_max_trail = 0\n"
+            + DNS_SERVICE.replace('scheduler = "rr"\n', 'scheduler = "rr"\none_packet = true\n')
+        ),
+        queries,
+    ),
+    Mistake(
+        "idle-connection",
+        "The first request after a pause is reset",
+        "Connections of a pool fail after some minutes without traffic; a retry works.",
+        "check in.pcap.gz -c lb.toml --assert timeouts",
+        "DPVS ends an established connection after 90 s without a packet. What comes later has no connection and is answered with a RST.",
+        "`conn_timeout` of the service above the longest pause, or keepalives more often. `lbreplay explain -n 6` tells the connection's end.",
+        setting(),
+        idle,
+    ),
+    Mistake(
+        "deleted-real-server",
+        "A UDP client keeps failing after its real server was deleted",
+        "Queries of one socket time out for minutes; other clients are served.",
+        "check in.pcap.gz -c lb.toml --assert living",
+        "The connection outlives its real server, and each datagram renews it.",
+        "`expire_quiescent = true` of the service.",
+        setting(
+            services=DNS_SERVICE + '\n[[service.real]]\naddress = "192.168.100.3:53"\n'
+            '\n[[event]]\nat = 7\nremove = "service.dns.real.192.168.100.2:53"\n'
+        ),
+        queries,
+    ),
+    Mistake(
+        "few-long-flows",
+        "Equal real servers, unequal load",
+        "wrr over three equal real servers; one of them writes most of the logs.",
+        "check in.pcap.gz -c lb.toml --assert even",
+        "UDP is scheduled once a flow. A few long flows are as even as dice, whatever the scheduler.",
+        "More flows (source ports) at the senders; one packet scheduling where no answer is needed (direct routing). `lbreplay run` shows the real servers' shares.",
+        setting(services=LOG_SERVICE),
+        few_long_flows,
+    ),
+    Mistake(
+        "datagrams-with-an-address",
+        "The first datagrams of a client are lost",
+        "Only the fourth query is answered; on the real server no UDP is seen of the first three.",
+        "explain in.pcap.gz -c lb.toml -n 1 --brief",
+        "UOA puts the client's address in front of the first datagrams and sends them as IP protocol 248. A host without the module `uoa` takes none of them.",
+        "Load `uoa.ko` at the real servers, or `udp.uoa_max_trail = 0`.",
+        setting(services=DNS_SERVICE),
+        queries,
+    ),
+    Mistake(
+        "forged-client-address",
+        "A client that brings its own client address",
+        "A real server logs 10.0.0.1 for a client of the Internet.",
+        "explain in.pcap.gz -c lb.toml -n 3 --brief",
+        "DPVS puts its TCP option in front of the client's, which stays. A real server that reads another than the first one is deceived.",
+        "A real server's module that reads the first option, or a filter for option 254 in front.",
+        setting(services=SERVICE),
+        forged,
+    ),
+    Mistake(
+        "short-icmp-quote",
+        "Path MTU discovery stalls behind an old router",
+        "Large answers to some networks hang, though `fragmentation needed` arrives.",
+        "explain in.pcap.gz -c lb.toml -n 6 --brief",
+        "RFC 792 lets a router quote eight bytes of TCP; DPVS wants the whole header before it looks for the connection, and leaves the error to the kernel.",
+        "A smaller MSS (`tcp.synproxy.mss`, or at the real servers), until the router quotes more.",
+        setting(1),
+        short_quote,
+    ),
+    Mistake(
+        "client-beside-the-servers",
+        "A client on the real servers' own network",
+        "Everybody reaches the service, but not the hosts beside the real servers.",
+        "explain in.pcap.gz -c lb.toml -n 1 --brief",
+        "NAT keeps the client's address, so the real server answers a neighbour directly, from an address that the client never asked.",
+        "Full NAT or direct routing, or real servers on a network of their own. `lbreplay doctor` warns of it.",
+        'workers = 1\n\n[device]\naddress = ["192.168.100.1/24"]\n' + NAT_SERVICE,
+        beside,
+    ),
+    Mistake(
+        "second-of-delay",
+        "Each port that is used again costs a second",
+        "Under load from few clients some connections take exactly a second longer (kube-proxy, Docker swarm; Linux before 5.9).",
+        "explain in.pcap.gz -c lb.toml -n 9 --brief",
+        "A SYN on a connection in TIME_WAIT is scheduled anew, but where connection tracking is in use the kernel dropped it with the old entry; the client repeats it after a second.",
+        "`conn_reuse_mode = 0` (the real server then stays the same), or Linux 5.9.",
+        KERNEL.format(edition="5.4") + NAT_SERVICE,
+        port_used_again,
+    ),
+    Mistake(
+        "one-port-two-ways",
+        "A port used for the service and for its real server",
+        "Now and then a connection straight to a pod hangs, when the client's port is in use for the service.",
+        "explain in.pcap.gz -c lb.toml -n 4 --brief",
+        "Behind the director both look the same, and connection tracking lets only one live.",
+        "Masquerading for direct connections, or none of them through the director.",
+        KERNEL.format(edition="6.1") + "tracking = true\n\n[ipv4]\nforwarding = true\n" + NAT_SERVICE,
+        direct_too,
+    ),
 ]
 
 
 # --- files ---------------------------------------------------------------------------------------------------
 
 
-def capture(frames: Iterable[Packet]) -> bytes:
-    """A pcap, a frame a millisecond, gzipped without a time of its own."""
+def capture(frames: Iterable[Frame]) -> bytes:
+    """A pcap, gzipped without a time of its own."""
     raw = bytearray(struct.pack("<IHHIIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1))
-    for n, frame in enumerate(frames):
-        data, at = bytes(frame), START + n * MILLISECOND
+    at = START - MILLISECOND
+    for frame in frames:
+        second, packet = frame if isinstance(frame, tuple) else (None, frame)
+        at = at + MILLISECOND if second is None else START + round(second * 10**9)
+        data = bytes(packet)
         raw += struct.pack("<IIII", at // 10**9, at % 10**9, len(data), len(data)) + data
     return gzip.compress(bytes(raw), 9, mtime=0)
 

@@ -13,6 +13,7 @@ from lbreplay.dpvs.conn import IN, Conn
 from lbreplay.dpvs.machine import TIMER_TICK
 from lbreplay.lab.flows import between
 from lbreplay.lab.probe import Probe, Shot
+from lbreplay.lab.remarks import shared_network
 from lbreplay.model import Endpoint
 from lbreplay.stats import STEERED
 from lbreplay.verdict import ENTRIES
@@ -32,6 +33,8 @@ def answer(probe: Probe, shot: Shot, conn: Conn) -> dict[str, Any] | None:
     does not pass the balancer."""
     if not (conn.mode.answers and shot.left and shot.packet.proto == conn.proto) or shot.packet.flags & RST:
         return None
+    if conn.mode.name == "nat" and shot.story.side == IN and shared_network(probe.run.setup, conn) is not None:
+        return None  # the real server answers its neighbour straight
     if conn.proto == SCTP and probe.run.nic.rss.tagged:
         return None  # its verification tag decides, and only the other side knows it
     source, dest = (conn.real, conn.local) if shot.story.side == IN else (conn.client, conn.virtual)

@@ -24,7 +24,7 @@ from lbreplay.lab.judge import FATES, Failure, Frames, Judge
 from lbreplay.lab.life import dead, service_of
 from lbreplay.lab.outlived import Outlived
 from lbreplay.lab.probe import looked_up
-from lbreplay.model import Setup
+from lbreplay.model import Service, Setup
 from lbreplay.phrases import plural
 from lbreplay.stats import UNEVEN, Result, due, shares
 from lbreplay.verdict import Fate, Verdict
@@ -33,6 +33,8 @@ from lbreplay.wire.capture import open_capture
 from lbreplay.wire.packet import ACK, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, IPIP, IPV6_IN_IP, SYN, TCP, Packet
 
 TUNNELED = {IPIP: ETH_IPV4.to_bytes(2), IPV6_IN_IP: ETH_IPV6.to_bytes(2)}
+LEAST = ("lc", "wlc", "sed", "nq")  # schedulers that go by live connections (D 10.3, L 13)
+LIVE = " (its scheduler goes by live connections: who refuses them, or ends them early, gets more)"
 ENOUGH_PACKETS = 100  # packets a real server, below which their shares say nothing
 ENOUGH = 10  # connections a worker, below which imbalance says nothing
 
@@ -259,12 +261,13 @@ class Held:
 
 class Even:
     """No real server far above what its weight is due: of connections where there are enough, else of packets. Services
-    whose scheduler means to be uneven, or whose real servers an event changes, are left alone."""
+    whose scheduler or thresholds mean to be uneven, or whose real servers an event changes, are left alone."""
 
     def __init__(self, run: Replay, limit: float) -> None:
         setup, self._limit = run.setup, limit
         changed = {event.path[1] for event in setup.events if event.path[:1] == ("service",)}
-        self._judged = {s.name for s in setup.services if s.mode != "snat" and s.scheduler not in UNEVEN} - changed
+        self._judged = {s.name for s in setup.services if _is_to_be_even(s)} - changed
+        self._hint = {s.name: LIVE for s in setup.services if s.scheduler in LEAST}
 
     def see(self, burst: Burst) -> None:
         """See `Judge`."""
@@ -283,7 +286,13 @@ class Even:
         for real, share, fair in zip(service["reals"], shares(service, what), due(service), strict=True):
             if share > self._limit * fair and fair * whole >= least:
                 of = f"{real[what]:,} of {whole:,} {name} of {service['service']}"
-                yield f"{real['address']} has {of}, {share / fair:.2f} times what its weight is due"
+                hint = self._hint.get(service["service"], "")
+                yield f"{real['address']} has {of}, {share / fair:.2f} times what its weight is due{hint}"
+
+
+def _is_to_be_even(service: Service) -> bool:
+    limited = any(real.max_conn for real in service.reals)
+    return service.mode != "snat" and service.scheduler not in UNEVEN and not limited
 
 
 def _measure(service: dict[str, Any]) -> tuple[str, int, str] | None:

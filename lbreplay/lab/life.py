@@ -22,6 +22,7 @@ FOREVER = 1 << 62  # ns
 LOOKED_THROUGH = 400  # frames of a flow, the last ones
 PASSES = 3  # a tuple, its connection's other tuples, and those of the connection before
 NAMES = {6: "tcp", 17: "udp", 132: "sctp"}
+NO_QUIESCENT = "what is there lives on until it times out; in DPVS 1.8 expire_quiescent looks at weight 0 only"
 OF_KERNEL = {  # ipvsadm --set (L 8)
     (6, "ESTABLISHED"): "ipvs.timeout.tcp",
     (6, "FIN_WAIT"): "ipvs.timeout.tcpfin",
@@ -235,6 +236,8 @@ def _dpvs(setup: Setup, shot: Shot, conn: Any) -> str:
     if shot.story.new and conn.control is not None:
         cure = "conn.expire_quiescent_template = true would let the template expire"
         return f"the client's persistence template chose it all the same; {cure}"
+    if setup.behaviour.quiescent == "service" and not conn.dest.available:
+        return NO_QUIESCENT
     if conn.flags & EXPIRE_QUIESCENT:
         return f"{key} ends it"
     return f"the connection lives on, and every packet renews its timeout; {key} = true would end it at its next packet"
@@ -319,7 +322,8 @@ def _cure(setup: Setup, service: Service, state: str) -> str:
     """The settings that end what goes there."""
     if setup.profile == "dpvs":
         template = "conn.expire_quiescent_template = true keeps new ones away"
-        quiescent = f"service.{service.name}.expire_quiescent = true ends its connections"
+        old = setup.behaviour.quiescent == "service"
+        quiescent = NO_QUIESCENT if old else f"service.{service.name}.expire_quiescent = true ends its connections"
         return quiescent if state == "removed" or not service.persistent else template
     reuse = "ipvs.conn_reuse_mode = 1 or ipvs.expire_nodest_conn = 1 schedule a SYN anew"
     template = "ipvs.expire_quiescent_template = 1 keeps new ones away"

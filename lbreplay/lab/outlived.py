@@ -6,23 +6,26 @@ with a RST, or by the kernel. What was ended is remembered, and what then comes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lbreplay.burst import Bool, Burst
+from lbreplay.ipvs.conn import ONE_PACKET, TEMPLATE
+from lbreplay.ipvs.states import name
 from lbreplay.journey import Replay
+from lbreplay.lab.fit import NOTICED
 from lbreplay.lab.judge import FATES, Failure, Frames
 from lbreplay.lab.life import setting
 from lbreplay.model import NANOSECOND, Endpoint
 from lbreplay.phrases import plural
 from lbreplay.stats import Result
 from lbreplay.verdict import Fate, Verdict
-from lbreplay.wire.packet import FIN, RST, SYN, TCP, Packet, reverse_key
+from lbreplay.wire.packet import FIN, RST, SCTP, SYN, TCP, Packet, reverse_key
 
 IN_USE = frozenset({"ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "NORMAL", "ONEWAY", "UDP"})  # states with two ends
-UNHELPED = (Verdict.TCP_BAD_ACK_RST, Verdict.FORWARDED_PLAIN)  # transmitted, but by nobody's connection
+STATEFUL = (TCP, SCTP)  # of the others any packet of a client may open a connection again
+ANSWERED = (Verdict.TCP_BAD_ACK_RST, Verdict.TCP_BAD_ACK_DROP)  # by the service, for want of a connection
 MOST = 200_000  # ended connections that are remembered, the last ones
 
 
@@ -62,7 +65,7 @@ class Outlived:
         packet = Packet(burst.frame(row), int(burst.length[row])).within()
         ended = self._ended.get(packet.key) if packet.family else None
         pause = int(burst.time_ns[row]) - ended.last_ns if ended is not None else 0
-        if ended is None or pause < ended.after_ns or (packet.proto == TCP and packet.flags & (SYN | RST | FIN)):
+        if ended is None or pause <= ended.after_ns or (packet.proto == TCP and packet.flags & (SYN | RST | FIN)):
             return False
         for key in ended.keys:
             self._ended.pop(key, None)
@@ -82,9 +85,11 @@ class Outlived:
 
 
 def _unhelped(burst: Burst) -> Bool:
-    """Rows that no connection took anywhere."""
-    lost: Bool = (FATES[burst.verdict] != Fate.TRANSMITTED) | np.isin(burst.verdict, UNHELPED)
-    return lost
+    """Rows that no connection took anywhere, for want of one."""
+    refused = np.isin(burst.verdict, (*NOTICED, Verdict.OWN_TRANSMIT))
+    lost = (FATES[burst.verdict] != Fate.TRANSMITTED) | (burst.verdict == Verdict.FORWARDED_PLAIN)
+    unhelped: Bool = (lost & ~refused) | np.isin(burst.verdict, ANSWERED)
+    return unhelped
 
 
 # --- hearing of ends -----------------------------------------------------------------------------------------
@@ -109,8 +114,9 @@ class _Chain:
         state, last = machine.state_name(conn).upper(), int(machine.table.last_use[conn.slot])
         after = machine.state_timeout(conn)
         if state in IN_USE and machine.now - last >= after:
-            asked = bytes(conn.in_key)
-            keys = (asked, bytes(conn.out_key), reverse_key(asked))
+            asked, answered = bytes(conn.in_key), bytes(conn.out_key)
+            inside_asks = conn.mode.name == "snat"
+            keys = _keys(conn.proto, answered, asked) if inside_asks else _keys(conn.proto, asked, answered)
             self._judge.ended(Ended(last, after, setting(machine.setup, conn, state), keys))
 
 
@@ -120,18 +126,15 @@ def _of_dpvs(judge: Outlived, balancer: Any) -> None:
 
 def _of_the_kernel(judge: Outlived, balancer: Any) -> None:
     """What deleting, drop_entry and rescheduling end is no matter of timeouts."""
-    from lbreplay.ipvs.states import name
-
     parts = balancer.parts
     then = parts.conns.on_destroy
 
     def told(conn: Any) -> None:
-        state = name(conn, False)
-        kept = conn.dest is not None and conn.dest.available and conn.timeout and not parts.sysctls.always("drop_entry")
-        if not conn.is_template and kept and state in IN_USE:
-            keys = _keys(
-                conn.proto, ((conn.client, conn.virtual), (conn.real, conn.client), (conn.virtual, conn.client))
-            )
+        state, dropping = name(conn, False), parts.sysctls.always("drop_entry")
+        kept = conn.dest is not None and conn.dest.available and not conn.flags & (TEMPLATE | ONE_PACKET)
+        if kept and conn.timeout and state in IN_USE and not dropping:
+            asked, answered = _key(conn.proto, conn.client, conn.virtual), _key(conn.proto, conn.real, conn.client)
+            keys = _keys(conn.proto, asked, answered)
             last = parts.clock.now - conn.timeout
             judge.ended(Ended(last, conn.timeout, setting(parts.setup, conn, state), keys))
         then(conn)
@@ -139,12 +142,17 @@ def _of_the_kernel(judge: Outlived, balancer: Any) -> None:
     parts.conns.on_destroy = told
 
 
-def _keys(proto: int, ends: Iterable[tuple[Endpoint, Endpoint]]) -> tuple[bytes, ...]:
-    """Tuples as packets spell them."""
-    return tuple(
-        b"%c%b%b%b%b" % (proto, one.address, other.address, one.port.to_bytes(2), other.port.to_bytes(2))
-        for one, other in ends
-    )
+def _key(proto: int, source: Endpoint, dest: Endpoint) -> bytes:
+    """A tuple as packets spell it."""
+    ports = source.port.to_bytes(2) + dest.port.to_bytes(2)
+    return bytes((proto,)) + source.address + dest.address + ports
+
+
+def _keys(proto: int, asked: bytes, answered: bytes) -> tuple[bytes, ...]:
+    """What goes on with a connection: answers of the real server, also as the client sees them; packets of the client
+    that cannot open another one."""
+    answers = (answered, reverse_key(asked))
+    return (asked, *answers) if proto in STATEFUL else answers
 
 
 LISTEN = {"dpvs": _of_dpvs, "ipvs": _of_the_kernel}

@@ -143,13 +143,18 @@ def on_the_real_servers_network(seen: Scene) -> Iterator[str]:
     """NAT keeps the client's address: on a network of its own the real server answers it directly."""
     if seen.mode != "nat" or seen.side != IN or not seen.sent or seen.conn is None:
         return
-    client, real = seen.conn.client.address, seen.conn.real.address
-    network = next((one for one in _networks(seen.setup) if client in one and real in one), None)
+    client, network = seen.conn.client.address, shared_network(seen.setup, seen.conn)
     if network is not None:
         yield (
             f"the client {_text(client)} is on the real server's network {network}: the answer goes straight to it, "
             "past the director, with the real server's own address, and the client resets or ignores it"
         )
+
+
+def shared_network(setup: Setup, conn: Any) -> Network | None:
+    """The network on link that the client and the real server of *conn* are both of, None: there is none."""
+    client, real = conn.client.address, conn.real.address
+    return next((one for one in _networks(setup) if client in one and real in one), None)
 
 
 def _networks(setup: Setup) -> Iterator[Network]:
