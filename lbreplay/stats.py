@@ -48,6 +48,7 @@ _FATE = np.array([verdict.fate for verdict in Verdict])
 class Counted(Protocol):
     """The columns of a burst that are counted. Worker columns hold indices into `setup.workers`, -1: ignored."""
 
+    first: int  # number of the first row's frame
     length: NDArray[Any]
     sent: NDArray[Any]  # of rows that leave in place, what leaves
     verdict: NDArray[Any]
@@ -77,6 +78,7 @@ class Counters:
         self.redirected_in = np.zeros(rows, np.int64)
         self.redirected_out = np.zeros(rows, np.int64)
         self.generated = np.zeros(rows, np.int64)
+        self.first_wrong = 0  # the first frame on a wrong worker
         self._index = {w.rank: i for i, w in enumerate(setup.workers) if w.rank >= 0}
         self._of_rank = np.array(
             [self._index.get(rank, rows - 1) for rank in range(max(self._index, default=-1) + 1)] + [rows - 1]
@@ -89,7 +91,9 @@ class Counters:
         self._cross(self.steered, worker, burst.by)
         self._cross(self.lookup, worker, burst.lookup)
         self.ibytes += self._sum(worker, burst.length)
-        self.wrong_worker += self._sum(worker[burst.wrong_worker])
+        if burst.wrong_worker.any():
+            self.wrong_worker += self._sum(worker[burst.wrong_worker])
+            self.first_wrong = self.first_wrong or burst.first + int(burst.wrong_worker.argmax())
         self._add_redirected(worker, burst.redirected)
         self._add_written(burst)
 
@@ -138,6 +142,7 @@ class Counters:
             kernel=dict(gauges.get("kernel", {})),
             listing=gauges.get("listing"),
             plain=dict(gauges.get("plain", {})),
+            first_wrong=self.first_wrong,
         )
 
     def _totals(self) -> Table:
@@ -192,6 +197,7 @@ class Result(NamedTuple):
     imagined: Imagined | None = None  # rules taken as installed that the NIC would refuse
     plain: Mapping[str, int] = MappingProxyType({})  # frames that took the plain path, by reason; not in the document
     damage: CaptureError | None = None  # why the capture was not read to its end
+    first_wrong: int = 0  # the first frame that reached a worker without its connection, 0: none did
 
     def document(self) -> Table:
         """The statistics document of interface 5, ready for `json.dumps`."""

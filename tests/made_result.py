@@ -33,6 +33,7 @@ class Columns:
     owner: Any
     leaving: Any
     made: list[Made] = field(default_factory=list)
+    first: int = 1
 
 
 def setup(workers: int = 2, kni: bool = False) -> Setup:
@@ -81,7 +82,9 @@ def result() -> Result:
             {
                 "service": "web",
                 "scheduler": "wrr",
-                "conns": 2,
+                "mode": "fnat",
+                **dict.fromkeys(("conns", "inpkts", "outpkts"), 2),
+                **dict.fromkeys(("inbytes", "outbytes"), 700),
                 "reals": [dict(REAL), {**REAL, "address": "10.0.0.2:80", "weight": 3, "conns": 0}],
             }
         ],

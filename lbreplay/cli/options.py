@@ -325,7 +325,16 @@ def as_typed(capture: str, config: str | None, assignments: tuple[str, ...], vie
     words = [capture, *(["-c", config] if config else []), *(word for text in assignments for word in ("--set", text))]
     words += ["--view", view] if view != "client" else []
     words += ["--seed", str(seed)] if seed is not None else []
-    return shlex.join(words)
+    return shlex.join([*words, *_imports_as_typed()])
+
+
+def _imports_as_typed() -> Iterator[str]:
+    """The options that name files of a balancer, as they were given."""
+    context = click.get_current_context(silent=True)
+    for name, given in context.meta.get(IMPORTED, {}).items() if context is not None else ():
+        option = f"--{name.removesuffix('s') if isinstance(given, tuple) else name}".replace("_", "-")
+        for value in given if isinstance(given, tuple) else (given,):
+            yield from (option, value)
 
 
 def show(report: Any, found: Any, output_format: str, color: str, quiet: bool, warnings: Iterable[str] = ()) -> None:

@@ -107,7 +107,9 @@ def run(
     if stats is not None:
         write_text(stats, document.as_json(result))
     if not quiet or output_format != "table":
-        _show(result, output_format, sys.stderr if "-" in (output, stats, trace, html) else sys.stdout, color, output)
+        again = options.as_typed(capture, config, assignments, view, seed)
+        file = sys.stderr if "-" in (output, stats, trace, html) else sys.stdout
+        _show(result, output_format, file, color, output, again)
     if not quiet:
         _warn(result)
         _tell_misfit(setup, capture, result, color)
@@ -126,11 +128,11 @@ def _tell_misfit(setup: Setup, capture: str, result: Result, color: str) -> None
         tables.alarm(str(found), tables.console(sys.stderr, color))
 
 
-def _show(result: Result, output_format: str, file: TextIO, color: str, output: str | None) -> None:
+def _show(result: Result, output_format: str, file: TextIO, color: str, output: str | None, again: str) -> None:
     if output_format == "table":
         from lbreplay.report import tables
 
-        tables.show(result, tables.console(file, color), written=output is not None)
+        tables.show(result, tables.console(file, color), written=output is not None, again=again)
     else:
         file.write(_as_text(result, output_format))
 

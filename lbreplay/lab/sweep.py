@@ -130,7 +130,7 @@ def sweep(path: str, wanted: Sequence[Setting], *, jobs: int, dask: str | None =
             rows = [{"setting": s.values, **future.result()} for s, future in zip(wanted, futures, strict=True)]
     rows.sort(key=badness)
     warnings = [warning for warning in shared.warnings if warning != str(shared.damage)]
-    told = {"schema": 1, "capture": path, "frames": shared.frames, "rows": rows}
+    told = {"schema": 1, "capture": path, "frames": shared.frames, "rows": rows, **judged(rows)}
     return Swept(told, warnings, shared.damage)
 
 
@@ -203,8 +203,41 @@ def _uneven(service: dict[str, Any]) -> float:
     return max((share / fair for share, fair in pairs if fair), default=1.0)
 
 
+# --- which is best ---------------------------------------------------------------------------------------------
+
+Figure = Callable[[Mapping[str, Any]], float]
+# What rows are ranked by, the fewest first: what breaks a balancer before what slows it down, and that before what is
+# merely uneven. How a figure is told of the best row, unless it is 0.
+RANKING: tuple[tuple[str, Figure, str], ...] = (
+    ("rules that the NIC refuses", lambda row: row["imagined_rules"], "{:,} rules that the NIC refuses"),
+    ("answers lost", lambda row: row["wrong_worker"] - row["redirected"], "{:,} answers lost"),
+    ("missed ports", lambda row: row["port_missed"], "{:,} missed ports"),
+    ("frames of the busiest worker", lambda row: row["busiest"], "{:,} frames on the busiest worker"),
+    ("hand-overs between workers", lambda row: row["redirected"], "{:,} handed over"),
+    (
+        "load of the most loaded real server over its due",
+        lambda row: row["uneven"],
+        "no real server above {:.2f} times its due",
+    ),
+)
+SOUND = 3  # so many of them are none where a setting is sound
+
+
 def badness(one: Mapping[str, Any]) -> tuple[float, ...]:
-    """What to sort by: rules no NIC of the kind holds, strayed answers, missed ports, the work of the busiest worker,
-    hand-overs, the most loaded real server."""
-    strayed = one["wrong_worker"] - one["redirected"]
-    return one["imagined_rules"], strayed, one["port_missed"], one["busiest"], one["redirected"], one["uneven"]
+    """What to sort by."""
+    return tuple(figure(one) for _, figure, _ in RANKING)
+
+
+def judged(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How *rows*, the best first, are ranked, and which one to take, in a sentence."""
+    return {"ranking": "fewest " + ", ".join(name for name, _, _ in RANKING), "recommendation": _recommended(rows)}
+
+
+def _recommended(rows: Sequence[Mapping[str, Any]]) -> str:
+    best = rows[0]
+    named = ", ".join(f"{axis} {value}" for axis, value in best["setting"].items())
+    figures = ", ".join(told.format(figure(best)) for _, figure, told in RANKING if figure(best))
+    alike = sum(badness(row) == badness(best) for row in rows) - 1
+    others = f"; {alike} more {'is' if alike == 1 else 'are'} as good" if alike else ""
+    head = "recommended" if not any(badness(best)[:SOUND]) else "none of these is sound; the least bad"
+    return f"{head}: {named} ({figures}){others}"

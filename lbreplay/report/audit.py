@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from lbreplay.report import texts
-from lbreplay.report.tables import RULES
+from lbreplay.report import layout, texts
 
 Document = Mapping[str, Any]  # of lab.audit.audit
 as_json = texts.as_json
@@ -21,7 +19,7 @@ def show(found: Document, out: Console) -> None:
     if "conform" in found:
         _show_conformance(found["conform"], out)
     if "classes" in found:
-        out.print(_agreement(found))
+        layout.show(_agreement(found), out)
     if "legs" in found:
         _show_legs(found["legs"], out)
     if found.get("first_difference"):
@@ -32,18 +30,17 @@ def show(found: Document, out: Console) -> None:
         out.print(Text(found["toml"].rstrip()), soft_wrap=True)
 
 
-def _agreement(found: Document) -> Table:
-    table = Table(box=RULES, show_edge=False, pad_edge=False)
-    table.add_column("received", no_wrap=True)
-    for name in ("queue recorded", "agrees", "hash recorded", "agrees"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for rows, key in ((found["classes"], "class"), (found["ways"], "way")):
-        for row in rows:
-            table.add_row(row[key] if key == "class" else f"by {row[key]}", *_figures(row))
-        table.add_section()
-    total = found["recorded"] | {f"{name}_agree": number for name, number in found["agree"].items()}
-    table.add_row("all", *_figures(total))
-    return table
+def _agreement(found: Document) -> list[layout.Column]:
+    ways = [(f"by {row['way']}", row) for row in found["ways"]]
+    rows = [*((row["class"], row) for row in found["classes"]), *ways]
+    total = _figures(found["recorded"] | {f"{name}_agree": number for name, number in found["agree"].items()})
+    figures = zip(*(_figures(row) for _, row in rows), strict=True) if rows else ((),) * len(total)
+    heads = ("queue\nrecorded", "\nagrees", "hash\nrecorded", "\nagrees")
+    names = layout.Column("received", [name for name, _ in rows], "name", "all")
+    return [
+        names,
+        *(layout.Column(head, cells, foot=foot) for head, cells, foot in zip(heads, figures, total, strict=True)),
+    ]
 
 
 def _figures(row: Document) -> list[str | Text]:

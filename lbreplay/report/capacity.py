@@ -8,47 +8,44 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from lbreplay.phrases import plural
-from lbreplay.report import texts
-from lbreplay.report.tables import RULES
+from lbreplay.report import layout, texts
 
 Document = Mapping[str, Any]  # of lab.capacity.Capacity.document
 as_json = texts.as_json
+PORTS, SHARED = "ports by worker", "shares its ports with"
+KINDS: dict[str, layout.Kind] = {PORTS: "prose", SHARED: "prose"}  # of columns; the first is a name, others are figures
 
 
 def show(room: Document, out: Console) -> None:
     """Print what fits, what runs out first, and what would change it."""
-    out.print(_table(("local address", "ports by worker", "orphans", "buckets", "pool", "connections"), _laddrs(room)))
+    layout.show(_table(("local address", PORTS, "orphans", "buckets", "pool", "connections"), _laddrs(room)), out)
     out.print()
-    out.print(_table(("worker", "cpu", "connections", "peak", "missed"), _workers(room)))
+    layout.show(_table(("worker", "cpu", "connections", "peak", "missed"), _workers(room)), out)
     for service in room["services"]:
         out.print()
         _show_service(service, out)
     out.print()
     out.print(
         f"{plural(room['total'], 'connection')} fit; the connection pool has {room['pool_size']:,} entries",
-        soft_wrap=True,
     )
 
 
 def _show_service(service: Document, out: Console) -> None:
     out.print(Text(service["service"], style="bold"))
-    names = ("real server", "bucket", "connections", "max_conn", "shares its ports with")
-    out.print(_table(names, _reals(service)))
+    layout.show(_table(("real server", "bucket", "connections", "max_conn", SHARED), _reals(service)), out)
     first = service["first"]
     out.print(
         f"{plural(service['connections'], 'connection')} at most; first to run out with even traffic: {first['what']}, "
         f"at {first['connections']:,}{rate(service)}",
-        soft_wrap=True,
     )
     if service["shares_with"]:
-        out.print(f"its local addresses serve {', '.join(service['shares_with'])} too", soft_wrap=True)
+        out.print(f"its local addresses serve {', '.join(service['shares_with'])} too")
     for change in service["changes"]:
         gain = change["connections"] - first["connections"]
-        out.print(f"  {change['what']}: {change['connections']:,} ({gain:+,})", soft_wrap=True)
+        out.print(f"  {change['what']}: {change['connections']:,} ({gain:+,})")
 
 
 def rate(service: Document) -> str:
@@ -96,18 +93,13 @@ def grouped(ports: Sequence[int]) -> str:
     )
 
 
-def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> list[layout.Column]:
     """A table without the columns that are empty everywhere."""
-    lines = list(rows)
-    kept = [at for at in range(len(names)) if any(line[at] for line in lines)]
-    table = Table(box=RULES, header_style="bold", padding=(0, 1, 0, 0))
-    table.show_edge = table.pad_edge = False
-    for at in kept:
-        words = at == 0 or names[at] in ("ports by worker", "shares its ports with")
-        table.add_column(names[at], justify="left" if words else "right")
-    for line in lines:
-        table.add_row(*(line[at] for at in kept))
-    return table
+    columns = zip(names, zip(*rows, strict=True), strict=False)
+    kept = [(name, cells) for name, cells in columns if any(cells)]
+    return [
+        layout.Column(name, cells, KINDS.get(name, "figure") if at else "name") for at, (name, cells) in enumerate(kept)
+    ]
 
 
 def as_csv(room: Document) -> str:

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from lbreplay.report import texts
-from lbreplay.report.tables import RULES
+from lbreplay.report import layout, texts
 
 Document = Mapping[str, Any]  # of lab.cover.document
 as_json = texts.as_json
@@ -26,13 +24,8 @@ def show(found: Document, out: Console) -> None:
     for one in configurations:
         cases = one["cases"]
         named = ", ".join(cases[:SHOWN]) + (f" and {len(cases) - SHOWN} more" if len(cases) > SHOWN else "")
-        out.print(Text(f"Exercised by {named}:"), soft_wrap=True)
-        table = Table("part", "exercised", "of", "missing", box=RULES, show_edge=False, pad_edge=False)
-        table.columns[1].justify = table.columns[2].justify = "right"
-        for part in one["parts"]:
-            missing = list(part["missing"])
-            table.add_row(part["part"], f"{len(part['exercised']):,}", f"{part['of']:,}", Text(shortened(missing)))
-        out.print(table)
+        out.print(Text(f"Exercised by {named}:"))
+        layout.show(_parts(one["parts"]), out)
     idle = [setting["setting"] for setting in found["settings"] if setting["case"] is None]
     if found["settings"]:
         out.print(
@@ -40,6 +33,15 @@ def show(found: Document, out: Console) -> None:
         )
         for name in idle:
             out.print(Text(f"  {name}"), soft_wrap=True)
+
+
+def _parts(parts: Sequence[Document]) -> list[layout.Column]:
+    return [
+        layout.Column("part", [part["part"] for part in parts], "name"),
+        layout.Column("exercised", [f"{len(part['exercised']):,}" for part in parts]),
+        layout.Column("of", [f"{part['of']:,}" for part in parts]),
+        layout.Column("missing", [shortened(list(part["missing"])) for part in parts], "prose"),
+    ]
 
 
 def shortened(names: Sequence[str]) -> str:

@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from lbreplay.report import texts
-from lbreplay.report.tables import RULES
+from lbreplay.report import layout, texts
 
 Document = Mapping[str, Any]  # of lab.gen.cases.make
 as_json = texts.as_json
@@ -18,20 +15,22 @@ as_json = texts.as_json
 
 def show(found: Document, out: Console) -> None:
     """The cases, then the verdicts of this profile that none of them reaches."""
-    table = Table("case", "frames", "verdicts", "what it shows", box=RULES, show_edge=False, pad_edge=False)
-    table.columns[1].justify = table.columns[2].justify = "right"
-    for case in found["cases"]:
-        told = (case["case"], f"{case['frames']:,}", f"{len(case['verdicts'])}", case["description"])
-        table.add_row(*map(Text, told))
-    out.print(table)
-    frames = sum(case["frames"] for case in found["cases"])
-    out.print(f"{len(found['cases'])} cases with {frames:,} frames in {found['folder']}", markup=False, soft_wrap=True)
+    cases = found["cases"]
+    layout.show(
+        [
+            layout.Column("case", [case["case"] for case in cases], "name"),
+            layout.Column("frames", [f"{case['frames']:,}" for case in cases]),
+            layout.Column("verdicts", [f"{len(case['verdicts'])}" for case in cases]),
+            layout.Column("what it shows", [case["description"] for case in cases], "prose"),
+        ],
+        out,
+    )
+    frames = sum(case["frames"] for case in cases)
+    out.print(f"{len(cases)} cases with {frames:,} frames in {found['folder']}", markup=False, soft_wrap=True)
     out.print(f"{len(found['reached'])} verdicts reached; not reached:")
-    reasons = Table(box=None, show_header=False, pad_edge=False)
-    for entry in found["unreached"]:
-        if not entry["reason"].startswith("only profile"):
-            reasons.add_row(Text(f"  {entry['verdict']}"), Text(entry["reason"]))
-    out.print(reasons)
+    missing = [entry for entry in found["unreached"] if not entry["reason"].startswith("only profile")]
+    names = layout.Column("", [f"  {entry['verdict']}" for entry in missing], "name")
+    layout.show([names, layout.Column("", [entry["reason"] for entry in missing], "prose")], out)
 
 
 def as_csv(found: Document) -> str:

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from lbreplay.phrases import plural
-from lbreplay.report import texts
+from lbreplay.report import layout, texts
 from lbreplay.report.sweep import bars
-from lbreplay.report.tables import RULES
 
 Document = Mapping[str, Any]  # of lab.keys.document
 as_json = texts.as_json
@@ -19,18 +17,19 @@ as_json = texts.as_json
 
 def show(found: Document, out: Console) -> None:
     """Print the keys, the table and the settings."""
-    table = Table(box=RULES, show_edge=False, pad_edge=False)
-    for name in ("key", "symmetric", "imbalance", "frames by worker"):
-        table.add_column(name, justify="right" if name == "imbalance" else "left", no_wrap=True)
-    for row in found["keys"]:
-        yes = "yes" if row["symmetric"] else "no"
-        table.add_row(row["name"], yes, f"{row['imbalance']:.3f}", bars(row["by_worker"], out.options.ascii_only))
+    rows = [(row, "yes" if row["symmetric"] else "no") for row in found["keys"]]
     if found["table"] is not None:
-        made = found["table"]
-        table.add_row(
-            "configured, best table", "", f"{made['imbalance']:.3f}", bars(made["by_worker"], out.options.ascii_only)
-        )
-    out.print(table)
+        rows.append(({**found["table"], "name": "configured, best table"}, ""))
+    drawn_bars = [bars(row["by_worker"], out.options.ascii_only) for row, _ in rows]
+    layout.show(
+        [
+            layout.Column("key", [row["name"] for row, _ in rows], "name"),
+            layout.Column("symmetric", [symmetric for _, symmetric in rows], "words"),
+            layout.Column("imbalance", [f"{row['imbalance']:.3f}" for row, _ in rows]),
+            layout.Column("frames by worker", drawn_bars, "words"),
+        ],
+        out,
+    )
     drawn = " (drawn, no capture was given)" if found["drawn"] else ""
     counts = [plural(found[f"{noun}s"], noun) for noun in ("flow", "frame", "worker")]
     out.print(f"{counts[0]}, {counts[1]}{drawn}, {counts[2]}")

@@ -247,6 +247,8 @@ SWEEP = {
         "uneven": told("the most loaded real server over its due", float),
         "by_real": [int],
     }]),
+    "ranking": told("what they are ranked by", str),
+    "recommendation": str,
 }  # fmt: skip
 SIDE = {"n": int, "packet": str}
 DIFF = either(

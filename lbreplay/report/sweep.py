@@ -1,4 +1,7 @@
-"""Rows of a sweep for people: a line a setting, a bar a worker; for programs JSON and CSV."""
+"""Rows of a sweep for people: a line a setting, a bar a worker, how they are ranked, and what is recommended.
+
+For programs: JSON and CSV.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from lbreplay.phrases import plural
-from lbreplay.report import texts
-from lbreplay.report.tables import RULES
+from lbreplay.report import layout, texts
 
 Document = Mapping[str, Any]  # of lab.sweep.sweep
 as_json = texts.as_json
 BARS, IDLE = "▁▂▃▄▅▆▇█", "·"
 ASCII_BARS, ASCII_IDLE = "12345678", "."  # where the terminal has no more
-UNWRAPPED = 10_000  # columns of a file
 BARRED, MOST_BARS = ("by_worker", "by_real"), 16
-LONGEST = 20  # characters of a value shown, as of keys in hex
 
 
 class Column(NamedTuple):
@@ -47,27 +46,27 @@ COLUMNS = (
 
 
 def show(found: Document, out: Console) -> None:
-    """Print the table, best first."""
-    rows, axes = found["rows"], list(found["rows"][0]["setting"])
+    """Print the table, best first, then the order, the recommendation and what it is worth."""
+    rows, ascii_only = found["rows"], out.options.ascii_only
+    names = [layout.Column(axis, [row["setting"][axis] for row in rows], "name") for axis in rows[0]["setting"]]
     columns = [column for column in COLUMNS if not column.rare or any(row[column.rare] for row in rows)]
-    table = Table(box=RULES, show_edge=False, pad_edge=False)
-    for name in axes:
-        table.add_column(f"\n{name}", no_wrap=True)
-    for column in columns:
-        table.add_column(column.heading, justify="right", no_wrap=True)
-    table.add_column("frames\nby worker", no_wrap=True)
-    table.add_column("packets\nby real", no_wrap=True)
-    for row in rows:
-        numbers = [Text(column.text(row), style="bold red" if column.bad(row) else "") for column in columns]
-        drawn = (bars(row[name], out.options.ascii_only) for name in BARRED)
-        table.add_row(*(short(row["setting"][name]) for name in axes), *numbers, *drawn)
-    if not out.is_terminal:
-        out.width = UNWRAPPED
-    out.print(table)
-    out.print(f"{plural(found['frames'], 'frame')} under {plural(len(rows), 'setting')}, best first")
+    figures = [layout.Column(column.heading, [_cell(column, row) for row in rows]) for column in columns]
+    drawn = [
+        layout.Column(heading, [bars(row[name], ascii_only) for row in rows], "words")
+        for name, heading in zip(BARRED, ("frames\nby worker", "packets\nby real"), strict=True)
+    ]
+    layout.show([*names, *figures, *drawn], out)
+    out.print(
+        f"{plural(found['frames'], 'frame')} under {plural(len(rows), 'setting')}, best first: {found['ranking']}"
+    )
+    out.print(Text(found["recommendation"], style="bold"))
     if any(row["imagined_rules"] for row in rows):
         told = "rules the NIC refuses are taken as installed: device.enforce = true replays the NIC as it is"
         out.print(Text(told, style="bold red"))
+
+
+def _cell(column: Column, row: Document) -> Text:
+    return Text(column.text(row), style="bold red" if column.bad(row) else "")
 
 
 def bars(received: Sequence[int], ascii_only: bool = False) -> str:
@@ -76,11 +75,6 @@ def bars(received: Sequence[int], ascii_only: bool = False) -> str:
     most, marks, idle = max(received, default=0), *((ASCII_BARS, ASCII_IDLE) if ascii_only else (BARS, IDLE))
     drawn = "".join(marks[min(7, 8 * n // most)] if n else idle for n in received[:MOST_BARS])
     return drawn + ("..." if ascii_only else "…") * (len(received) > MOST_BARS)
-
-
-def short(value: str) -> str:
-    """A value that fits a column."""
-    return value if len(value) <= LONGEST else f"{value[: LONGEST - 3]}..."
 
 
 def as_csv(found: Document) -> str:

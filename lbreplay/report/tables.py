@@ -1,43 +1,33 @@
 """A Result for people: what each core received and how it got there, what became of it, and why frames were lost.
 
-Three tables of a row a worker, each at most 100 columns wide, the reasons, and one line that adds up (interface 4).
-Columns that are zero everywhere and rarely matter are left out.
+Three tables of a row a worker, one of services and their real servers, the reasons, and one line that adds up
+(interface 4). Columns that are zero everywhere and rarely matter are left out; workers without a frame share a row.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
-from rich.box import Box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from lbreplay.edge.text import line as harmless
 from lbreplay.phrases import plural
+from lbreplay.report import layout
 from lbreplay.stats import Result, due, shares
 from lbreplay.verdict import Fate, Verdict
 
-BEHIND = (
-    "\nweight",
-    "\ndue",
-    "connec-\ntions",
-    "their\nshare",
-    "packets\nin",
-    "their\nshare",
-    "packets\nout",
-    "bytes\nin",
-)
 MOST_REALS = 24  # rows of real servers
-WIDTH = 100  # where the output is no terminal
+WIDTH = 100  # of a picture
+UNWRAPPED = 10_000  # columns of a file
 SPACE, CELL = "&#160;", 12.2  # of rich's pictures: a space, and the width of one
 INDENTED = re.compile(
     r'(?P<head><text [^>]*?)x="(?P<x>[\d.]+)" y="(?P<y>[\d.]+)" textLength="(?P<length>[\d.]+)"(?P<tail>[^>]*>)'
     r"(?P<before>(?:&#160;)*)(?P<words>[^<]*?)(?P<after>(?:&#160;)*)</text>"
 )
-RULES = Box("    \n    \n ── \n    \n    \n ── \n    \n    \n")  # a line below the head and above the totals
+IDLE = 3  # workers without a frame, from which on they share a row
 
 Row = dict[str, Any]
 
@@ -103,68 +93,88 @@ def console(file: IO[str], color: str = "auto", width: int | None = None) -> Con
         width=width,
     )
     if width is None and not file.isatty():
-        made.width = max(WIDTH, made.width if color == "always" else 0)
+        made.width = UNWRAPPED
     return made
 
 
-def show(result: Result, out: Console, written: bool = True) -> None:
-    """Print the per-core tables, the reasons and the line of totals; *written*: there is a file of what leaves."""
+def show(result: Result, out: Console, written: bool = True, again: str = "") -> None:
+    """Print the per-core tables, the reasons and the line of totals.
+
+    *written*: there is a file of what leaves. *again*: capture and settings, to type behind another command.
+    """
     received = result.totals["received"]
     pooled = any(sum(worker["sa_pool"].values()) for worker in result.workers)
+    workers = folded(result.workers)
     for columns in (RECEIVED, LOOKED_UP, SENT if pooled else SENT[len(PORTS) :]):
-        out.print(_table(result.workers, columns, received if columns is RECEIVED else None))
+        layout.show(_table(workers, columns, received if columns is RECEIVED else None), out)
         out.print()
-    if reals := _reals(result.services):
-        out.print(reals)
+    if any(service["reals"] for service in result.services):
+        layout.show(_services(result.services), out)
         out.print()
-    for line in reasons(result):
-        out.print(line, soft_wrap=True)
+    if rows := list(zip(*reasons(result), strict=True)):
+        kinds: tuple[layout.Kind, ...] = ("figure", "figure", "words", "prose")
+        layout.show([layout.Column("", cells, kind) for cells, kind in zip(rows, kinds, strict=True)], out)
     if wrong := sum(worker["wrong_worker"] for worker in result.workers):
-        alarm(_lost(wrong), out)
+        alarm(
+            _lost(wrong, result.first_wrong), out, f"lbreplay explain {again} -n {result.first_wrong}" if again else ""
+        )
     if result.imagined:
         alarm(str(result.imagined), out)
-    out.print(totals(result, written), soft_wrap=True)
+    out.print(totals(result, written))
     if result.kernel:
-        out.print(_kernel(result.kernel), soft_wrap=True)
+        out.print(_kernel(result.kernel))
 
 
-def alarm(text: str, out: Console) -> None:
-    """A line that nobody overlooks."""
-    out.print(Text(harmless(text), style="bold red"), soft_wrap=True)
+def alarm(text: str, out: Console, command: str = "") -> None:
+    """Lines that nobody overlooks; the *command* that shows more is whole on its own."""
+    out.print(Text(harmless(text) + (":" if command else ""), style="bold red"))
+    if command:
+        out.print(Text(f"    {harmless(command)}", style="bold red"), soft_wrap=True)
 
 
-def _reals(services: list[Row]) -> Table | None:
-    """A row a real server, those of the most connections where there are too many; None where there is none."""
-    rows = [
-        (service["service"], real, share, packets, fair)
-        for service in services
-        for real, share, packets, fair in zip(
-            service["reals"], shares(service, "conns"), shares(service, "inpkts"), due(service), strict=True
-        )
-    ]
-    if not rows:
-        return None
-    shown = sorted(range(len(rows)), key=lambda n: -rows[n][1]["conns"])[:MOST_REALS]
-    table = Table(box=RULES, header_style="bold", padding=(0, 1, 0, 0), show_footer=len(rows) > MOST_REALS)
-    table.show_edge = table.pad_edge = False
-    table.add_column("\nservice", f"{len(rows) - MOST_REALS:,} more", overflow="fold")
-    table.add_column("\nreal server", overflow="fold")
-    for heading in BEHIND:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for n in sorted(shown):
-        name, real, share, packets, fair = rows[n]
-        table.add_row(
-            harmless(name),
-            real["address"],
-            f"{real['weight']:,}",
-            *(_percent(fair), f"{real['conns']:,}", _percent(share)),
-            *(f"{real['inpkts']:,}", _percent(packets), f"{real['outpkts']:,}", short_bytes(real["inbytes"])),
-        )
-    return table
+class Share(NamedTuple):
+    """A row behind the workers: a service, or a real server with its shares of the service."""
+
+    name: Text
+    counts: Row  # of interface 5
+    weight: str = ""
+    due: str = ""
+    conns: str = ""
+    packets: str = ""
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+SHARES: list[tuple[str, Callable[[Share], str]]] = [
+    ("weight", lambda row: row.weight),
+    ("due\n%", lambda row: row.due),
+    ("connec-\ntions", lambda row: f"{row.counts['conns']:,}"),
+    ("share\n%", lambda row: row.conns),
+    ("packets\nin", lambda row: f"{row.counts['inpkts']:,}"),
+    ("share\n%", lambda row: row.packets),
+    ("packets\nout", lambda row: f"{row.counts['outpkts']:,}"),
+    ("bytes\nin", lambda row: short_bytes(row.counts["inbytes"])),
+    ("bytes\nout", lambda row: short_bytes(row.counts["outbytes"])),
+]
+
+
+def _services(services: list[Row]) -> list[layout.Column]:
+    """A row a service, below it its real servers; of too many those of the most connections."""
+    rows = {id(real): real["conns"] for service in services for real in service["reals"]}
+    kept = set(sorted(rows, key=lambda one: -rows[one])[:MOST_REALS])
+    shown = [row for service in services for row in _of_service(service, kept)]
+    rest = f"{len(rows) - len(kept):,} more" if len(rows) > len(kept) else ""
+    names = layout.Column("service\n  real server", [row.name for row in shown], "name", rest)
+    return [names, *(layout.Column(heading, [text(row) for row in shown]) for heading, text in SHARES)]
+
+
+def _of_service(service: Row, kept: set[int]) -> Iterator[Share]:
+    """The service, then those of its real servers that are *kept*."""
+    how = f"{service['mode']} {service['scheduler']}"
+    yield Share(Text.assemble((harmless(service["service"]), "bold"), (f"  {how}", "dim")), service)
+    parts = shares(service, "conns"), shares(service, "inpkts"), due(service)
+    for real, conns, packets, fair in zip(service["reals"], *parts, strict=True):
+        if id(real) in kept:
+            text = [f"{100 * share:.1f}" for share in (fair, conns, packets)]
+            yield Share(Text(f"  {real['address']}"), real, f"{real['weight']:,}", *text)
 
 
 def _kernel(figures: Row) -> str:
@@ -175,10 +185,10 @@ def _kernel(figures: Row) -> str:
     return f"IPVS of Linux {figures['edition']}: {chains}, {table['locks']} locks; {backup}"
 
 
-def _lost(wrong: int) -> str:
-    subject = "1 frame reached a worker that does not have its" if wrong == 1 else ""
-    subject = subject or f"{plural(wrong, 'frame')} reached a worker that does not have their"
-    return f"{subject} connection: lbreplay doctor judges masks and rules, lbreplay explain tells the story of a frame"
+def _lost(wrong: int, first: int) -> str:
+    many, whose = (f"frames, first frame {first},", "their") if wrong != 1 else (f"frame, frame {first},", "its")
+    cause = "lbreplay doctor judges masks and rules, lbreplay explain tells the story of the frame"
+    return f"{wrong:,} {many} reached a worker that does not have {whose} connection; {cause}"
 
 
 def svg(result: Result, title: str) -> str:
@@ -197,33 +207,54 @@ def _moved(text: re.Match[str]) -> str:
     return f'{text["head"]}x="{x:.7g}" y="{text["y"]}" textLength="{length:.7g}"{text["tail"]}{text["words"]}</text>'
 
 
-def _table(workers: list[Row], columns: Iterable[Column], share_of: int | None = None) -> Table:
-    chosen = [c for c in columns if not c.optional or any(map(c.value, workers))]
-    table = Table(box=RULES, show_footer=len(workers) > 1, header_style="bold", padding=(0, 1, 0, 0))
-    table.show_edge = table.pad_edge = False
-    table.add_column("worker", "all", justify="right", no_wrap=True, footer_style="bold")
-    if share_of is not None:
-        table.add_column("cpu", justify="right")
-        table.add_column("queues", no_wrap=True)
-    for column in chosen:
-        total = sum(map(column.value, workers))
-        table.add_column(column.heading, _cell(total, column), justify="right", no_wrap=True, footer_style="bold")
-        if column.heading == "frames" and share_of is not None:
-            table.add_column("share", "100 %" if total else "", justify="right", no_wrap=True)
-    for worker in workers:
-        table.add_row(*_cells(worker, chosen, share_of))
-    return table
+class Line(NamedTuple):
+    """A row of the tables of workers: one of them, or several without a frame."""
+
+    workers: list[Row]
+
+    @property
+    def name(self) -> str:
+        """`3`, `kni`, or `4-15 idle`."""
+        ranks = [worker["worker"] for worker in self.workers if worker["worker"] is not None]
+        return "kni" if not ranks else spans(ranks) + " idle" * (len(self.workers) > 1)
+
+    def all(self, key: str) -> list[int]:
+        """The numbers of all of them under *key*."""
+        values = (worker[key] for worker in self.workers)
+        return [number for value in values for number in (value if isinstance(value, list) else [value])]
 
 
-def _cells(worker: Row, columns: list[Column], share_of: int | None) -> list[Text | str]:
-    row: list[Text | str] = ["kni" if worker["worker"] is None else str(worker["worker"])]
+def folded(workers: list[Row]) -> list[Line]:
+    """A line a worker; workers without a frame, if there are several, share one behind the others."""
+    idle = [w for w in workers if w["worker"] is not None and not w["ipackets"] and not w["opackets"]]
+    if len(idle) < IDLE:
+        return [Line([worker]) for worker in workers]
+    return [*(Line([worker]) for worker in workers if worker not in idle), Line(idle)]
+
+
+def _table(lines: list[Line], columns: Iterable[Column], share_of: int | None = None) -> list[layout.Column]:
+    """*share_of*: frames that all received, where the table is the one that says who received them."""
+    workers = [worker for line in lines for worker in line.workers]
+    made = [layout.Column("worker", [f"{line.name:>6}" for line in lines], "name", _foot("   all", lines))]
     if share_of is not None:
-        row += [str(worker["cpu_id"]), spans(worker["queues"])]
+        made.append(layout.Column("cpu", [spans(line.all("cpu_id")) for line in lines], "name"))
+        made.append(layout.Column("queues", [spans(line.all("queues")) for line in lines], "name"))
     for column in columns:
-        row.append(_cell(column.value(worker), column))
+        if column.optional and not any(map(column.value, workers)):
+            continue
+        counts = [sum(map(column.value, line.workers)) for line in lines]
+        cells = [_cell(count, column) for count in counts]
+        made.append(layout.Column(column.heading, cells, foot=_foot(_cell(sum(counts), column), lines)))
         if column.heading == "frames" and share_of is not None:
-            row.append(f"{100 * worker['ipackets'] / share_of:.1f} %" if share_of else "")
-    return row
+            parts = [f"{100 * count / share_of:.1f} %" if share_of else "" for count in counts]
+            made.append(layout.Column("share", parts, foot=_foot("100 %" if sum(counts) else "", lines)))
+    return made
+
+
+def _foot(total: Text | str, lines: list[Line]) -> Text:
+    """What stands below several lines."""
+    text = total if isinstance(total, Text) else Text(total)
+    return Text.assemble(text, style="bold") if len(lines) > 1 else Text()
 
 
 def _cell(number: int, column: Column) -> Text:
@@ -252,8 +283,8 @@ def short_bytes(number: int) -> str:
     return f"{value:.0f} B" if unit == "B" else f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
 
 
-def reasons(result: Result) -> list[Text]:
-    """A line for every verdict that is not a plain success, the most frequent first."""
+def reasons(result: Result) -> list[tuple[Text, Text, Text, Text]]:
+    """Fate, frames, name and sentence of every verdict that is not a plain success, the most frequent first."""
     counted = sorted(result.totals["verdicts"].items(), key=lambda item: (-item[1], item[0]))
     styles = {
         Fate.DROPPED: "red",
@@ -263,11 +294,11 @@ def reasons(result: Result) -> list[Text]:
         Fate.IGNORED: "dim",
     }
     return [
-        Text.assemble(
-            (f"{fate.label.replace('_', ' '):>9} ", style),
-            f"{count:>9,}  ",
-            (name, "bold"),
-            f"  {Verdict[name.upper()].sentence}",
+        (
+            Text(f"{fate.label.replace('_', ' '):>9}", style),
+            Text(f"{count:>8,}"),
+            Text(name, "bold"),
+            Text(Verdict[name.upper()].sentence),
         )
         for fate, style in styles.items()
         for name, count in counted

@@ -37,7 +37,8 @@ def test_any_setting(given, capsys):
     """--vary takes any key."""
     assert status(["sweep", *given, "--vary", "service.web.scheduler=rr,wlc", "--driver", "ixgbe,virtio"]) == 0
     out = capsys.readouterr().out
-    assert "service.web.scheduler" in out and out.endswith("96 frames under 4 settings, best first\n")
+    assert "service.web.scheduler" in out and "96 frames under 4 settings, best first: fewest rules" in out
+    assert out.splitlines()[-1].startswith("recommended: driver ixgbe, service.web.scheduler rr (32 frames on")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 
-from lbreplay.report.sweep import as_csv, as_json, bars, short, show
+from lbreplay.report.sweep import as_csv, as_json, bars, show
 from lbreplay.report.tables import console
 
 ROW = {
@@ -28,6 +28,8 @@ FOUND = {
     "capture": "a.pcap",
     "frames": 40,
     "rows": [ROW, {**ROW, "setting": {"workers": "4", "rss key": "symmetric"}}],
+    "ranking": "fewest strays",
+    "recommendation": "none of these is sound; the least bad: workers 2",
 }
 
 
@@ -38,7 +40,7 @@ def test_bars():
 
 
 def test_table():
-    """A line a setting in the order given, long values cut."""
+    """A line a setting in the order given, long values whole; below, how they are ranked and what to take."""
     out = io.StringIO()
     show(FOUND, console(out, "never"))
     lines = out.getvalue().splitlines()
@@ -49,9 +51,9 @@ def test_table():
         and "█▅·" in lines[3]
         and "1,000" in lines[3]
         and "█▃" in lines[3]
-        and short("6d5a" * 20) in lines[3]
+        and "6d5a" * 20 in lines[3]
     )
-    assert lines[-1] == "40 frames under 2 settings, best first"
+    assert lines[-2:] == ["40 frames under 2 settings, best first: fewest strays", FOUND["recommendation"]]
 
 
 def test_for_programs():

@@ -15,9 +15,9 @@ from lbreplay.report import tables
 from lbreplay.stats import Counters, Result
 
 
-def shown(what: Result, color: str = "never") -> str:
+def shown(what: Result, color: str = "never", width: int | None = None, again: str = "") -> str:
     out = io.StringIO()
-    tables.show(what, tables.console(out, color))
+    tables.show(what, tables.console(out, color, width), again=again)
     return out.getvalue()
 
 
@@ -37,7 +37,9 @@ def test_a_row_of_totals_stands_below_the_workers() -> None:
 
 def test_frames_on_the_wrong_worker_get_a_line_of_their_own() -> None:
     lines = shown(result()).splitlines()
-    assert lines[-2].startswith("1 frame reached a worker that does not have its connection: lbreplay doctor")
+    assert lines[-2].startswith("1 frame, frame 4, reached a worker that does not have its connection; lbreplay doctor")
+    typed = shown(result(), again="'in a.pcap' -c lb.toml").splitlines()
+    assert typed[-3] == f"{lines[-2]}:" and typed[-2] == "    lbreplay explain 'in a.pcap' -c lb.toml -n 4"
 
 
 def test_rules_that_the_nic_would_refuse_get_a_line_of_their_own() -> None:
@@ -56,7 +58,7 @@ def test_the_last_line_adds_up() -> None:
 def test_reasons_name_the_verdict_and_its_sentence() -> None:
     text = shown(result())
     assert "dropped         1  laddr_port_exhausted  No local port is left" in text
-    assert "to kernel         1  local_to_kernel" in text
+    assert "to kernel         1  local_to_kernel " in text
     assert "forwarded_fast" not in text
 
 
@@ -71,9 +73,32 @@ def test_tables_fit_a_hundred_columns_even_with_large_numbers(workers: int) -> N
         worker["lookup"] = {"in": 654_321, "out": 654_321, "miss": 12_345}
         worker["conns"] = {"created": 43_210, "expired": 43_210, "active": 4_321, "peak": 4_321}
         worker["sa_pool"] = {"used": 4_321, "free": 16_127, "miss": 123}
-    text = shown(made)
-    assert max(map(len, text.splitlines()[:-1])) <= 100
+    text = shown(made, width=100)
+    assert max(map(len, text.splitlines())) <= 100
     assert "1,234,567" in text and "…" not in text
+    assert text.count("worker") == shown(made).count("worker"), "no table in parts"
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_nothing_is_cut_and_no_word_broken(width: int) -> None:
+    """However wide the terminal is: every name, number and word stands whole on some line, none too long."""
+    real = "[2001:db8:1111:2222:3333:4444:5555:6666]:65535"
+    service = {**result().services[0], "service": "udp [2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:65535"}
+    service["reals"] = [{**REAL, "address": real, "inpkts": 123_456_789, "inbytes": 123_456_789}]
+    made = result()._replace(services=[service])
+    words, narrow = (set(shown(made, width=w).replace("─", "").split()) for w in (10_000, width))
+    assert words - narrow == set(), "words of the widest table"
+    assert max(map(len, shown(made, width=width).splitlines())) <= width
+
+
+def test_idle_workers_share_a_row() -> None:
+    """Several without a frame, behind those that have some; few keep their rows."""
+    counters = Counters(setup(16))
+    counters.add(columns([{"worker_index": worker, "owner": worker} for worker in (0, 5)]))
+    rows = [line.split() for line in shown(counters.result({}, {})).splitlines()]
+    assert [row[0] for row in rows if row[1:2] == ["idle"]] == ["1-4,6-15"] * 3
+    assert [row[0] for row in rows if row and row[0] in ("0", "3", "5")] == ["0", "5"] * 3
+    assert "idle" not in shown(Counters(setup(2)).result({}, {}))
 
 
 def test_columns_that_never_happened_are_left_out() -> None:
@@ -122,11 +147,13 @@ def test_a_console_of_given_width_keeps_it() -> None:
 
 
 def test_real_servers_have_their_shares() -> None:
-    """Connections and packets of each beside what its weight is due."""
+    """Connections and packets of each beside what its weight is due, below what their service has."""
+    service = next(line.split() for line in shown(result()).splitlines() if line.startswith("web"))
+    assert service == ["web", "fnat", "wrr", "2", "2", "2", "700", "B", "700", "B"]
     lines = [line.split() for line in shown(result()).splitlines() if "10.0.0." in line]
-    assert lines[0] == ["web", "10.0.0.1:80", "1", "25.0", "%", "2", "100.0", "%", "5", "50.0", "%", "4", "700", "B"]
-    assert lines[1] == ["web", "10.0.0.2:80", "3", "75.0", "%", "0", "0.0", "%", "5", "50.0", "%", "4", "700", "B"]
-    many = result()._replace(services=[{"service": "web", "scheduler": "rr", "reals": [dict(REAL)] * 60}])
+    assert lines[0] == ["10.0.0.1:80", "1", "25.0", "2", "100.0", "5", "50.0", "4", "700", "B", "9", "kB"]
+    assert lines[1] == ["10.0.0.2:80", "3", "75.0", "0", "0.0", "5", "50.0", "4", "700", "B", "9", "kB"]
+    many = result()._replace(services=[{**result().services[0], "reals": [dict(REAL) for _ in range(60)]}])
     text = shown(many)
     assert "36 more" in text and text.count("10.0.0.1:80") == 24
     assert "10.0.0.1:80" not in shown(result()._replace(services=[]))
