@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from lbreplay.report import sarif, texts
+from lbreplay.report.tables import WIDTH
 
 STYLES = {"error": "bold red", "warning": "bold yellow"}
 FIELDS = ("code", "severity", "where", "what", "leads_to", "cure", "source")
@@ -28,7 +29,8 @@ def show(found: Document, out: Console) -> None:
         head = Text.assemble((severity, STYLES[severity]), " ", (finding["code"], "bold"), f"  {finding['where']}")
         out.print(head, soft_wrap=True)
         for label, key in (("", "what"), ("so: ", "leads_to"), ("cure: ", "cure")):
-            out.print(Padding(Text.assemble((label, "dim"), finding[key]), (0, 0, 0, 4), expand=False))
+            text = Padding(Text.assemble((label, "dim"), finding[key]), (0, 0, 0, 4), expand=False)
+            out.print(text, width=min(out.width, WIDTH))
         out.print()
     out.print(summary(found))
 

@@ -20,7 +20,7 @@ from lbreplay.stats import Result, due, shares
 from lbreplay.verdict import Fate, Verdict
 
 MOST_REALS = 24  # rows of real servers
-WIDTH = 100  # of a picture
+WIDTH = 100  # of a picture, and of sentences, wherever there is room for more
 UNWRAPPED = 10_000  # columns of a file
 SPACE, CELL = "&#160;", 12.2  # of rich's pictures: a space, and the width of one
 INDENTED = re.compile(
