@@ -223,10 +223,8 @@ class PcapngReader(Reader):
         if (scale > 0).all() and (stamp <= LAST_SECOND * SECOND // np.maximum(scale, 1)).all():
             time_ns: I64 = np.clip(stamp.astype(np.int64) * scale + offset, 0, LAST_SECOND * SECOND)
             return time_ns
-        units, offsets = zip(
-            *((self.interfaces[i].units, self.interfaces[i].offset) for i in which.tolist()), strict=True
-        )
-        return nanoseconds(stamp.tolist(), units, offsets)
+        described = [self.interfaces[i] for i in which.tolist()]
+        return nanoseconds(stamp.tolist(), (i.units for i in described), (i.offset for i in described))
 
 
 class Blocks(NamedTuple):

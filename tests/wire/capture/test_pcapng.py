@@ -173,3 +173,9 @@ def test_many_sections_and_interfaces_are_quick(tmp_path: Path) -> None:
     """A section and twenty interfaces for every frame cost time by their bytes, not by their square."""
     part = section() + interface() * 20 + enhanced(FRAME, MICRO, 19)
     assert len(read(write(tmp_path, part * 2000))) == 2000
+
+
+def test_an_interface_of_odd_units_without_packets(tmp_path: Path) -> None:
+    """Where there is nothing to date, no units are asked for."""
+    parts = [section(), interface(options=option(9, b"\x0b") + option(0, b"")), block(4, bytes(8))]
+    assert read(write(tmp_path, *parts)) == []
