@@ -27,9 +27,10 @@ frame ends with exactly one verdict.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # type checkers know the name; the module typing takes longer than all that stands here
 if TYPE_CHECKING:
+    from typing import Any
+
     from lbreplay.api import CaptureError as CaptureError
     from lbreplay.api import ConfigError as ConfigError
     from lbreplay.api import LbreplayError as LbreplayError

@@ -47,7 +47,7 @@ class Port:
         if len(kept) < 2 or kept[1] in NEVER_CHANGES:
             return
         verb = {"change": "set", "replace": "add"}.get(kept[1], kept[1])
-        handler = getattr(self, f"_{kept[0]}_{verb}".replace("-", "_"), None)
+        handler = getattr(self, f"_do_{kept[0]}_{verb}".replace("-", "_"), None)
         if handler is None:
             self.found.leave(place, line)
             return
@@ -65,7 +65,7 @@ class Port:
             return
         try:
             length = f"/{prefix(given['netmask'])}" if "netmask" in given and "/" not in address else ""
-            self._addr_add([f"{address}{length}", "dev", words[0]], place, False)
+            self._do_addr_add([f"{address}{length}", "dev", words[0]], place, False)
         except ValueError as wrong:
             self.found.warn(place, f"ifconfig {' '.join(words)}: {wrong or 'not understood'}")
 
@@ -91,7 +91,7 @@ class Port:
         given: str | None = self.found.document.get("device", {}).get("name")
         return given or next(iter(self.devices), DEFAULT_PORT)
 
-    def _addr_add(self, words: list[str], place: str, six: bool) -> None:
+    def _do_addr_add(self, words: list[str], place: str, six: bool) -> None:
         given = _arguments(words)
         network = values.network(given.get("", ""))
         where = self._on(given["dev"], place) if "dev" in given else self.addresses
@@ -105,9 +105,9 @@ class Port:
             if "sapool" in given:
                 self.sapool.setdefault(address, place)
 
-    _addr_set = _addr_add
+    _do_addr_set = _do_addr_add
 
-    def _addr_del(self, words: list[str], place: str, six: bool) -> None:
+    def _do_addr_del(self, words: list[str], place: str, six: bool) -> None:
         network = values.network(_arguments(words).get("", ""))
         if (
             self.addresses.pop(str(network), None) is None
@@ -115,29 +115,29 @@ class Port:
         ):
             raise Wrong("no such address")
 
-    def _addr_flush(self, words: list[str], place: str, six: bool) -> None:
+    def _do_addr_flush(self, words: list[str], place: str, six: bool) -> None:
         self.addresses.clear()
 
-    def _vlan_add(self, words: list[str], place: str, six: bool) -> None:
+    def _do_vlan_add(self, words: list[str], place: str, six: bool) -> None:
         given = _arguments(words)
         if not given.get("id", "").isdecimal() or "link" not in given:
             raise Wrong("link DEVICE id NUMBER expected")
         name = given.get("") or f"{given['link']}.{given['id']}"
         self.vlans[name] = ({"id": int(given["id"]), "address": []}, place)
 
-    def _vlan_del(self, words: list[str], place: str, six: bool) -> None:
+    def _do_vlan_del(self, words: list[str], place: str, six: bool) -> None:
         self.vlans.pop(_arguments(words).get("", ""), None)
 
-    def _link_add(self, words: list[str], place: str, six: bool) -> None:
+    def _do_link_add(self, words: list[str], place: str, six: bool) -> None:
         """`ip link add link DEVICE name NAME type vlan id NUMBER`: a VLAN device, as the kernel's tool makes it."""
         given = _arguments(words)
         if given.get("type") == "vlan":
             name = given.get("name") or given.get("", "")
-            self._vlan_add([name, "link", given.get("link", ""), "id", given.get("id", "")], place, six)
+            self._do_vlan_add([name, "link", given.get("link", ""), "id", given.get("id", "")], place, six)
         else:
             self.found.leave(place, f"{self.tool} link add {' '.join(words)}")
 
-    def _link_set(self, words: list[str], place: str, six: bool) -> None:
+    def _do_link_set(self, words: list[str], place: str, six: bool) -> None:
         words = words[1:] if words[:1] == ["dev"] else words
         if not words:
             raise Wrong("a device expected")
@@ -171,7 +171,7 @@ class Port:
 
     # routes and neighbours
 
-    def _route_add(self, words: list[str], place: str, six: bool) -> None:
+    def _do_route_add(self, words: list[str], place: str, six: bool) -> None:
         if "table" in words or not SPECIAL.isdisjoint(words[:1]):
             self.found.leave(place, f"{self.tool} route add {' '.join(words)}: not a route of the main table to a host")
             return
@@ -193,7 +193,7 @@ class Port:
             self._on(given["dev"], place)
         self.routes.append((route, place))
 
-    def _route_del(self, words: list[str], place: str, six: bool) -> None:
+    def _do_route_del(self, words: list[str], place: str, six: bool) -> None:
         given = _arguments(words)
         to = destination(given.get("", ""), six or ":" in given.get("via", ""))
         kept = [known for known in self.routes if known[0]["to"] != to or known[0].get("via") != given.get("via")]
@@ -201,30 +201,30 @@ class Port:
             raise Wrong("no such route")
         self.routes = kept
 
-    def _route_flush(self, words: list[str], place: str, six: bool) -> None:
+    def _do_route_flush(self, words: list[str], place: str, six: bool) -> None:
         self.routes.clear()
 
-    def _neigh_add(self, words: list[str], place: str, six: bool) -> None:
+    def _do_neigh_add(self, words: list[str], place: str, six: bool) -> None:
         given = _arguments(words)
         values.mac(given.get("lladdr", ""))
         values.address(given.get("", ""))
         self.neighbors[given[""]] = (given["lladdr"], place)
 
-    _neigh_set = _neigh_add
+    _do_neigh_set = _do_neigh_add
 
-    def _neigh_del(self, words: list[str], place: str, six: bool) -> None:
+    def _do_neigh_del(self, words: list[str], place: str, six: bool) -> None:
         if self.neighbors.pop(_arguments(words).get("", ""), None) is None:
             raise Wrong("no such neighbour")
 
     # sets of addresses
 
-    def _ipset_create(self, words: list[str], place: str, six: bool) -> None:
+    def _do_ipset_create(self, words: list[str], place: str, six: bool) -> None:
         if len(words) < 2 or words[1] not in ("hash:ip", "hash:net", "bitmap:ip"):
             self.found.leave(place, f"{self.tool} ipset create {' '.join(words)}")
             return
         self.services.ipsets[words[0]] = []
 
-    def _ipset_add(self, words: list[str], place: str, six: bool) -> None:
+    def _do_ipset_add(self, words: list[str], place: str, six: bool) -> None:
         if len(words) < 2 or words[0] not in self.services.ipsets:
             raise Wrong("a set created before and an address expected")
         for text in words[1].split(","):

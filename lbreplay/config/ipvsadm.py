@@ -333,18 +333,18 @@ class Services:
         self._out_of("laddr", self._draft(given), _address(given.get("laddr", "")))
 
     def _add_blklst(self, given: Options, place: str) -> None:
-        self._list("blacklist", "blklst", given, place, True)
+        self._into_list("blacklist", "blklst", given, place, True)
 
     def _del_blklst(self, given: Options, place: str) -> None:
-        self._list("blacklist", "blklst", given, place, False)
+        self._into_list("blacklist", "blklst", given, place, False)
 
     def _add_whtlst(self, given: Options, place: str) -> None:
-        self._list("whitelist", "whtlst", given, place, True)
+        self._into_list("whitelist", "whtlst", given, place, True)
 
     def _del_whtlst(self, given: Options, place: str) -> None:
-        self._list("whitelist", "whtlst", given, place, False)
+        self._into_list("whitelist", "whtlst", given, place, False)
 
-    def _list(self, name: str, option: str, given: Options, place: str, add: bool) -> None:
+    def _into_list(self, name: str, option: str, given: Options, place: str, add: bool) -> None:
         draft = self._draft(given)
         for subject in self._subjects(given.get(option, "")):
             if add:
@@ -416,7 +416,7 @@ class Services:
         draft.gone = True
         self._event(draft, at, place, remove="")
 
-    def _at_list(self, name: str, option: str, given: Options, place: str, at: float, add: bool) -> None:
+    def _change_list(self, name: str, option: str, given: Options, place: str, at: float, add: bool) -> None:
         draft = self._draft(given)
         now = draft.live_lists.setdefault(name, list(draft.lists[name]))
         for subject in self._subjects(given.get(option, "")):
@@ -427,22 +427,22 @@ class Services:
         self._event(draft, at, place, set=f"{name}={spelled}")
 
     def _at_add_laddr(self, given: Options, place: str, at: float) -> None:
-        self._at_list("laddr", "laddr", given, place, at, True)
+        self._change_list("laddr", "laddr", given, place, at, True)
 
     def _at_del_laddr(self, given: Options, place: str, at: float) -> None:
-        self._at_list("laddr", "laddr", given, place, at, False)
+        self._change_list("laddr", "laddr", given, place, at, False)
 
     def _at_add_blklst(self, given: Options, place: str, at: float) -> None:
-        self._at_list("blacklist", "blklst", given, place, at, True)
+        self._change_list("blacklist", "blklst", given, place, at, True)
 
     def _at_del_blklst(self, given: Options, place: str, at: float) -> None:
-        self._at_list("blacklist", "blklst", given, place, at, False)
+        self._change_list("blacklist", "blklst", given, place, at, False)
 
     def _at_add_whtlst(self, given: Options, place: str, at: float) -> None:
-        self._at_list("whitelist", "whtlst", given, place, at, True)
+        self._change_list("whitelist", "whtlst", given, place, at, True)
 
     def _at_del_whtlst(self, given: Options, place: str, at: float) -> None:
-        self._at_list("whitelist", "whtlst", given, place, at, False)
+        self._change_list("whitelist", "whtlst", given, place, at, False)
 
     # the end
 

@@ -136,3 +136,11 @@ def test_ipsets() -> None:
     for line in ("ipset create bad hash:net", "ipset add bad 10.0.0.0/8,1.1.1.1", "ipset create x hash:ip,port"):
         port.apply(line.split(), "s.sh:1")
     assert services.ipsets == {"bad": ["10.0.0.0/8", "1.1.1.1"]} and len(result.left_out) == 1
+
+
+@pytest.mark.parametrize("line", ["ip link-set a b", "one port", "device of", "_init_ _", "pools x", "on x"])
+def test_no_command_is_called_like_what_it_is_made_of(line: str) -> None:
+    """A word that nobody knows is listed as not modelled, whatever it is."""
+    result = Found()
+    Port(result, Services(result)).apply(line.split(), "s.sh:1")
+    assert len(result.left_out) == 1

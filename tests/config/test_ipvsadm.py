@@ -1,11 +1,13 @@
 """ipvsadm commands make services, as DPVS would on its own."""
 
+import inspect
 from typing import Any
 
 import pytest
 
 from lbreplay.config.found import Found
-from lbreplay.config.ipvsadm import Services, Wrong, dest_check, options, prefix
+from lbreplay.config.ipvsadm import LONG_COMMANDS, Services, Wrong, dest_check, options, prefix
+from lbreplay.config.kernel import KernelServices
 from lbreplay.config.load import load
 from lbreplay.errors import ConfigError
 from lbreplay.model import Setup
@@ -259,3 +261,12 @@ def test_numbers_in_words() -> None:
     }
     with pytest.raises(Wrong):
         dest_check("often")
+
+
+@pytest.mark.parametrize("made", [Services, KernelServices])
+def test_every_command_has_a_handler_of_its_own_or_none(made: type[Services]) -> None:
+    """Nothing that merely is called alike is taken for one: `--list` in the middle of a replay is refused in words."""
+    for command in LONG_COMMANDS:
+        for begins, takes in (("_", ["self", "given", "place"]), ("_at_", ["self", "given", "place", "at"])):
+            handler = getattr(made, begins + command.replace("-", "_"), None)
+            assert handler is None or list(inspect.signature(handler).parameters) == takes, command
