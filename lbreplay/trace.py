@@ -53,9 +53,9 @@ class Kept:
 class Told:
     """The lines of a run, burst by burst."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, written: int = 0) -> None:
         self._setup = setup
-        self._written = 0  # frames in the output before the present burst
+        self._written = written  # frames in the output before the present burst
 
     def lines(self, burst: Burst, balancer: Balancer, nic: Nic) -> Iterator[Line]:
         """One for each row, in order, and before it one for whatever was sent without a cause."""

@@ -18,7 +18,7 @@ BELOW = {
     "cli": {"lab", "config", "report", "journey", "dpvs", "lvs", "nic", "loop", "wire"},
     "api": {"lab", "config", "journey", "trace", "wire"},
     "pytest_plugin": {"cli", "lab", "report"},
-    "lab": {"config", "report", "journey", "annotate", "ipvs", "stack", "dpvs", "lvs", "nic", "loop", "wire"},
+    "lab": {"config", "report", "journey", "annotate", "ipvs", "stack", "dpvs", "lvs", "nic", "loop", "wire", "trace"},
     "report": set(),
     "config": {"loop", "wire"},
     "journey": {"also", "annotate", "trace", "ipvs", "stack", "dpvs", "nic", "loop", "wire"},

@@ -51,6 +51,13 @@ def strategies(incomplete: str) -> list[CompletionItem]:
     return _listed(incomplete, dict.fromkeys((*STRATEGIES, "redirect"), ""))
 
 
+def verdicts(incomplete: str) -> list[CompletionItem]:
+    """Names of --verdict."""
+    from lbreplay.verdict import Verdict
+
+    return _listed(incomplete, {verdict.name.lower(): verdict.sentence for verdict in Verdict})
+
+
 def _listed(incomplete: str, known: dict[str, str]) -> list[CompletionItem]:
     """Each of *known* that goes on behind the last comma."""
     before, comma, begun = incomplete.rpartition(",")

@@ -106,14 +106,14 @@ def frames_of(wanted: Flow, setup: Setup, path: str) -> list[int]:
     return found
 
 
-def frames_before(wanted: Iterable[Flow], setup: Setup, path: str, n: int) -> list[int]:
-    """The numbers of the frames of any of *wanted* before frame *n*, ascending."""
+def frames_among(wanted: Iterable[Flow], setup: Setup, path: str, before: int | None = None) -> list[int]:
+    """The numbers of the frames of any of *wanted*, ascending, of those *before* a frame where it is given."""
     found: list[int] = []
     with open_capture(path) as source:
         for burst in source.bursts(setup.burst_size):
-            if burst.first >= n:
+            if before is not None and burst.first >= before:
                 break
             parse(burst, setup.device.mac, not setup.device.rx_ip_checksum_offload)
             rows = sorted({row for flow in wanted for row in flow.rows(burst)})
-            found += [burst.first + row for row in rows if burst.first + row < n]
+            found += [burst.first + row for row in rows if before is None or burst.first + row < before]
     return found

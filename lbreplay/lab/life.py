@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, ONE_PACKET
 from lbreplay.lab.fields import FLAGS
-from lbreplay.lab.flows import Flow, frames_before
+from lbreplay.lab.flows import Flow, frames_among
 from lbreplay.lab.probe import Probe, Shot
 from lbreplay.model import NANOSECOND, Endpoint, Event, RealServer, Service, Setup
 from lbreplay.verdict import ENTRIES, Verdict
@@ -74,7 +74,7 @@ def _past(setup: Setup, path: str, shot: Shot) -> Past:
     wanted, past = _flows_of(shot), Past((), {}, frozenset(), 0)
     for _ in range(PASSES):
         past = _visited(setup, path, shot.burst.first, wanted)
-        more = wanted | {flow for visit in past.visits for flow in _tuples(visit.conn)}
+        more = wanted | {flow for visit in past.visits for flow in tuples(visit.conn)}
         if more == wanted:
             break
         wanted = more
@@ -85,10 +85,10 @@ def _flows_of(shot: Shot) -> frozenset[Flow]:
     """Its tuple as captured and as received, both ways."""
     packets = (Packet(shot.frame, len(shot.frame)).within(), shot.packet.within())
     ends = [(p.proto, Endpoint(p.src, p.sport), Endpoint(p.dst, p.dport)) for p in packets]
-    return frozenset({flow for tuple_ in ends for flow in Flow.both(*tuple_)} | _tuples(shot.story.conn))
+    return frozenset({flow for tuple_ in ends for flow in Flow.both(*tuple_)} | tuples(shot.story.conn))
 
 
-def _tuples(conn: Any) -> set[Flow]:
+def tuples(conn: Any) -> set[Flow]:
     """Every tuple that a frame of *conn* may have in a capture."""
     if conn is None:
         return set()
@@ -97,7 +97,7 @@ def _tuples(conn: Any) -> set[Flow]:
 
 
 def _visited(setup: Setup, path: str, n: int, wanted: frozenset[Flow]) -> Past:
-    frames = frames_before(wanted, setup, path, n)[-LOOKED_THROUGH:]
+    frames = frames_among(wanted, setup, path, n)[-LOOKED_THROUGH:]
     with Probe(setup, path) as probe:
         ended: dict[int, int] = {}
         probe.tell_ends(ended)

@@ -19,6 +19,7 @@ from lbreplay.dpvs.story import Story
 from lbreplay.errors import CaptureError
 from lbreplay.journey import Replay
 from lbreplay.model import Setup
+from lbreplay.trace import Told
 from lbreplay.wire import icmp
 from lbreplay.wire.capture import open_capture
 from lbreplay.wire.packet import ICMP, ICMPV6, Packet
@@ -114,6 +115,17 @@ class Probe:
         self._journey(burst)
         self.run.balancer.stories = None
         return burst, stories[0]
+
+    def tell(self, n: int) -> tuple[bytes, Any, dict[str, Any]]:
+        """Go on to frame *n* and handle it: its bytes as captured, its story, and its line of the trace."""
+        burst = self._seek(n)
+        frame, told = burst.frame(0), Told(self.run.setup, self._written)
+        stories: list[Any] = []
+        self.run.balancer.stories = stories
+        self._journey(burst)
+        *_, line = told.lines(burst, self.run.balancer, self.run.nic)
+        self.run.balancer.stories = None
+        return frame, stories[0], line
 
     def shoot_made(self, frame: bytes, after_ns: int) -> Shot:
         """Handle a frame that nobody captured, *after_ns* behind the last one. No frame of the capture may follow."""

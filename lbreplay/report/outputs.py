@@ -137,6 +137,18 @@ ANSWER = {
     "alive": bool, "home": bool, "verdict": VERDICT, "fate": FATE,
 }  # fmt: skip
 FIELD = {"layer": str, "field": str, "before": maybe(str), "after": maybe(str), "changed": bool}
+LADDER = {
+    "flow": str,
+    "connections": [{
+        "conn": int, "worker": int, "service": maybe(str), "client": str, "virtual": str, "laddr": maybe(str),
+        "real": str,
+    }],
+    "frames": [{
+        "n": FRAME, "t_ns": int, "from": ("client", "real"), "packet": str, "worker": RANK, "by": maybe(BY),
+        "owner": maybe(int), "lookup": maybe(("in", "out", "miss")), "conn": maybe(int), "new": bool,
+        "state": maybe([str]), "verdict": VERDICT, "fate": FATE, "sent": told("frames that left because of it", int),
+    }],
+}  # fmt: skip
 EXPLAIN = {
     "schema": ONE,
     "line": told("the whole story in a line", str),
@@ -164,6 +176,7 @@ EXPLAIN = {
     "sent": [{"n": int, "worker": int, "own": bool, "packet": str, "fields": [FIELD]}],
     "answer": told("where the next packet of the other side will land", maybe(ANSWER)),
     "flow_frames": told("with --flow: all frames of the flow", [int]),
+    "ladder?": told("with --flow: the whole conversation, both ways", LADDER),
 }  # fmt: skip
 
 # --- judgements -----------------------------------------------------------------------------------------------------
