@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from lbreplay.burst import BY_FLOW_DIRECTOR, BY_RSS, Burst, Made, Received
 from lbreplay.dpvs.balancer import Balancer
 from lbreplay.nic.steer import Nic
@@ -83,13 +81,13 @@ class Annotator:
         if not burst.answer[row]:
             flow = burst.flow6[burst.rows6.searchsorted(row)] if wide else burst.flow4[row]
             return said._replace(port=int.from_bytes(flow[-2:].tobytes()))
-        ends = self._balancer.ends(np.array([handle & ~1]), 6 if wide else 4).tobytes()
-        return said._replace(port=int.from_bytes(ends[-4:-2]), hash=self._hash(int(burst.kind[row]), ends))
+        ends = self._balancer.came_as(handle | 1)[1:]
+        return said._replace(port=int.from_bytes(ends[-2:]), hash=self._hash(int(burst.kind[row]), ends))
 
     def _hash(self, kind: int, ends: bytes) -> int:
-        """Of an answer to a packet that left as *ends*: source, destination, both ports."""
-        width, ports = (len(ends) - 4) // 2, (int.from_bytes(ends[-2:]), int.from_bytes(ends[-4:-2]))
-        return self._nic.rss.hash_flow(kind, ends[width : 2 * width], ports[0], ends[:width], ports[1]) or 0
+        """Of an answer that came in as *ends*: source, destination, both ports."""
+        width, ports = (len(ends) - 4) // 2, (int.from_bytes(ends[-4:-2]), int.from_bytes(ends[-2:]))
+        return self._nic.rss.hash_flow(kind, ends[:width], ports[0], ends[width : 2 * width], ports[1]) or 0
 
 
 def _ending(burst: Burst, row: int, said: Told) -> str:

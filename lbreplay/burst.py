@@ -7,8 +7,8 @@ is rewritten in place. It is laid out as the records of a little-endian classic 
     filled by the reader   buffer at caplen length time_ns, and told where somebody asks
     loop/parse             family proto l3 l4 flags simple ... (see Columns there)
     nic/steer              queue worker by hash reta
-    dpvs/balancer            handle conn verdict owner translation
-    wire/rewrite           leaving, and `made` for frames that are not their row's bytes in place
+    dpvs/balancer          handle conn verdict owner translation
+    loop/rewrite           the bytes of rows that leave; and `made` for frames that are not their row's bytes in place
 """
 
 from __future__ import annotations

@@ -28,7 +28,6 @@ from lbreplay.nic.steer import Nic, Steered
 from lbreplay.stats import Counters, Result
 from lbreplay.wire.capture import Capture, CaptureInfo, Sink, is_pcapng, open_capture, open_sink
 from lbreplay.wire.offload import BOTH, CARRIED, DROPPED, PASSED, RIGHT, Offload
-from lbreplay.wire.rewrite import rewrite
 
 if TYPE_CHECKING:
     from lbreplay.annotate import Annotator
@@ -208,7 +207,7 @@ class Replay:
         """The rest of the way of a burst that is parsed."""
         self.steer(burst)
         self.balancer.balance(burst)
-        self.depart(burst, self.balancer.leaving(burst))
+        self.depart(burst)
 
     def arrive(self, burst: Burst) -> Burst:
         """The way of *burst* to the balancer."""
@@ -222,10 +221,10 @@ class Replay:
             self.also.keep(burst)
         self.nic.steer(burst)
 
-    def depart(self, burst: Burst, leaving: Any) -> None:
-        """The way of *burst* from the balancer to the capture and the counters. *leaving* None: nothing to rewrite."""
-        if self.rewriting and leaving is not None:
-            rewrite(burst, leaving)
+    def depart(self, burst: Burst) -> None:
+        """The way of *burst* from the balancer to the capture and the counters."""
+        if self.rewriting:
+            self.balancer.rewrite(burst)
         written = burst if self.also is None else self.also.leaving(burst)
         if self.sink is not None:
             self.sink.write(written)

@@ -23,13 +23,15 @@ from lbreplay.dpvs.story import Story
 from lbreplay.dpvs.view import Steer, View
 from lbreplay.loop.loop import Loop, Places, Seen
 from lbreplay.loop.names import CLOCK, NONE, SIDES, STATES, STEPS, UDP_STEP
+from lbreplay.loop.rewrite import Rewriter
 from lbreplay.loop.ways import NAMES as WAYS
 from lbreplay.loop.ways import Way
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
+from lbreplay.wire.options import client_of, insert_toa
 from lbreplay.wire.packet import ETH_VLAN, TCP, UDP, Packet
-from lbreplay.wire.rewrite import Leaving
 
+ETHERNET = 14  # bytes of its header
 MOST = 1 << 16  # kinds of packets for nobody that are remembered at once
 LOOKUP = {"": 0, "in": 1, "out": 2, "miss": 3}  # codes of column `lookup`
 REFUSALS = (
@@ -53,6 +55,9 @@ class Balancer:
         self.loop = self._loop()
         self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
         self.plain_stories: dict[int, Story] | None = None  # of plain rows, where somebody annotates
+        self.rewriter = Rewriter(
+            self.machine.tuples, setup.tcp.toa, setup.behaviour.toa_in_syn, setup.device.mtu, self._with_odd_toa
+        )
         self._worker_of_queue = _workers_of_queues(setup)
         self._plain_rows = [0] * len(Way)  # by reason
         self._place = 0  # of the frame before which timers went off last
@@ -320,23 +325,21 @@ class Balancer:
             self._place, machine.order = burst.first + row, before(burst.first + row)
         self.path.expiry.fire(slot)
 
-    def leaving(self, burst: Burst) -> Leaving:
-        """What ordinary rows leave with; of other rows it means nothing."""
-        setup = self.setup
-        return Leaving(
-            heads=self.links.heads.view("V12")[burst.mac].view(np.uint8),
-            mirrored=self.links.mirrored[burst.mac],
-            ends4=self.ends(burst.handle, 4),
-            ends6=self.ends(burst.handle[burst.rows6], 6),
-            toa=setup.tcp.toa,
-            toa_in_syn=setup.behaviour.toa_in_syn,
-            prune=setup.behaviour.toa_prune,
-            mtu=setup.device.mtu,
-        )
+    def rewrite(self, burst: Burst) -> None:
+        """Rewrite the rows that leave in place."""
+        self.rewriter.link(self.links.heads.ravel().data, self.links.mirrored.view(np.uint8).data)
+        self.rewriter.rewrite(burst)
 
-    def ends(self, handles: Any, family: int) -> Any:
-        """The tuples that packets of *handles* leave with: u1[n, 12], of IPv6 [n, 36]; of NONE anything."""
-        return self.machine.tuples.ends(handles, family)
+    def _with_odd_toa(self, frame: bytes, l4: int) -> bytes:
+        """A frame whose options have no room for the client's address, or that would be longer than the MTU."""
+        prune, mtu = self.setup.behaviour.toa_prune, self.setup.device.mtu
+        l3, l4_at = frame[ETHERNET:], l4 - ETHERNET
+        made, _ = insert_toa(l3, l4_at, client_of(l3, l4_at), mtu, prune=prune)
+        return frame[:ETHERNET] + made
+
+    def came_as(self, handle: int) -> bytes:
+        """The key (wire.packet.flow_key) of the packets of *handle*."""
+        return self.machine.tuples.key(handle)
 
     def connection(self, story: Story) -> dict[str, Any]:
         """What the trace tells of a packet's connection (interface 6)."""

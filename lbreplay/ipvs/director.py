@@ -132,8 +132,8 @@ class Director:
             "sync": {what: self.parts.sync.counters[what] for what in ("conns", "templates", "deferred")},
         }
 
-    def leaving(self, burst: Burst) -> None:
-        """What the rewriter needs for rows that leave in place: none does."""
+    def rewrite(self, burst: Burst) -> None:
+        """Rewrite the rows that leave in place: none does."""
 
     def connection(self, story: Story) -> dict[str, Any]:
         """What the trace tells of a packet's connection."""

@@ -9,6 +9,8 @@ Else it is left aside, and `WHY` says in a line what to do about it. LBREPLAY_IN
 build.py    sources -> compiled modules beside them, by pip, make and a packager
 loop.py     THE ordered loop: a connection for every ordinary row
 parse.py    bytes -> columns
+rewrite.py  what rows leave with -> bytes
+octets.py   bytes of a buffer: read, written, summed, copied
 table.py    whose a tuple is
 slots.py    what every packet of a connection asks for
 timers.py   when connections end
@@ -31,6 +33,7 @@ from pathlib import Path
 
 ROOM = Path(__file__).parent
 STAMP = ROOM / "compiled.txt"  # written behind the compiled modules: kind of build, `stamp`
+INLINED = ("octets",)  # compiled into those that use them
 SUFFIX = EXTENSION_SUFFIXES[0]
 GAIN = "compiled it runs some ten times as fast"
 BUILD = "python -m lbreplay.loop.build"
@@ -38,12 +41,12 @@ BUILD = "python -m lbreplay.loop.build"
 
 def sources() -> list[Path]:
     """The modules that are compiled."""
-    return [path.with_suffix(".py") for path in sorted(ROOM.glob("*.pxd"))]
+    return [path.with_suffix(".py") for path in sorted(ROOM.glob("*.pxd")) if path.stem not in INLINED]
 
 
 def stamp() -> str:
     """What compiled modules are made of: the sources, and the Python that they fit."""
-    parts = [part.read_bytes() for path in sources() for part in (path, path.with_suffix(".pxd"))]
+    parts = [path.read_bytes() for path in (*sources(), *sorted(ROOM.glob("*.pxd")))]
     digest = sha256(b"\0".join(parts)).hexdigest()
     return f"{digest} {SUFFIX}\n"
 

@@ -15,7 +15,7 @@ cdef class Table:
     cdef Py_ssize_t _handles
     cdef short[:] _ranks
     cdef object _memory, _wide_memory
-    cdef u64[::1] _words, _wide
+    cdef readonly u64[::1] words, wide
     cdef int[::1] _links, _places
     cdef Py_ssize_t _last, _at
     cdef int _shift

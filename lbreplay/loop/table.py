@@ -57,7 +57,7 @@ class Table:
         if self._handles:
             words[: 2 * self._handles], links[: 2 * self._handles] = self._memory
         self._handles, self._memory = handles, (words, links)
-        self._words, self._links = words.data, links.data
+        self.words, self._links = words.data, links.data
         if self._has_wide:
             self._widen(handles)
 
@@ -65,7 +65,7 @@ class Table:
         wide = np.zeros(4 * handles, np.uint64)
         if self._has_wide:
             wide[: len(self._wide_memory)] = self._wide_memory
-        self._has_wide, self._wide_memory, self._wide = True, wide, wide.data
+        self._has_wide, self._wide_memory, self.wide = True, wide, wide.data
 
     def _renew(self, bits: int) -> None:
         """Empty places."""
@@ -91,18 +91,18 @@ class Table:
         return (((mixed ^ (mixed >> 29)) * self._k1) & FULL) >> self._shift
 
     def _home(self, handle: int) -> int:
-        return self._place(self._words[2 * handle], self._words[2 * handle + 1])
+        return self._place(self.words[2 * handle], self.words[2 * handle + 1])
 
     def mix(self, a: int, b: int, c: int, d: int) -> int:
         """Word 0 of IPv6 addresses."""
         return (a * self._m0 + b * self._m1 + c * self._m2 + d * self._m3) & FULL
 
     def _same(self, handle: int, word0: int, word1: int, a: int, b: int, c: int, d: int) -> bool:
-        if self._words[2 * handle + 1] != word1 or self._words[2 * handle] != word0:
+        if self.words[2 * handle + 1] != word1 or self.words[2 * handle] != word0:
             return False
         if not word1 & SIX:
             return True
-        wide, at = self._wide, 4 * handle
+        wide, at = self.wide, 4 * handle
         return wide[at] == a and wide[at + 1] == b and wide[at + 2] == c and wide[at + 3] == d
 
     def first(self, word0: int, word1: int, a: int, b: int, c: int, d: int) -> int:
@@ -132,12 +132,12 @@ class Table:
         if 2 * self.size > self._last:
             self._grow()
         older = self.first(word0, word1, a, b, c, d)
-        self._words[2 * handle], self._words[2 * handle + 1] = word0, word1
+        self.words[2 * handle], self.words[2 * handle + 1] = word0, word1
         if word1 & SIX:
             if not self._has_wide:
                 self._widen(len(self._links) >> 1)
             at = 4 * handle
-            self._wide[at], self._wide[at + 1], self._wide[at + 2], self._wide[at + 3] = a, b, c, d
+            self.wide[at], self.wide[at + 1], self.wide[at + 2], self.wide[at + 3] = a, b, c, d
         self._links[2 * handle], self._links[2 * handle + 1] = older, NONE
         if older >= 0:
             self._links[2 * older + 1] = handle
@@ -201,8 +201,8 @@ class Table:
 
     def key(self, handle: int) -> bytes:
         """The key that *handle* is found by, also just after it was taken out."""
-        word0, word1 = self._words[2 * handle], self._words[2 * handle + 1]
-        ends = bytes(self._wide[4 * handle : 4 * handle + 4]) if word1 & SIX else word0.to_bytes(8, "little")
+        word0, word1 = self.words[2 * handle], self.words[2 * handle + 1]
+        ends = bytes(self.wide[4 * handle : 4 * handle + 4]) if word1 & SIX else word0.to_bytes(8, "little")
         return bytes((word1 >> 32 & 0xFF,)) + ends + (word1 & 0xFFFFFFFF).to_bytes(4, "little")
 
     def _split(self, key: bytes) -> tuple[int, int, int, int, int, int]:
@@ -212,22 +212,6 @@ class Table:
         a, b, c, d = unpack_from("<4Q", key, 1)
         return self.mix(a, b, c, d), ports | SIX, a, b, c, d
 
-    def ends(self, handles: Any, family: int) -> Any:
-        """The tuples that packets of *handles* leave with, the reverse of the other side's: u1[n, 12], of IPv6 [n, 36].
-
-        Of NONE, or of a handle of the other family, anything.
-        """
-        words = self._memory[0].reshape(-1, 2)
-        there = words.take(handles ^ 1, 0, mode="wrap").view(np.uint32)
-        ports = there[:, 2:3]
-        if family == 4:
-            made = np.concatenate([there[:, 1::-1], ports << 16 | ports >> 16], 1)
-        else:
-            wide = self._wide_memory.reshape(-1, 4) if self._has_wide else np.zeros((1, 4), np.uint64)
-            ends = wide.take(handles ^ 1, 0, mode="wrap").view(np.uint32)
-            made = np.concatenate([ends[:, 4:], ends[:, :4], ports << 16 | ports >> 16], 1)
-        return made.view(np.uint8)
-
     def word(self, handle: int, number: int) -> int:
         """Word *number* of the tuple of *handle*."""
-        return self._words[2 * handle + number]
+        return self.words[2 * handle + number]

@@ -98,6 +98,12 @@ def shift_sack(tcp: Segment, delta: int) -> bool:
     return True
 
 
+def client_of(l3: Bytes, l4_at: int) -> Endpoint:
+    """The end that a packet comes from."""
+    source = l3[12:16] if l3[0] >> 4 == 4 else l3[8:24]
+    return Endpoint(bytes(source), int.from_bytes(l3[l4_at : l4_at + 2]))
+
+
 def toa_option(client: Endpoint) -> bytes:
     """The option: kind 254, length 8 or 20, client port and address in network order (D 5.6)."""
     return bytes((TOA, TOA_SIZE[len(client.address)])) + client.port.to_bytes(2) + client.address

@@ -1,0 +1,55 @@
+"""Reading, writing and summing bytes of a buffer. Compiled code does not call these functions: it has them inlined, as
+`octets.pxd` beside says them again, one access of memory each.
+
+A *word* is read as little-endian machines read it; only its bytes count where words are summed (RFC 1071, 2 B: sums in
+either order are each other's, their bytes swapped).
+"""
+
+from __future__ import annotations
+
+from struct import unpack_from
+from typing import Any
+
+
+def word16(buffer: Any, at: int) -> int:
+    """Two bytes as a word."""
+    low: int = buffer[at]
+    return low | buffer[at + 1] << 8
+
+
+def word32(buffer: Any, at: int) -> int:
+    """Four bytes as a word."""
+    return int.from_bytes(buffer[at : at + 4], "little")
+
+
+def put16(buffer: Any, at: int, word: int) -> None:
+    """Store what `word16` reads."""
+    buffer[at : at + 2] = word.to_bytes(2, "little")
+
+
+def put32(buffer: Any, at: int, word: int) -> None:
+    """Store what `word32` reads."""
+    buffer[at : at + 4] = word.to_bytes(4, "little")
+
+
+def swapped(word: int) -> int:
+    """The bytes of a 32-bit word in the other order."""
+    return int.from_bytes(word.to_bytes(4, "little"))
+
+
+def copy(source: Any, at: int, size: int, target: Any, to: int) -> None:
+    """*size* bytes from one buffer to another, or within one, where they may overlap."""
+    target[to : to + size] = bytes(source[at : at + size])
+
+
+def total(buffer: Any, at: int, size: int) -> int:
+    """The sum of the words of *size* bytes, an odd last one padded with 0; below 2**48 for a frame."""
+    data = bytes(buffer[at : at + size]) + bytes(-size % 4)
+    return sum(unpack_from(f"<{len(data) // 4}I", data))
+
+
+def checksum(total: int) -> int:
+    """The checksum, as a word, of what sums up to *total* (below 2**48)."""
+    total = (total & 0xFFFF) + (total >> 16 & 0xFFFF) + (total >> 32)
+    total = (total & 0xFFFF) + (total >> 16)
+    return 0xFFFF - ((total & 0xFFFF) + (total >> 16))

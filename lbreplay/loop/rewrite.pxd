@@ -1,0 +1,66 @@
+cimport cython
+
+from lbreplay.loop cimport octets
+from lbreplay.loop.table cimport Table
+
+ctypedef unsigned long long u64
+
+cdef int NONE, DIRECT, FULL_TCP, RECORD, TCP, ETHERNET, BASE, SYN, RST, ACK, EOL, NOP, MSS, SACK, TIMESTAMP, TOA
+cdef int BLOCKS, TIMESTAMP_SIZE, MSS_SIZE, BLOCK, ALIGNED_HEADER, TOA4, TOA6, MOST_HEADER
+cdef unsigned int ALIGNED
+cdef u64 M32
+
+@cython.final
+cdef class Rewriter:
+    cdef readonly Table table
+    cdef bint toa, toa_in_syn, grows
+    cdef int mtu
+    cdef object odd
+    cdef dict _odd
+    cdef unsigned char[::1] heads, mirrored, buffer, leaving, answer, family, proto, flags, full
+    cdef long long[::1] at, caplen, sent
+    cdef int[::1] l3_length, l4, header, handle, mac, room
+    cdef unsigned int[::1] seq, ack, fdata, delta
+    cpdef link(self, heads, mirrored)
+    cpdef bind(self, burst)
+    @cython.locals(buffer=cython.uchar[::1], row=Py_ssize_t)
+    cdef _edit(self, Py_ssize_t size)
+    @cython.locals(size=Py_ssize_t)
+    cdef void _shrink(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    @cython.locals(at=Py_ssize_t)
+    cdef void _set_size(self, unsigned char[::1] buffer, Py_ssize_t row, Py_ssize_t size) noexcept
+    @cython.locals(first=int)
+    cdef void _edit_options(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    @cython.locals(at=Py_ssize_t, end=Py_ssize_t, size=int, fits=bint)
+    cdef Py_ssize_t _find(self, unsigned char[::1] buffer, Py_ssize_t row, int kind, int length) noexcept
+    @cython.locals(at=Py_ssize_t, byte=int)
+    cdef void _blank_timestamp(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    @cython.locals(at=Py_ssize_t, lower=int)
+    cdef void _lower_mss(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    @cython.locals(at=Py_ssize_t, edge=Py_ssize_t)
+    cdef void _shift_sack(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    cdef void _lower(self, unsigned char[::1] buffer, Py_ssize_t at, unsigned int by) noexcept
+    cdef bint _is_asked(self, Py_ssize_t row) noexcept
+    @cython.locals(size=int, at=Py_ssize_t, there=Py_ssize_t, frame=bytearray)
+    cdef _make_room(self, unsigned char[::1] buffer, Py_ssize_t row)
+    @cython.locals(end=Py_ssize_t)
+    cdef _spread(self, burst)
+    @cython.locals(old=cython.uchar[::1], begin=Py_ssize_t, end=Py_ssize_t, to=Py_ssize_t, row=Py_ssize_t, at=Py_ssize_t, there=Py_ssize_t)
+    cdef _lay_out(self, unsigned char[::1] made, Py_ssize_t size)
+    @cython.locals(size=int, there=Py_ssize_t, to=Py_ssize_t, head=Py_ssize_t, odd=cython.uchar[::1])
+    cdef _lay_out_asked(self, unsigned char[::1] old, Py_ssize_t at, unsigned char[::1] made, Py_ssize_t row)
+    @cython.locals(l4=Py_ssize_t, length=int, four=bint, at=Py_ssize_t, field=Py_ssize_t)
+    cdef void _put_toa(self, unsigned char[::1] made, Py_ssize_t to, Py_ssize_t row, int size) noexcept
+    @cython.locals(buffer=cython.uchar[::1], row=Py_ssize_t)
+    cdef _put(self, Py_ssize_t size)
+    @cython.locals(at=Py_ssize_t, entry=Py_ssize_t)
+    cdef void _put_macs(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    @cython.locals(other=Py_ssize_t, at=Py_ssize_t, word=u64, source=u64, dest=u64, ends=u64, total=u64)
+    cdef void _put_ipv4(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    @cython.locals(other=Py_ssize_t, at=Py_ssize_t, word=int, ends=u64)
+    cdef void _put_ipv6(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    cdef void _put64(self, unsigned char[::1] buffer, Py_ssize_t at, u64 word) noexcept
+    @cython.locals(total=u64)
+    cdef void _put_l4(self, unsigned char[::1] buffer, Py_ssize_t row, Py_ssize_t at, Py_ssize_t length, u64 ports, u64 ends) noexcept
+    @cython.locals(seq=cython.uint, ack=cython.uint, first=u64, second=u64)
+    cdef u64 _put_numbers(self, unsigned char[::1] buffer, Py_ssize_t row, Py_ssize_t at) noexcept

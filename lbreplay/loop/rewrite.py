@@ -1,0 +1,300 @@
+"""What rows leave with -> bytes, where they stand: MACs, ends, numbers, options, checksums (D 5.4-5.6, D 12.1, D 12.3).
+
+    for each row that leaves: padding off, options edited, room for the client's address, and then its headers
+
+Where some rows grow (the client-address option) all are laid out again, once, before headers are put. An option that
+has no room is for the plain path to fit in (`odd`). Checksums are computed from the bytes that leave, whatever came in
+(D 5.5).
+
+Bounds: a row leaves in place only if it is `simple` (loop/parse.py): its headers, and all that its IP header says there
+is, are in the buffer. Options are walked no further than the TCP header goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lbreplay.burst import PAD, RECORD, Burst
+from lbreplay.loop import octets
+from lbreplay.loop.names import DIRECT, FULL_TCP, NONE
+from lbreplay.loop.table import Table
+
+TCP, ETHERNET, BASE = 6, 14, 20  # protocol; bytes of headers
+SYN, RST, ACK = 2, 4, 16
+EOL, NOP, MSS, SACK, TIMESTAMP, TOA = 0, 1, 2, 5, 8, 254  # kinds of options
+BLOCKS = 0  # a length of whole blocks, of SACK
+TIMESTAMP_SIZE, MSS_SIZE, BLOCK = 10, 4, 8
+ALIGNED, ALIGNED_HEADER = 0x0A080101, 32  # NOP NOP timestamp, as a word; behind it no SACK is looked for (D 5.5)
+TOA4, TOA6 = 8, 20  # bytes of the client-address option, by which the MSS is lowered, too
+MOST_HEADER = 60
+M32 = 0xFFFFFFFF
+
+
+class Rewriter:
+    """The rows of bursts. *table* has the tuples. *toa*: the client's address is told, *toa_in_syn*: in SYNs too;
+    *mtu*: what an option must fit into. *odd* gives a frame, and where its TCP header begins, what it is with an option
+    that has no room."""
+
+    def __init__(self, table: Table, toa: bool, toa_in_syn: bool, mtu: int, odd: Callable[[bytes, int], bytes]) -> None:
+        self.table, self.toa, self.toa_in_syn, self.mtu, self.odd = table, toa, toa_in_syn, mtu, odd
+        self.room = np.zeros(0, np.int32).data  # by how many bytes each row grows
+        self.grows = False
+        self._odd: dict[int, bytearray] = {}
+
+    def link(self, heads: Any, mirrored: Any) -> None:
+        """MACs by entry (dpvs/links), 12 bytes each; whether the source is the MAC that the row itself came to."""
+        self.heads, self.mirrored = heads, mirrored
+
+    def bind(self, burst: Any) -> None:
+        """The columns of *burst*, its own bytes among them."""
+        self.buffer, self.at = burst.buffer.data, burst.at.data
+        self.caplen, self.sent = burst.caplen.data, burst.sent.data
+        self.leaving, self.answer = burst.leaving.view("u1").data, burst.answer.view("u1").data
+        self.family, self.proto, self.flags = burst.family.data, burst.proto.data, burst.flags.data
+        self.l3_length, self.l4, self.header = burst.l3_length.data, burst.l4.data, burst.header.data
+        self.seq, self.ack = burst.seq.data, burst.ack.data
+        self.handle, self.mac, self.full = burst.handle.data, burst.mac.data, burst.full.data
+        self.fdata, self.delta = burst.fdata.data, burst.delta.data
+
+    def rewrite(self, burst: Burst) -> None:
+        """Rewrite the rows of *burst* that leave in place."""
+        self.bind(burst)
+        if len(self.room) < burst.size:
+            self.room = np.zeros(burst.size, np.int32).data
+        self.grows = False
+        self._edit(burst.size)
+        if self.grows:
+            self._spread(burst)
+            self._odd.clear()
+        self._put(burst.size)
+
+    # --- what changes in length --------------------------------------------------------------------------------------
+
+    def _edit(self, size: int) -> None:
+        """Padding and options of every row, and how much room it needs."""
+        buffer = self.buffer
+        for row in range(size):
+            self.room[row] = 0
+            if self.leaving[row]:
+                self._shrink(buffer, row)
+                if self.full[row] == FULL_TCP:
+                    if self.header[row] > BASE:
+                        self._edit_options(buffer, row)
+                    if self.toa and self._is_asked(row):
+                        self._make_room(buffer, row)
+
+    def _shrink(self, buffer: Any, row: int) -> None:
+        """Take Ethernet padding off, captured or not."""
+        size = self.l3_length[row] + ETHERNET
+        if self.caplen[row] != size or self.sent[row] != size:
+            self._set_size(buffer, row, size)
+
+    def _set_size(self, buffer: Any, row: int, size: int) -> None:
+        """The size of a frame, in the columns and in its record header."""
+        at = self.at[row]
+        self.caplen[row] = self.sent[row] = size
+        octets.put32(buffer, at - 8, size)
+        octets.put32(buffer, at - 4, size)
+
+    def _edit_options(self, buffer: Any, row: int) -> None:
+        """Timestamp of a SYN, MSS of a SYN|ACK, edges of SACK (D 5.4, 5.5)."""
+        first = self.flags[row] & (SYN | ACK)
+        if not self.handle[row] & 1:
+            if first == SYN:
+                self._blank_timestamp(buffer, row)
+            return
+        if first == SYN | ACK:
+            self._lower_mss(buffer, row)
+        if not self.answer[row]:
+            self._shift_sack(buffer, row)
+
+    def _find(self, buffer: Any, row: int, kind: int, length: int) -> int:
+        """Where the first option of *kind* and *length* is, or NONE. A walk ends where `wire.options.walk` does."""
+        at = self.at[row] + self.l4[row] + BASE
+        end = at + self.header[row] - BASE
+        while at < end and buffer[at] != EOL:
+            size = 1
+            if buffer[at] != NOP:
+                size = buffer[at + 1]
+                if size < 2 or at + size > end:
+                    break
+                fits = size == length if length else size > BLOCK and size % BLOCK == 2
+                if fits and buffer[at] == kind:
+                    return at
+            at += size
+        return NONE
+
+    def _blank_timestamp(self, buffer: Any, row: int) -> None:
+        """Ten bytes of NOP: full NAT never negotiates it."""
+        at = self._find(buffer, row, TIMESTAMP, TIMESTAMP_SIZE)
+        for byte in range(TIMESTAMP_SIZE if at >= 0 else 0):
+            buffer[at + byte] = NOP
+
+    def _lower_mss(self, buffer: Any, row: int) -> None:
+        """By the client-address option, modulo 2^16."""
+        at = self._find(buffer, row, MSS, MSS_SIZE)
+        if at >= 0:
+            lower = (buffer[at + 2] << 8) + buffer[at + 3] - (TOA4 if self.family[row] == 4 else TOA6)
+            buffer[at + 2], buffer[at + 3] = lower >> 8 & 0xFF, lower & 0xFF
+
+    def _shift_sack(self, buffer: Any, row: int) -> None:
+        """Its edges move with the acknowledgement."""
+        at = self.at[row] + self.l4[row] + BASE
+        if self.header[row] == ALIGNED_HEADER and octets.word32(buffer, at) == ALIGNED:
+            return
+        at = self._find(buffer, row, SACK, BLOCKS)
+        if at >= 0:
+            for edge in range(at + 2, at + buffer[at + 1], 4):
+                self._lower(buffer, edge, self.delta[row])
+
+    def _lower(self, buffer: Any, at: int, by: int) -> None:
+        """A number of 32 bits."""
+        octets.put32(buffer, at, octets.swapped((octets.swapped(octets.word32(buffer, at)) - by) & M32))
+
+    # --- the client's address ----------------------------------------------------------------------------------------
+
+    def _is_asked(self, row: int) -> bool:
+        """Until the first answer byte is acknowledged, segments tell the client's address (D 5.6)."""
+        if self.handle[row] & 1:
+            return False
+        if self.flags[row] & (SYN | RST) == 0 and self.ack[row] == self.fdata[row]:
+            return True
+        return self.toa_in_syn and self.flags[row] & (SYN | ACK) == SYN
+
+    def _make_room(self, buffer: Any, row: int) -> None:
+        """For the option; where it has none, for what the plain path makes of the frame."""
+        size = TOA4 if self.family[row] == 4 else TOA6
+        if self.header[row] + size > MOST_HEADER or self.l3_length[row] + size > self.mtu:
+            at, there = self.at[row], self.caplen[row]
+            frame = self._odd[row] = bytearray(self.odd(bytes(buffer[at : at + there]), self.l4[row]))
+            size = len(frame) - there
+        self.room[row], self.grows = size, True
+
+    def _spread(self, burst: Burst) -> None:
+        """Lay all rows out again: one piece for the sink."""
+        end = int(burst.caplen.sum()) + RECORD * burst.size + int(np.asarray(self.room[: burst.size]).sum())
+        made = np.empty(end + PAD, np.uint8)
+        made[end:] = 0
+        self._lay_out(made.data, burst.size)
+        burst.buffer = made
+        self.buffer = made.data
+
+    def _lay_out(self, made: Any, size: int) -> None:
+        """Rows that stand side by side and stay as they are go together."""
+        old, begin, end, to = self.buffer, 0, 0, 0
+        for row in range(size):
+            at, there = self.at[row], self.caplen[row]
+            if at - RECORD != end:
+                octets.copy(old, begin, end - begin, made, to)
+                to += end - begin
+                begin = at - RECORD
+            end = at + there
+            self.at[row] = to + at - begin
+            if self.room[row] or (self._odd and row in self._odd):
+                octets.copy(old, begin, at - begin, made, to)
+                self._lay_out_asked(old, at, made, row)
+                to, begin = self.at[row] + self.caplen[row], end
+        octets.copy(old, begin, end - begin, made, to)
+
+    def _lay_out_asked(self, old: Any, at: int, made: Any, row: int) -> None:
+        """A row that tells the client's address, which stands *at* in *old*."""
+        size, there, to = self.room[row], self.caplen[row], self.at[row]
+        if self._odd and row in self._odd:
+            odd = self._odd[row]
+            octets.copy(odd, 0, there + size, made, to)
+        else:
+            head = self.l4[row] + BASE
+            octets.copy(old, at, head, made, to)
+            octets.copy(old, at + head, there - head, made, to + head + size)
+            self._put_toa(made, to, row, size)
+        self.l3_length[row] += size
+        self._set_size(made, row, there + size)
+
+    def _put_toa(self, made: Any, to: int, row: int, size: int) -> None:
+        """The option, behind the base header of the frame at *to*, and what its headers say of lengths."""
+        l4, length, four = self.l4[row], self.l3_length[row] + size, size == TOA4
+        at, field = to + l4 + BASE, to + (16 if four else 18)
+        if not four:
+            length -= 40
+        made[field], made[field + 1] = length >> 8, length & 0xFF
+        made[to + l4 + 12] += size // 4 << 4
+        made[at], made[at + 1] = TOA, size
+        octets.copy(made, to + l4, 2, made, at + 2)
+        octets.copy(made, to + (26 if four else 22), size - 4, made, at + 4)
+
+    # --- headers and checksums ---------------------------------------------------------------------------------------
+
+    def _put(self, size: int) -> None:
+        """MACs, ends, numbers and checksums of every row."""
+        buffer = self.buffer
+        for row in range(size):
+            if self.leaving[row]:
+                self._put_macs(buffer, row)
+                if self.full[row] == DIRECT:
+                    continue  # what leaves is what came, but for its MACs (D 12.1)
+                if self.family[row] == 4:
+                    self._put_ipv4(buffer, row)
+                else:
+                    self._put_ipv6(buffer, row)
+
+    def _put_macs(self, buffer: Any, row: int) -> None:
+        at, entry = self.at[row], self.mac[row]
+        if not self.mirrored[entry]:
+            octets.copy(self.heads, 12 * entry, 12, buffer, at)
+            return
+        if not self.answer[row]:
+            octets.copy(buffer, at, 6, buffer, at + 6)
+        octets.copy(self.heads, 12 * entry, 6, buffer, at)
+
+    def _put_ipv4(self, buffer: Any, row: int) -> None:
+        """The ends of the other side's tuple, turned round."""
+        other, at = 2 * (self.handle[row] ^ 1), self.at[row]
+        word = self.table.words[other]
+        source, dest = word >> 32, word & M32
+        octets.put32(buffer, at + 26, source)
+        octets.put32(buffer, at + 30, dest)
+        ends = source + dest
+        total = ends + octets.word32(buffer, at + 14) + octets.word32(buffer, at + 18) + octets.word16(buffer, at + 22)
+        octets.put16(buffer, at + 24, octets.checksum(total))
+        self._put_l4(buffer, row, at + 34, self.l3_length[row] - 20, self.table.words[other + 1], ends)
+
+    def _put_ipv6(self, buffer: Any, row: int) -> None:
+        other, at = self.handle[row] ^ 1, self.at[row]
+        for word in range(4):
+            self._put64(buffer, at + 22 + 8 * word, self.table.wide[4 * other + (word ^ 2)])
+        ends = octets.total(buffer, at + 22, 32)
+        self._put_l4(buffer, row, at + 54, self.l3_length[row] - 40, self.table.words[2 * other + 1], ends)
+
+    def _put64(self, buffer: Any, at: int, word: int) -> None:
+        octets.put32(buffer, at, word & M32)
+        octets.put32(buffer, at + 4, word >> 32)
+
+    def _put_l4(self, buffer: Any, row: int, at: int, length: int, ports: int, ends: int) -> None:
+        """*length* bytes of L4 from *at* on; *ports* of the other side as in a tuple, *ends* the sum of addresses. What
+        is stored is not read again but in the end: a load of what was stored in parts waits for it."""
+        ports = (ports >> 16 & 0xFFFF) | (ports & 0xFFFF) << 16
+        octets.put32(buffer, at, ports)
+        total = ends + ports + ((length + self.proto[row]) << 8)
+        if self.proto[row] == TCP:
+            total += self._put_numbers(buffer, row, at)
+            total += octets.word32(buffer, at + 12) + octets.word16(buffer, at + 18)
+            octets.put16(buffer, at + 16, octets.checksum(total + octets.total(buffer, at + 20, length - 20)))
+            return
+        total += octets.word16(buffer, at + 4) + octets.total(buffer, at + 8, length - 8)
+        octets.put16(buffer, at + 6, octets.checksum(total) or 0xFFFF)  # 0 would say that there is none (RFC 768)
+
+    def _put_numbers(self, buffer: Any, row: int, at: int) -> int:
+        """IN: seq + delta. OUT: ack - delta; an answer that the client saw already has it that way. Their sum."""
+        seq, ack = self.seq[row], self.ack[row]
+        if self.full[row] == FULL_TCP:
+            if not self.handle[row] & 1:
+                seq = (seq + self.delta[row]) & M32
+            elif not self.answer[row]:
+                ack = (ack - self.delta[row]) & M32
+        first, second = octets.swapped(seq), octets.swapped(ack)
+        octets.put32(buffer, at + 4, first)
+        octets.put32(buffer, at + 8, second)
+        return first + second

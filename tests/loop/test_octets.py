@@ -1,0 +1,40 @@
+"""Octets: read, written, summed and copied, as the compiled modules have them inlined too (see their tests)."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from lbreplay.loop import octets
+from lbreplay.wire import checksum
+
+
+def test_words_are_little_endian() -> None:
+    """At any offset."""
+    buffer = memoryview(bytearray(b"\1\2\3\4\5\6"))
+    assert (octets.word16(buffer, 1), octets.word32(buffer, 1)) == (0x0302, 0x05040302)
+    octets.put16(buffer, 0, 0xABCD)
+    octets.put32(buffer, 2, octets.swapped(0xABCD0102))
+    assert bytes(buffer) == b"\xcd\xab\xab\xcd\1\2"
+
+
+def test_copies_may_overlap() -> None:
+    """Within one buffer, and nothing is copied where nothing is asked for."""
+    buffer = memoryview(bytearray(b"abcdef"))
+    octets.copy(buffer, 0, 4, buffer, 1)
+    octets.copy(buffer, 0, 0, buffer, 3)
+    assert bytes(buffer) == b"aabcdf"
+
+
+@pytest.mark.parametrize("size", [*range(9), 1400, 1401])
+def test_checksums_are_those_of_the_plain_path(size: int) -> None:
+    """Of any length, an odd last byte padded; the word is what stands in the packet."""
+    data = random.Random(size).randbytes(size)
+    word = octets.checksum(octets.total(memoryview(data), 0, size))
+    assert int.from_bytes(word.to_bytes(2, "little")) == checksum.fold(checksum.ones_sum(data))
+
+
+def test_sums_are_folded_to_the_end() -> None:
+    """Carries of carries too."""
+    assert [octets.checksum(total) for total in (0, 0xFFFF, 0xFFFF_FFFF_FFFF, 0x1_FFFF)] == [0xFFFF, 0, 0, 0xFFFE]
