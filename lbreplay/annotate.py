@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from lbreplay.burst import BY_FLOW_DIRECTOR, BY_RSS, Burst, Made, Received
+from lbreplay.burst import BY_FLOW_DIRECTOR, BY_RSS, QUEUE_BITS, Burst, Made, Received
 from lbreplay.dpvs.balancer import Balancer
+from lbreplay.nic.ports import Ports
 from lbreplay.nic.steer import Nic
 from lbreplay.verdict import NAMES
 from lbreplay.wire.capture import Note
@@ -34,7 +35,7 @@ class Told(NamedTuple):
 class Annotator:
     """Annotates the frames that a replay writes; `attach` it to the engine before the first burst."""
 
-    def attach(self, nic: Nic, balancer: Any) -> None:
+    def attach(self, nic: Nic | Ports, balancer: Any) -> None:
         """Look on at *balancer*, the engine of either profile, which keeps the stories of odd rows from now on."""
         self._nic, self._balancer = nic, balancer
         if isinstance(balancer, Balancer):
@@ -45,22 +46,40 @@ class Annotator:
     def __call__(self, burst: Burst, what: int | Made) -> Note:
         """The note of row *what* of *burst*, or of a frame that was made."""
         if isinstance(what, int):
-            return self._row(burst, what, int(burst.owner[what]))
+            return self._row(burst, what, int(burst.owner[what]), burst.frame(what))
         row = what.cause - burst.first
         if isinstance(what, Received):
-            note = self._row(burst, row, what.worker)
+            note = self._row(burst, row, what.worker, None)
             return note._replace(comment=f"{note.comment}, as received")
         if not what.cause:
-            return Note(max(what.worker, 0), comment=f"worker {what.worker} by itself")
+            return Note(self._interface(what.worker, what.frame), comment=f"worker {what.worker} by itself")
         if not what.own:
-            return self._row(burst, row, what.worker)
-        return Note(max(what.worker, 0), comment=f"worker {what.worker} because of #{what.cause}")
+            return self._row(burst, row, what.worker, what.frame)
+        because = f"worker {what.worker} because of #{what.cause}"
+        return Note(self._interface(what.worker, what.frame), comment=because)
 
-    def _row(self, burst: Burst, row: int, sender: int) -> Note:
-        said = self._told(burst, row)
+    def interface(self, number: int) -> str:
+        """The name of an interface: of the worker that sends, before it the port where there are several."""
+        if not isinstance(self._nic, Ports):
+            return f"worker{number}"
+        setup = self._nic.setup
+        port, worker = divmod(number, len(setup.forwarding_workers))
+        return f"{setup.devices[port].name}:worker{worker}"
+
+    def _interface(self, worker: int, frame: bytes | None, port: int = 0) -> int:
+        """The number of the interface that *worker* sends *frame* by, or has received on *port*."""
+        if not isinstance(self._nic, Ports):
+            return max(worker, 0)
+        port = port if frame is None else self._nic.leaves_by(frame)
+        return port * len(self._nic.setup.forwarding_workers) + max(worker, 0)
+
+    def _row(self, burst: Burst, row: int, sender: int, sent: bytes | None) -> Note:
+        """Of what *sender* sent because of *row*; None: as it was received."""
+        said, queue = self._told(burst, row), int(burst.queue[row])
+        port = int(self._nic.ports[queue >> QUEUE_BITS]) if isinstance(self._nic, Ports) else 0
         return Note(
-            worker=max(sender, 0),
-            queue=int(burst.queue[row]),
+            worker=self._interface(sender, sent, port),
+            queue=queue & (1 << QUEUE_BITS) - 1,
             hash=int(burst.hash[row]) if said.hash is None else said.hash,
             verdict=NAMES[burst.verdict[row]],
             comment=comment(burst, row, said, self._nic) + _ending(burst, row, said),
@@ -82,12 +101,13 @@ class Annotator:
             flow = burst.flow6[burst.rows6.searchsorted(row)] if wide else burst.flow4[row]
             return said._replace(port=int.from_bytes(flow[-2:].tobytes()))
         ends = self._balancer.came_as(handle | 1)[1:]
-        return said._replace(port=int.from_bytes(ends[-2:]), hash=self._hash(int(burst.kind[row]), ends))
+        hashed = self._hash(int(burst.queue[row]), int(burst.kind[row]), ends)
+        return said._replace(port=int.from_bytes(ends[-2:]), hash=hashed)
 
-    def _hash(self, kind: int, ends: bytes) -> int:
+    def _hash(self, queue: int, kind: int, ends: bytes) -> int:
         """Of an answer that came in as *ends*: source, destination, both ports."""
         width, ports = (len(ends) - 4) // 2, (int.from_bytes(ends[-4:-2]), int.from_bytes(ends[-2:]))
-        return self._nic.rss.hash_flow(kind, ends[:width], ports[0], ends[width : 2 * width], ports[1]) or 0
+        return self._nic.card(queue).rss.hash_flow(kind, ends[:width], ports[0], ends[width : 2 * width], ports[1]) or 0
 
 
 def _ending(burst: Burst, row: int, said: Told) -> str:
@@ -104,7 +124,7 @@ def told(story: Any) -> Told:
     return Told(conn.number if conn is not None else None, story.side, story.new, story.owner, port)
 
 
-def comment(burst: Burst, row: int, said: Told, nic: Nic) -> str:
+def comment(burst: Burst, row: int, said: Told, nic: Nic | Ports) -> str:
     """The story of *row* in a line."""
     words = [f"#{burst.first + row}", received_by(burst, row, said, nic)]
     if said.owner >= 0:
@@ -115,16 +135,19 @@ def comment(burst: Burst, row: int, said: Told, nic: Nic) -> str:
     return " ".join(words)
 
 
-def received_by(burst: Burst, row: int, said: Told, nic: Nic) -> str:
+def received_by(burst: Burst, row: int, said: Told, nic: Nic | Ports) -> str:
     """`worker 2 (flow director, port 1026 & 3 = 2)`; a frame that nobody received: `not received`."""
     if burst.worker_index[row] < 0:
         return "not received"
     rank = int(burst.worker[row])
     who = f"worker {rank}" if rank >= 0 else "kernel worker"
+    if isinstance(nic, Ports):
+        port, slave = nic.arrived(int(burst.queue[row]))
+        who = f"{port}{f' ({slave})' if slave else ''} {who}"
     return f"{who} ({steered_by(burst, row, said, nic)})"
 
 
-def steered_by(burst: Burst, row: int, said: Told, nic: Nic) -> str:
+def steered_by(burst: Burst, row: int, said: Told, nic: Nic | Ports) -> str:
     """Why the NIC chose the queue of *row*."""
     if burst.by[row] == BY_FLOW_DIRECTOR:
         rule = nic.rules[burst.rule[row]]

@@ -22,6 +22,7 @@ from lbreplay.verdict import PENDING
 
 RECORD = 16  # bytes of a pcap record header, before each frame in `buffer`
 ROW_BITS = 20  # that number the rows of a burst
+QUEUE_BITS = 8  # of a queue's number within its card: above them stands the card's, in column `queue`
 PAD = 256  # zero bytes behind the last frame of `buffer`: an overlay of headers may read past a short frame
 
 # What a NIC makes of a frame (S 1.4): the values of the column `kind`, filled by loop/parse, read by nic.
@@ -131,6 +132,7 @@ class Burst:
 
     # the reader, where it is asked to
     told: Told
+    interface: I64  # of the capture, by number
     # loop/parse
     family: U8  # 4, 6 or 0
     proto: U8
@@ -148,7 +150,7 @@ class Burst:
     simple: Bool  # ordinary TCP or UDP: only its connection decides (loop/parse)
     ours: Bool  # sent to this host's MAC address
     # nic/steer
-    queue: I16
+    queue: I16  # of several cards: with the card's number above it, -1: no way tells (nic/ports.py)
     worker: I16  # rank that received it, -1: a kernel worker's queue
     by: U8  # BY_*
     hash: U32

@@ -24,7 +24,9 @@ from lbreplay.errors import CaptureError
 from lbreplay.loop import WHY
 from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
+from lbreplay.nic.ports import Ports, judging, nic
 from lbreplay.nic.steer import Nic, Steered
+from lbreplay.nic.tally import Tally
 from lbreplay.stats import Counters, Result
 from lbreplay.wire.capture import Capture, CaptureInfo, Sink, is_pcapng, open_capture, open_sink
 from lbreplay.wire.offload import BOTH, CARRIED, DROPPED, PASSED, RIGHT, Offload
@@ -40,17 +42,17 @@ KEPT = 31 << 20  # bytes; up to 32 MiB are learned from
 BURST, TIMES = 4096, 4  # times as many frames make a burst from there on, where nobody asked for another size
 
 
-def _balancer(setup: Setup, nic: Nic, home: Steer) -> Any:
+def _balancer(setup: Setup, nic: Nic | Ports, home: Steer) -> Any:
     return Balancer(setup, nic.strategy, home)
 
 
-def _director(setup: Setup, nic: Nic, home: Steer) -> Any:
+def _director(setup: Setup, nic: Nic | Ports, home: Steer) -> Any:
     from lbreplay.ipvs.director import Director  # a tenth of the time to start, of no use to DPVS
 
     return Director(setup)
 
 
-ENGINES: dict[str, Callable[[Setup, Nic, Steer], Any]] = {"dpvs": _balancer, "ipvs": _director}
+ENGINES: dict[str, Callable[[Setup, Nic | Ports, Steer], Any]] = {"dpvs": _balancer, "ipvs": _director}
 
 
 def replay(
@@ -71,7 +73,7 @@ def replay(
     as it was.
     """
     with ExitStack() as stack:
-        source = stack.enter_context(open_capture(in_path))
+        source = stack.enter_context(open_capture(in_path, telling=setup.several))
         notes = _annotator() if any(path and is_pcapng(path) for path in (out_path, drops)) else None
         sink = stack.enter_context(open_sink(out_path, source.info, notes)) if out_path else None
         dropped = stack.enter_context(open_sink(drops, source.info, notes)) if drops and "dropped" in also else None
@@ -139,7 +141,7 @@ def _ends_of_wrong_checksums(setup: Setup) -> tuple[str, str]:
 class Teller(Protocol):
     """Whom the story of every frame is told."""
 
-    def write(self, burst: Burst, balancer: Any, nic: Nic) -> None:
+    def write(self, burst: Burst, balancer: Any, nic: Nic | Ports) -> None:
         """A burst behind its journey."""
 
 
@@ -152,8 +154,9 @@ class Replay:
         self.setup, self.source, self.sink, self.trace, self.also = setup, source, sink, trace, also
         self.watch: Onlooker | None = None
         self.rewriting = True  # without it the bytes, and lengths, of what leaves stay as they came
-        self.nic = Nic(setup)
+        self.nic = nic(setup)
         self.balancer = ENGINES[setup.profile](setup, self.nic, self._home)
+        self.tally = self._tally() if isinstance(self.nic, Ports) else None
         self.offload = Offload(setup.device.mtu, *_ends_of_wrong_checksums(setup))
         self.counters = Counters(setup)
         if trace is not None:
@@ -189,8 +192,9 @@ class Replay:
         gauges = self.balancer.gauges()
         slow = [WHY] if WHY and self.source.frames > LARGE else []
         warnings = [*self.source.warnings, *self.offload.warnings(), *gauges.get("warnings", ()), *slow]
-        result = self.counters.result(gauges | {"warnings": warnings}, self._capture())
-        return result._replace(imagined=self.nic.imagined(), damage=self.source.damage)
+        ports = self.tally.document() if self.tally else []
+        result = self.counters.result(gauges | {"warnings": warnings, "ports": ports}, self._capture())
+        return result._replace(imagined=self.nic.imagined(), damage=self.source.damage, notes=self._told())
 
     def journey(self, burst: Burst) -> None:
         """One burst, all the way."""
@@ -199,8 +203,7 @@ class Replay:
 
     def parse(self, burst: Burst) -> None:
         """Fill the columns that the bytes tell."""
-        device = self.setup.device
-        parse(burst, device.mac, not device.rx_ip_checksum_offload)
+        parse(burst, *judging(self.setup))
         self.offload.look(burst)
 
     def travel(self, burst: Burst) -> None:
@@ -229,10 +232,25 @@ class Replay:
         if self.sink is not None:
             self.sink.write(written)
         self.counters.add(burst)
+        if self.tally is not None:
+            self.tally.add(burst)
         if self.trace is not None:
             self.trace.write(written, self.balancer, self.nic)
         if self.watch is not None:
             self.watch.see(burst)
+
+    def _tally(self) -> Tally:
+        """Several ports are told apart by routes and the capture's interfaces, and counted each by itself."""
+        assert isinstance(self.nic, Ports), "asked of several"
+        self.nic.face(self.balancer.machine.stack.facing)
+        self.nic.arrivals.names = self.source.names if isinstance(self.source, Capture) else ()
+        return Tally(self.nic)
+
+    def _told(self) -> list[str]:
+        """By what ports were told apart."""
+        if self.tally is None or not isinstance(self.nic, Ports):
+            return []
+        return [self.nic.arrivals.sentence(self.tally.received)]
 
     def _home(self, proto: int, src: bytes, sport: int, dst: bytes, dport: int, tag: bytes = b"") -> Steered:
         """Where the NIC sends a packet of this tuple (of SCTP: and verification *tag*)."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 NANOSECOND = 1_000_000_000
 NOTHING: Mapping[str, object] = {}
+NOBODYS_MAC = bytes.fromhex("027063617000")  # the last byte counts devices
 
 
 class Endpoint(NamedTuple):
@@ -57,9 +58,14 @@ class Worker(NamedTuple):
 
     rank: int
     cpu_id: int
-    queues: tuple[int, ...]
+    queues: tuple[int, ...]  # of the first device
     kind: str = "forward"  # or "kni"
     isolated: tuple[int, ...] = ()  # cpu ids of isolated receive lcores, by queue (S 1.7)
+    more: tuple[tuple[int, ...], ...] = ()  # queues of the other devices, in their order
+
+    def polls(self, port: int) -> tuple[int, ...]:
+        """Its queues of device number *port*."""
+        return self.more[port - 1] if 0 < port <= len(self.more) else () if port else self.queues
 
 
 class Vlan(NamedTuple):
@@ -70,8 +76,27 @@ class Vlan(NamedTuple):
     mac: bytes | None = None  # None: the port's
 
 
+class On(NamedTuple):
+    """Where an address stands or a packet is: a device by its number, or the VLAN device of an id on it."""
+
+    port: int = 0
+    vlan: int | None = None
+
+
+class Bond(NamedTuple):
+    """What makes a device of several (S 3.7): `cards` are its slaves, as devices of their own.
+
+    hash    which of them a frame comes in on, and leaves by in modes 2 and 4: layer2 | layer2+3 | layer3+4
+    """
+
+    cards: tuple[Device, ...]
+    mode: int = 0  # of DPDK: 0 in turn, 1 the primary, 2 and 4 by the hash, 3 all, 5 and 6 by load
+    hash: str = "layer2"
+    primary: int = 0  # number of a slave
+
+
 class Device(NamedTuple):
-    """The port (S 1, S 3)."""
+    """The port, or one of several (S 1, S 3)."""
 
     driver: str = "ixgbe"
     rss: frozenset[str] = frozenset({"ip", "tcp", "udp"})  # "all" is these three; empty: off
@@ -89,6 +114,13 @@ class Device(NamedTuple):
     slaves: int = 0  # of a bond; 0: a plain port
     forward2kni: bool = False
     resolve: bool = False  # next hops are asked for their MACs (S 4.9)
+    queues: int | None = None  # receive queues of the port; None: as many as workers poll
+    bond: Bond | None = None
+
+    @property
+    def cards(self) -> tuple[Device, ...]:
+        """The network cards behind it: the slaves of a bond, else itself."""
+        return self.bond.cards if self.bond else (self,)
 
 
 class FlowDirector(NamedTuple):
@@ -295,11 +327,13 @@ class Route(NamedTuple):
     via: bytes | None = None  # None: on link
     mtu: int = 0  # 0: the device's
     source: bytes | None = None
+    device: On | None = None  # None: the device whose network has the gateway, else the first
 
 
 class Neighbor(NamedTuple):
     address: bytes
     mac: bytes
+    device: On | None = None  # None: whichever it is asked of
 
 
 class Event(NamedTuple):
@@ -380,6 +414,9 @@ class Mark(NamedTuple):
     local: bool = False
 
 
+NOTHING_HOME: Mapping[bytes, On] = {}
+
+
 class Setup(NamedTuple):
     """Everything a replay needs to know, judged and complete."""
 
@@ -406,6 +443,8 @@ class Setup(NamedTuple):
     ipvs: Mapping[str, object] = NOTHING  # ipvs profile: sysctls and switches
     marks: tuple[Mark, ...] = ()
     drafted: bool = False  # True: made from the capture, no file was given
+    others: tuple[Device, ...] = ()  # the devices behind the first
+    homes: Mapping[bytes, On] = NOTHING_HOME  # with several devices: each local address, and the one it is on
 
     @property
     def forwarding_workers(self) -> tuple[Worker, ...]:
@@ -413,9 +452,40 @@ class Setup(NamedTuple):
         return tuple(w for w in self.workers if w.kind == "forward")
 
     @property
+    def devices(self) -> tuple[Device, ...]:
+        """Every device, by number."""
+        return self.device, *self.others
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one card."""
+        return bool(self.others) or self.device.bond is not None
+
+    @property
+    def resolves(self) -> bool:
+        """Whether next hops are asked for their MACs, by some device."""
+        return any(device.resolve for device in self.devices)
+
+    def mac(self, port: int) -> bytes | None:
+        """The MAC of a device. One of several has one of its own in any case: what is sent to it, and what it sends,
+        tells it from the others. None: every unicast frame is ours (interface 2)."""
+        return self.devices[port].mac or (NOBODYS_MAC[:5] + bytes((port,)) if self.several else None)
+
+    def home(self, address: bytes) -> On:
+        """The device that a local address is on."""
+        return self.homes.get(address, On())
+
+    def name(self, on: On) -> str:
+        """A device's name, or that of a VLAN device as `dpip vlan add` gives it (S 6.5)."""
+        name = self.devices[on.port].name
+        return name if on.vlan is None else f"{name}.{on.vlan}"
+
+    @property
     def local_addresses(self) -> tuple[bytes, ...]:
         """Every address with a port pool, in the order it appears: laddrs of all services, sapool addresses, and what
         events make local addresses of."""
+        if self.homes:
+            return tuple(self.homes)
         seen = dict.fromkeys(a for s in self.services for a in s.laddr)
         seen.update(dict.fromkeys(self.device.sapool_address))
         later = (event.value for event in self.events if event.path[-1:] == ("laddr",))

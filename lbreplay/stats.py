@@ -9,6 +9,7 @@ free ports, the counters of services and real servers) comes in at the end as *g
     warnings  sentences
     kernel    profile ipvs: figures of its own, the entry "ipvs" of the document
     plain     frames that took the plain path, by reason (loop/ways.py)
+    ports     with several: the finished entries of interface 5 (nic/tally.py)
     listing   profile ipvs: a function that gives what ipvsadm would list (report/ipvsadm.py)
 
 Each of them may be missing.
@@ -143,6 +144,7 @@ class Counters:
             listing=gauges.get("listing"),
             plain=dict(gauges.get("plain", {})),
             first_wrong=self.first_wrong,
+            ports=list(gauges.get("ports", ())),
         )
 
     def _totals(self) -> Table:
@@ -166,6 +168,7 @@ class Counters:
             "worker": worker.rank if worker.rank >= 0 else None,
             "cpu_id": worker.cpu_id,
             "queues": list(worker.queues),
+            **self._polls(worker),
             "ipackets": int(verdicts.sum()),
             "ibytes": int(self.ibytes[index]),
             "opackets": int(self.opackets[index]),
@@ -181,6 +184,13 @@ class Counters:
             "dropped": int(verdicts[_FATE == Fate.DROPPED].sum()),
             "verdicts": _named(verdicts),
         }
+
+    def _polls(self, worker: Worker) -> Table:
+        """With several ports, its queues of each."""
+        devices = self.setup.devices
+        if len(devices) == 1:
+            return {}
+        return {"polls": {device.name: list(worker.polls(port)) for port, device in enumerate(devices)}}
 
 
 class Result(NamedTuple):
@@ -198,6 +208,8 @@ class Result(NamedTuple):
     plain: Mapping[str, int] = MappingProxyType({})  # frames that took the plain path, by reason; not in the document
     damage: CaptureError | None = None  # why the capture was not read to its end
     first_wrong: int = 0  # the first frame that reached a worker without its connection, 0: none did
+    ports: Sequence[Table] = ()  # of several; empty: one
+    notes: Sequence[str] = ()  # sentences that nobody needs to worry about
 
     def document(self) -> Table:
         """The statistics document of interface 5, ready for `json.dumps`."""
@@ -209,6 +221,7 @@ class Result(NamedTuple):
             "totals": self.totals,
             "workers": self.workers,
             "services": self.services,
+            **({"ports": list(self.ports)} if self.ports else {}),
             **({"ipvs": self.kernel} if self.kernel else {}),
         }
 
@@ -247,7 +260,7 @@ def find(tree: Any, path: str) -> Any:
 
 
 def _name(entry: Mapping[str, Any]) -> str:
-    return str(next((entry[key] for key in ("service", "address", "worker") if key in entry), None))
+    return str(next((entry[key] for key in ("service", "address", "worker", "port", "slave") if key in entry), None))
 
 
 def _named(verdicts: Numbers) -> dict[str, int]:

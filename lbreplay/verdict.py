@@ -74,6 +74,7 @@ class Verdict(IntEnum):
     # ignored
     OWN_TRANSMIT = N, "interface 3", "The balancer's own transmission in the capture: not received."
     REPLY_WITHOUT_CONN = N, "interface 3", "An answer of the virtual address whose connection nobody has."
+    PORT_UNTOLD = N, "interface 2", "Nothing tells on which of several ports the frame came in."
     DIRECT_REPLY = N, "interface 3", "An answer that does not pass the balancer (direct routing, tunnel)."
     # dropped before the balancer
     TRUNCATED = D, "interface 4", "The capture cut the frame before a header that is needed."

@@ -138,6 +138,8 @@ def _show(result: Result, output_format: str, file: TextIO, color: str, output: 
 
 
 def _warn(result: Result) -> None:
+    for note in result.notes:
+        streams.say(f"note: {note}", err=True)
     for warning in result.warnings:
         if warning != str(result.damage):  # which is the last line, and the exit status
             streams.say(f"warning: {warning}", err=True)

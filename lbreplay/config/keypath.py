@@ -100,7 +100,9 @@ def locate(document: dict[str, Any], text: str) -> tuple[dict[str, Any], str, Ke
         key = table.keys[name]
         if not text:
             return at, name, key, path
-        if (many := _inside(key.kind, Many)) is not None and isinstance(many.kind, Table):
+        many, below = _inside(key.kind, Many), _inside(key.kind, Table)
+        listed = below is None or isinstance(at.get(name), list)  # [[device]] or [device]
+        if many is not None and isinstance(many.kind, Table) and listed:
             index, text = _entry(many, at.get(name), name, text, path)
             path, table, inner = f"{path}[{index}]", many.kind, at[name][index]
             if not isinstance(inner, dict):
@@ -108,7 +110,7 @@ def locate(document: dict[str, Any], text: str) -> tuple[dict[str, Any], str, Ke
             at = inner
             if not text:
                 raise Refused(path, "a key of this entry expected behind it")
-        elif (below := _inside(key.kind, Table)) is not None and isinstance(at.setdefault(name, {}), dict):
+        elif below is not None and isinstance(at.setdefault(name, {}), dict):
             table, at = below, at[name]
         else:
             raise Refused(path, f"no keys below it, got {spell(text)}")

@@ -7,7 +7,7 @@ so the errors, the nearest known name and the JSON Schema all follow from the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
@@ -51,6 +51,18 @@ class Gathered:
             first, *others = self.refused
             first.others = tuple(others)
             raise first
+
+
+def once(items: Iterable[object], where: Where, what: str) -> None:
+    """Refuse what stands in a list twice; the second is the culprit. None is nothing to compare."""
+    seen: dict[object, int] = {}
+    every = Gathered()
+    for n, item in enumerate(items):
+        with every:
+            if item is None or seen.setdefault(item, n) == n:
+                continue
+            raise Refused(where.item(n).path, f"{what} of its own expected, got that of {where.item(seen[item]).path}")
+    every.end()
 
 
 class Where(NamedTuple):
@@ -235,6 +247,30 @@ class Many:
 
     def json(self) -> Json:
         return {"type": "array", "items": self.kind.json()}
+
+
+class ByName:
+    """A table of names that people gave, each with one kind -> a dict."""
+
+    types = (dict,)
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+
+    @property
+    def expected(self) -> str:
+        return f"a table of names (each {self.kind.expected})"
+
+    def read(self, value: dict[str, Any], where: Where) -> dict[str, Any]:
+        every, read = Gathered(), {}
+        for name, item in value.items():
+            with every:
+                read[name] = check(self.kind, item, where.key(name))
+        every.end()
+        return read
+
+    def json(self) -> Json:
+        return {"type": "object", "additionalProperties": self.kind.json()}
 
 
 class Either:

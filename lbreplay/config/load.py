@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lbreplay import model
+from lbreplay.config import devices
 from lbreplay.config.events import events, persistence, real_server
 from lbreplay.config.keypath import assign, service_name
-from lbreplay.config.kinds import Gathered, Refused, Where
+from lbreplay.config.kinds import Gathered, Refused, Where, once
 from lbreplay.config.places import Place, Places, toml
-from lbreplay.config.schema import MAX_WORKERS, RETA_SIZE, SCHEMA
+from lbreplay.config.schema import SCHEMA
 from lbreplay.config.texts import judge_numbers
 from lbreplay.config.values import PROTOCOL, PROTOCOL_NAME
 from lbreplay.edge import within
 from lbreplay.errors import ConfigError
-from lbreplay.model import RealServer, Service, Setup, Worker
+from lbreplay.model import RealServer, Service, Setup
 
 Given = Mapping[str, Any]
 DEFAULT_WORKERS = {"dpvs": 4, "ipvs": 1}
@@ -157,10 +158,12 @@ def _override(document: dict[str, Any], sets: Sequence[str], folder: str) -> dic
 def _setup(given: Given, where: Where) -> Setup:
     profile = where.profile
     edition: str = given.get("edition", DEFAULT_EDITION[profile])
-    every = Gathered()
+    every, known = Gathered(), devices.Known(None)
     with every:
-        workers = _workers(given.get("workers", DEFAULT_WORKERS[profile]), where.key("workers"))
-        device = _device(given.get("device", {}), workers, where.key("device"))
+        ports = devices.ports(given.get("device", {}), where.key("device"))
+        workers = devices.workers(given.get("workers", DEFAULT_WORKERS[profile]), ports, where.key("workers"))
+        device, *others = devices.judged(ports, workers)
+        known = ports.known
         conn = _conn(given.get("conn", {}), workers, where.key("conn"))
     with every:
         raw_events = list(given.get("event", ()))
@@ -173,10 +176,11 @@ def _setup(given: Given, where: Where) -> Setup:
     with every:
         sa_pool = _sa_pool(given.get("sa_pool", {}), where.key("sa_pool"))
     with every:
-        routes = _routes(given.get("route", ()), where.key("route"))
+        routes = _routes(given.get("route", ()), known, where.key("route"))
     with every:
-        neighbors = _neighbors(given.get("neighbor", ()), where.key("neighbor"))
+        neighbors = _neighbors(given.get("neighbor", ()), known, where.key("neighbor"))
     every.end()
+    homes = devices.homes((device, *others), services, changes, known, where.key("service"))
     return Setup(
         seed=given.get("seed", 0),
         profile=profile,
@@ -198,10 +202,12 @@ def _setup(given: Given, where: Where) -> Setup:
         events=changes,
         ipvs=given.get("ipvs", {}),
         marks=tuple(_mark(mark) for mark in given.get("mark", ())),
+        others=tuple(others),
+        homes=homes,
     )
 
 
-def _conn(given: Given, workers: tuple[Worker, ...], where: Where) -> model.ConnSettings:
+def _conn(given: Given, workers: tuple[model.Worker, ...], where: Where) -> model.ConnSettings:
     conn = model.ConnSettings(**given)
     cores = [worker.cpu_id for worker in workers if worker.kind == "forward"]
     if conn.icmp_redirect_core and conn.icmp_redirect_core not in cores:
@@ -217,74 +223,6 @@ def _timed(given: Given, default: Mapping[str, int]) -> dict[str, Any]:
 def _tcp(given: Given) -> model.Tcp:
     synproxy = model.SynProxy(**given.get("synproxy", {}))
     return model.Tcp(**{**_timed(given, model.TCP_TIMEOUT), "synproxy": synproxy})
-
-
-def _once(items: Iterable[object], where: Where, what: str) -> None:
-    """Refuse what stands in a list twice; the second is the culprit. None is nothing to compare."""
-    seen: dict[object, int] = {}
-    every = Gathered()
-    for n, item in enumerate(items):
-        with every:
-            if item is None or seen.setdefault(item, n) == n:
-                continue
-            raise Refused(where.item(n).path, f"{what} of its own expected, got that of {where.item(seen[item]).path}")
-    every.end()
-
-
-def _workers(given: int | tuple[dict[str, Any], ...], where: Where) -> tuple[Worker, ...]:
-    """`workers = N`: cpu 1 to N, worker k has queue k; in full: ranks by ascending cpu_id (S 2.2)."""
-    if where.profile == "ipvs" and (given if isinstance(given, int) else len(given)) != 1:
-        raise Refused(
-            where.path, f'1 expected under profile = "ipvs", got {given if isinstance(given, int) else "more"}'
-        )
-    if isinstance(given, int):
-        return tuple(Worker(rank, rank + 1, (rank,)) for rank in range(given))
-    if not 1 <= len(given) <= MAX_WORKERS:
-        raise Refused(where.path, f"1 to {MAX_WORKERS} workers expected, got {len(given)}")
-    _once((worker["cpu_id"] for worker in given), where, "a cpu_id")
-    _queues(given, where)
-    ordered = sorted((Worker(-1, **worker) for worker in given), key=lambda worker: worker.cpu_id)
-    rank = iter(range(MAX_WORKERS))
-    ranked = tuple(w._replace(rank=next(rank)) if w.kind == "forward" else w for w in ordered)
-    if all(worker.kind != "forward" for worker in ranked):
-        raise Refused(where.path, 'a worker of kind "forward" expected, got none')
-    return ranked
-
-
-def _queues(given: Iterable[Given], where: Where) -> None:
-    owner: dict[int, str] = {}
-    for n, worker in enumerate(given):
-        at = where.item(n).key("queues").path
-        if not worker["queues"] and worker.get("kind") != "kni":
-            raise Refused(at, "at least one queue expected, got none")
-        for queue in worker["queues"]:
-            if queue in owner:
-                raise Refused(at, f"a queue no other worker has expected, got {queue} of {owner[queue]}")
-            owner[queue] = at
-
-
-def _device(given: Given, workers: tuple[Worker, ...], where: Where) -> model.Device:
-    size = given.get("reta_size", RETA_SIZE[given.get("driver", "ixgbe")])
-    fields = {
-        **given,
-        "reta_size": size,
-        "reta": _reta(given.get("reta", "default"), size, workers, where.key("reta")),
-        "vlan": tuple(model.Vlan(**vlan) for vlan in given.get("vlan", ())),
-    }
-    return model.Device(**fields)
-
-
-def _reta(given: str | tuple[int, ...], size: int, workers: tuple[Worker, ...], where: Where) -> tuple[int, ...] | None:
-    """The table in full, or None: the workers' queues in turn."""
-    if isinstance(given, str):
-        return None
-    queues = {queue for worker in workers for queue in worker.queues}
-    if not given or len(given) > size:
-        raise Refused(where.path, f"1 to {size} queues expected, got {len(given)}")
-    for n, queue in enumerate(given):
-        if queue not in queues:
-            raise Refused(where.item(n).path, f"a queue of a worker expected, got {queue}")
-    return tuple(given[n % len(given)] for n in range(size))
 
 
 def _flow_director(given: Given) -> model.FlowDirector:
@@ -307,7 +245,7 @@ def _services(given: Sequence[dict[str, Any]], raw_events: Iterable[Given], wher
             found[n] = _service(service, where.item(n))
     for what, of in UNIQUE.items():
         with every:
-            _once((service and of(service) for service in found), where, what)
+            once((service and of(service) for service in found), where, what)
     added = {str(event["add"]) for event in raw_events if "add" in event}
     for n, made in enumerate(found):
         with every:
@@ -353,9 +291,9 @@ def _service(given: dict[str, Any], where: Where) -> Service:
         with every:
             raise refused
     with every:
-        _once((real.endpoint for real in service.reals), where.key("real"), "an address and port")
+        once((real.endpoint for real in service.reals), where.key("real"), "an address and port")
     with every:
-        _once(service.laddr, where.key("laddr"), "an address")
+        once(service.laddr, where.key("laddr"), "an address")
     every.end()
     return service
 
@@ -443,22 +381,25 @@ def _judge_persistence(service: Service, where: Where) -> Iterator[Refused]:
         yield Refused(path, f"0 to 32 expected for IPv4, got {service.persistent.netmask}")
 
 
-def _routes(given: Iterable[dict[str, Any]], where: Where) -> tuple[model.Route, ...]:
-    routes = tuple(model.Route(**route) for route in given)
+def _routes(given: Sequence[dict[str, Any]], known: devices.Known, where: Where) -> tuple[model.Route, ...]:
     every = Gathered()
-    for n, route in enumerate(routes):
-        for key, address in (("via", route.via), ("source", route.source)):
-            if address is None or len(address) == len(route.to.address):
+    routes = [model.Route(**{**route, "device": None}) for route in given]
+    for n, route in enumerate(given):
+        with every:
+            routes[n] = routes[n]._replace(device=known.of(route, where.item(n)))
+    for n, made in enumerate(routes):
+        for key, address in (("via", made.via), ("source", made.source)):
+            if address is None or len(address) == len(made.to.address):
                 continue
             with every:
-                raise Refused(where.item(n).key(key).path, f"an IPv{_family(route.to.address)} address expected")
+                raise Refused(where.item(n).key(key).path, f"an IPv{_family(made.to.address)} address expected")
     every.end()
-    return routes
+    return tuple(routes)
 
 
-def _neighbors(given: Iterable[dict[str, Any]], where: Where) -> tuple[model.Neighbor, ...]:
-    neighbors = tuple(model.Neighbor(**neighbor) for neighbor in given)
-    _once((neighbor.address for neighbor in neighbors), where, "an address")
+def _neighbors(given: Sequence[dict[str, Any]], known: devices.Known, where: Where) -> tuple[model.Neighbor, ...]:
+    neighbors = tuple(model.Neighbor(**{**n, "device": known.of(n, where.item(k))}) for k, n in enumerate(given))
+    once(((neighbor.address, neighbor.device) for neighbor in neighbors), where, "an address")
     return neighbors
 
 

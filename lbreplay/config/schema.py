@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from lbreplay import model
 from lbreplay.config import values
 from lbreplay.config.kinds import (
+    ByName,
     ByProfile,
     Choice,
     Either,
@@ -125,12 +126,18 @@ ENDPOINT = Text(values.endpoint, "ADDRESS:PORT, of IPv6 [ADDRESS]:PORT,", r"^(\[
 NETWORK = Text(values.network, "ADDRESS/PREFIX")
 MAC = Text(values.mac, "a MAC address like 02:00:00:00:00:01", r"^([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}$")
 WORD = Text(_word, "a word")
+LADDR = Text(values.local_address, "an IP address, or ADDRESS@DEVICE,")
 QUEUES = Many(Int(0, 255))
 
 WORKER = Table(
     {
         "cpu_id": Key(Int(0, 1023), None, "the lcore; ranks follow ascending cpu_id", required=True),
-        "queues": Key(QUEUES, None, "receive queues of this worker", required=True),
+        "queues": Key(
+            Either(QUEUES, ByName(QUEUES)),
+            None,
+            "receive queues of this worker, the same of every device, or by the device's name",
+            required=True,
+        ),
         "kind": Key(Choice("forward", "kni"), "forward", "forward: runs the balancer; kni: feeds the kernel"),
         "isolated": Key(Many(Int(0, 1023)), [], "cpu ids of isolated receive lcores, by queue"),
     }
@@ -159,7 +166,11 @@ DEVICE = Table(
         "enforce": Key(Flag(), False, "rules that this driver would refuse are not installed"),
         "vlan": Key(Many(VLAN), [], "VLAN devices on the port"),
         "sapool_address": Key(Many(ADDRESS), [], "addresses with a port pool that no service lists (SNAT)"),
-        "slaves": Key(Int(0, 32), 0, "ports of a bond; 0: a plain port"),
+        "slaves": Key(Either(Int(0, 32), Many(WORD)), 0, "of a bond: devices by name, or their number; 0: none"),
+        "mode": Key(Int(0, 6), 0, "of a bond: which slave a frame leaves by, as DPDK numbers it"),
+        "hash": Key(Choice("layer2", "layer2+3", "layer3+4"), "layer2", "of a bond: its transmit policy"),
+        "primary": Key(WORD, None, "of a bond: the slave whose settings it has; default: the first"),
+        "queues": Key(Int(1, 256), None, "receive queues of the port; default: as many as workers poll"),
         "forward2kni": Key(Flag(), False, "every frame goes to the kernel too"),
         "resolve": Key(Flag(), False, "next hops without a [[neighbor]] are asked for their MACs, packets wait"),
     }
@@ -335,7 +346,7 @@ SERVICE = Table(
             live="ipvs",
         ),
         "mode": Key(MODE, "fnat", "forwarding mode; default under profile ipvs: dr"),
-        "laddr": Key(Many(ADDRESS), [], "local addresses of full NAT", "dpvs", live="dpvs"),
+        "laddr": Key(Many(LADDR), [], "local addresses of full NAT", "dpvs", live="dpvs"),
         "persistent": Key(
             Either(Flag(), PERSISTENT), None, "a client keeps its real server; default: off", live="ipvs"
         ),
@@ -373,6 +384,7 @@ ROUTE = Table(
         "via": Key(ADDRESS, None, "gateway; default: on link"),
         "mtu": Key(Int(0, 65535), 0, "bytes; 0: the device's"),
         "source": Key(ADDRESS, None, "source address of packets the balancer makes"),
+        "device": Key(WORD, None, "by which it leaves; default: whose network has the gateway, else the first"),
     }
 )
 
@@ -380,6 +392,7 @@ NEIGHBOR = Table(
     {
         "address": Key(ADDRESS, None, "the next hop", required=True),
         "mac": Key(MAC, None, "its MAC", required=True),
+        "device": Key(WORD, None, "by which it is reached; default: any"),
     }
 )
 
@@ -435,7 +448,7 @@ SCHEMA = Table(
             f"whose behaviour: of DPVS 1.10 or 1.8, of the kernel {KERNELS}; its default is 2.6",
         ),
         "workers": Key(Either(Int(1, MAX_WORKERS), Many(WORKER)), 4, "forwarding lcores, or every worker in full"),
-        "device": Key(DEVICE, None, "the port"),
+        "device": Key(Either(DEVICE, Many(DEVICE)), None, "the port, or every port as [[device]]"),
         "flow_director": Key(FLOW_DIRECTOR, None, "the NIC's rules for local addresses", "dpvs"),
         "sa_pool": Key(SA_POOL, None, "local ports", "dpvs"),
         "conn": Key(CONN, None, "connections", "dpvs"),

@@ -39,6 +39,24 @@ def address(text: str) -> bytes:
     return ipaddress.ip_address(text).packed
 
 
+class Placed(bytes):
+    """A local address with the name of the device that it was put on, as `ipvsadm -F` does."""
+
+    device: str
+
+
+def local_address(text: str) -> bytes:
+    """`10.1.1.1`, or `10.1.1.1@dpdk1` -> Placed."""
+    host, at, device = text.partition("@")
+    if not at:
+        return address(host)
+    if not device:
+        raise ValueError("a device behind @")
+    placed = Placed(address(host))
+    placed.device = device
+    return placed
+
+
 def network(text: str) -> Network:
     """`192.168.100.10/24` with its host bits; an address alone is a network of one."""
     host, slash, prefix = text.partition("/")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lbreplay.burst import KIND_FRAGMENT, Burst
+from lbreplay.burst import KIND_FRAGMENT, QUEUE_BITS, Burst
 from lbreplay.dpvs.conn import IN
 from lbreplay.dpvs.events import Events
 from lbreplay.dpvs.links import Links
@@ -58,7 +58,7 @@ class Balancer:
         self.rewriter = Rewriter(
             self.machine.tuples, setup.tcp.toa, setup.behaviour.toa_in_syn, setup.device.mtu, self._with_odd_toa
         )
-        self._worker_of_queue = _workers_of_queues(setup)
+        self._worker_of_queue, self._port_of_queue = _workers_of_queues(setup), _ports_of_queues(setup)
         self._plain_rows = [0] * len(Way)  # by reason
         self._place = 0  # of the frame before which timers went off last
         self._started = False
@@ -110,7 +110,7 @@ class Balancer:
             self.loop.barred = (
                 Way.STRAYED if self.machine.stray else Way.LISTENED if self.machine.listened else Way.LOOP
             )
-            self.loop.passing = self.plain_stories is None and self.openers.passing
+            self.loop.passing = self.plain_stories is None and self.openers.passing and not self.setup.several
             return self.loop.run(row, burst.size, self.events.next_ns)
         if row < burst.size:
             self._clock(burst, row, int(burst.time_ns[row]))
@@ -261,7 +261,10 @@ class Balancer:
             seen.count = 0
 
     def _judge(self, burst: Burst, row: int) -> Verdict:
-        packet = self.path.story.packet = _packet(burst, row)
+        packet = self.path.story.packet = _packet(burst, row, self._port_of(burst, row))
+        if packet.port < 0:
+            burst.worker_index[row] = -1
+            return Verdict.PORT_UNTOLD
         if packet.worker < 0:
             return Verdict.KERNEL_ROUTE
         seen = self.view.judge(packet)
@@ -281,9 +284,13 @@ class Balancer:
             burst.redirected[row] = burst.owner[row] = story.owner
         return verdict
 
+    def _port_of(self, burst: Burst, row: int) -> int:
+        """The device that a row came in by, -1 where no way tells."""
+        return int(self._port_of_queue[burst.queue[row]]) if self.setup.several else 0
+
     def _received_elsewhere(self, burst: Burst, row: int) -> None:
         """An answer comes in where the NIC steers it."""
-        packet = _packet(burst, row).within()
+        packet = _packet(burst, row, self._port_of(burst, row)).within()
         conn = self.view.find(packet)
         assert conn is not None, "it was turned by its connection"
         home = self.view.home(conn, packet)
@@ -398,10 +405,10 @@ COUNTED = ("conns", "inpkts", "inbytes", "outpkts", "outbytes")
 LIVE = ("actconns", "inactconns", "persistconns")
 
 
-def _packet(burst: Burst, row: int) -> Packet:
+def _packet(burst: Burst, row: int, port: int) -> Packet:
     """*row* for the plain path."""
     n, now = burst.first + row, int(burst.time_ns[row])
-    return Packet(burst.frame(row), int(burst.length[row]), now, n, row, int(burst.worker[row]))
+    return Packet(burst.frame(row), int(burst.length[row]), now, n, row, int(burst.worker[row]), port)
 
 
 def _reason(burst: Burst, row: int, reason: int) -> int:
@@ -432,10 +439,25 @@ def _steps(machine: Machine) -> Any:
 
 def _workers_of_queues(setup: Setup) -> Any:
     """Index into `setup.workers` by queue; the last entry is of those that nobody polls."""
-    polled = {queue: index for index, worker in enumerate(setup.workers) for queue in worker.queues}
+    polled = {
+        card << QUEUE_BITS | queue: index
+        for card, port in enumerate(_cards(setup))
+        for index, worker in enumerate(setup.workers)
+        for queue in worker.polls(port)
+    }
     table = np.zeros(max(polled, default=0) + 2, np.int16)
     table[list(polled)] = list(polled.values())
     return table
+
+
+def _ports_of_queues(setup: Setup) -> Any:
+    """The device of each queue, numbered as the column has it; the last entry is of -1, a frame of no queue."""
+    return np.append(np.repeat(np.array(_cards(setup), np.int16), 1 << QUEUE_BITS), np.int16(-1))
+
+
+def _cards(setup: Setup) -> list[int]:
+    """The device of each card, in the order in which the NIC numbers them (nic/ports.py)."""
+    return [port for port, device in enumerate(setup.devices) for _ in device.cards]
 
 
 def _worker(lcore: Any) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Events:
         self.next_ns = NEVER
         if any(service.dest_check for service in machine.setup.services):
             machine.checks = DestChecks(machine, self.at)
-        if machine.setup.device.resolve:
+        if machine.setup.resolves:
             machine.resolver = Resolver(machine, self.at)
 
     def start(self, first_ns: int) -> None:

@@ -56,8 +56,8 @@ class Links:
         # an answer that comes in elsewhere is handed to its owner, where only one worker can have its tuple (D 4.4)
         director = setup.flow_director
         self._hands_on = setup.conn.redirect and setup.conn.table != "shared" and director.strategy != "off"
-        self._slow_is_plain = Way.TTL if setup.conn.xmit_ttl else Way.RESOLVED if setup.device.resolve else Way.LOOP
-        self._mtu = setup.device.mtu
+        self._slow_is_plain = Way.TTL if setup.conn.xmit_ttl else Way.RESOLVED if setup.resolves else Way.LOOP
+        self.mtu = setup.device.mtu
         self.overlapping = setup.conn.table == "shared" and setup.flow_director.strategy == "off"
         self._ids: dict[tuple[bytes, bytes, bool], int] = {}
         self.heads = np.zeros((64, 12), np.uint8)
@@ -67,10 +67,11 @@ class Links:
         self.quiesces: Callable[[int], bool] = _never  # whether the service of a slot quiesces with its real server
         self.homes = np.zeros((64, 5), np.int64)  # queue, rank, by, reta, rule of answers, client view
         self._home_ids: dict[tuple[int, ...], int] = {}
-        right = director.dst_port_mask is None and director.byte_order == "network"
+        right = director.dst_port_mask is None and director.byte_order == "network" and not setup.several
+        # of several ports, a rule is on that of its address alone, and answers come in on that of their real server
         self._by_low_bits = director.strategy == "port-low" and right
         self._pool_home: dict[tuple[bytes, int, int], Steered] = {}
-        self.shortest_mtu = min([setup.device.mtu, *(r.mtu for r in setup.routes if r.mtu)])
+        self.shortest_mtu = min([*(device.mtu for device in setup.devices), *(r.mtu for r in setup.routes if r.mtu)])
 
     def refresh(self, conn: Conn) -> None:
         """Enter how both sides of *conn* leave from now on."""
@@ -143,9 +144,9 @@ class Links:
         """The same by direct routing: to the real server's own MAC, gateways ignored (D 12.1)."""
         stack = self.machine.stack
         route = stack.route(real)
-        if route is None or route.local or route.vlan is not None or route.mtu != self._mtu:
+        if route is None or route.local or route.open or route.vlan is not None or route.mtu != self.mtu:
             return -Way.ROUTE
-        return self._id(stack.macs(real, fallback=None)[0], self.machine.setup.device.mac or MIRRORED, False)
+        return self._id(stack.neighbors.mac(real, None, route.port), stack.mac(route.port) or MIRRORED, False)
 
     def answering(self, head: bytes) -> int:
         """What goes back to where frames with the MACs of *head* came from leaves with."""
@@ -180,8 +181,8 @@ class Links:
         self.machine.table.met[slot] = 1
 
     def told(self, macs: Macs) -> int:
-        """The entry of MACs that frames told."""
-        return self._id(*macs, True)
+        """The entry of MACs that frames told: towards a port whose MTU is not the first one's, none (TOA asks it)."""
+        return self._id(*macs, True) if self.machine.stack.mtu_of(macs[1]) == self.mtu else -Way.ROUTE
 
     def macs_of(self, entry: int) -> Macs:
         """The MACs (destination, source) of an entry."""
@@ -203,7 +204,7 @@ class Links:
                 return -Way.UNLEARNED  # the next packet of the client's side is still to be learned from
             learned = conn.in_macs if side == IN else conn.out_macs
             if learned is not None:
-                return self._id(*learned, True) if len(learned[1]) == 6 else -Way.TAGGED  # behind it is a tag
+                return self.told(learned) if len(learned[1]) == 6 else -Way.TAGGED  # behind it is a tag
         return -self._slow_is_plain or self._slow_side(conn, side)
 
     def _slow_side(self, conn: Conn, side: int) -> int:
@@ -223,9 +224,10 @@ class Links:
     def _route(self, to: bytes, seen: bytes | None) -> int:
         stack = self.machine.stack
         route = stack.route(to)
-        if route is None or route.local or route.vlan is not None or route.mtu != self._mtu:
+        if route is None or route.local or route.open or route.vlan is not None or route.mtu != self.mtu:
             return -Way.ROUTE
-        return self._id(stack.macs(route.via or to, fallback=seen)[0], self.machine.setup.device.mac or MIRRORED, False)
+        hop = stack.neighbors.mac(route.via or to, seen, route.port)
+        return self._id(hop, stack.mac(route.port) or MIRRORED, False)
 
     def _id(self, dst: bytes, src: bytes, fast: bool) -> int:
         key = dst, src, fast

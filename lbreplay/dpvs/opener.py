@@ -233,7 +233,7 @@ ODD: tuple[tuple[Way, Callable[[Openers, VirtualServer], Any]], ...] = (
         for address in (*server.service.laddr, *(dest.address for dest in server.dests)))),
     (Way.SLOW, lambda openers, server: not openers.machine.setup.conn.fast_xmit),
     (Way.TTL, lambda openers, server: openers.machine.setup.conn.xmit_ttl),
-    (Way.RESOLVED, lambda openers, server: openers.machine.setup.device.resolve),
+    (Way.RESOLVED, lambda openers, server: openers.machine.setup.resolves),
     (Way.OVERLAPPING, lambda openers, server: openers.links.overlapping or (  # equal keys have two owners
         openers.machine.setup.conn.redirect and openers.machine.setup.flow_director.strategy == "off")),
 )  # fmt: skip

@@ -23,6 +23,7 @@ from lbreplay.dpvs.synproxy import SynProxies
 from lbreplay.dpvs.xmit import Transmitter, seen
 from lbreplay.lvs.protocols.sctp import CHUNK_HEADER
 from lbreplay.lvs.protocols.sctp import event as chunk_event
+from lbreplay.model import On
 from lbreplay.stack import L2
 from lbreplay.verdict import Verdict
 from lbreplay.wire.length import cut_off
@@ -204,13 +205,8 @@ class Path:
         if server is not None or not lcore.servers.matching:
             return server
         route = self.stack.input_route(packet)
-        oif = None if route is None or route.local else self._device(route.vlan)
-        return lcore.servers.match(flow_of(packet), self._device(packet.vlan), oif)
-
-    def _device(self, vlan: int | None) -> str:
-        """Name of the port, or of a VLAN device on it as `dpip vlan add` gives it (S 6.5)."""
-        name = self.setup.device.name
-        return name if vlan is None else f"{name}.{vlan}"
+        oif = None if route is None or route.local else self.setup.name(On(route.port, route.vlan))
+        return lcore.servers.match(flow_of(packet), self.setup.name(On(packet.port, packet.vlan)), oif)
 
     def _opened(self, lcore: Lcore, server: VirtualServer, packet: Packet) -> Verdict | None:
         if packet.proto in (ICMP, ICMPV6):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ACK = 0x10
 UNKNOWN = ("none", "send")
+Hop = tuple[int, bytes]  # of a device, an address on it
 Later = Callable[[int, Callable[[], None]], None]
 
 
@@ -45,13 +46,13 @@ class Resolver:
 
     def __init__(self, machine: Machine, later: Later) -> None:
         self._machine, self._later = machine, later
-        self._entries: list[dict[bytes, _Entry]] = [{} for _ in machine.lcores]
+        self._entries: list[dict[Hop, _Entry]] = [{} for _ in machine.lcores]
         machine.stack.neighbors.taught = self.taught
 
     def send(self, frame: Addressed, length: int, worker: int, own: bool) -> Verdict | None:
         """Let *frame* leave, or wait (NEIGH_QUEUED, NEIGH_QUEUE_FULL)."""
-        known, hop = self._entries[worker], frame.hop
-        static = self._machine.stack.neighbors.static(hop)
+        known, hop = self._entries[worker], (frame.port, frame.hop)
+        static = self._machine.stack.neighbors.static(frame.hop, frame.port)
         if static is not None and hop not in known:
             self._leave(frame, static, length, worker, own)
             return None
@@ -85,10 +86,11 @@ class Resolver:
             make = craft.arp_request if len(frame.hop) == 4 else craft.neighbor_solicitation
             request = make(frame.hop, source, mac, frame.tag)
             self._machine.send(request, len(request), worker, True)
-        self._event("request", worker, frame.hop, entry)
+        self._event("request", worker, (frame.port, frame.hop), entry)
 
-    def taught(self, hop: bytes, mac: bytes) -> None:
-        """An answer, or a solicitation from *hop*: all workers learn of it, and what waited leaves."""
+    def taught(self, address: bytes, mac: bytes, port: int) -> None:
+        """An answer, or a solicitation from *address*: all workers learn of it, and what waited leaves."""
+        hop = port, address
         for worker, known in enumerate(self._entries):
             entry = known.setdefault(hop, _Entry())
             entry.mac = mac
@@ -104,14 +106,14 @@ class Resolver:
         route = self._machine.stack.route(address) if told else None
         if route is None:
             return
-        hop = route.via or address
+        hop = route.port, route.via or address
         entry = self._entries[packet.worker].get(hop)
         if entry is not None:
             self._event("confirm", packet.worker, hop, entry)
 
     # --- states and timers -----------------------------------------------------------------------------------
 
-    def _event(self, name: str, worker: int, hop: bytes, entry: _Entry) -> None:
+    def _event(self, name: str, worker: int, hop: Hop, entry: _Entry) -> None:
         """Step *entry*. Staying in its state starts the timer anew only when half of it is over (S 4.9)."""
         new = NEXT[name][STATES.index(entry.state)]
         if new == GONE:
@@ -123,7 +125,7 @@ class Resolver:
             entry.since = self._machine.now
             self._start(worker, hop, entry)
 
-    def _start(self, worker: int, hop: bytes, entry: _Entry) -> None:
+    def _start(self, worker: int, hop: Hop, entry: _Entry) -> None:
         entry.serial += 1
         serial = entry.serial
 

@@ -48,7 +48,7 @@ class View:
 
     def own(self, burst: Burst) -> Bool:
         """Rows that come from an address of the balancer (view `lb`: it sent them itself)."""
-        local = b"".join(address for address in self.machine.stack.local_addresses() if len(address) == 4)
+        local = b"".join(address for address in self.machine.stack.own_addresses() if len(address) == 4)
         sources = np.ascontiguousarray(burst.flow4[:, :4]).view(np.uint32)[:, 0]
         own = np.isin(sources, np.frombuffer(local, np.uint32)) & (burst.family == 4)
         own[burst.rows6] = [self.is_local(flow[:16].tobytes()) for flow in burst.flow6]
@@ -120,10 +120,9 @@ class View:
 
     def macs(self, real: bytes, source: bytes) -> tuple[bytes, bytes]:
         """(port's, next hop's) MACs of a frame from *real*; *source* is the captured answer's own MAC."""
-        port = self.machine.setup.device.mac or source
-        route = self.machine.stack.route(real)
-        hop = (route.via if route is not None else None) or real
-        return port, self.machine.stack.macs(hop)[0]
+        stack, route = self.machine.stack, self.machine.stack.route(real)
+        via, port = (None, 0) if route is None else (route.via, route.port)
+        return stack.mac(port) or source, stack.neighbors.mac(via or real, None, port)
 
     def _as_sent(self, conn: Conn, packet: Packet) -> Packet:
         l3, at = bytearray(packet.l3), packet.l4_at
@@ -145,11 +144,12 @@ class View:
                 options.shift_sack(tcp, conn.delta)
         checksum.settle(l3, at, packet.proto, packet.l3, packet.l4_at)
         checksum.ip_header(l3)
-        port, hop = self.macs(conn.real.address, packet.src_mac)
+        mac, hop = self.macs(conn.real.address, packet.src_mac)
         ethertype = ETH_IPV4 if l3[0] >> 4 == 4 else ETH_IPV6
-        frame = craft.ethernet(port, hop, ethertype, l3)
+        frame = craft.ethernet(mac, hop, ethertype, l3)
         length = len(frame) + packet.l3_length - len(packet.l3)
-        return Packet(frame, length, packet.time_ns, packet.n, packet.row, packet.worker)
+        port = self.machine.stack.port_of(mac)
+        return Packet(frame, length, packet.time_ns, packet.n, packet.row, packet.worker, port)
 
 
 def _shift(l3: bytearray, at: int, by: int) -> None:

@@ -45,7 +45,7 @@ class Transmitter:
                 learn(conn, side, packet)
             macs = conn.in_macs if side == IN else conn.out_macs
             if macs is not None:
-                made = self.translator.translate(conn, side, packet, self.setup.device.mtu)
+                made = self.translator.translate(conn, side, packet, self.stack.mtu_of(macs[1]))
                 if not isinstance(made, Verdict):
                     *headers, l3 = made
                     for header in headers:
@@ -143,6 +143,9 @@ class Transmitter:
         pieces = craft.fragments(l3, route.mtu) if len(l3) + cut > route.mtu else [l3]
         dst = conn.real.address if side == IN else conn.client.address
         hop, mac = seen_macs(conn, side)
+        there = conn.in_seen if side == IN else conn.out_seen
+        if route.open and there is not None:
+            route = route._replace(port=self.stack.port_of(there[1]))
         verdict = Verdict.FORWARDED_SLOW if len(pieces) == 1 else Verdict.FORWARDED_FRAGMENTED
         for piece in pieces:
             frame = self.stack.framed(route, dst, piece, packet, fallback=hop, own=mac)

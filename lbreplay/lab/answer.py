@@ -9,12 +9,14 @@ from __future__ import annotations
 from struct import pack
 from typing import Any
 
+from lbreplay.burst import QUEUE_BITS
 from lbreplay.dpvs.conn import IN, Conn
 from lbreplay.dpvs.machine import TIMER_TICK
 from lbreplay.lab.flows import between
 from lbreplay.lab.probe import Probe, Shot
 from lbreplay.lab.remarks import shared_network
 from lbreplay.model import Endpoint
+from lbreplay.nic.ports import Ports
 from lbreplay.stats import STEERED
 from lbreplay.verdict import ENTRIES
 from lbreplay.wire import checksum, craft
@@ -44,16 +46,18 @@ def answer(probe: Probe, shot: Shot, conn: Conn) -> dict[str, Any] | None:
     return {
         "from": SIDES[conn.mode.name == "snat"][shot.story.side],
         "flow": between(conn.proto, source, dest),
-        **_landed(came, conn),
+        **_landed(probe, came, conn),
     }
 
 
-def _landed(came: Shot, conn: Conn) -> dict[str, Any]:
+def _landed(probe: Probe, came: Shot, conn: Conn) -> dict[str, Any]:
     burst, story = came.burst, came.story
-    rank, verdict = int(burst.worker[0]), ENTRIES[burst.verdict[0]]
+    rank, verdict, nic = int(burst.worker[0]), ENTRIES[burst.verdict[0]], probe.run.nic
+    queue = int(burst.queue[0])
     return {
+        **({"port": nic.arrived(queue)[0]} if isinstance(nic, Ports) else {}),
         "by": STEERED[burst.by[0]],
-        "queue": int(burst.queue[0]),
+        "queue": queue & (1 << QUEUE_BITS) - 1,
         "worker": rank if rank >= 0 else None,
         "owner": conn.rank,
         "handed_to": story.owner if story.owner >= 0 else None,
@@ -83,11 +87,12 @@ def _transport(shot: Shot, source: Endpoint, dest: Endpoint) -> bytes:
 
 
 def _framed(probe: Probe, shot: Shot, l3: bytes, source: bytes) -> bytes:
-    """A frame as the port receives it from *source*, tagged where the route there leaves by a VLAN device."""
-    stack, device = probe.run.balancer.machine.stack, probe.run.setup.device
-    route = stack.route(source)
+    """A frame as the port that faces *source* receives it, tagged where the route there leaves by a VLAN device."""
+    stack, route = probe.run.balancer.machine.stack, probe.run.balancer.machine.stack.route(source)
+    port = 0 if route is None else route.port
+    device = probe.run.setup.devices[port]
     vlan = next((vlan for vlan in device.vlan if route is not None and vlan.id == route.vlan), None)
-    mac = (vlan and vlan.mac) or device.mac or shot.packet.dst_mac
+    mac = (vlan and vlan.mac) or stack.mac(port) or shot.packet.dst_mac
     hop = (route.via if route is not None else None) or source
     ethertype = ETH_IPV4 if len(source) == 4 else ETH_IPV6
-    return craft.ethernet(mac, stack.macs(hop)[0], ethertype, l3, vlan.id if vlan else None)
+    return craft.ethernet(mac, stack.neighbors.mac(hop, None, port), ethertype, l3, vlan.id if vlan else None)

@@ -23,6 +23,7 @@ from lbreplay.lab.flows import flow_text, message
 from lbreplay.lab.probe import Left, Probe, Shot, looked_up
 from lbreplay.lab.steering import Arrival, steering
 from lbreplay.model import NANOSECOND, Endpoint, Setup
+from lbreplay.nic.ports import WAYS, WORDS, Ports
 from lbreplay.verdict import ENTRIES, NAMES, REASONS, Fate
 from lbreplay.wire import icmp
 from lbreplay.wire.packet import ACK, ICMP, ICMPV6, SYN, TCP
@@ -96,18 +97,19 @@ def told(probe: Probe, shot: Shot) -> Document:
             *([] if conn is None else _notes(run, shot, conn)),
             *remarks.told(remarks.scene(run.setup, shot, name, _rival(run))),
         ],
-        "sent": [_sent(shot, left) for left in shot.left],
+        "sent": [_sent(run, shot, left) for left in shot.left],
         "answer": None if conn is None else answer(probe, shot, conn),
     }  # fmt: skip
 
 
-def _sent(shot: Shot, left: Left) -> Document:
+def _sent(run: Replay, shot: Shot, left: Left) -> Document:
     """A frame that left; where it is what became of the received one, every field before and after."""
     became = not left.own and ENTRIES[shot.burst.verdict[0]].fate == Fate.TRANSMITTED
     return {
         "n": left.n,
         "worker": left.worker,
         "own": left.own,
+        **({"port": run.setup.devices[run.nic.leaves_by(left.frame)].name} if isinstance(run.nic, Ports) else {}),
         "packet": _brief(left.frame),
         "fields": changes(shot.packet.frame if became else b"", left.frame),
     }
@@ -127,7 +129,7 @@ def _brief(frame: bytes) -> str:
 
 def _received_as(shot: Shot) -> Document | None:
     """What the balancer received instead of the captured frame (interface 3)."""
-    if shot.packet.frame == shot.frame:
+    if not _turned(shot):
         return None
     return {
         "packet": _brief(shot.packet.frame),
@@ -135,16 +137,31 @@ def _received_as(shot: Shot) -> Document | None:
     }
 
 
+def _turned(shot: Shot) -> bool:
+    """Whether the balancer received another frame; the MAC of a port that has none configured makes none."""
+    return shot.packet.frame[12:] != shot.frame[12:]
+
+
 def _steering(run: Replay, shot: Shot) -> Document | None:
     """None: the balancer did not receive it."""
     if shot.burst.worker_index[0] < 0:
         return None
-    return steering(run.nic, run.setup, _arrival(shot))
+    queue = int(shot.burst.queue[0])
+    return {**_port(run, shot, queue), **steering(run.nic.card(queue), _arrival(shot))}
+
+
+def _port(run: Replay, shot: Shot, queue: int) -> Document:
+    """Of several ports, which one it came in by, and what told."""
+    if not isinstance(run.nic, Ports):
+        return {}
+    port, slave = run.nic.arrived(queue)
+    told = "the real server is on its side" if _turned(shot) else WORDS[WAYS[run.nic.arrivals.ways[0]]]
+    return {"port": port, "slave": slave, "told_by": told}
 
 
 def _arrival(shot: Shot) -> Arrival:
     burst, packet = shot.burst, shot.packet
-    if shot.packet.frame != shot.frame:
+    if _turned(shot):
         return arrival(packet.proto, Endpoint(packet.src, packet.sport), Endpoint(packet.dst, packet.dport))
     if burst.family[0] == 0:
         return Arrival(int(burst.kind[0]), Endpoint(b"", 0), Endpoint(b"", 0))

@@ -18,6 +18,7 @@ from lbreplay.config.values import endpoint
 from lbreplay.errors import CaptureError, ConfigError
 from lbreplay.loop.parse import parse
 from lbreplay.model import Endpoint, Setup
+from lbreplay.nic.ports import judging
 from lbreplay.wire.capture import open_capture
 from lbreplay.wire.icmp import REQUEST_OF
 from lbreplay.wire.packet import ICMP, ICMPV6
@@ -99,7 +100,7 @@ def frames_of(wanted: Flow, setup: Setup, path: str) -> list[int]:
     found: list[int] = []
     with open_capture(path) as source:
         for burst in source.bursts(setup.burst_size):
-            parse(burst, setup.device.mac, not setup.device.rx_ip_checksum_offload)
+            parse(burst, *judging(setup))
             found += [burst.first + row for row in wanted.rows(burst)]
     if not found:
         raise CaptureError(f"{path}: flow {wanted}: none of its frames is here")
@@ -113,7 +114,7 @@ def frames_among(wanted: Iterable[Flow], setup: Setup, path: str, before: int | 
         for burst in source.bursts(setup.burst_size):
             if before is not None and burst.first >= before:
                 break
-            parse(burst, setup.device.mac, not setup.device.rx_ip_checksum_offload)
+            parse(burst, *judging(setup))
             rows = sorted({row for flow in wanted for row in flow.rows(burst)})
             found += [burst.first + row for row in rows if before is None or burst.first + row < before]
     return found

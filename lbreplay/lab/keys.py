@@ -18,6 +18,7 @@ from lbreplay.burst import KIND_TCP, U8, U32, Burst
 from lbreplay.errors import CaptureError
 from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
+from lbreplay.nic.ports import judging
 from lbreplay.nic.profiles import PROFILES, RANDOM_KEY, SYMMETRIC_KEY
 from lbreplay.nic.rss import WIDTH4, Rss
 from lbreplay.wire.capture import open_capture
@@ -62,7 +63,7 @@ def flows_of(path: str, setup: Setup, progress: Callable[[int, int], None] | Non
     counts: dict[bytes, int] = {}
     with open_capture(path) as source:
         for burst in source.bursts(setup.burst_size):
-            parse(burst, setup.device.mac, not setup.device.rx_ip_checksum_offload)
+            parse(burst, *judging(setup))
             for flow, number in _counted(burst):
                 counts[flow] = counts.get(flow, 0) + number
             if progress is not None:

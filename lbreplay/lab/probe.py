@@ -28,9 +28,12 @@ from lbreplay.wire.packet import ICMP, ICMPV6, Packet
 def part(burst: Burst, start: int, stop: int) -> Burst:
     """Rows *start* to *stop* as a burst of their own; the bytes are shared."""
     rows = slice(start, stop)
-    return Burst(
+    some = Burst(
         burst.first + start, burst.buffer, burst.at[rows], burst.caplen[rows], burst.length[rows], burst.time_ns[rows]
     )
+    if "interface" in vars(burst):
+        some.interface = burst.interface[rows]
+    return some
 
 
 def lone(frame: bytes, n: int, time_ns: int) -> Burst:
@@ -77,7 +80,7 @@ class Probe:
 
     def __init__(self, setup: Setup, path: str) -> None:
         self.path = path
-        self._source = open_capture(path)
+        self._source = open_capture(path, setup.several)
         self.run = Replay(setup, self._source, None, None)
         self._bursts = self._source.bursts(setup.burst_size)
         self._rest: Burst | None = None
@@ -224,7 +227,9 @@ class Probe:
     def _look(self, packet: Packet) -> None:
         """Called when *packet* is about to be handled."""
         machine = self.run.balancer.machine
-        self._packet = Packet(packet.frame, packet.length, packet.time_ns, packet.n, 0, packet.worker).within()
+        self._packet = Packet(packet.frame, packet.length, packet.time_ns, packet.n, 0, packet.worker)
+        self._packet.port = packet.port
+        self._packet = self._packet.within()
         key = looked_up(self._packet)
         holders = {x.rank: handle for x in machine.lcores if (handle := x.find.get(key)) is not None}
         slot = next(iter(holders.values())) >> 1 if holders else -1

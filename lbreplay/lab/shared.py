@@ -18,7 +18,8 @@ from lbreplay.burst import Burst
 from lbreplay.edge.output import Output, write_text
 from lbreplay.errors import CaptureError
 from lbreplay.loop.parse import parse
-from lbreplay.model import Device
+from lbreplay.model import Setup
+from lbreplay.nic.ports import judging
 from lbreplay.wire.capture import CaptureInfo, open_capture
 
 GIVEN = ("buffer", "at", "caplen", "length", "time_ns")  # what a Burst is made of
@@ -29,20 +30,21 @@ COUNTED = ("frames", "bytes", "first_ns", "last_ns", "warnings")
 Arrays = Mapping[str, Any]
 
 
-def share(path: str, device: Device, burst_size: int, folder: Path) -> Shared:
-    """Read and parse the capture *path* for *device* into *folder*. Raises CaptureError."""
+def share(path: str, setup: Setup, burst_size: int, folder: Path) -> Shared:
+    """Read and parse the capture *path* for the ports of *setup* into *folder*. Raises CaptureError."""
     files: dict[str, Output] = {}
     shapes: dict[str, tuple[str, tuple[int, ...]]] = {}
     sizes: list[dict[str, int]] = []
-    with open_capture(path) as source:
+    with open_capture(path, setup.several) as source:
         for burst in source.bursts(burst_size):
-            parse(burst, *judging(device))
+            parse(burst, *judging(setup))
             sizes.append(_append(burst, folder, files, shapes))
         about = {
             "info": source.info._asdict(),
             **{name: getattr(source, name) for name in COUNTED},
             "damage": None if source.damage is None else str(source.damage),
-            "judging": _spelled(device),
+            "judging": _spelled(setup),
+            "names": source.names,
             "shapes": shapes,
             "sizes": sizes,
         }
@@ -94,9 +96,14 @@ class Shared:
         text = self.about["damage"]
         return None if text is None else CaptureError(text)
 
-    def suits(self, device: Device) -> bool:
-        """Whether the columns say of *device*'s frames what parsing for it would."""
-        return bool(self.about["judging"] == _spelled(device))
+    @property
+    def names(self) -> list[str]:
+        """See `wire.capture.Capture`."""
+        return list(self.about["names"])
+
+    def suits(self, setup: Setup) -> bool:
+        """Whether the columns say of the frames of *setup*'s ports what parsing for them would."""
+        return bool(self.about["judging"] == _spelled(setup))
 
     def bursts(self, size: int) -> Iterator[Burst]:
         """The bursts as they were shared, whatever *size*."""
@@ -125,11 +132,6 @@ def _map(path: Path, dtype: str, shape: list[int]) -> Any:
     return flat.reshape(-1, *shape).view(np.ndarray) if shape else flat.view(np.ndarray)
 
 
-def judging(device: Device) -> tuple[bytes | None, bool]:
-    """What parsing asks of the port."""
-    return device.mac, not device.rx_ip_checksum_offload
-
-
-def _spelled(device: Device) -> list[Any]:
-    mac, check = judging(device)
-    return [mac.hex() if mac else None, check]
+def _spelled(setup: Setup) -> list[Any]:
+    mac, check = judging(setup)
+    return [mac.hex() if mac else None, check, setup.several]

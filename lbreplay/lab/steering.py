@@ -36,9 +36,9 @@ class Arrival(NamedTuple):
     dest: Endpoint
 
 
-def steering(nic: Nic, setup: Setup, arrival: Arrival) -> dict[str, Any]:
+def steering(nic: Nic, arrival: Arrival) -> dict[str, Any]:
     """The whole decision: `class`, `rules`, `hash`, `reta`, and how it ended: `by`, `queue`, `worker`, `cpu_id`."""
-    steered = steer(nic, arrival)
+    steered, setup = steer(nic, arrival), nic.setup
     by_rule = steered.rule >= 0
     return {
         "class": CLASSES[arrival.kind],

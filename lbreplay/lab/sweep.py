@@ -21,9 +21,10 @@ from lbreplay.edge.scratch import scratch
 from lbreplay.errors import CaptureError, ConfigError
 from lbreplay.journey import Replay
 from lbreplay.lab.pool import Pool
-from lbreplay.lab.shared import Shared, judging, share
+from lbreplay.lab.shared import Shared, share
 from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
+from lbreplay.nic.ports import judging
 from lbreplay.stats import Result, due, shares
 
 PATIENCE = 5  # seconds that a cluster has to answer
@@ -122,7 +123,7 @@ def sweep(path: str, wanted: Sequence[Setting], *, jobs: int, dask: str | None =
     """
     with scratch() as folder:
         setup = wanted[0].setup
-        shared = share(path, setup.device, setup.burst_size, Path(folder))
+        shared = share(path, setup, setup.burst_size, Path(folder))
         if not shared.frames:
             raise shared.damage or CaptureError(f"{path}: no packet in it")
         with _executor(shared, Path(folder), min(jobs, len(wanted)), dask) as (executor, source):
@@ -167,8 +168,8 @@ def measure(setup: Setup, source: Path | Shared) -> dict[str, Any]:
     run = Replay(setup, shared, None, None)
     run.rewriting = False
     for burst in shared.bursts(setup.burst_size):
-        if not shared.suits(setup.device):
-            parse(burst, *judging(setup.device))
+        if not shared.suits(setup):
+            parse(burst, *judging(setup))
         run.travel(burst)
     return row(run.result())
 

@@ -162,7 +162,7 @@ def _flows(path: str, setup: Setup, wanted: set[int]) -> Iterator[tuple[int, Flo
         for burst in source.bursts(4096):
             some = [n for n in wanted if burst.first <= n < burst.first + burst.size]
             if some:
-                parse(burst, setup.device.mac, False)
+                parse(burst, None, False)
                 yield from ((n, _ends(burst, n - burst.first)) for n in some)
 
 

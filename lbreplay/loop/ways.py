@@ -41,7 +41,10 @@ class Way(IntEnum):
         "D 1.6",
         "For nobody here, and nobody yet of those that go where it goes: the loop does not know its end.",
     )
-    MATCHED = "D 10.1", "For nobody here, where services match by more than address and port, or somebody is asked."
+    MATCHED = (
+        "D 10.1",
+        "For nobody here, where services match by more than address and port, somebody is asked, or ports are several.",
+    )
     WIDE_STRANGER = "D 1.6", "For nobody here, over IPv6."
     LAST_HOP = "S 4.5", "For nobody here, with a TTL that ends here."
     UNINVITED = "D 5.1, D 6.2", "No first packet, of no connection, to a service."

@@ -6,6 +6,7 @@ swapped (where a client's packets of the flow go), and for one packet in plain P
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from lbreplay.burst import (
     Burst,
 )
 from lbreplay.model import Setup
-from lbreplay.nic.flow_director import TCP, UDP, Imagined, Matcher, imagined, install
+from lbreplay.nic.flow_director import TCP, UDP, Imagined, Matcher, Rule, imagined, install
 from lbreplay.nic.rss import WIDTH4, WIDTH6, Rss
 from lbreplay.nic.strategies import STRATEGIES
 from lbreplay.wire.fields import reversed_flows
@@ -59,10 +60,12 @@ class Columns(NamedTuple):
 class Nic:
     """The port: `rules` in order of matching, `refused` what its driver would not take, `strategy` that made them."""
 
-    def __init__(self, setup: Setup) -> None:
-        self._setup = setup
+    def __init__(self, setup: Setup, held: Callable[[Rule], bool] | None = None) -> None:
+        """*held*: which of all rules are this port's, where there are several (nic/ports.py)."""
+        self.setup, self.driver = setup, setup.device.driver
         self.strategy = STRATEGIES[setup.flow_director.strategy](setup)
-        self.rules, self.refused = install(setup, self.strategy.rules())
+        self._wanted = list(filter(held, self.strategy.rules()))
+        self.rules, self.refused = install(setup, self._wanted)
         self.rss = Rss(setup)
         self._matcher = Matcher(self.rules)
         self._last = len(self.rss.reta) - 1  # table sizes are powers of two (S 1.5)
@@ -74,24 +77,38 @@ class Nic:
 
     def imagined(self) -> Imagined | None:
         """Rules taken as installed that the driver would refuse."""
-        return imagined(self._setup, self.strategy.rules())
+        return imagined(self.setup, self._wanted)
+
+    def card(self, queue: int) -> Nic:
+        """The card that has a queue: this one."""
+        return self
 
     def steer(self, burst: Burst) -> None:
         """Fill queue, worker, by, hash, reta and rule of *burst*."""
         steered = self._columns(burst.kind, burst.flow4, burst.rows6, burst.flow6)
         if self.rss.tagged:
-            self._add_tags(burst, steered)
+            self._add_tags(burst, np.arange(burst.size), steered)
         burst.queue, burst.worker, burst.by, burst.hash, burst.reta, burst.rule = steered
 
-    def _add_tags(self, burst: Burst, steered: Columns) -> None:
+    def steer_rows(self, burst: Burst, rows: I64) -> Columns:
+        """The same for some rows, as columns of their own."""
+        kind, wide = burst.kind[rows], np.flatnonzero(burst.family[rows] == 6)
+        flow6 = burst.flow6.take(np.searchsorted(burst.rows6, rows[wide]), axis=0)
+        steered = self._columns(kind, burst.flow4.take(rows, axis=0), wide, flow6)
+        if self.rss.tagged:
+            self._add_tags(burst, rows, steered)
+        return steered
+
+    def _add_tags(self, burst: Burst, rows: I64, steered: Columns) -> None:
         """SCTP packets are hashed with their verification tags (S 1.1); no rule is about them."""
-        for row in np.flatnonzero(burst.kind == KIND_SCTP).tolist():
+        for place in np.flatnonzero(burst.kind[rows] == KIND_SCTP).tolist():
+            row = int(rows[place])
             frame = burst.frame(row)
             at = int(burst.l4[row]) + (4 if frame[12:14] == b"\x81\0" else 0)
-            code = int(steered.hash[row]) ^ self.rss.hash_tag(_width(int(burst.family[row])), frame[at + 4 : at + 8])
-            steered.hash[row], steered.reta[row] = code, code & self._last
-            steered.queue[row] = self.rss.reta[code & self._last]
-            steered.worker[row] = self._ranks[steered.queue[row]]
+            code = int(steered.hash[place]) ^ self.rss.hash_tag(_width(int(burst.family[row])), frame[at + 4 : at + 8])
+            steered.hash[place], steered.reta[place] = code, code & self._last
+            steered.queue[place] = self.rss.reta[code & self._last]
+            steered.worker[place] = self._ranks[steered.queue[place]]
 
     def steer_reversed(self, burst: Burst, rows: I64) -> Columns:
         """Where *rows* would go with source and destination swapped."""

@@ -55,7 +55,12 @@ def _steering(root: Tree, steering: Document | None) -> None:
     who = "the kernel's worker" if steering["worker"] is None else f"worker {steering['worker']}"
     how = {"rss": "RSS", "flow_director": "flow director", "default": "default queue"}[steering["by"]]
     where = f" (cpu {steering['cpu_id']}), queue {steering['queue']}, by {how}"
-    branch = root.add(Text.assemble("steering  ", (who, "bold"), where))
+    port = ""
+    if "port" in steering:
+        slave = f" ({steering['slave']})" if steering["slave"] else ""
+        root.add(Text.assemble("port  came in by ", (f"{steering['port']}{slave}", "bold"), f": {steering['told_by']}"))
+        port = f"{steering['port']}, "
+    branch = root.add(Text.assemble("steering  ", port, (who, "bold"), where))
     branch.add(f"class  {steering['class']}")
     _rules(branch, steering["rules"])
     _hash(branch, steering["hash"])
@@ -186,7 +191,8 @@ def _verdict(root: Tree, story: Document) -> None:
 
 def _sent(root: Tree, sent: Document, brief: bool) -> None:
     own = ", the balancer's own" if sent["own"] else ""
-    branch = root.add(f"sent as #{sent['n']} by worker {sent['worker']}{own}  {sent['packet']}")
+    port = f" on {sent['port']}" if "port" in sent else ""
+    branch = root.add(f"sent as #{sent['n']} by worker {sent['worker']}{port}{own}  {sent['packet']}")
     if brief:
         return
     layer, twig = None, branch
@@ -211,6 +217,7 @@ def _answer(root: Tree, answer: Document | None) -> None:
     if answer is None:
         return
     where = "the kernel's worker" if answer["worker"] is None else f"worker {answer['worker']}"
+    where = f"{answer['port']}, {where}" if "port" in answer else where
     how = {"rss": "RSS", "flow_director": "flow director", "default": "default queue"}[answer["by"]]
     handed = "" if answer["handed_to"] is None else f", which hands it to worker {answer['handed_to']}"
     text = Text(f"the {answer['from']}'s next packet {answer['flow']} will come to {where} by {how}{handed}: ")

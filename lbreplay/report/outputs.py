@@ -30,7 +30,8 @@ SERVICE = {"service": str, "scheduler": str, "mode": str, **COUNTED, "reals": [R
 WORKER = {
     "worker": RANK,
     "cpu_id": int,
-    "queues": [int],
+    "queues": told("of the first port", [int]),
+    "polls?": told("several ports: its queues by port", {str: [int]}),
     "ipackets": told("frames that it received", int),
     "ibytes": int,
     "opackets": told("frames that it transmitted", int),
@@ -46,6 +47,11 @@ WORKER = {
     "dropped": int,
     "verdicts": VERDICTS,
 }  # fmt: skip
+CARD = {
+    "driver": str, "ipackets": int, "ibytes": int, "opackets": int, "obytes": int,
+    "steered": {"flow_director": int, "rss": int, "default": int}, "rules": told("installed on it", int),
+}  # fmt: skip
+PORT = {"port": str, **CARD, "slaves?": told("of a bond", [{"slave": str, **CARD}])}
 TOTALS = {
     "frames": told("all of the capture; the fates add up to it", int),
     "received": int,
@@ -66,6 +72,7 @@ STATS = {
     "totals": TOTALS,
     "workers": [WORKER],
     "services": [SERVICE],
+    "ports?": told("where there are several", [PORT]),
     "ipvs?": told('profile "ipvs": the kernel\'s own figures', {
         "edition": str,
         "table": {"buckets": int, "used": int, "longest": int, "locks": int},
@@ -74,6 +81,7 @@ STATS = {
     }),
 }  # fmt: skip
 STEER = {"by": BY, "hash?": str, "reta?": int, "rule?": str}
+OUT_PORT = told("of several ports, those that they left by", [str])
 OUT = told("numbers, from 1, of the frames of OUT that left because of it", [int])
 TRACE = either(
     {
@@ -83,6 +91,8 @@ TRACE = either(
         "queue": maybe(int),
         "steer": told("null: the balancer did not receive it", maybe(STEER)),
         "lookup": maybe(("in", "out", "miss")),
+        "port?": told("of several, the one that it came in by", str),
+        "slave?": told("of a bond", str),
         "owner?": told("rank of the worker that handled it", int),
         "conn": told("number of its connection", maybe(int)),
         "new": bool,
@@ -94,9 +104,10 @@ TRACE = either(
         "verdict": VERDICT,
         "fate": FATE,
         "out": OUT,
+        "out_port?": OUT_PORT,
         "why": told("the verdict's sentence", str),
     },
-    told("what the balancer sends by itself", {"n": None, "t_ns": int, "out": [int]}),
+    told("what the balancer sends by itself", {"n": None, "t_ns": int, "out": [int], "out_port?": OUT_PORT}),
 )
 
 # --- explain --------------------------------------------------------------------------------------------------------
@@ -106,6 +117,9 @@ RULE = {
     "matched": bool, "queue": int, "worker": int,
 }  # fmt: skip
 STEERING = {
+    "port?": told("of several, the one that it came in by", str),
+    "slave?": told("of a bond", maybe(str)),
+    "told_by?": told("what tells the port", str),
     "class": str,
     "rules": {"installed": int, "refused": int, "other": int, "tried": [RULE], "matched": bool},
     "hash": {
@@ -133,7 +147,8 @@ CONNECTION = {
     "real": str, "message": maybe(str), "state": [str], "seconds_left": maybe(float), "timeout": maybe(float),
 }  # fmt: skip
 ANSWER = {
-    "from": str, "flow": str, "by": BY, "queue": int, "worker": RANK, "owner": int, "handed_to": maybe(int),
+    "from": str, "flow": str, "port?": str, "by": BY, "queue": int, "worker": RANK, "owner": int,
+    "handed_to": maybe(int),
     "alive": bool, "home": bool, "verdict": VERDICT, "fate": FATE,
 }  # fmt: skip
 FIELD = {"layer": str, "field": str, "before": maybe(str), "after": maybe(str), "changed": bool}
@@ -173,7 +188,7 @@ EXPLAIN = {
     "why": str,
     "source": told("section of the model", str),
     "notes": [str],
-    "sent": [{"n": int, "worker": int, "own": bool, "packet": str, "fields": [FIELD]}],
+    "sent": [{"n": int, "worker": int, "own": bool, "port?": str, "packet": str, "fields": [FIELD]}],
     "answer": told("where the next packet of the other side will land", maybe(ANSWER)),
     "flow_frames": told("with --flow: all frames of the flow", [int]),
     "ladder?": told("with --flow: the whole conversation, both ways", LADDER),

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from lbreplay.edge.text import line as harmless
 from lbreplay.phrases import plural
-from lbreplay.report import layout
+from lbreplay.report import layout, ports
 from lbreplay.stats import Result, due, shares
 from lbreplay.verdict import Fate, Verdict
 
@@ -107,6 +107,9 @@ def show(result: Result, out: Console, written: bool = True, again: str = "") ->
     workers = folded(result.workers)
     for columns in (RECEIVED, LOOKED_UP, SENT if pooled else SENT[len(PORTS) :]):
         layout.show(_table(workers, columns, received if columns is RECEIVED else None), out)
+        out.print()
+    if result.ports:
+        layout.show(ports.columns(result.ports), out)
         out.print()
     if any(service["reals"] for service in result.services):
         layout.show(_services(result.services), out)
@@ -238,7 +241,7 @@ def _table(lines: list[Line], columns: Iterable[Column], share_of: int | None = 
     made = [layout.Column("worker", [f"{line.name:>6}" for line in lines], "name", _foot("   all", lines))]
     if share_of is not None:
         made.append(layout.Column("cpu", [spans(line.all("cpu_id")) for line in lines], "name"))
-        made.append(layout.Column("queues", [spans(line.all("queues")) for line in lines], "name"))
+        made.append(layout.Column("queues", [_queues(line) for line in lines], "name"))
     for column in columns:
         if column.optional and not any(map(column.value, workers)):
             continue
@@ -255,6 +258,15 @@ def _foot(total: Text | str, lines: list[Line]) -> Text:
     """What stands below several lines."""
     text = total if isinstance(total, Text) else Text(total)
     return Text.assemble(text, style="bold") if len(lines) > 1 else Text()
+
+
+def _queues(line: Line) -> str:
+    """The queues of a line's workers, of each port where they differ."""
+    ports_ = dict.fromkeys(name for worker in line.workers for name in worker.get("polls", ()))
+    polled = {name: spans([q for worker in line.workers for q in worker["polls"][name]]) for name in ports_}
+    if len(set(polled.values())) > 1:
+        return " ".join(f"{name}:{queues or '-'}" for name, queues in polled.items())
+    return spans(line.all("queues"))
 
 
 def _cell(number: int, column: Column) -> Text:

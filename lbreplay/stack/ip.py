@@ -30,7 +30,7 @@ def check(output: Output, packet: Packet) -> Outcome | None:
     if packet.l2class == L2.OTHERHOST:
         return Outcome(Verdict.L3_OTHERHOST)
     v4 = packet.ethertype == ETH_IPV4
-    verdict = _check_v4(packet, output.device.rx_ip_checksum_offload) if v4 else _check_v6(packet)
+    verdict = _check_v4(packet, output.devices[packet.port].rx_ip_checksum_offload) if v4 else _check_v6(packet)
     verdict = _check_l4(packet) if verdict is None else verdict
     if verdict is None:
         return None

@@ -39,8 +39,8 @@ def receive(output: Output, packet: Packet) -> Outcome | None:
     """Steps of S 3.2 up to the L3 handler; None: it is IP and goes on. Sets `packet.l2class`."""
     if len(packet.frame) < 14:
         return Outcome(Verdict.TRUNCATED)
-    packet.l2class = classify(packet.dst_mac, output.device.mac)
-    if packet.ethertype == ETH_VLAN and (outcome := _untag(output.device, packet)) is not None:
+    packet.l2class = classify(packet.dst_mac, output.mac(packet.port))
+    if packet.ethertype == ETH_VLAN and (outcome := _untag(output.devices[packet.port], packet)) is not None:
         return outcome
     if packet.ethertype == ETH_ARP:
         return _arp(output, packet)
@@ -69,13 +69,13 @@ def _arp(output: Output, packet: Packet) -> Outcome:
         cut = packet.length >= packet.l3_at + ARP_LENGTH
         return Outcome(Verdict.TRUNCATED if cut else Verdict.ARP_BAD_OPCODE)
     opcode, target = int.from_bytes(arp[6:8]), arp[24:28]
-    if not output.routes.is_local(target, packet.vlan):
+    if not output.routes.is_local(target, packet.vlan, packet.port):
         return Outcome(Verdict.ARP_TO_KERNEL)
     if opcode == REPLY:
-        output.neighbors.learn(arp[14:18], arp[8:14])
+        output.neighbors.learn(arp[14:18], arp[8:14], packet.port)
         return Outcome(Verdict.ARP_TO_KERNEL)
     if opcode != REQUEST:
         return Outcome(Verdict.ARP_BAD_OPCODE)
-    mac = output.own_mac(packet.vlan, packet, address=target)
+    mac = output.own_mac(packet.vlan, packet, address=target, port=packet.port)
     answer = craft.arp_reply(packet.frame, mac, packet.l3_at)
     return Outcome(Verdict.ARP_ANSWERED, (answer,), missing=packet.length - len(packet.frame))

@@ -53,7 +53,7 @@ def joined(output: Output, packet: Packet) -> bool:
     """Whether an IPv6 group is listened to: all nodes, and the solicited-node group of every local address."""
     if packet.dst == ALL_NODES:
         return True
-    addresses = output.routes.local_addresses(packet.vlan)
+    addresses = output.routes.local_addresses(packet.vlan, packet.port)
     return packet.dst[:13] == SOLICITED_NODE and any(a[13:] == packet.dst[13:] for a in addresses if len(a) == 16)
 
 
@@ -171,18 +171,18 @@ def _solicited(output: Output, packet: Packet, target: bytes, options: dict[int,
     nobody, mac = not any(packet.src), options.get(SOURCE_MAC)
     if nobody and packet.dst[:13] != SOLICITED_NODE:
         return Outcome(Verdict.ND_INVALID)
-    if mac is None or not output.routes.is_local(target, packet.vlan):
+    if mac is None or not output.routes.is_local(target, packet.vlan, packet.port):
         return Outcome(Verdict.ND_TO_KERNEL)
     if nobody or len(mac) != MAC_BYTES:
         return Outcome(Verdict.ND_INVALID)
-    output.neighbors.learn(packet.src, mac)
+    output.neighbors.learn(packet.src, mac, packet.port)
     return _advertise(output, packet, target, mac)
 
 
 def _advertise(output: Output, packet: Packet, target: bytes, mac: bytes) -> Outcome:
     """Tell the asker our MAC; the answer is on link, whatever the routes say. Who asked us alone has it already: the
     answer then neither names nor overrides it (recorded)."""
-    own = output.own_mac(packet.vlan, packet, address=target)
+    own = output.own_mac(packet.vlan, packet, address=target, port=packet.port)
     told = own if packet.dst[0] == 0xFF else None
     l3 = craft.neighbor_advertisement(target, packet.src, target, told)
     answer = craft.ethernet(mac, own, ETH_IPV6, l3, packet.vlan)
@@ -194,11 +194,11 @@ def _advertised(output: Output, packet: Packet, target: bytes, options: dict[int
     mac = options.get(TARGET_MAC)
     if packet.dst[0] == 0xFF and packet.l3[packet.l4_at + 4] & SOLICITED:
         return Outcome(Verdict.ND_INVALID)
-    if mac is None or output.routes.is_local(target, packet.vlan):
+    if mac is None or output.routes.is_local(target, packet.vlan, packet.port):
         return Outcome(Verdict.ND_TO_KERNEL)
     if len(mac) != MAC_BYTES:
         return Outcome(Verdict.ND_INVALID)
-    output.neighbors.learn(target, mac)
+    output.neighbors.learn(target, mac, packet.port)
     return Outcome(Verdict.ND_TO_KERNEL)
 
 

@@ -30,43 +30,48 @@ NEXT = {  # event: the next state, a column per old state; "" keeps it and leave
 
 
 class Addressed(bytes):
-    """A frame that leaves with the MAC of *hop*, once that is known; *tag* is the VLAN it leaves on."""
+    """A frame that leaves with the MAC of *hop*, once that is known; *port* and *tag*: the device it leaves by."""
 
     hop: bytes
     tag: int | None
+    port: int
 
     @classmethod
-    def to(cls, frame: bytes, hop: bytes, tag: int | None) -> Addressed:
+    def to(cls, frame: bytes, hop: bytes, tag: int | None, port: int = 0) -> Addressed:
         made = cls(frame)
-        made.hop, made.tag = hop, tag
+        made.hop, made.tag, made.port = hop, tag, port
         return made
 
 
 class Neighbors:
-    """MAC addresses of next hops, for the run."""
+    """MAC addresses of next hops, for the run, each on its device, or on any."""
 
     def __init__(self, neighbors: Iterable[Neighbor]) -> None:
-        self._known = {neighbor.address: neighbor.mac for neighbor in neighbors}
+        self._known = {(n.device and n.device.port, n.address): n.mac for n in neighbors}
         self.version = 0  # changes when an entry does
-        self.taught: Callable[[bytes, bytes], None] | None = None  # keeps what is learned, where next hops are asked
+        self.taught: Callable[[bytes, bytes, int], None] | None = None  # keeps it, where next hops are asked
 
-    def learn(self, address: bytes, mac: bytes) -> None:
-        """What ARP or neighbour discovery said about *address*."""
+    def learn(self, address: bytes, mac: bytes, port: int = 0) -> None:
+        """What ARP or neighbour discovery said about *address* on device *port*."""
         if self.taught is not None:
-            self.taught(address, mac)
-        elif self._known.get(address) != mac:
-            self._known[address] = mac
+            self.taught(address, mac, port)
+        elif self.known(address, port) != mac:
+            self._known[port, address] = mac
             self.version += 1
 
-    def static(self, hop: bytes) -> bytes | None:
-        """The MAC of *hop* that nobody has to be asked for: its `[[neighbor]]`, or a group's."""
-        return self.mac(hop, None) if hop in self._known or (len(hop) == 16 and hop[0] == 0xFF) else None
+    def known(self, hop: bytes, port: int = 0) -> bytes | None:
+        """The MAC that somebody told of *hop* on device *port*."""
+        return self._known.get((port, hop)) or self._known.get((None, hop))
 
-    def mac(self, hop: bytes, fallback: bytes | None) -> bytes:
-        """MAC of next hop *hop*; *fallback* is the one its side's frames came from."""
+    def static(self, hop: bytes, port: int = 0) -> bytes | None:
+        """The MAC of *hop* that nobody has to be asked for: its `[[neighbor]]`, or a group's."""
+        return self.mac(hop, None, port) if self.known(hop, port) or (len(hop) == 16 and hop[0] == 0xFF) else None
+
+    def mac(self, hop: bytes, fallback: bytes | None, port: int = 0) -> bytes:
+        """MAC of next hop *hop* on device *port*; *fallback* is the one its side's frames came from."""
         if len(hop) == 16 and hop[0] == 0xFF:
             return b"\x33\x33" + hop[-4:]
-        return self._known.get(hop) or fallback or derived(hop)
+        return self.known(hop, port) or fallback or derived(hop)
 
 
 def derived(address: bytes) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from lbreplay.model import Setup
+from lbreplay.model import Device, On, Setup
 from lbreplay.stack.neighbor import Addressed, Neighbors, derived
 from lbreplay.stack.route import RouteEntry, Routes
 from lbreplay.verdict import Verdict
@@ -41,13 +41,17 @@ class Output:
     """
 
     def __init__(self, setup: Setup) -> None:
-        self.device = setup.device
+        self.devices = setup.devices
         self.routes = Routes(setup)
         self.neighbors = Neighbors(setup.neighbors)
         self.counters: Counter[str] = Counter()
         self._swapped = setup.behaviour.too_big_mtu == "swapped"
         self._idents: Counter[tuple[bytes, bytes, int]] = Counter()
-        self._vlan_macs: dict[int | None, bytes | None] = {vlan.id: vlan.mac for vlan in self.device.vlan}
+        self._macs = {On(port): setup.mac(port) for port in range(len(self.devices))}
+        self._macs |= {
+            On(port, vlan.id): vlan.mac for port, device in enumerate(self.devices) for vlan in device.vlan if vlan.mac
+        }
+        self._ports = {mac: on.port for on, mac in reversed(self._macs.items())}
 
     def ident(self, src: bytes, dst: bytes, proto: int) -> int:
         """The next identification of a packet made here: a counter a (source, destination, protocol), from 0."""
@@ -55,23 +59,31 @@ class Output:
         self._idents[key] += 1
         return self._idents[key] - 1 & 0xFFFF
 
+    def mac(self, port: int) -> bytes | None:
+        """The MAC of a device, None: every unicast frame is its own."""
+        return self._macs[On(port)]
+
+    def port_of(self, mac: bytes) -> int:
+        """The device that frames with this source MAC leave by."""
+        return self._ports.get(mac[:6], 0)
+
     def own_mac(self, vlan: int | None, packet: Packet | None, own: bytes | None = None,
-                address: bytes = bytes(4)) -> bytes:  # fmt: skip
+                address: bytes = bytes(4), port: int = 0) -> bytes:  # fmt: skip
         """Source MAC of what is sent: the device's, the one *packet* came to, *own*, or made of *address*."""
-        if mac := self._vlan_macs.get(vlan) or self.device.mac:
+        if mac := self._macs.get(On(port, vlan)) or self._macs[On(port)]:
             return mac
         if packet is not None and not packet.dst_mac[0] & 1 and any(packet.dst_mac):
             return packet.dst_mac
         return own or derived(address)
 
     def macs(self, next_hop: bytes, packet: Packet | None = None, fallback: bytes | None = None,
-             own: bytes | None = None, vlan: int | None = None) -> tuple[bytes, bytes]:  # fmt: skip
+             own: bytes | None = None, vlan: int | None = None, port: int = 0) -> tuple[bytes, bytes]:  # fmt: skip
         """(destination, source) MAC towards *next_hop* (interface 2).
 
         fallback: the MAC that side's frames came from; own: the MAC the connection's frames came to, where no received
         *packet* says.
         """
-        return self.neighbors.mac(next_hop, fallback), self.own_mac(vlan, packet, own)
+        return self.neighbors.mac(next_hop, fallback, port), self.own_mac(vlan, packet, own, port=port)
 
     def frame(self, dst: bytes, l3: bytes, packet: Packet | None = None, next_hop: bytes | None = None,
               fallback: bytes | None = None, own: bytes | None = None) -> tuple[bytes, Verdict | None]:  # fmt: skip
@@ -91,9 +103,10 @@ class Output:
         family, address = (ETH_IPV4, l3[12:16]) if l3[0] >> 4 == 4 else (ETH_IPV6, l3[8:24])
         ethertype = ethertype or family
         hop = next_hop or route.via or dst
-        to = self.neighbors.mac(hop, fallback)
-        frame = craft.ethernet(to, self.own_mac(route.vlan, packet, own, address), ethertype, l3, route.vlan)
-        return Addressed.to(frame, hop, route.vlan) if self.device.resolve else frame
+        to = self.neighbors.mac(hop, fallback, route.port)
+        own = self.own_mac(route.vlan, packet, own, address, route.port)
+        frame = craft.ethernet(to, own, ethertype, l3, route.vlan)
+        return Addressed.to(frame, hop, route.vlan, route.port) if self.devices[route.port].resolve else frame
 
     def send(self, route: RouteEntry, dst: bytes, l3: bytes, packet: Packet | None = None,
              fallback: bytes | None = None, own: bytes | None = None) -> tuple[bytes, ...]:  # fmt: skip
@@ -120,7 +133,7 @@ class Output:
             self.counters["OutNoRoutes"] += 1
             return ()
         if route.to.prefix == 0 and route.via is None:
-            route = route._replace(vlan=packet.vlan)
+            route = route._replace(vlan=packet.vlan, port=packet.port if route.open else route.port)
         return self.send(route, packet.src, l3, packet, packet.src_mac)
 
     def error(self, packet: Packet, kind: int, code: int, mtu: int = 0, source: bytes = b"") -> tuple[bytes, ...]:
@@ -129,7 +142,7 @@ class Output:
         Made before translation, it quotes the packet as it stands in `packet.l3`. Over IPv4 it comes from *source*, if
         there is one and it is not 0.
         """
-        if not self.device.address or not icmp.may_answer(packet, packet.l2class == HOST):
+        if not self._facing(packet).address or not icmp.may_answer(packet, packet.l2class == HOST):
             return ()
         if packet.family == 4:
             l3 = self._error_v4(packet, kind, code, mtu, source)
@@ -142,19 +155,28 @@ class Output:
         swapped = self._swapped and not straight
         return self.error(packet, icmp.TOO_BIG_V6, 0, int.from_bytes(mtu.to_bytes(4), "little") if swapped else mtu)
 
+    def _facing(self, packet: Packet) -> Device:
+        """The device that an answer to *packet* leaves by, where there are several."""
+        route = self.routes.output(packet.src) if len(self.devices) > 1 else None
+        return self.devices[packet.port if route is None or route.open else route.port]
+
     def _error_v4(self, packet: Packet, kind: int, code: int, mtu: int, source: bytes) -> bytes:
         if not any(source):
-            source = next((network.address for network in self.device.address if len(network.address) == 4), b"")
+            source = next(
+                (network.address for network in self._facing(packet).address if len(network.address) == 4), b""
+            )
         if not source:
             return b""
         return icmp.error_v4(packet.l3, kind, code, mtu, source, self.ident(b"", packet.src, ICMP))
 
     def _error_v6(self, packet: Packet, kind: int, code: int, mtu: int) -> bytes:
-        source = packet.dst if self.routes.is_local(packet.dst, packet.vlan) else self.select(packet.src)
+        source = packet.dst if self.routes.is_local(packet.dst, packet.vlan, packet.port) else self.select(packet.src)
         return icmp.error_v6(packet.l3, kind, code, mtu, source) if source is not None else b""
 
     def select(self, dst: bytes) -> bytes | None:
         """The port's address for talking to *dst*: of the same network, else the first of the family (S 4.9)."""
-        family = [network for network in self.device.address if len(network.address) == len(dst)]
+        route = self.routes.output(dst) if len(self.devices) > 1 else None
+        device = self.devices[0 if route is None else route.port]
+        family = [network for network in device.address if len(network.address) == len(dst)]
         best = next((network for network in family if dst in network), family[0] if family else None)
         return best and best.address

@@ -47,6 +47,7 @@ class Packet:
         "l4_there",
         "length",
         "n",
+        "port",
         "proto",
         "row",
         "seq",
@@ -58,13 +59,15 @@ class Packet:
         "worker",
     )
 
-    def __init__(self, frame: bytes, length: int, time_ns: int = 0, n: int = 0, row: int = 0, worker: int = 0) -> None:
+    def __init__(self, frame: bytes, length: int, time_ns: int = 0, n: int = 0, row: int = 0, worker: int = 0,
+                 port: int = 0) -> None:  # fmt: skip
         self.frame = frame
         self.length = length  # of the frame on the wire
         self.time_ns = time_ns
         self.n = n
         self.row = row
         self.worker = worker  # rank of the worker that has the packet now
+        self.port = port  # number of the device it came in by
         self.l2class = 0
         self.dst_mac, self.src_mac = frame[0:6], frame[6:12]
         self.ethertype = int.from_bytes(frame[12:14])
@@ -83,7 +86,7 @@ class Packet:
         """The packet that stands at *at* of L3, as if it had been received: with all that is behind it."""
         rest, length = self.l3[at:], self.l3_length - at
         link = self.dst_mac + self.src_mac + self.ethertype.to_bytes(2)
-        inner = Packet(link + rest, len(link) + length, self.time_ns, self.n, self.row, self.worker)
+        inner = Packet(link + rest, len(link) + length, self.time_ns, self.n, self.row, self.worker, self.port)
         inner.l2class, inner.tag, inner.l3, inner.l3_length = self.l2class, self.tag, rest, length
         return inner
 
@@ -91,7 +94,7 @@ class Packet:
         """This packet, or of a tagged one what is behind its tag."""
         if self.ethertype != ETH_VLAN or self.tag is not None:
             return self
-        copy = Packet(self.frame, self.length, self.time_ns, self.n, self.row, self.worker)
+        copy = Packet(self.frame, self.length, self.time_ns, self.n, self.row, self.worker, self.port)
         copy.untag()
         return copy
 

@@ -7,7 +7,7 @@ import pytest
 from lbreplay.config.document import document, subjects, workers
 from lbreplay.config.found import inline
 from lbreplay.config.load import load
-from lbreplay.model import AccessList, Network, Worker
+from lbreplay.model import AccessList, Network, Setup, Worker
 
 CASES = sorted((Path(__file__).parents[1] / "golden").glob("dpvs*/*/lb.toml"))
 
@@ -24,8 +24,8 @@ def test_it_loads_to_the_same(path: Path) -> None:
 
 def test_workers() -> None:
     """A number where it says everything, else each in full without defaults."""
-    assert workers((Worker(0, 1, (0,)), Worker(1, 2, (1,)))) == 2
-    assert workers((Worker(0, 2, (0, 1), isolated=(9,)), Worker(-1, 3, (2,), "kni"))) == [
+    assert workers(Setup(workers=(Worker(0, 1, (0,)), Worker(1, 2, (1,))))) == 2
+    assert workers(Setup(workers=(Worker(0, 2, (0, 1), isolated=(9,)), Worker(-1, 3, (2,), "kni")))) == [
         {"cpu_id": 2, "queues": [0, 1], "isolated": [9]},
         {"cpu_id": 3, "queues": [2], "kind": "kni"},
     ]

@@ -7,6 +7,7 @@ from lab.made_capture import capture, frames, setup
 from lbreplay.burst import Burst
 from lbreplay.lab.shared import Shared, share
 from lbreplay.loop.parse import parse
+from lbreplay.nic.ports import judging
 from lbreplay.wire.capture import open_capture
 
 
@@ -17,11 +18,11 @@ def columns(burst: Burst) -> dict[str, object]:
 def test_the_same_bursts(tmp_path):
     """Column by column, whatever was parsed; IPv6 rows and bursts without any."""
     made = [*frames(5), craft.syn("[2001:db8::1]:5", "[2001:db8::2]:80"), *frames(3)]
-    path, device = capture(tmp_path, made), setup().device
-    shared = share(path, device, 7, tmp_path)
+    path, made_setup = capture(tmp_path, made), setup()
+    shared = share(path, made_setup, 7, tmp_path)
     with open_capture(path) as source:
         for plain, again in zip(source.bursts(7), Shared.mapped(tmp_path).bursts(7), strict=True):
-            parse(plain, device.mac, not device.rx_ip_checksum_offload)
+            parse(plain, *judging(made_setup))
             assert again.first == plain.first
             assert columns(again).keys() == columns(plain).keys()
             for name, column in columns(plain).items():
@@ -33,7 +34,7 @@ def test_the_same_bursts(tmp_path):
 
 def test_writing_into_one_changes_no_other(tmp_path):
     """Maps are private: what a replay does to its bytes stays with it."""
-    share(capture(tmp_path), setup().device, 4096, tmp_path)
+    share(capture(tmp_path), setup(), 4096, tmp_path)
     first = next(Shared.mapped(tmp_path).bursts(1))
     first.buffer[:] = 0
     first.simple &= False
@@ -43,7 +44,7 @@ def test_writing_into_one_changes_no_other(tmp_path):
 
 def test_in_memory(tmp_path):
     """What is sent to another machine needs no folder; columns that came read-only are copied."""
-    shared = share(capture(tmp_path), setup().device, 4096, tmp_path).in_memory()
+    shared = share(capture(tmp_path), setup(), 4096, tmp_path).in_memory()
     for column in shared.arrays.values():
         column.setflags(write=False)
     burst = next(shared.bursts(1))
@@ -53,7 +54,7 @@ def test_in_memory(tmp_path):
 
 def test_suits(tmp_path):
     """What parsing asks of the port decides whether the columns serve another setting."""
-    shared = share(capture(tmp_path), setup().device, 4096, tmp_path)
-    assert shared.suits(setup("workers=16", "device.driver=i40e").device)
-    assert not shared.suits(setup('device.mac="02:00:00:00:00:09"').device)
-    assert not shared.suits(setup("device.rx_ip_checksum_offload=false").device)
+    shared = share(capture(tmp_path), setup(), 4096, tmp_path)
+    assert shared.suits(setup("workers=16", "device.driver=i40e"))
+    assert not shared.suits(setup('device.mac="02:00:00:00:00:09"'))
+    assert not shared.suits(setup("device.rx_ip_checksum_offload=false"))

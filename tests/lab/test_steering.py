@@ -20,7 +20,7 @@ MICROSOFT = Arrival(KIND_TCP, end("66.9.149.187", 2794), end("161.142.100.80", 1
 
 def told(arrival: Arrival, *sets: str):
     made = setup(*sets)
-    return steering(Nic(made), made, arrival)
+    return steering(Nic(made), arrival)
 
 
 def test_published_hash():

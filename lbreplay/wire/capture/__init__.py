@@ -75,6 +75,11 @@ class Capture:
     def damage(self) -> CaptureError | None:
         return self._reader.damage
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the interfaces, by the number that `Told.interface` has."""
+        return self._reader.names
+
     def idle(self) -> bool:
         """Whether nothing more of a live stream is there yet."""
         return self._source.live and not self._source.ready(0)
@@ -90,6 +95,7 @@ class Capture:
                 burst = lay_out(frames, start, stop, self.frames + 1, self.info.nanosecond, self.room)
                 if frames.told is not None:
                     burst.told = frames.told.rows(slice(start, stop))
+                    burst.interface = burst.told.interface
                 start = stop
                 self._count(burst)
                 yield burst

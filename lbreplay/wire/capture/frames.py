@@ -79,6 +79,7 @@ class Reader:
         self.warn = warn
         self.offset = 0  # in the file (unpacked), of the chunk's first byte
         self.damage: CaptureError | None = None
+        self.names: list[str] = []  # of interfaces, where the format has them
 
     def take(self, chunk: U8, end: int) -> tuple[Frames | None, int]:
         """The frames of the whole records in chunk[:end], and where the first record that is not whole begins."""

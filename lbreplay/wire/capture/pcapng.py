@@ -42,7 +42,7 @@ EXPECTED = "the header of a section of pcapng version 1 expected"
 HEAD = 28  # bytes before the frame in an enhanced and an old packet block; 12 in a simple one
 REACH = 1 << 16  # bytes walked at first in a section
 SECOND = 1_000_000_000
-TSRESOL, TSOFFSET = 9, 14
+NAME, TSRESOL, TSOFFSET = 2, 9, 14
 
 
 class Interface(NamedTuple):
@@ -50,6 +50,7 @@ class Interface(NamedTuple):
     snaplen: int
     units: int  # of a timestamp in a second
     offset: int  # seconds to add
+    name: str = ""
 
 
 def options(data: bytes, order: str) -> dict[int, bytes]:
@@ -72,7 +73,7 @@ def interface(block: bytes, order: str) -> Interface:
     units = 2 ** (resolution & 0x7F) if resolution & 0x80 else 10**resolution
     offset = option.get(TSOFFSET, b"")
     seconds = unpack(order + "q", offset)[0] if len(offset) == 8 else 0
-    return Interface(linktype, snaplen, units, seconds)
+    return Interface(linktype, snaplen, units, seconds, option.get(NAME, b"").decode("utf-8", "replace"))
 
 
 def nanoseconds(stamps: Iterable[int], units: Iterable[int], offsets: Iterable[int]) -> I64:
@@ -214,6 +215,7 @@ class PcapngReader(Reader):
         """The interfaces that these blocks describe join the section's."""
         for start, size in zip(blocks.start.tolist(), blocks.size.tolist(), strict=True):
             self.interfaces.append(interface(chunk[start : start + size].tobytes(), self.order))
+            self.names.append(self.interfaces[-1].name)
         if len(blocks.start):
             self.table = table(self.interfaces)
 

@@ -37,7 +37,8 @@ TOEPLITZ, HARDWARE = 5, 0  # what kind of hash, of verdict
 
 
 class Note(NamedTuple):
-    """What a pcapng says about a frame that leaves; None is not said. `worker` is a rank, `verdict` a name."""
+    """What a pcapng says about a frame that leaves; None is not said. `worker` is a rank, or with several ports the
+    number of the interface of a port and a worker; `verdict` a name."""
 
     worker: int
     queue: int | None = None
@@ -158,7 +159,8 @@ class PcapngSink(Sink):
             yield self._block(leaving, note)
 
     def _interface(self, worker: int) -> bytes:
-        name = [(NAME, b"worker%d" % worker)] if self._annotate else []
+        say = getattr(self._annotate, "interface", "worker{}".format)  # of several ports, the port too
+        name = [(NAME, say(worker).encode())] if self._annotate else []
         options = pack_options([*name, (RESOLUTION, b"\x09" if self.info.nanosecond else b"\x06")])
         return block(INTERFACE, pack("<HHI", self.info.linktype, 0, self.info.snaplen) + options)
 
