@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -20,22 +20,21 @@ from lbreplay.dpvs.conn import IN, Conn
 from lbreplay.errors import CaptureError, ConfigError
 from lbreplay.journey import Onlooker, Progress, Replay
 from lbreplay.lab import fit
-from lbreplay.lab.judge import FATES, Failure, Frames, Judge
+from lbreplay.lab.claims import Claims
+from lbreplay.lab.judge import FATES, NOTHING, Failure, Frames, Judge
 from lbreplay.lab.life import dead, service_of
 from lbreplay.lab.outlived import Outlived
 from lbreplay.lab.probe import looked_up
-from lbreplay.model import Service, Setup
+from lbreplay.lab.reals import Answered, Even, answers, enough_to_share
+from lbreplay.model import Setup
 from lbreplay.phrases import plural
-from lbreplay.stats import UNEVEN, Result, due, shares
+from lbreplay.stats import Result
 from lbreplay.verdict import Fate, Verdict
 from lbreplay.wire import checksum
 from lbreplay.wire.capture import open_capture
 from lbreplay.wire.packet import ACK, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, IPIP, IPV6_IN_IP, SYN, TCP, Packet
 
 TUNNELED = {IPIP: ETH_IPV4.to_bytes(2), IPV6_IN_IP: ETH_IPV6.to_bytes(2)}
-LEAST = ("lc", "wlc", "sed", "nq")  # schedulers that go by live connections (D 10.3, L 13)
-LIVE = " (its scheduler goes by live connections: who refuses them, or ends them early, gets more)"
-ENOUGH_PACKETS = 100  # packets a real server, below which their shares say nothing
 ENOUGH = 10  # connections a worker, below which imbalance says nothing
 
 
@@ -259,50 +258,6 @@ class Held:
         return Failure(0, 0, str(result.imagined)) if result.imagined else None
 
 
-class Even:
-    """No real server far above what its weight is due: of connections where there are enough, else of packets. Services
-    whose scheduler or thresholds mean to be uneven, or whose real servers an event changes, are left alone."""
-
-    def __init__(self, run: Replay, limit: float) -> None:
-        setup, self._limit = run.setup, limit
-        changed = {event.path[1] for event in setup.events if event.path[:1] == ("service",)}
-        self._judged = {s.name for s in setup.services if _is_to_be_even(s)} - changed
-        self._hint = {s.name: LIVE for s in setup.services if s.scheduler in LEAST}
-
-    def see(self, burst: Burst) -> None:
-        """See `Judge`."""
-
-    def failure(self, result: Result) -> Failure | None:
-        """See `Judge`."""
-        found = [sentence for s in result.services if s["service"] in self._judged for sentence in self._overloaded(s)]
-        return Failure(0, 0, "; ".join(found[:3])) if found else None
-
-    def _overloaded(self, service: dict[str, Any]) -> Iterator[str]:
-        found = _measure(service)
-        if found is None:
-            return
-        what, least, name = found
-        whole = sum(real[what] for real in service["reals"])
-        for real, share, fair in zip(service["reals"], shares(service, what), due(service), strict=True):
-            if share > self._limit * fair and fair * whole >= least:
-                of = f"{real[what]:,} of {whole:,} {name} of {service['service']}"
-                hint = self._hint.get(service["service"], "")
-                yield f"{real['address']} has {of}, {share / fair:.2f} times what its weight is due{hint}"
-
-
-def _is_to_be_even(service: Service) -> bool:
-    limited = any(real.max_conn for real in service.reals)
-    return service.mode != "snat" and service.scheduler not in UNEVEN and not limited
-
-
-def _measure(service: dict[str, Any]) -> tuple[str, int, str] | None:
-    """What the shares of real servers are taken of: connections where there are enough, else packets, else nothing."""
-    for what, least, name in (("conns", ENOUGH, "connections"), ("inpkts", ENOUGH_PACKETS, "packets")):
-        if sum(real[what] for real in service["reals"]) >= least * max(len(service["reals"]), 2):
-            return what, least, name
-    return None
-
-
 class Living:
     """No packet to a real server that was removed, and no new connection to one without weight."""
 
@@ -380,8 +335,8 @@ def _created(stats: fit.Document) -> int:
     return sum(worker["conns"]["created"] + worker["sa_pool"]["miss"] for worker in stats["workers"])
 
 
-def _enough_to_share(stats: fit.Document) -> int:
-    return sum(_measure(service) is not None for service in stats["services"])
+def _verdict(name: str) -> Callable[[fit.Document], int]:
+    return lambda stats: int(stats["totals"]["verdicts"].get(name, 0))
 
 
 def _total(name: str) -> Callable[[fit.Document], int]:
@@ -406,7 +361,12 @@ PROPERTIES: dict[str, Property] = {
     ),
     "no-port-missed": Property("No local port is missed.", lambda run, _: Missed(run), _created, ports=True),
     "balance": Property("No worker receives more than {limit:g} times the mean.", Balanced, _total("received")),
-    "even": Property("No real server gets more than {limit:g} times what its weight is due.", Even, _enough_to_share),
+    "answered": Property("Real servers answer what is opened to them.", lambda run, _: Answered(run), answers),
+    "even": Property(
+        "No real server gets {limit:g} times more, or less, than its weight is due.",
+        Even,
+        enough_to_share,
+    ),
     "living": Property(
         "No packet goes to a removed real server, no new connection to one of weight 0.",
         lambda run, _: Living(run),
@@ -414,6 +374,9 @@ PROPERTIES: dict[str, Property] = {
     ),
     "timeouts": Property(
         "No connection that its ends go on using is ended by a timeout.", lambda run, _: Outlived(run), fit.met
+    ),
+    "claims": Property(
+        "No other host claims a virtual address by ARP.", lambda run, _: Claims(run), _verdict("arp_to_kernel")
     ),
     "checksums": Property("Every checksum of what leaves is valid.", lambda run, _: Sums(run), _total("written")),
     "no-kernel": Property(
@@ -532,19 +495,21 @@ def check(
     found = Checked(path, result.totals["frames"], warnings=warnings, damage=damage, result=result)
     stats, too_small = result.document(), not given and limit is None and not _enough(result)
     for name, judge in judges.items():
-        judgement = _judgement(name, most, judge.failure(result), stats, too_small)
+        judgement = _judgement(name, most, judge, judge.failure(result), stats, too_small)
         found.judgements.append(judgement)
     return _explained(setup, path, found)
 
 
-NOTHING, TOO_FEW = "nothing to judge", "too few connections to judge"
+TOO_FEW = "too few connections to judge"
 
 
-def _judgement(name: str, most: float, failure: Failure | None, stats: fit.Document, too_small: bool) -> Judgement:
+def _judgement(
+    name: str, most: float, judge: Judge, failure: Failure | None, stats: fit.Document, too_small: bool
+) -> Judgement:
     known = PROPERTIES[name]
     sentence = known.sentence.format(limit=most)
     if failure is None and not known.judged(stats):
-        return Judgement(name, sentence, None, unjudged=NOTHING)
+        return Judgement(name, sentence, None, unjudged=getattr(judge, "unjudged", NOTHING))
     if failure is not None and too_small and name == "balance":
         return Judgement(name, sentence, None, unjudged=TOO_FEW)
     return Judgement(name, sentence, failure is None, failure)

@@ -174,6 +174,18 @@ LINTS = (
         "D 12.1",
     ),
     Lint(
+        "direct-through-router", ERROR, lints.direct_routing_through_routers,
+        "{so}",
+        'real servers on the balancer\'s own network, or mode = "tunnel" or "fnat"',
+        "D 12.1, L 9",
+    ),
+    Lint(
+        "ftp-without-data", WARNING, lints.ftp_of_dpvs,
+        "DPVS has no helper for FTP: the addresses in PORT and PASV stay, and data connections meet no service",
+        "a service for each port of the passive range, persistent; or the kernel's IPVS with ip_vs_ftp",
+        "D 10.1",
+    ),
+    Lint(
         "nat-one-network", WARNING, lints.real_servers_beside_clients,
         "a client of this network gets the real server's answer straight, past the director, from an address that it "
         "never asked",

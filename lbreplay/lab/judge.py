@@ -15,6 +15,9 @@ from lbreplay.verdict import Verdict
 FATES = np.array([verdict.fate for verdict in Verdict] + [-1] * (256 - len(Verdict)))  # by code of a verdict
 
 
+NOTHING = "nothing to judge"
+
+
 class Failure(NamedTuple):
     """`first`: the frame, 0 where no single one is to blame; `others`: how many more; `detail`: what is wrong."""
 
@@ -24,7 +27,7 @@ class Failure(NamedTuple):
 
 
 class Judge(Protocol):
-    """Looks on while a replay runs."""
+    """Looks on while a replay runs. One that knows why there was nothing to judge says so as its `unjudged`."""
 
     def see(self, burst: Burst) -> None:
         """Judge a burst behind its journey."""

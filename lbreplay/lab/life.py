@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, ONE_PACKET
+from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, IN, ONE_PACKET
 from lbreplay.lab.fields import FLAGS
 from lbreplay.lab.flows import Flow, frames_among
 from lbreplay.lab.probe import Probe, Shot
 from lbreplay.model import NANOSECOND, Endpoint, Event, RealServer, Service, Setup
 from lbreplay.verdict import ENTRIES, Verdict
-from lbreplay.wire.packet import ICMP, ICMPV6, SYN, TCP, Packet
+from lbreplay.wire.packet import ACK, ICMP, ICMPV6, SYN, TCP, Packet
 
 FOREVER = 1 << 62  # ns
 LOOKED_THROUGH = 400  # frames of a flow, the last ones
 PASSES = 3  # a tuple, its connection's other tuples, and those of the connection before
 NAMES = {6: "tcp", 17: "udp", 132: "sctp"}
+SLOPPY = "after a failover ipvs.sloppy_tcp = 1 would schedule it, and a sync daemon would have kept its connection"
+OPENING = ("SYN_RECV", "SYN_SENT", "ONEWAY")  # states of connections that no real server has answered
 NO_QUIESCENT = "what is there lives on until it times out; in DPVS 1.8 expire_quiescent looks at weight 0 only"
 OF_KERNEL = {  # ipvsadm --set (L 8)
     (6, "ESTABLISHED"): "ipvs.timeout.tcp",
@@ -63,7 +65,7 @@ def told(probe: Probe, shot: Shot) -> list[str]:
     if not packet.family or packet.proto in (ICMP, ICMPV6) or packet.is_fragment:
         return []
     past = _past(setup, probe.path, shot)
-    return [*_before(setup, shot, past), *_kept(probe, shot, past)]
+    return [*_before(setup, shot, past), *_unanswered(probe, shot, past), *_kept(probe, shot, past)]
 
 
 # --- going through the frames --------------------------------------------------------------------------------
@@ -189,7 +191,8 @@ def _never(setup: Setup, shot: Shot) -> Iterator[str]:
     if answers:
         yield f"connections of service {answers[0]} are of one packet: they are in no table, and no answer finds them"
     elif packet.proto == TCP and not packet.flags & SYN and shot.story.lookup == "miss":
-        yield "none of the frames before it had a connection of this flow: it began before the capture, or elsewhere"
+        began = "none of the frames before it had a connection of this flow: it began before the capture, or elsewhere"
+        yield began + (f"; {SLOPPY}" if setup.profile == "ipvs" and not setup.ipvs.get("sloppy_tcp") else "")
 
 
 def _resets(setup: Setup, conn: Any, state: str) -> bool:
@@ -203,6 +206,26 @@ def _one_packet(setup: Setup) -> int:
     from lbreplay.ipvs.conn import ONE_PACKET as KERNELS
 
     return ONE_PACKET if setup.profile == "dpvs" else KERNELS
+
+
+def _unanswered(probe: Probe, shot: Shot, past: Past) -> Iterator[str]:
+    """A connection that is opened again and again, and one that is opened though it is in use."""
+    conn, packet = shot.story.conn, shot.packet
+    asks = packet.proto == TCP and packet.flags & (SYN | ACK) == SYN and shot.story.side == IN
+    if conn is None or shot.story.new or not asks:
+        return
+    state = probe.states(shot.story)[0]
+    visits = [visit for visit in past.visits if visit.conn.number == conn.number]
+    if state == "ESTABLISHED":
+        yield (
+            "a SYN changes nothing in ESTABLISHED: the same real server gets it and answers with an ACK of the numbers "
+            "it has (RFC 9293 3.10.7.4); the client, which has forgotten them, resets, and its next SYN begins anew"
+        )
+    elif state in OPENING and visits and all(visit.flags & (SYN | ACK) == SYN for visit in visits):
+        yield (
+            f"the client repeats its SYN, since frame {visits[0].n}: {conn.real} did not answer through the balancer. "
+            "It may not get it (firewall, MTU), drop it (rp_filter), or answer another way (its default gateway)"
+        )
 
 
 # --- what keeps it -------------------------------------------------------------------------------------------

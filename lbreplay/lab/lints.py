@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from lbreplay.burst import KIND_OTHER, KIND_SCTP, KIND_TCP, KIND_UDP
 from lbreplay.dpvs.laddr import sub_pool
 from lbreplay.ipvs.edition import edition
+from lbreplay.lab.remarks import THROUGH_ROUTER
 from lbreplay.loop.names import MAX_TRIALS
 from lbreplay.loop.real import kept_weight
 from lbreplay.model import Endpoint, RealServer, Service, Setup
@@ -498,6 +499,25 @@ def _bucket_room(setup: Setup, service: Service) -> int:
         for laddr in service.laddr
         for worker in setup.forwarding_workers
     )
+
+
+def direct_routing_through_routers(setup: Setup) -> Spots:
+    """Real servers of direct routing behind a gateway: nobody there knows the virtual address as theirs."""
+    routes = Routes(setup)
+    for service in setup.services:
+        for real in service.reals:
+            direct = (real.mode or service.mode) == "dr"
+            route = routes.output(real.endpoint.address) if direct else None
+            if route is not None and route.via is not None:
+                what = f"the way to {ip_address(real.endpoint.address)} leads through {ip_address(route.via)}"
+                yield Spot(_key(service, f"real.{real}"), what, {"so": THROUGH_ROUTER[setup.profile]})
+
+
+def ftp_of_dpvs(setup: Setup) -> Spots:
+    """FTP where no helper exists; direct routing and tunnels need none for the answers, but still for passive ports."""
+    for service in setup.services if setup.profile == "dpvs" else ():
+        if service.vip is not None and (service.protocol, service.vip.port) == (TCP, FTP):
+            yield Spot(_key(service, "vip"), f"FTP in mode {service.mode}")
 
 
 # ---- of the kernel

@@ -10,19 +10,26 @@ import ipaddress
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from lbreplay.dpvs.conn import IN
+from lbreplay.dpvs.conn import IN, OUT
 from lbreplay.ipvs.edition import edition
 from lbreplay.lab.flows import between
 from lbreplay.lab.probe import Shot
 from lbreplay.model import Endpoint, Network, Service, Setup
+from lbreplay.stack.route import Routes
 from lbreplay.verdict import ENTRIES, Verdict
 from lbreplay.wire import options
 from lbreplay.wire.icmp import REQUEST_OF
-from lbreplay.wire.packet import ICMP, ICMPV6, IPIP, IPV6_IN_IP, TCP, UDP, Packet
+from lbreplay.wire.packet import ACK, ICMP, ICMPV6, IPIP, IPV6_IN_IP, RST, SYN, TCP, UDP, Packet
 from lbreplay.wire.uoa import IPO, OPP
 
 REWRITTEN = (options.EOL, options.NOP, options.MSS, options.WSCALE, options.SACK_OK, options.TIMESTAMP)  # D 6.1
 TURNED_ROUND = (Verdict.SYNPROXY_SYNACK, Verdict.SYNPROXY_SYNACK_FLAGGED)
+PROXY_V1, PROXY_V2 = b"PROXY ", b"\r\n\r\n\x00\r\nQUIT\n"
+THROUGH_ROUTER = {  # what becomes of direct routing to a real server that is no neighbour
+    "dpvs": "DPVS asks for the real server's own MAC address all the same, and nobody on this network answers",
+    "ipvs": "that router gets the frame with the virtual address as its destination, and sends it back or away",
+}
+QUIC, SHORT_HEADER = 443, 0x40
 NO_SERVER = (Verdict.NO_DEST, Verdict.NO_DEST_UNREACHABLE)
 FALLBACK = {  # scheduler that hashes -> the setting by which a weightless real server is passed over, "": there is none
     ("dpvs", "mh"): "mh_fallback = true",
@@ -127,6 +134,81 @@ def answers_past_the_proxy(seen: Scene) -> Iterator[str]:
             f"the SYN proxy waits for the real server's SYN|ACK, which in mode {seen.service.mode} goes straight to "
             'the client: the connection never opens; synproxy = false, or mode = "fnat"'
         )
+
+
+def past_the_director(seen: Scene) -> Iterator[str]:
+    """A real server of NAT that speaks to a client itself, where nothing translates it back."""
+    packet, source = seen.packet, Endpoint(seen.packet.src, seen.packet.sport)
+    theirs = (s for s in seen.setup.services if s.mode == "nat" and s.protocol == packet.proto)
+    of = next((s for s in theirs if any(real.endpoint == source for real in s.reals)), None)
+    as_clients_see = seen.setup.view == "client" and seen.shot.packet.frame == seen.shot.frame
+    if of is not None and (seen.conn is None or as_clients_see):
+        yield (
+            f"it comes from a real server of {of.name} itself: a client that asked {of.vip} and gets it from {source} "
+            "resets it. It went past the director, which has to be the real server's gateway to its clients, or the "
+            "capture was taken behind it (--view rx)"
+        )
+
+
+def nobody_listens(seen: Scene) -> Iterator[str]:
+    """A RST to a SYN has the number 0 (RFC 9293 3.10.7.1)."""
+    packet = seen.packet
+    refused = packet.proto == TCP and packet.flags & (SYN | RST | ACK) == RST | ACK and packet.seq == 0
+    if refused and seen.side == OUT and seen.conn is not None:
+        real = seen.conn.real
+        yield (
+            f"the real server refuses the connection: nothing listens on {real}, or a firewall there says so; a check "
+            "of its health would take it out"
+        )
+
+
+def not_a_neighbour(seen: Scene) -> Iterator[str]:
+    """Direct routing changes the MAC address only: real servers are on the balancer's own network (D 12.1, L 9)."""
+    route = Routes(seen.setup).output(seen.conn.real.address) if seen.mode == "dr" and seen.side == IN else None
+    if route is not None and route.via is not None and seen.sent:
+        way = f"the way to {_text(seen.conn.real.address)} leads through {_text(route.via)}"
+        yield f'{way}: {THROUGH_ROUTER[seen.setup.profile]}; mode = "tunnel" passes routers'
+
+
+def proxy_header(seen: Scene) -> Iterator[str]:
+    """The header of the PROXY protocol in front of the client's data (D 5.8)."""
+    if seen.side != IN or seen.service is None or seen.service.proxy_protocol == "off":
+        return
+    if any(header in sent.l3 and header not in seen.packet.l3 for sent in seen.sent for header in (PROXY_V1, PROXY_V2)):
+        yield (
+            "a header of the PROXY protocol goes in front of the client's data: a real server that does not expect it "
+            "takes it for the request and answers 400, or closes (nginx: listen ... proxy_protocol)"
+        )
+
+
+def moved_quic(seen: Scene) -> Iterator[str]:
+    """A short header belongs to a connection under way (RFC 9000 17.3): its client has a new address or port."""
+    packet, service = seen.packet, seen.service
+    if packet.proto != UDP or service is None or service.quic or not seen.shot.story.new or packet.dport != QUIC:
+        return
+    payload = packet.l3[packet.l4_at + 8 :]
+    if payload and payload[0] & 0xC0 == SHORT_HEADER:
+        yield (
+            "it looks like QUIC under way (a short header) and opens a connection here: its client has another port or "
+            "address than before, and this real server need not be the one that knows it; service.quic = true goes by "
+            "the connection ID"
+        )
+
+
+def no_scaling(seen: Scene) -> Iterator[str]:
+    """The SYN proxy answers for the real server before it is asked (D 6.1)."""
+    offered = [_offers_scaling(one) for one in (seen.packet, *seen.sent)]
+    if ENTRIES[seen.shot.burst.verdict[0]] in TURNED_ROUND and offered[0] and not any(offered[1:]):
+        yield (
+            "the SYN|ACK takes the window scaling away that the client offers, as tcp.synproxy.wscale is 0: at most "
+            "64 KB are under way, 5 Mbit/s over 100 ms"
+        )
+
+
+def _offers_scaling(packet: Packet) -> bool:
+    if packet.proto != TCP or packet.l4_there < 20:
+        return False
+    return any(option.kind == options.WSCALE for option in options.walk(bytes(packet.l3[packet.l4_at :])))
 
 
 def to_itself(seen: Scene) -> Iterator[str]:
@@ -249,6 +331,12 @@ REMARKS: tuple[Callable[[Scene], Iterator[str]], ...] = (
     on_the_real_servers_network,
     nobodys_tunnel,
     no_fallback,
+    past_the_director,
+    nobody_listens,
+    not_a_neighbour,
+    proxy_header,
+    moved_quic,
+    no_scaling,
     a_second_lost,
     looks_like_another,
     unasked_reply,

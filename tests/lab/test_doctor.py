@@ -60,6 +60,21 @@ WEIGHTS_LATER = '[[event]]\nat = 1\nset = "service.web.real.192.168.100.2:8080.w
 REAL_LATER = '[[event]]\nat = 1\nadd = "service.web.real"\nvalue = { address = "192.168.100.9:8080", weight = 40000 }\n'
 DIRECT = BASE.replace("8080", "80").replace('laddr = ["192.168.100.200"]\n', "")
 KERNEL = 'profile = "ipvs"\n[[service]]\n'
+FAR = """
+profile = "ipvs"
+edition = "6.1"
+[device]
+address = ["10.0.0.1/24"]
+[[route]]
+to = "0.0.0.0/0"
+via = "10.0.0.254"
+[[service]]
+name = "web"
+vip = "10.0.0.100:80"
+mode = "dr"
+[[service.real]]
+address = "10.9.0.2:80"
+"""
 KERNEL_TRACKED = """
 profile = "ipvs"
 edition = "6.1"
@@ -136,6 +151,8 @@ CASES = [
     ("queue-beyond-16", ["workers=32"], BASE, "up to 31"),
     ("reta-kni", [KNI, "device.reta=[0,1,2,2]"], BASE, "1/2"),
     ("reta-kni", [KNI, "edition=1.8"], BASE, "1/3"),
+    ("direct-through-router", [], FAR, "leads through 10.0.0.254"),
+    ("ftp-without-data", ["service.web.vip=10.0.0.100:21"], BASE, "FTP in mode fnat"),
     ("conntrack-unused", [], KERNEL_TRACKED, "conntrack = 1"),
     ("reused-port-delay", ['edition="5.4"'], KERNEL_TRACKED, "5.9"),
     (

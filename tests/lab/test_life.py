@@ -112,3 +112,27 @@ def test_when_real_servers_get_nothing():
     assert dead(setup()) == {}
     (always,) = dead(setup("service.web.real.192.168.100.3:8080.weight=0"))
     assert always == ("web", "192.168.100.3:8080")
+
+
+def test_a_syn_that_comes_again(tmp_path):
+    """Unanswered it is repeated, with what may be the reason; in ESTABLISHED it changes nothing."""
+    syn = craft.syn(client(1), VIP)
+    said = life(tmp_path, 3, at((0, syn), (1, syn), (3, syn)))
+    assert "the client repeats its SYN, since frame 1" in said[1] and "rp_filter" in said[1]
+    assert len(life(tmp_path, 3, [syn, craft.tcp(VIP, client(1), "SA", 7, 1001), syn])) == 1, "it was answered"
+    said = life(tmp_path, 5, [*frames(1), craft.syn(client(1), VIP, seq=77777)])
+    assert "a SYN changes nothing in ESTABLISHED" in said[1]
+
+
+def test_a_clients_view_of_an_answer_that_came_too_late(tmp_path):
+    """It belongs to no connection any more, and that one's end is told."""
+    open_ = [(n / 1000, frame) for n, frame in enumerate(frames(1))]
+    (said,) = life(tmp_path, 5, at(*open_, (200, craft.tcp(VIP, client(1), "PA", 8, 1006, b"late"))))
+    assert "expired at 90.003 s in ESTABLISHED" in said
+
+
+def test_the_kernel_may_take_what_began_elsewhere(tmp_path):
+    """sloppy_tcp is named where it would help, and not where it is set."""
+    made = [craft.tcp(client(1), VIP, "PA", 1001, 8, b"x")]
+    assert "ipvs.sloppy_tcp = 1" in life(tmp_path, 1, made, KERNEL)[0]
+    assert "sloppy" not in " ".join(life(tmp_path, 1, made, KERNEL + "[ipvs]\nsloppy_tcp = 1\n"))

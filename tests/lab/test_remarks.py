@@ -53,7 +53,7 @@ def test_options_that_the_syn_proxy_reflects(tmp_path):
     """What it does not know comes back, what it knows is no matter."""
     odd = craft.tcp(client(1), VIP, "S", 1000, options=[("MSS", 1460), (30, b"\x00\x81" + bytes(8)), ("NOP", None)])
     assert "option 30 of the SYN come back" in notes(tmp_path, 1, [odd], PROXY)
-    assert notes(tmp_path, 1, [craft.syn(client(1), VIP)], PROXY) == ""
+    assert "come back" not in notes(tmp_path, 1, [craft.syn(client(1), VIP)], PROXY)
 
 
 def test_answers_that_go_past(tmp_path):
@@ -145,3 +145,78 @@ def test_what_connection_tracking_drops(tmp_path):
     assert f"has {client(1)} > {VIP} already, whose answers are {real_server} > {client(1)}" in said
     early = [craft.syn(client(1), VIP), craft.tcp(client(1), VIP, "A", 1001, 1)]
     assert "to connection tracking it is invalid" in notes(tmp_path, 2, early, TRACKED.format(edition="6.1"))
+
+
+NAT = """
+profile = "ipvs"
+edition = "6.1"
+[device]
+address = ["192.168.100.1/24"]
+[ipv4]
+forwarding = true
+[[route]]
+to = "0.0.0.0/0"
+via = "192.168.100.254"
+[[service]]
+name = "web"
+vip = "10.0.0.100:80"
+scheduler = "rr"
+mode = "nat"
+[[service.real]]
+address = "192.168.100.2:80"
+"""
+
+
+def test_a_real_server_that_answers_past_the_director(tmp_path):
+    """Seen by the client from the real server's own address; behind the director it is as it should be."""
+    made = [craft.syn(client(1), VIP), craft.tcp("192.168.100.2:80", client(1), "SA", 5000, 1001)]
+    assert "went past the director" in notes(tmp_path, 2, made, NAT)
+    assert notes(tmp_path, 2, made, NAT, view="rx") == ""
+
+
+def test_a_real_server_that_refuses(tmp_path):
+    """A RST to a SYN; one in the middle of a connection is nothing to remark."""
+    refusal = craft.tcp(VIP, client(1), "RA", 0, 1001)
+    said = notes(tmp_path, 2, [craft.syn(client(1), VIP), refusal])
+    assert "refuses the connection: nothing listens on 192.168.100." in said
+    assert notes(tmp_path, 4, [*frames(1)[:3], craft.tcp(VIP, client(1), "R", 5001)]) == ""
+
+
+def test_direct_routing_through_a_router(tmp_path):
+    """The router is named, and what either balancer does about it; a neighbour is nothing to remark."""
+    made = [craft.syn(client(1), VIP)]
+    far = NAT.replace('mode = "nat"', 'mode = "dr"').replace("192.168.100.2:80", "172.20.0.2:80")
+    assert "leads through 192.168.100.254: that router gets the frame with the virtual address" in notes(
+        tmp_path, 1, made, far
+    )
+    dpvs = far.replace('profile = "ipvs"\nedition = "6.1"\n', "workers = 1\n").replace(
+        "[ipv4]\nforwarding = true\n", ""
+    )
+    assert "DPVS asks for the real server's own MAC address" in notes(tmp_path, 1, made, dpvs)
+    assert notes(tmp_path, 1, made, NAT.replace('mode = "nat"', 'mode = "dr"')) == ""
+
+
+def test_headers_of_the_proxy_protocol(tmp_path):
+    """Said of the segment that carries it, not of the handshake."""
+    text = TEXT.replace('scheduler = "wlc"', 'scheduler = "wlc"\nproxy_protocol = "v2"')
+    made = [*frames(1)[:3], craft.tcp(client(1), VIP, "PA", 1001, 8, b"GET / HTTP/1.0\r\n\r\n")]
+    assert "a header of the PROXY protocol" in notes(tmp_path, 4, made, text)
+    assert notes(tmp_path, 1, made, text) == ""
+
+
+def test_quic_that_moved(tmp_path):
+    """A short header opens a connection; an Initial does so rightly, and so does a service that goes by the CID."""
+    text = UDP.replace("10.0.0.100:80", "10.0.0.100:443") + "[udp]\nuoa_max_trail = 0\n"
+    short, initial = (
+        craft.udp(client(1), "10.0.0.100:443", bytes([first]) + b"ABCDEFGHIJKLMNOP") for first in (0x41, 0xC3)
+    )
+    assert "looks like QUIC under way" in notes(tmp_path, 1, [short], text)
+    assert notes(tmp_path, 1, [initial], text) == ""
+    assert notes(tmp_path, 2, [initial, short], text) == ""
+
+
+def test_window_scaling_that_the_syn_proxy_takes_away(tmp_path):
+    """With wscale 0; any other lets it be."""
+    syn = craft.tcp(client(1), VIP, "S", 1000, options=[("MSS", 1460), ("WScale", 7)])
+    assert "takes the window scaling away" in notes(tmp_path, 1, [syn], PROXY)
+    assert notes(tmp_path, 1, [syn], PROXY + "[tcp.synproxy]\nwscale = 5\n") == ""
