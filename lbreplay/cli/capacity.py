@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from lbreplay.cli import options, paths
+from lbreplay.cli import options
 
 
 @click.command()
-@click.argument("capture", metavar="[IN]", required=False, type=paths.READ)
+@options.maybe_capture
 @options.settings
 @options.output_format
 @click.option(

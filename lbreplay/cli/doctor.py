@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from lbreplay.cli import options, paths
+from lbreplay.cli import options
 
 
 @click.command()
-@click.argument("capture", metavar="[IN]", required=False, type=paths.READ)
+@options.maybe_capture
 @options.config
 @options.assignments
 @options.formats("sarif")

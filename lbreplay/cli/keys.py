@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from lbreplay.cli import options, paths
+from lbreplay.cli import options
 
 
 @click.command()
-@click.argument("capture", metavar="[IN]", required=False, type=paths.READ)
+@options.maybe_capture
 @click.option("--search", "tries", type=click.IntRange(1, 100_000), metavar="N", help="Draw N keys and show the best.")
 @click.option("--symmetric", is_flag=True, help="Of the search: both directions of a flow hash alike.")
 @click.option("--table", is_flag=True, help="Compute the table (device.reta) that spreads these flows best.")

@@ -49,6 +49,7 @@ class Finite(click.FloatRange):
 
 
 F = TypeVar("F", bound=Callable[..., Any])
+PARTS = "lbreplay.ports"  # of a context: captures of several ports
 
 
 def completes(what: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
@@ -63,8 +64,57 @@ def completes(what: str) -> Callable[[click.Context, click.Parameter, str], list
     return complete
 
 
-capture = click.argument("capture", metavar="IN", type=paths.READ)
+def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """One decorator of several, shown by --help in the order given."""
+    return lambda function: functools.reduce(lambda f, decorate: decorate(f), reversed(decorators), function)
 
+
+def _ports(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:
+    """Keep the captures of several ports, NAME=FILE each, with the context: `_one_capture` makes one of them."""
+    parts: list[tuple[str, str]] = []
+    for text in value:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path) or path == "-":
+            raise click.UsageError(f"--port: NAME=FILE expected, got {text}")
+        if name in (known for known, _ in parts):
+            raise click.UsageError(f"--port: one file for {name} expected, got two")
+        parts.append((name, paths.READ.convert(path, param, ctx)))
+    ctx.meta[PARTS] = parts
+
+
+def _one_capture(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """IN, or the captures of several ports as one."""
+    parts = ctx.meta.get(PARTS)
+    if not parts:
+        if value is None and param.metavar == "IN":
+            raise click.MissingParameter(ctx=ctx, param=param)
+        return value
+    if value is not None:
+        raise click.UsageError("IN, or --port NAME=FILE for every port, not both")
+    from lbreplay.wire.capture import Merged
+
+    return Merged(parts)
+
+
+def _capture(metavar: str) -> Callable[[F], F]:
+    """The capture of a command, IN or one of several ports; in brackets where it need not be there."""
+    return _together(
+        click.argument("capture", metavar=metavar, required=False, type=paths.READ, callback=_one_capture),
+        click.option(
+            "--port",
+            "ports",
+            metavar="NAME=FILE",
+            multiple=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_ports,
+            help="In place of IN: what was captured on the port NAME. Repeatable; merged by time.",
+        ),
+    )
+
+
+capture = _capture("IN")
+maybe_capture = _capture("[IN]")
 _config = click.option(
     "-c", "--config", metavar="FILE", type=paths.READ, help="Configuration (TOML). Default: drafted from IN."
 )
@@ -117,11 +167,6 @@ output_format = formats()
 
 
 html = click.option("--html", metavar="FILE", type=paths.WRITTEN, help="A page with pictures, one file, into FILE.")
-
-
-def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
-    """One decorator of several, shown by --help in the order given."""
-    return lambda function: functools.reduce(lambda f, decorate: decorate(f), reversed(decorators), function)
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
@@ -217,7 +262,24 @@ def loader(
     if (context := click.get_current_context(silent=True)) is not None:
         context.meta[RAN] = (config, text, assignments)
         context.meta[PLACES] = places
-    return lambda more: load(config, (*assignments, *more), view=view, burst_size=burst, text=text, places=places)
+
+    def loaded(more: tuple[str, ...]) -> Setup:
+        made = load(config, (*assignments, *more), view=view, burst_size=burst, text=text, places=places)
+        judge_ports(made)
+        return made
+
+    return loaded
+
+
+def judge_ports(setup: Setup) -> None:
+    """Refuse captures of ports that are not there."""
+    context = click.get_current_context(silent=True)
+    parts = [] if context is None else context.meta.get(PARTS, [])
+    known = [card.name for device in setup.devices for card in (device, *device.cards)] if parts else []
+    for name, path in parts:
+        if name not in known:
+            listed = ", ".join(dict.fromkeys(known))
+            raise LbreplayError(f"--port {name}={path}: a device ({listed}) expected, got {name}")
 
 
 def _imported(config: str | None, assignments: tuple[str, ...]) -> tuple[str, str, Places] | None:
@@ -322,10 +384,25 @@ def as_typed(capture: str, config: str | None, assignments: tuple[str, ...], vie
     """The same capture and settings again, as one types them behind a command."""
     import shlex
 
-    words = [capture, *(["-c", config] if config else []), *(word for text in assignments for word in ("--set", text))]
+    words = [
+        *_capture_as_typed(capture),
+        *(["-c", config] if config else []),
+        *(word for text in assignments for word in ("--set", text)),
+    ]
     words += ["--view", view] if view != "client" else []
     words += ["--seed", str(seed)] if seed is not None else []
     return shlex.join([*words, *_imports_as_typed()])
+
+
+def _capture_as_typed(capture: str) -> Iterator[str]:
+    """IN, or the files of several ports."""
+    from lbreplay.wire.capture import Merged
+
+    if not isinstance(capture, Merged):
+        yield capture
+        return
+    for name, path in capture.parts:
+        yield from ("--port", f"{name}={path}")
 
 
 def _imports_as_typed() -> Iterator[str]:

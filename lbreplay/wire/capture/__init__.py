@@ -13,16 +13,16 @@ from lbreplay.phrases import plural
 from lbreplay.wire.capture.compressed import open_source
 from lbreplay.wire.capture.frames import NO_TIME, CaptureInfo, Frames, Reader
 from lbreplay.wire.capture.layout import Room, fresh, lay_out
-from lbreplay.wire.capture.link import KNOWN, LINKS
-from lbreplay.wire.capture.pcap import MAGICS, PcapReader
-from lbreplay.wire.capture.pcapng import MAGIC as SECTION_MAGIC
-from lbreplay.wire.capture.pcapng import PcapngReader
+from lbreplay.wire.capture.link import LINKS
+from lbreplay.wire.capture.merged import Files, Merged, MergedReader
+from lbreplay.wire.capture.recognise import recognised
 from lbreplay.wire.capture.sink import Note, Sink, is_pcapng, judge_name, open_sink
 from lbreplay.wire.capture.source import Source
 
 __all__ = [
     "Capture",
     "CaptureInfo",
+    "Merged",
     "Note",
     "PipeClosed",
     "Sink",
@@ -47,29 +47,18 @@ class Capture:
     damage      why reading stopped before the end of the file, or None; what was good before it was delivered
     """
 
-    def __init__(self, source: Source, telling: bool = False) -> None:
+    def __init__(self, source: Source | Files, telling: bool = False) -> None:
         self.frames = self.bytes = self.first_ns = self.last_ns = 0
         self.warnings: list[str] = []
         self._source = source
-        self._reader: Reader = self._recognise(source)
+        self._reader: Reader = (
+            MergedReader(source, self._warn) if isinstance(source, Files) else recognised(source, self._warn)
+        )
         self._reader.telling = telling
         self.info: CaptureInfo = self._reader.info
         self._raised = 0
         self.room: Room = fresh
         self.times = 1
-
-    def _recognise(self, source: Source) -> Reader:
-        head, path = source.head[:4], source.path
-        if head in MAGICS:
-            reader: Reader = PcapReader(source, self._warn)
-        elif head == SECTION_MAGIC:
-            reader = PcapngReader(source, self._warn)
-        else:
-            what = f"a file that begins {head.hex(' ')}" if head else "an empty file"
-            raise CaptureError(f"{path}: offset 0: a pcap or pcapng capture expected, got {what}")
-        if reader.info.linktype not in LINKS:
-            raise CaptureError(f"{path}: link type {reader.info.linktype}: expected {KNOWN}")
-        return reader
 
     @property
     def damage(self) -> CaptureError | None:
@@ -82,7 +71,7 @@ class Capture:
 
     def idle(self) -> bool:
         """Whether nothing more of a live stream is there yet."""
-        return self._source.live and not self._source.ready(0)
+        return isinstance(self._source, Source) and self._source.live and not self._source.ready(0)
 
     def bursts(self, size: int) -> Iterator[Burst]:
         """The frames in order, at most *size* a burst, or `times` as many; a burst never spans chunks."""
@@ -145,11 +134,12 @@ class Capture:
 
 
 def open_capture(path: str, telling: bool = False) -> Capture:
-    """Open *path* (`-`: standard input), recognised by content. Raises CaptureError: unreadable, or not a capture.
+    """Open *path* (`-`: standard input; a Merged: several), recognised by content. Raises CaptureError: unreadable, or
+    not a capture.
 
     *telling*: bursts of a pcapng have `told`, what the file says beside frames of queue and hash.
     """
-    source = open_source(path)
+    source = Files(path) if isinstance(path, Merged) else open_source(path)
     try:
         return Capture(source, telling)
     except CaptureError:
