@@ -46,10 +46,12 @@ class Claims:
         owners = self._owners.setdefault(address, {mac})
         if mac in owners:
             return False
-        self._what = self._what or f"{ip_address(address)} is claimed by {mac.hex(':')}, not by the balancer alone"
+        other = mac.hex(":")
+        self._what = self._what or f"{ip_address(address)} is claimed by {other}, not by the balancer alone"
         return True
 
     def failure(self, result: Result) -> Failure | None:
         """See `Judge`."""
-        cure = "a real server with it on a loopback device needs arp_ignore = 1 and arp_announce = 2"
+        server = "a real server with it on a loopback device needs arp_ignore = 1 and arp_announce = 2"
+        cure = f"{server}; of two balancers one may be active (VRRP)"
         return self._frames.failure(f"{self._what}; {cure}")

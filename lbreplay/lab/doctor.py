@@ -180,6 +180,18 @@ LINTS = (
         "D 12.1, L 9",
     ),
     Lint(
+        "real-without-route", ERROR, lints.real_servers_without_route,
+        "every packet to it is dropped: no_route",
+        "a [[route]] there (dpip route add), or device.address with the prefix of its network",
+        "D 12.1, L 9",
+    ),
+    Lint(
+        "weights-ignored", WARNING, lints.weights_of_no_effect,
+        "each real server gets the same share, whatever its weight above 0",
+        'scheduler = "wrr", or wlc',
+        "D 10.3, L 13",
+    ),
+    Lint(
         "ftp-without-data", WARNING, lints.ftp_of_dpvs,
         "DPVS has no helper for FTP: the addresses in PORT and PASV stay, and data connections meet no service",
         "a service for each port of the passive range, persistent; or the kernel's IPVS with ip_vs_ftp",

@@ -26,7 +26,7 @@ from lbreplay.model import NANOSECOND, Endpoint, Setup
 from lbreplay.nic.ports import WAYS, WORDS, Ports
 from lbreplay.verdict import ENTRIES, NAMES, REASONS, Fate
 from lbreplay.wire import icmp
-from lbreplay.wire.packet import ACK, ICMP, ICMPV6, SYN, TCP
+from lbreplay.wire.packet import ACK, ICMP, ICMPV6, SCTP, SYN, TCP, UDP
 
 Document = dict[str, Any]
 TOA = (254, 253)  # kinds of the option that carries the client's address
@@ -95,7 +95,7 @@ def told(probe: Probe, shot: Shot) -> Document:
         "source": verdict.section,
         "notes": [
             *([] if conn is None else _notes(run, shot, conn)),
-            *remarks.told(remarks.scene(run.setup, shot, name, _rival(run))),
+            *remarks.told(remarks.scene(run.setup, shot, name, _rival(run, shot))),
         ],
         "sent": [_sent(run, shot, left) for left in shot.left],
         "answer": None if conn is None else answer(probe, shot, conn),
@@ -318,9 +318,21 @@ def _notes(run: Replay, shot: Shot, conn: Conn) -> Iterator[str]:
         yield f"no client address in it: {packet.l3_length} bytes, {size} more do not fit into the MTU"
 
 
-def _rival(run: Replay) -> Any:
-    """What stood in the way of the last packet that connection tracking dropped; DPVS has none."""
-    return None if run.setup.profile == "dpvs" else run.balancer.parts.tracking.tracker.rival
+def _rival(run: Replay, shot: Shot) -> Any:
+    """What stood in the way of the last packet that connection tracking dropped; in DPVS the connection whose local end
+    a packet goes to that belongs to none."""
+    if run.setup.profile != "dpvs":
+        return run.balancer.parts.tracking.tracker.rival
+    packet = shot.packet.within()
+    if (
+        shot.story.conn is not None
+        or packet.proto not in (TCP, UDP, SCTP)
+        or packet.dst not in run.setup.local_addresses
+    ):
+        return None
+    local = Endpoint(packet.dst, packet.dport)
+    conns = run.balancer.machine.table.conns
+    return next((c for c in conns if c is not None and (c.proto, c.local) == (packet.proto, local)), None)
 
 
 def _kernel_connection(shot: Shot) -> Document | None:

@@ -9,8 +9,8 @@ what the capture holds instead and under which view it would be met.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lbreplay.burst import Burst
 from lbreplay.config.draft import PROTOCOL
@@ -18,6 +18,9 @@ from lbreplay.errors import LbreplayError
 from lbreplay.model import Setup
 from lbreplay.phrases import plural
 from lbreplay.verdict import Verdict
+
+if TYPE_CHECKING:
+    from lbreplay.config.survey import Seen
 
 Document = Mapping[str, Any]  # the statistics of interface 5
 
@@ -90,7 +93,7 @@ def misfit(setup: Setup, path: str, stats: Document) -> Misfit | None:
     better = _better_view(setup, again, stats) if again else None
     if met(stats):
         return _unanswered(stats, setup.view, better) if better else None
-    return _unmet(stats, again, better)
+    return _unmet(setup, stats, again, better)
 
 
 def starved(setup: Setup, path: str, stats: Document) -> Misfit | None:
@@ -111,7 +114,7 @@ def _unanswered(stats: Document, view: str, better: str) -> Misfit:
     return Misfit(told, f"under --view {better} answers are met")
 
 
-def _unmet(stats: Document, path: str | None, better: str | None) -> Misfit:
+def _unmet(setup: Setup, stats: Document, path: str | None, better: str | None) -> Misfit:
     frames = stats["totals"]["frames"]
     told = f"none of the {frames:,} frames met a service" if frames != 1 else "the only frame met no service"
     if better:
@@ -120,18 +123,35 @@ def _unmet(stats: Document, path: str | None, better: str | None) -> Misfit:
     if opened is None:
         return Misfit(told, "lbreplay init drafts a configuration from a capture")
     if not opened:
-        return Misfit(told, "the capture opens no connection to anybody: nothing in it can be balanced")
-    return Misfit(f"{told}: the capture opens {opened}", f"lbreplay init {path} drafts services for these")
+        return Misfit(
+            told, f"the capture opens no connection to anybody: nothing in it can be balanced{_mostly(stats)}"
+        )
+    if {(s.protocol, s.vip) for s in setup.services} & {(s.protocol, s.endpoint) for s in opened}:
+        return Misfit(
+            f"{told}, though the capture opens {_listed(opened)}", f"look at what became of them{_mostly(stats)}"
+        )
+    return Misfit(f"{told}: the capture opens {_listed(opened)}", f"lbreplay init {path} drafts services for these")
 
 
-def _opened(path: str) -> str | None:
-    """`34 connections to tcp 203.0.113.10:443, ...`: the busiest that the capture opens, "" for none."""
+def _mostly(stats: Document) -> str:
+    """`: 3 ended as vlan_error (Tagged for a VLAN without a device)`, the most frequent end of all."""
+    verdicts = stats["totals"]["verdicts"]
+    name = max(verdicts, key=lambda one: int(verdicts[one]), default="")
+    return f"; {verdicts[name]:,} ended as {name} ({Verdict[name.upper()].sentence.rstrip('.')})" if name else ""
+
+
+def _opened(path: str) -> list[Seen] | None:
+    """The services that the capture opens connections to, the busiest first; None where it cannot be read."""
     from lbreplay.config.survey import Survey
 
     try:
-        found = Survey(_beginning(path)).services()
+        return Survey(_beginning(path)).services()
     except LbreplayError:
         return None  # the replay has said what is wrong with the capture
+
+
+def _listed(found: Sequence[Seen]) -> str:
+    """`34 connections to tcp 203.0.113.10:443, ...`"""
     told = [f"{plural(s.connections, 'connection')} to {PROTOCOL[s.protocol]} {s.endpoint}" for s in found[:NAMED]]
     return ", ".join(told) + (f" and {plural(len(found) - NAMED, 'service')} more" if len(found) > NAMED else "")
 

@@ -26,6 +26,7 @@ from lbreplay.nic.rss import Rss, indirection
 from lbreplay.nic.strategies import STRATEGIES, Strategy
 from lbreplay.phrases import plural
 from lbreplay.stack.route import Routes
+from lbreplay.stats import ALIKE
 
 ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
 NAMES = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
@@ -221,7 +222,7 @@ def synproxy_without_answers(setup: Setup) -> Spots:
 def one_packet_without_answers(setup: Setup) -> Spots:
     """One packet scheduling where answers have to be translated back."""
     for service in setup.services:
-        if setup.profile == "dpvs" and service.one_packet and service.mode in ("fnat", "nat"):
+        if service.one_packet and service.mode in ("fnat", "nat") and not service.persistence_engine:
             yield Spot(_key(service, "one_packet"), f"one packet scheduling in mode {service.mode}")
 
 
@@ -513,11 +514,33 @@ def direct_routing_through_routers(setup: Setup) -> Spots:
                 yield Spot(_key(service, f"real.{real}"), what, {"so": THROUGH_ROUTER[setup.profile]})
 
 
+def real_servers_without_route(setup: Setup) -> Spots:
+    """Real servers that no route leads to; a configuration without a route has everything on link."""
+    routes = Routes(setup)
+    for service in setup.services:
+        for real in service.reals if service.mode != "snat" else ():
+            if routes.output(real.endpoint.address) is None and not routes.is_local(real.endpoint.address):
+                yield Spot(_key(service, f"real.{real}"), f"no route leads to {ip_address(real.endpoint.address)}")
+
+
+def weights_of_no_effect(setup: Setup) -> Spots:
+    """Different weights under a scheduler that looks at none."""
+    for service in setup.services:
+        weights = sorted({real.weight for real in service.reals if real.weight})
+        if service.scheduler in ALIKE and len(weights) > 1:
+            told = _listed([str(weight) for weight in weights])
+            yield Spot(_key(service, "scheduler"), f"{service.scheduler} with weights {told}")
+
+
 def ftp_of_dpvs(setup: Setup) -> Spots:
     """FTP where no helper exists; direct routing and tunnels need none for the answers, but still for passive ports."""
     for service in setup.services if setup.profile == "dpvs" else ():
-        if service.vip is not None and (service.protocol, service.vip.port) == (TCP, FTP):
+        if _is_ftp(service):
             yield Spot(_key(service, "vip"), f"FTP in mode {service.mode}")
+
+
+def _is_ftp(service: Service) -> bool:
+    return service.vip is not None and (service.protocol, service.vip.port) == (TCP, FTP)
 
 
 # ---- of the kernel
@@ -536,7 +559,11 @@ def marks_without_rule(setup: Setup) -> Spots:
 def tracking_of_nobody(setup: Setup) -> Spots:
     """`conntrack` where nothing says that connection tracking is in use (L 4.2)."""
     told = setup.profile != "ipvs" or "tracking" in setup.ipvs or not setup.ipvs.get("conntrack")
-    if not told and edition(setup.edition).tracking == "asked":
+    if (
+        not told
+        and not any(_is_ftp(s) and s.mode == "nat" for s in setup.services)
+        and edition(setup.edition).tracking == "asked"
+    ):
         yield Spot("ipvs.conntrack", "conntrack = 1, and nothing says that connection tracking is in use")
 
 
@@ -570,7 +597,7 @@ def ftp_without_helper(setup: Setup) -> Spots:
     """NAT of FTP without the module that finds the data connections."""
     modules: Any = setup.ipvs.get("modules", ())
     for service in setup.services if setup.profile == "ipvs" and "ip_vs_ftp" not in modules else ():
-        if service.mode == "nat" and service.vip is not None and (service.protocol, service.vip.port) == (TCP, FTP):
+        if service.mode == "nat" and _is_ftp(service):
             yield Spot(_key(service, "vip"), "FTP by NAT without ip_vs_ftp")
 
 

@@ -50,7 +50,7 @@ class Scene(NamedTuple):
     service: Service | None
     packet: Packet
     sent: tuple[Packet, ...]
-    rival: Any = None  # the kernel's entry of connection tracking that stood in its way
+    rival: Any = None  # who has what it would need: an entry of connection tracking; in DPVS a connection's local end
 
     @property
     def side(self) -> int:
@@ -142,11 +142,25 @@ def past_the_director(seen: Scene) -> Iterator[str]:
     theirs = (s for s in seen.setup.services if s.mode == "nat" and s.protocol == packet.proto)
     of = next((s for s in theirs if any(real.endpoint == source for real in s.reals)), None)
     as_clients_see = seen.setup.view == "client" and seen.shot.packet.frame == seen.shot.frame
+    if of is not None and of.one_packet and seen.conn is None:
+        yield f"{of.name} is of one packet: the request's connection is gone, and nothing translates its answer back"
+        return
     if of is not None and (seen.conn is None or as_clients_see):
         yield (
             f"it comes from a real server of {of.name} itself: a client that asked {of.vip} and gets it from {source} "
             "resets it. It went past the director, which has to be the real server's gateway to its clients, or the "
             "capture was taken behind it (--view rx)"
+        )
+
+
+def from_elsewhere(seen: Scene) -> Iterator[str]:
+    """An answer of a host with several addresses, from another one than was asked (D 2.1)."""
+    source = Endpoint(seen.packet.src, seen.packet.sport)
+    waits = seen.rival is not None and seen.setup.profile == "dpvs" and seen.conn is None
+    if waits and source != seen.rival.real:
+        yield (
+            f"its destination is the local end of conn {seen.rival.number}, which is to {seen.rival.real}: {source} is "
+            "not who was asked. A real server that answers from another of its addresses or ports is not recognized"
         )
 
 
@@ -332,6 +346,7 @@ REMARKS: tuple[Callable[[Scene], Iterator[str]], ...] = (
     nobodys_tunnel,
     no_fallback,
     past_the_director,
+    from_elsewhere,
     nobody_listens,
     not_a_neighbour,
     proxy_header,

@@ -60,6 +60,18 @@ WEIGHTS_LATER = '[[event]]\nat = 1\nset = "service.web.real.192.168.100.2:8080.w
 REAL_LATER = '[[event]]\nat = 1\nadd = "service.web.real"\nvalue = { address = "192.168.100.9:8080", weight = 40000 }\n'
 DIRECT = BASE.replace("8080", "80").replace('laddr = ["192.168.100.200"]\n', "")
 KERNEL = 'profile = "ipvs"\n[[service]]\n'
+HEAVY = ["service.web.real.192.168.100.2:8080.weight=3"]
+ONE_PACKET = """
+profile = "ipvs"
+[[service]]
+name = "dns"
+vip = "10.0.0.100:53"
+protocol = "udp"
+one_packet = true
+mode = "nat"
+[[service.real]]
+address = "10.9.0.2:53"
+"""
 FAR = """
 profile = "ipvs"
 edition = "6.1"
@@ -151,6 +163,9 @@ CASES = [
     ("queue-beyond-16", ["workers=32"], BASE, "up to 31"),
     ("reta-kni", [KNI, "device.reta=[0,1,2,2]"], BASE, "1/2"),
     ("reta-kni", [KNI, "edition=1.8"], BASE, "1/3"),
+    ("real-without-route", [], BASE + '[[route]]\nto = "10.0.0.0/8"\n', "no route leads to 192.168.100.3"),
+    ("weights-ignored", ["service.web.scheduler=rr", *HEAVY], BASE, "rr with weights 1, 3"),
+    ("one-packet-no-way-back", [], ONE_PACKET, "in mode nat"),
     ("direct-through-router", [], FAR, "leads through 10.0.0.254"),
     ("ftp-without-data", ["service.web.vip=10.0.0.100:21"], BASE, "FTP in mode fnat"),
     ("conntrack-unused", [], KERNEL_TRACKED, "conntrack = 1"),

@@ -79,3 +79,14 @@ def test_a_draft_that_is_too_small(tmp_path):
     assert found is not None and "--laddrs 2" in found.cure
     assert found.sentence.startswith("6 frames found no local port"), "a port for each of two real servers"
     assert starved(asked, path, stats) is None
+
+
+def test_a_service_that_frames_do_not_reach(tmp_path):
+    """The service is the one they ask for: not a draft is the cure, but what became of them, by name."""
+    from scapy.layers.l2 import Dot1Q, Ether
+
+    frame = Ether(craft.syn(client(1), VIP))
+    tagged = bytes(Ether(src=frame.src, dst=frame.dst) / Dot1Q(vlan=7) / frame.payload)
+    _, found = judged(tmp_path, made=[tagged])
+    assert found is not None and "though the capture opens 1 connection to tcp 10.0.0.100:80" in found.sentence
+    assert found.cure.endswith("1 ended as vlan_error (Tagged for a VLAN without a device)")

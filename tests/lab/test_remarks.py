@@ -220,3 +220,14 @@ def test_window_scaling_that_the_syn_proxy_takes_away(tmp_path):
     syn = craft.tcp(client(1), VIP, "S", 1000, options=[("MSS", 1460), ("WScale", 7)])
     assert "takes the window scaling away" in notes(tmp_path, 1, [syn], PROXY)
     assert notes(tmp_path, 1, [syn], PROXY + "[tcp.synproxy]\nwscale = 5\n") == ""
+
+
+def test_an_answer_from_another_address(tmp_path):
+    """A host with two addresses: the connection whose local end it is for is named, with who was asked."""
+    text = UDP.replace("workers = 4", "workers = 1") + "[udp]\nuoa_max_trail = 0\n"
+    asked = craft.udp(client(1), VIP)
+    sent = explain(setup(text=text), capture(tmp_path, [asked]), 1)["connection"]
+    stray = craft.udp("192.168.100.99:8080", sent["local"])
+    said = notes(tmp_path, 2, [asked, stray], text, view="rx")
+    assert f"the local end of conn 1, which is to {sent['real']}: 192.168.100.99:8080 is not who was asked" in said
+    assert notes(tmp_path, 2, [asked, craft.udp(sent["real"], sent["local"])], text, view="rx") == ""
