@@ -1,6 +1,6 @@
 """Floods, from a seed: many connections at once, the traffic that takes the engine's columns.
 
-    flood(seed) -> Flood: setup and records
+    flood(seed) -> Flood: setup and records; flood(seed, kind="nat"): of one kind of KINDS
 
 Where `traffic.py` looks for everything a packet can be, this looks for everything a *burst* can be: first packets by
 the score, connections opened, answered, closed, expired and opened again inside one burst, ports and real servers that
@@ -33,6 +33,23 @@ FULL = b"\x01" * 40  # no room for the client's address
 OPTIONS = [b"", b"", b"", TIMESTAMP, SACK, TIMESTAMP + SACK, FULL, b"\x01" * 32]
 PAUSES = [0, 0, 0, 1_000, 50_000, 10**6]
 LONG = [10**9, 3 * 10**9, 8 * 10**9, 31 * 10**9]
+# kind: mode, family, protocol of all services ("": any), what is said of each, and where else what is said
+KINDS: dict[str, tuple[str, bool | None, str, str, dict[str, str]]] = {
+    "": ("", None, "", "", {}),
+    "nat": ("nat", False, "", "", {}),
+    "nat6": ("nat", True, "", "", {}),
+    "dr": ("dr", False, "", "", {}),
+    "dr6": ("dr", True, "", "", {}),
+    "slow": ("", None, "", "", {"conn": "fast_xmit = false"}),
+    "uoa": ("", False, "udp", "", {"udp": "uoa_max_trail = 2"}),
+    "uoa6": ("", True, "udp", "", {"udp": "uoa_max_trail = 1"}),
+    "ipo": ("", None, "udp", "", {"udp": 'uoa_mode = "ipo"\nuoa_max_trail = 3'}),
+    "bucket": ("", None, "", 'whitelist = ["172.16.0.0/25"]', {"behaviour": 'whitelist = "bucket"'}),
+    "white6": ("", True, "", 'whitelist = ["2001:db8:c::/123"]', {}),
+    "no rules": ("", None, "", "", {"flow_director": 'strategy = "off"', "conn": "redirect = true"}),
+    "redirect": ("", None, "", "", {"flow_director": "dst_port_mask = 1", "conn": "redirect = true"}),
+    "mask": ("", None, "", "", {"flow_director": "dst_port_mask = 0"}),
+}
 BASE = 1_700_000_000 * 10**9
 
 
@@ -62,8 +79,9 @@ class Closed:
 class World:
     """Clients, real servers, and the wire between them."""
 
-    def __init__(self, rng: random.Random, connections: int) -> None:
+    def __init__(self, rng: random.Random, connections: int, kind: str = "") -> None:
         self.rng = rng
+        self.mode, self.six, self.proto, self.words, self.settings = KINDS[kind]
         self.wait = 0  # until the next packet of the flow at hand
         self.view = rng.choice(["client", "client", "rx"])
         self.ordinary = rng.random() < 0.5
@@ -107,18 +125,24 @@ class World:
         self.section("tcp", (0.1, "toa = false"), (0.1, "seq_adjust = false"), (0.1, "defence_drop = true"))
         self.maybe(0.3, "timeout = { syn_recv = 2, established = 3, close = 1, time_wait = 1, fin_wait = 1 }")
         self.section("udp", (0.8, "uoa_max_trail = 0"), (0.3, "timeout = { oneway = 2, normal = 2 }"))
+        if "behaviour" in self.settings:
+            self.section("behaviour")
         laddrs = [f"192.168.100.{200 + n}" for n in range(r.choice([1, 2, 4]))]
         laddrs6 = [f"2001:db8:2::2{n:02}" for n in range(2)]
         for number in range(r.choice([1, 1, 2, 3])):
-            six = r.random() < 0.2
-            self.service(number, r.choice(["tcp", "tcp", "tcp", "udp"]), laddrs6 if six else laddrs, six)
+            six = r.random() < 0.2 if self.six is None else self.six
+            proto = r.choice(["tcp", "tcp", "tcp", "udp"])
+            self.service(number, self.proto or proto, laddrs6 if six else laddrs, six)
         for _ in range(r.choice([0, 0, 1, 3])):
             self.event()
 
     def section(self, name: str, *chances: tuple[float, str]) -> None:
         self.lines.append(f"[{name}]")
+        said = self.settings.get(name, "")
+        self.lines.append(said)
         for chance, line in chances:
-            self.maybe(chance, line)
+            if line.split()[0] not in said:
+                self.maybe(chance, line)
 
     def maybe(self, chance: float, line: str) -> None:
         """Say *line* with that chance; in an ordinary world never what is unlikely."""
@@ -132,7 +156,8 @@ class World:
         self.vips.append((proto, raw(vip), port))
         say(f'[[service]]\nname = "s{number}"\nvip = "{f"[{vip}]" if six else vip}:{port}"\nprotocol = "{proto}"')
         say(f'scheduler = "{"rr" if self.ordinary else r.choice(["rr", "rr", "wrr", "wlc", "conhash", "mh"])}"')
-        say(f"laddr = {laddrs}")
+        say(f'mode = "{self.mode}"' if self.mode else f"laddr = {laddrs}")
+        say(self.words)
         self.maybe(0.15, "expire_quiescent = true")
         self.maybe(0.1, "conn_timeout = 2")
         self.maybe(0.03, "one_packet = true" if proto == "udp" else "synproxy = false")
@@ -244,7 +269,7 @@ def learn(flow: Flow, l3: bytes) -> None:
     flow.behind, flow.delta = ((dst, dport), (src, sport)), seq - flow.seq  # type: ignore[attr-defined]
 
 
-def flood(seed: int, connections: int = 150) -> Flood:
-    """Configuration and traffic of *seed*."""
-    world = World(random.Random(seed), connections)
+def flood(seed: int, connections: int = 150, kind: str = "") -> Flood:
+    """Configuration and traffic of *seed*, of one *kind* of KINDS."""
+    world = World(random.Random(seed), connections, kind)
     return Flood(world.text, world.setup, world.records)

@@ -22,7 +22,7 @@ from lbreplay.dpvs.path import Path
 from lbreplay.dpvs.story import Story
 from lbreplay.dpvs.view import Steer, View
 from lbreplay.loop.loop import Loop, Places, Seen
-from lbreplay.loop.names import CLOCK, NONE, SIDES, STATES, STEPS, UDP_STEP
+from lbreplay.loop.names import CLOCK, MISSED_BIT, NONE, SIDES, STATES, STEPS, UDP_STEP
 from lbreplay.loop.rewrite import Rewriter
 from lbreplay.loop.ways import NAMES as WAYS
 from lbreplay.loop.ways import Way
@@ -149,11 +149,6 @@ class Balancer:
         """There are more entries of MACs, or of where answers come in."""
         self.loop.link(self.links.fast.view(np.uint8).data, self.links.homes.ravel().data)
 
-    def owner(self, key: bytes) -> int:
-        """The worker that the redirect table names, or NONE."""
-        rank = self.machine.owner(key)
-        return NONE if rank is None else rank
-
     def refusal(self, key: bytes) -> int:
         """The verdict of the lists on a packet, or NONE."""
         width = (len(key) - 5) // 2
@@ -198,6 +193,14 @@ class Balancer:
         """With what packets leave to the real server from which a frame with these MACs came."""
         return self.links.told(self._macs_towards(slot, macs, answer))
 
+    def way(self, slot: int, told: int) -> int:
+        """With what packets leave to the real server by its route, from which a frame with entry *told* came."""
+        return self.links.way(self.links.dest(slot).address, told)
+
+    def way_back(self, key: bytes, told: int) -> int:
+        """The same to the source of a packet with *key*."""
+        return self.links.way(key[1 : 1 + (len(key) - 5) // 2], told)
+
     def _macs_towards(self, slot: int, macs: bytes, answer: bool) -> tuple[bytes, bytes]:
         """As its frames tell them; of an answer that the client saw, as they would have told."""
         if not answer:
@@ -234,13 +237,16 @@ class Balancer:
 
     def _tallied(self, burst: Burst, row: int) -> Any:
         """What a packet for nobody may move: frames on their way, and counters."""
-        counters = self.machine.stack.counters, self.machine.lcores[burst.worker[row]].counters
+        counters = self.machine.stack.counters, *(lcore.counters for lcore in self.machine.lcores)
         return len(burst.made), [(counter, dict(counter)) for counter in counters]
 
     def _remember(self, burst: Burst, row: int, asked: int, before: Any) -> None:
         """What became of a packet for nobody, if nothing left: the loop does the same with the next of its kind."""
         story, made = self.path.story, len(burst.made) != before[0]
-        if made or story.conn is not None or story.owner >= 0 or burst.wrong_worker[row] or burst.worker_index[row] < 0:
+        missed = asked >> MISSED_BIT != 0
+        if made or story.conn is not None or story.owner >= 0 or burst.worker_index[row] < 0:
+            return
+        if bool(burst.wrong_worker[row]) != missed:
             return
         moved = [
             (counter, name, counter[name] - was.get(name, 0))

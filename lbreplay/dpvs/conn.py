@@ -123,7 +123,8 @@ COLUMNS: tuple[tuple[str, Any], ...] = (
     ("rs_seq", np.uint32), ("rs_ack", np.uint32), ("rank", np.int16), ("limit", np.int16),
     ("state", np.uint8), ("full", np.uint8), ("met", np.uint8), ("alive", np.uint8),
     # the rest: another
-    ("number", np.int64), ("pair", np.int32), ("fraction", np.int32), ("client", np.int32), ("home_hash", np.uint32),
+    ("number", np.int64), ("pair", np.int32), ("fraction", np.int32), ("home_hash", np.uint32),
+    ("client", np.int32), ("server", np.int32), ("back", np.int32), ("forth", np.int32), ("trail", np.int16),
 )  # fmt: skip
 PACKED = np.dtype(list(COLUMNS), align=True)
 RECORD = np.dtype([("columns", PACKED), ("rest", np.void, -PACKED.itemsize % LINE)])
@@ -165,6 +166,7 @@ class ConnTable(Slots):
         slot = self.take(conn.dest.id, conn.rank)
         conn.slot, conn.number = slot, self.created
         self.made[slot] = conn
+        self.full[slot] = conn.mode.kind
         self.mac[2 * slot] = self.mac[2 * slot + 1] = -Way.UNLEARNED  # till `Links.refresh`
         return slot
 

@@ -24,7 +24,7 @@ from lbreplay.dpvs.conn import (
     Conn,
     Macs,
 )
-from lbreplay.loop.names import DIRECT, FULL_TCP, FULL_UDP, OTHER
+from lbreplay.loop.names import DIRECT, FULL_TCP, FULL_UDP, MET, NONE
 from lbreplay.loop.ways import Way
 from lbreplay.wire.packet import TCP, UDP
 
@@ -79,7 +79,8 @@ class Links:
         table.delta[slot], table.fdata[slot] = conn.delta, conn.fdata
         table.full[slot] = self._kind(conn)
         table.limit[slot] = self.machine.limit_of(conn.server.service)
-        table.met[slot] = conn.in_seen is not None and (conn.in_macs is not None or not self.may_be_fast(conn))
+        met = conn.in_seen is not None and (conn.in_macs is not None or not self.may_be_fast(conn))
+        table.met[slot] = MET if met else 0
         odd = next((-way for way, asks in ODD if asks(self, conn)), 0)
         table.mac[2 * slot] = odd or self._side(conn, IN)
         table.mac[2 * slot + 1] = odd or (self._side(conn, OUT) if self._comes_home(conn) else -Way.ELSEWHERE)
@@ -93,13 +94,24 @@ class Links:
             conn = table.conns[slot] if slot in table.made or self._may_end(slot) else None
             if conn is not None and not conn.flags & TEMPLATE:
                 self.refresh(conn)
-            elif conn is None and not table.met[slot]:
-                real = self.dest(slot).address
-                table.mac[2 * slot] = self.direct_way(real) if table.full[slot] == DIRECT else self.way(real)
+            elif conn is None:
+                self._relink(slot)
+
+    def _relink(self, slot: int) -> None:
+        """What of a connection without a Conn leaves by its route."""
+        table, real = self.machine.table, self.dest(slot).address
+        if table.full[slot] == DIRECT:
+            table.mac[2 * slot] = self.direct_way(real)
+            return
+        if not table.forth[slot]:
+            table.mac[2 * slot] = self.way(real, table.server[slot] - 1)
+        if not table.back[slot]:
+            client = self.machine.tuples.key(2 * slot)
+            table.mac[2 * slot + 1] = self.way(client[1 : 1 + len(real)], table.client[slot] - 1)
 
     def _may_end(self, slot: int) -> bool:
         """Whether an event may have something to say about a connection that the loop opened."""
-        return self.machine.access.by_chance or self.quiesces(slot)
+        return self.quiesces(slot)
 
     def dest(self, slot: int) -> Dest:
         """The real server of a connection."""
@@ -112,7 +124,7 @@ class Links:
 
     def _kind(self, conn: Conn) -> int:
         if not conn.mode.full or self.overlapping:
-            return OTHER
+            return conn.mode.kind
         return FULL_TCP if conn.proto == TCP else FULL_UDP
 
     def unnumbered(self, conn: Conn) -> bool:
@@ -136,9 +148,14 @@ class Links:
 
     # --- connections without a Conn ----------------------------------------------------------------------------
 
-    def way(self, real: bytes) -> int:
-        """What goes to *real* leaves with before it was heard of."""
-        return self._slow_id(real, None)
+    def way(self, to: bytes, told: int = NONE) -> int:
+        """What goes to *to* by its route leaves with; *told*: the entry that its frames told, if it was heard of."""
+        return self._slow_id(to, None if told < 0 else self.macs_of(told)[0])
+
+    @property
+    def alike(self) -> bool:
+        """Whether the way to an address depends on nothing but its route and what its frames told."""
+        return not self.machine.stack.neighbors.any
 
     def direct_way(self, real: bytes) -> int:
         """The same by direct routing: to the real server's own MAC, gateways ignored (D 12.1)."""
@@ -251,8 +268,7 @@ ODD: tuple[tuple[Way, Callable[[Links, Conn], Any]], ...] = (
     (Way.ONE_PACKET, lambda links, conn: conn.flags & ONE_PACKET),
     (Way.UOA, lambda links, conn: conn.flags & NOFASTXMIT),
     (Way.FAMILIES, lambda links, conn: len(conn.client.address) != len(conn.real.address)),
-    (Way.LIMITED, lambda links, conn: links.machine.access.by_chance
-        or 0 < conn.server.service.limit_proportion < 100),
+    (Way.LIMITED, lambda links, conn: 0 < conn.server.service.limit_proportion < 100),
     (Way.PROXY_PROTOCOL, lambda links, conn: conn.server.service.proxy_protocol != "off"),
     (Way.CHECKED, lambda links, conn: conn.server.service.dest_check is not None),
     (Way.ENDING, lambda links, conn: links.ending(conn)),

@@ -20,7 +20,7 @@ from lbreplay.dpvs.conn import INACTIVE, Conn, ConnTable
 from lbreplay.dpvs.laddr import SockAddrPool
 from lbreplay.dpvs.server import Servers
 from lbreplay.loop.draws import Draws
-from lbreplay.loop.names import ANYBODY, DIRECT, ORDERS
+from lbreplay.loop.names import ANYBODY, DIRECT, ORDERS, SNAT
 from lbreplay.loop.real import Census, Dest
 from lbreplay.loop.table import Table
 from lbreplay.lvs.protocols import Protocol, protocols
@@ -283,11 +283,11 @@ class Machine:
         return self.tuples.get(key, ANYBODY) is not None
 
     def owner(self, key: bytes) -> int | None:
-        """The worker that the redirect table names for *key* (D 4.4): the newest whose mode enters that side."""
+        """The worker that the redirect table names for *key* (D 4.4): the newest whose mode enters that side: IN of
+        SNAT, none of direct routing and tunnels, OUT of the others."""
         for handle in self.tuples.all(key) if self.setup.conn.redirect else ():
-            conn, kept = self.table.made.get(handle >> 1), self.table.full[handle >> 1] == DIRECT
-            side = ("" if kept else "out") if conn is None else conn.mode.redirected_side
-            if side == ("in", "out")[handle & 1]:
+            full = self.table.full[handle >> 1]
+            if full != DIRECT and (handle & 1) != (full == SNAT):
                 rank: int = self.table.rank[handle >> 1]
                 return rank
         return None

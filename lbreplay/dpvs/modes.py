@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from lbreplay.loop.names import DIRECT, OTHER, SNAT
+
 
 class Mode(NamedTuple):
     """A forwarding mode.
@@ -17,7 +19,8 @@ class Mode(NamedTuple):
     full            full NAT: sequence numbers, options, client addresses (D 5.4-5.6)
     rewrites        whether addresses and ports change at all
     answers         whether answers pass the balancer
-    redirected_side key of the redirect entry: "out", "in" or "" (D 4.4)
+    kind            what the loop knows its connections by (column `full`), full NAT apart; so also who is asked for
+                    their packets that came to another worker (D 4.4)
     binds_first     takes its local end before the connection exists, so a refusal moves a port to the pool's end
     """
 
@@ -26,14 +29,14 @@ class Mode(NamedTuple):
     full: bool = False
     rewrites: bool = True
     answers: bool = True
-    redirected_side: str = "out"
+    kind: int = OTHER
     binds_first: bool = False
 
 
 MODES = {
     "fnat": Mode("fnat", fast=(4, 6), full=True),
     "nat": Mode("nat", fast=(4,)),
-    "snat": Mode("snat", fast=(), redirected_side="in", binds_first=True),
-    "dr": Mode("dr", fast=(), rewrites=False, answers=False, redirected_side=""),
-    "tunnel": Mode("tunnel", fast=(), rewrites=False, answers=False, redirected_side=""),
+    "snat": Mode("snat", fast=(), kind=SNAT, binds_first=True),
+    "dr": Mode("dr", fast=(), rewrites=False, answers=False, kind=DIRECT),
+    "tunnel": Mode("tunnel", fast=(), rewrites=False, answers=False, kind=DIRECT),
 }

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, INACTIVE, Conn
+from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, INACTIVE, NOFASTXMIT, Conn, Macs
 from lbreplay.dpvs.modes import MODES
 from lbreplay.dpvs.server import VirtualServer
 from lbreplay.loop.loop import Loop, Places
-from lbreplay.loop.names import BY_ASKING, BY_LOAD, BY_TURN, DIRECT, FULL_TCP, FULL_UDP, OTHER, SIX, UNKNOWN
+from lbreplay.loop.names import BY_ASKING, BY_LOAD, BY_TURN, DIRECT, FULL_TCP, FULL_UDP, OTHER, SIX, TRAILS, UNKNOWN
 from lbreplay.loop.opener import Opener, Pair
 from lbreplay.loop.ports import Bucket
 from lbreplay.loop.ways import Way
@@ -25,6 +25,7 @@ from lbreplay.lvs.flow import Flow
 from lbreplay.lvs.schedulers.rr import RoundRobin
 from lbreplay.lvs.schedulers.wlc import WeightedLeastConnection
 from lbreplay.model import Endpoint, Service
+from lbreplay.wire import uoa
 from lbreplay.wire.packet import SYN, TCP, UDP
 
 if TYPE_CHECKING:
@@ -61,8 +62,12 @@ class Openers:
         """Which addresses are local, where others go, and which lists there are."""
         machine, lcores = self.machine, self.machine.lcores
         laddrs = [(0, address, 0) for address in machine.setup.local_addresses]
-        self.loop.ends_of(Places(laddrs), np.array(machine.stack.zones(), np.int64).data)
-        self.loop.listed = bool(machine.access)
+        wide = [(zone >> 64, zone & (1 << 64) - 1) for zone in machine.stack.zones(6)]
+        self.loop.ends_of(
+            Places(laddrs), np.array(machine.stack.zones(4), np.int64).data, np.array(wide, np.uint64).ravel().data
+        )
+        self.loop.listed, self.loop.chancy = bool(machine.access), machine.access.by_chance
+        self.loop.alike = self.links.alike
         self.passing = machine.resolver is None and not any(lcore.servers.matching for lcore in lcores)
 
     def _why(self, server: VirtualServer) -> int:
@@ -73,7 +78,7 @@ class Openers:
         """Whether connections leave from a local address, or keep the client's end."""
         if service.mode == "fnat":
             return bool(service.laddr)
-        return service.mode in ("nat", "dr") and service.vip is not None and len(service.vip.address) == 4
+        return service.mode in ("nat", "dr")
 
     def _opener(self, lcore: Lcore, server: VirtualServer) -> Opener:
         """The one there was, that its connections know, or a new one; it is made ready when it is needed."""
@@ -100,6 +105,10 @@ class Openers:
             opener.width = len(service.laddr)
         opener.delta = setup.tcp.isn_offset if opener.kind == FULL_TCP and setup.tcp.seq_adjust else 0
         opener.limit = self.machine.limit_of(service)
+        opener.fast = setup.conn.fast_xmit and (4 if _within(service) == 4 else 6) in MODES[service.mode].fast
+        if opener.kind == FULL_UDP and setup.udp.uoa_max_trail:
+            opener.trail = setup.udp.uoa_max_trail + 1
+            opener.telling = uoa.size_of(setup.udp.uoa_mode, Endpoint(bytes(_within(service)), 0))
         opener.first_state = protocol.step(protocol.sides(service.mode)[0], event, 0)
         opener.first_timeout = timeouts[opener.first_state]
         opener.established = protocol.states.index("established") if "established" in protocol.states else -1
@@ -161,7 +170,7 @@ class Openers:
 
     def revive(self, slot: int) -> Conn:
         """A connection that the loop opened, as the plain path wants it."""
-        machine, table, links = self.machine, self.machine.table, self.links
+        machine, table = self.machine, self.machine.table
         pair = self.loop.all_pairs[table.pair[slot]]
         lcore, server = self._servers[pair.opener]
         in_key, out_key = machine.tuples.key(2 * slot), machine.tuples.key(2 * slot + 1)
@@ -175,20 +184,25 @@ class Openers:
         conn.has_isn = pair.opener.kind == FULL_TCP
         active = table.state[slot] == pair.opener.established
         conn.flags = (0 if active else INACTIVE) | (EXPIRE_QUIESCENT if service.expire_quiescent else 0)
-        conn.out_seen = links.macs_of(table.client[slot])
-        if conn.mode.fast:
-            conn.out_macs = conn.out_seen
-        if table.met[slot]:
-            conn.in_macs = conn.in_seen = links.macs_of(table.mac[2 * slot])
+        conn.out_seen, conn.in_seen = self._told(table.client[slot]), self._told(table.server[slot])
+        conn.out_macs, conn.in_macs = self._told(table.back[slot]), self._told(table.forth[slot])
+        if table.met[slot] & TRAILS:
+            conn.flags |= NOFASTXMIT
+            conn.uoa_left = table.trail[slot] - 1
         return conn
+
+    def _told(self, entry: int) -> Macs | None:
+        """The MACs of 1 + an entry, 0: none."""
+        return self.links.macs_of(entry - 1) if entry else None
 
 
 def _answers(loop: Loop, protocol: int, dest: Dest, laddr: bytes) -> tuple[int, ...]:
-    """The tuple of answers of *dest* to *laddr*, without the local port, as loop/table.py has it."""
+    """The tuple of answers of *dest* to *laddr* (b"": the client is put in later), without the port, as loop/table.py
+    has it."""
     word1 = int.from_bytes(dest.port.to_bytes(2), "little") | protocol << 32
     if len(dest.address) == 4:
         return int.from_bytes(dest.address + laddr, "little"), word1, 0, 0, 0, 0
-    a, b, c, d = unpack("<4Q", dest.address + laddr)
+    a, b, c, d = unpack("<4Q", dest.address + (laddr or bytes(16)))
     return loop.table.mix(a, b, c, d), word1 | SIX, a, b, c, d
 
 
@@ -219,8 +233,7 @@ ODD: tuple[tuple[Way, Callable[[Openers, VirtualServer], Any]], ...] = (
     (Way.QUIC, lambda openers, server: server.service.quic),
     (Way.CHECKED, lambda openers, server: server.service.dest_check),
     (Way.PROXY_PROTOCOL, lambda openers, server: server.service.proxy_protocol != "off"),
-    (Way.LIMITED, lambda openers, server: openers.machine.access.by_chance
-        or 0 < server.service.limit_proportion < 100),
+    (Way.LIMITED, lambda openers, server: 0 < server.service.limit_proportion < 100),
     (Way.HASHED, lambda openers, server: server.service.hash_target != "source"),
     (Way.READDRESSED, lambda openers, server: server.service.name in openers.readdressed),
     (Way.OTHER_PROTOCOL, lambda openers, server: server.service.protocol not in (TCP, UDP)),
@@ -231,9 +244,7 @@ ODD: tuple[tuple[Way, Callable[[Openers, VirtualServer], Any]], ...] = (
         or any(dest.real.mode not in (None, "", server.service.mode) for dest in server.dests)),
     (Way.FAMILIES, lambda openers, server: any(len(address) != _within(server.service)
         for address in (*server.service.laddr, *(dest.address for dest in server.dests)))),
-    (Way.SLOW, lambda openers, server: not openers.machine.setup.conn.fast_xmit),
     (Way.TTL, lambda openers, server: openers.machine.setup.conn.xmit_ttl),
     (Way.RESOLVED, lambda openers, server: openers.machine.setup.resolves),
-    (Way.OVERLAPPING, lambda openers, server: openers.links.overlapping or (  # equal keys have two owners
-        openers.machine.setup.conn.redirect and openers.machine.setup.flow_director.strategy == "off")),
+    (Way.OVERLAPPING, lambda openers, server: openers.links.overlapping),
 )  # fmt: skip

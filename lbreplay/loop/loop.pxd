@@ -11,11 +11,14 @@ from lbreplay.loop.turn cimport Load, Turn
 ctypedef unsigned long long u64
 
 cdef int BY_TURN, BY_LOAD, NONE, DONE, PLAIN, CLOCK, TCP, UDP, FIN, SYN, RST, ACK, PURE, UDP_STEP, STATES, STEPS, FULL_TCP, DIRECT, MOST
-cdef int LOOKED_UP, MISSED, HOME
-cdef int UNSOUND, KERNEL, TOO_LONG, STRANGER, MATCHED, WIDE_STRANGER, LAST_HOP, UNINVITED, FROM_LOCAL
-cdef int OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE
+cdef int LOOKED_UP, MISSED, HOME, MISSED_BIT
+cdef int UNSOUND, KERNEL, TOO_LONG, STRANGER, MATCHED, LAST_HOP, UNINVITED, FROM_LOCAL
+cdef int OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, FULL_UDP, SNAT, TELLING, MET, BARE, TRAILS, AWAY
 cdef long long ORDERS
-cdef u64 SIX, M32
+cdef u64 SIX, M32, LINK_LOCAL
+
+@cython.locals(turned=u64, _=int)
+cdef u64 _big(u64 word) noexcept
 
 @cython.final
 cdef class Places:
@@ -42,11 +45,12 @@ cdef class Loop:
     cdef readonly Table table
     cdef readonly Timers timers
     cdef bint client_view, six
-    cdef public bint redirects, listed, proxies, strays, passing
+    cdef public bint redirects, listed, chancy, proxies, strays, passing, alike
     cdef public long long asked
-    cdef public dict passed, judged
+    cdef public dict passed, judged, ways_back
     cdef Places locals
     cdef long long[::1] zones
+    cdef u64[::1] wide_zones
     cdef public int mtu
     cdef int no_dest, max_conn, no_port, fast, slow, unasked, direct_reply
     cdef public int why, reason, barred
@@ -69,7 +73,7 @@ cdef class Loop:
     cdef unsigned int[::1] seq, ack, flow4, wide, hash, fdata, delta
     cdef short[::1] queue, worker, reta, owner, redirected, worker_index
     cpdef know(self, Places virtual, Places services, list openers, Py_ssize_t places)
-    cpdef ends_of(self, Places locals_, zones)
+    cpdef ends_of(self, Places locals_, zones, wide_zones)
     cpdef rules(self, steps, limits)
     cpdef link(self, fast, homes)
     cpdef forget_hops(self)
@@ -80,21 +84,36 @@ cdef class Loop:
     cdef bint _clock(self, long long now, long long event_ns) except? -1
     @cython.locals(worker=int, proto=int, handle=int)
     cdef bint _ordinary(self, Py_ssize_t row, long long now) except? -1
-    @cython.locals(handle=int)
-    cdef bint _answer(self, Py_ssize_t row, long long now) except? -1
-    @cython.locals(first=bint, number=int)
+    cdef bint _known(self, Py_ssize_t row, Py_ssize_t handle, bint answer, long long now) except? -1
+    @cython.locals(pair=Pair)
+    cdef bint _has_room(self, Py_ssize_t row, Py_ssize_t slot) except? -1
+    @cython.locals(home=int, found=int, rank=int)
+    cdef int _found(self, int handle) except? -2
+    @cython.locals(table=Table, slot=Py_ssize_t, home=int)
+    cdef bint _strayed(self, Py_ssize_t row, int handle, int proto) except? -1
+    @cython.locals(full=int)
+    cdef int _owner(self, int handle) except? -2
+    @cython.locals(slots=Slots, handle=int, slot=Py_ssize_t, found=int)
+    cdef bint _answer(self, Py_ssize_t row, int proto, long long now) except? -1
+    @cython.locals(first=bint, number=int, rank=int)
     cdef bint _missed(self, Py_ssize_t row, int worker, int proto, long long now) except? -1
-    @cython.locals(handle=int, rank=int)
-    cdef bint _elsewhere(self, Py_ssize_t row, int worker, long long now) except? -1
+    @cython.locals(handle=int)
+    cdef bint _hand_on(self, Py_ssize_t row, int rank, long long now) except? -1
     cdef void _handed(self, Py_ssize_t row, int rank) noexcept
     cdef bint _unasked(self, Py_ssize_t row, int verdict) except? -1
-    @cython.locals(verdict=int)
     cdef bint _refused(self, Py_ssize_t row, int proto) except? -1
-    cdef int _judge(self, Py_ssize_t row, int proto) except? -2
-    @cython.locals(at=Py_ssize_t, kind=cython.longlong, link=cython.longlong, seen=Seen)
-    cdef bint _nobody(self, Py_ssize_t row, long long worker, long long proto) except? -1
-    @cython.locals(address=cython.longlong, low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t)
-    cdef long long _zone(self) noexcept
+    cdef bint _refused_answer(self, Py_ssize_t row, int handle) except? -1
+    cdef bint _judged(self, Py_ssize_t row, key, u64 word0, u64 port, int proto) except? -1
+    @cython.locals(kind=cython.longlong, missed=cython.longlong, zone=cython.longlong, seen=Seen)
+    cdef bint _nobody(self, Py_ssize_t row, long long worker, long long proto, long long link) except? -1
+    cdef int _link(self, Py_ssize_t row) noexcept
+    cdef bint _goes_to_service(self, int proto) except? -1
+    cdef bint _is_local(self, u64 address, u64 more) except? -1
+    cdef _wide_end(self, u64 address, u64 more, int port, int proto)
+    @cython.locals(first=u64, second=u64, begin=u64, low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t)
+    cdef long long _wide_zone(self) noexcept
+    @cython.locals(low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t)
+    cdef long long _zone(self, long long address) noexcept
     @cython.locals(word1=u64, source=u64, dest=u64, at=Py_ssize_t)
     cdef void _read(self, Py_ssize_t row, int proto) noexcept
     @cython.locals(high=u64)
@@ -104,12 +123,14 @@ cdef class Loop:
     @cython.locals(ports=u64, word0=u64, word1=u64, handle=int)
     cdef int _asked(self) except? -2
     cdef int _asked_of_many(self, int handle) except? -2
-    @cython.locals(slots=Slots, slot=Py_ssize_t, side=int, entry=int, fdata=cython.uint, step=int, table=int, old=int, new=int)
+    @cython.locals(slots=Slots, slot=Py_ssize_t, side=int, entry=int, fdata=cython.uint, kind=int, step=int, table=int, old=int, new=int)
     cdef _step(self, Py_ssize_t row, Py_ssize_t handle, bint answer, long long now)
+    @cython.locals(slots=Slots, pair=Pair)
+    cdef int _trail(self, Py_ssize_t row, Py_ssize_t slot) except? -1
     cdef long long _order(self, Py_ssize_t row) noexcept
     @cython.locals(slots=Slots, pair=Pair)
     cdef _move(self, Py_ssize_t slot, int old, int new, long long now)
-    @cython.locals(slots=Slots, at=Py_ssize_t, dest=Dest, head=u64, tail=u64, version=cython.longlong)
+    @cython.locals(slots=Slots, at=Py_ssize_t, dest=Dest, pair=Pair, head=u64, tail=u64, version=cython.longlong, first=bint)
     cdef _meet(self, Py_ssize_t row, Py_ssize_t slot, bint answer)
     @cython.locals(at=Py_ssize_t)
     cdef _macs(self, Py_ssize_t row)
@@ -122,7 +143,7 @@ cdef class Loop:
     @cython.locals(home=Py_ssize_t)
     cdef _bring_home(self, Py_ssize_t row, Py_ssize_t slot)
     @cython.locals(slots=Slots, slot=Py_ssize_t, dest=Dest)
-    cdef _settle(self, Py_ssize_t row, Py_ssize_t handle, int entry, unsigned int fdata, int lookup)
+    cdef _settle(self, Py_ssize_t row, Py_ssize_t handle, int entry, unsigned int fdata, int kind, int lookup)
     @cython.locals(dest=Dest)
     cdef Dest _dest(self, Py_ssize_t slot)
     @cython.locals(opener=Opener, at=int, dest=Dest)
@@ -140,9 +161,13 @@ cdef class Loop:
     cdef bint _refuse(self, Py_ssize_t row, int verdict) except? -1
     @cython.locals(cursor=LaddrCursor, port=int, trials=int, pair=Pair)
     cdef bint _bind(self, Py_ssize_t row, Opener opener, Dest dest, Py_ssize_t base, long long now) except? -1
-    @cython.locals(slots=Slots, dest=Dest, slot=Py_ssize_t, fraction=cython.longlong)
+    @cython.locals(slots=Slots, dest=Dest, slot=Py_ssize_t, fraction=cython.longlong, kind=int)
     cdef _enter(self, Py_ssize_t row, Opener opener, Pair pair, int port, long long now)
-    @cython.locals(word0=u64, word1=u64)
+    @cython.locals(slots=Slots, told=int)
+    cdef _link_back(self, Py_ssize_t row, Py_ssize_t slot, Opener opener, Pair pair)
+    @cython.locals(place=cython.longlong)
+    cdef int _way_back(self, Py_ssize_t row, int told) except? -1000
+    @cython.locals(word0=u64, word1=u64, c=u64, d=u64)
     cdef _enter_answers(self, Py_ssize_t slot, Opener opener, Pair pair, int port)
     @cython.locals(at=Py_ssize_t, head=u64, tail=u64)
     cdef int _client(self, Py_ssize_t row) except? -2

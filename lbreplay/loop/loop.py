@@ -13,23 +13,32 @@ both of whose sides have MACs to leave with (`mac`, dpvs/links.py), or opens one
 
 from __future__ import annotations
 
+from struct import pack
 from typing import Any
 
 from lbreplay.loop.names import (
+    AWAY,
+    BARE,
     BY_LOAD,
     BY_TURN,
     CLOCK,
     DIRECT,
     DONE,
     FULL_TCP,
+    FULL_UDP,
     LOOKED_UP,
+    MET,
     MISSED,
+    MISSED_BIT,
     NONE,
     ORDERS,
     PLAIN,
     SIX,
+    SNAT,
     STATES,
     STEPS,
+    TELLING,
+    TRAILS,
     UDP_STEP,
 )
 from lbreplay.loop.opener import Opener, Pair
@@ -40,18 +49,27 @@ from lbreplay.loop.ways import Way
 
 MOST = 1 << 18  # answers of lists, and packets for nobody, that are remembered at once
 # reasons, as numbers of C
-UNSOUND, KERNEL, TOO_LONG, STRANGER, MATCHED, WIDE_STRANGER, LAST_HOP, UNINVITED, FROM_LOCAL = (
-    Way.UNSOUND, Way.KERNEL, Way.TOO_LONG, Way.STRANGER, Way.MATCHED, Way.WIDE_STRANGER, Way.LAST_HOP,
+UNSOUND, KERNEL, TOO_LONG, STRANGER, MATCHED, LAST_HOP, UNINVITED, FROM_LOCAL = (
+    Way.UNSOUND, Way.KERNEL, Way.TOO_LONG, Way.STRANGER, Way.MATCHED, Way.LAST_HOP,
     Way.UNINVITED, Way.FROM_LOCAL,
 )  # fmt: skip
-OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE = (
-    Way.MISSED, Way.UNASKED, Way.SYN_PROXY, Way.POOL, Way.ELSEWHERE,
+OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE = (
+    Way.MISSED, Way.UNASKED, Way.SYN_PROXY, Way.POOL, Way.ELSEWHERE, Way.MODE,
 )  # fmt: skip
 TCP, UDP = 6, 17
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 PURE = SYN | ACK | FIN | RST  # the flags that tell a first packet (D 5.1)
 M32 = 0xFFFFFFFF
+LINK_LOCAL = 0x80FE  # the first two bytes, as little-endian machines read them
 HOME = 5  # queue, rank, by, reta, rule
+
+
+def _big(word: int) -> int:
+    """The bytes of a 64-bit word in the other order."""
+    turned = 0
+    for _ in range(8):
+        turned, word = turned << 8 | word & 0xFF, word >> 8
+    return turned
 
 
 class Places:
@@ -111,12 +129,15 @@ class Loop:
         self.barred = 0  # reason for which connections are opened by the plain path alone
         self.redirects = False  # a worker that misses hands on to the owner (D 4.4)
         self.listed = False  # some service has a black or a white list
+        self.chancy = False  # and a white list may shut out packets of others
         self.proxies = False  # some service has a SYN proxy
         self.strays = False  # answers that nobody asked for are no more than that (client view)
         self.passing = False  # what becomes of packets for nobody here may be remembered
         self.asked = NONE  # what the last row may be remembered by
         self.passed: dict[int, Seen] = {}
         self.judged: dict[Any, int] = {}  # what lists say of a client and a service
+        self.ways_back: dict[int, int] = {}  # entries by zone and entry that was told, `_way_back`
+        self.alike = False  # all of a zone have one way
         self.pool_size = 0
         self.version = 0  # of what is known about next hops
         self.dests: list[Any] = []  # by id
@@ -129,12 +150,13 @@ class Loop:
         """Who answers, and who opens: *openers* by worker and number in *services*, of which there are *places*."""
         self.virtual, self.services, self.openers, self.places = virtual, services, openers, places
 
-    def ends_of(self, locals_: Places, zones: Any) -> None:
-        """Local addresses; and where, among IPv4 addresses as numbers, another zone begins: within one all addresses
-        have one route, or are one local address."""
-        self.locals, self.zones = locals_, zones
+    def ends_of(self, locals_: Places, zones: Any, wide_zones: Any) -> None:
+        """Local addresses; and where, among addresses as numbers (IPv6: two of 64 bits), another zone begins: all
+        addresses of one have one route, or are one local address."""
+        self.locals, self.zones, self.wide_zones = locals_, zones, wide_zones
         self.passed.clear()
         self.judged.clear()
+        self.ways_back.clear()
 
     def rules(self, steps: Any, limits: Any) -> None:
         """New states by side, step and state; timeouts by row and state."""
@@ -149,6 +171,7 @@ class Loop:
         """A neighbour's MAC, or anything else that an event can, has changed."""
         self.version += 1
         self.judged.clear()
+        self.ways_back.clear()
         self._client_entry = NONE
 
     def bind(self, burst: Any) -> None:
@@ -211,9 +234,9 @@ class Loop:
             return self._plain(TOO_LONG)
         self._read(row, proto)
         if self.client_view and self._from_virtual(row, proto):
-            return self._answer(row, now)
+            return self._answer(row, proto, now)
         if not self.ours[row]:
-            return self._nobody(row, worker, proto)
+            return self._nobody(row, worker, proto, self._link(row))
         if self.listed:
             if self.proxies and proto == TCP and self.flags[row] & PURE == SYN:
                 return self._plain(SYN_PROXY)  # it comes before lists (D 6.1)
@@ -222,48 +245,104 @@ class Loop:
         handle = self.table.find(self.word0, self.word1, self.a, self.b, self.c, self.d, worker)
         if handle < 0:
             return self._missed(row, worker, proto, now)
+        return self._known(row, handle, False, now)
+
+    def _known(self, row: int, handle: int, answer: bool, now: int) -> bool:
+        """A packet of a connection, unless the plain path alone knows with what it leaves."""
         if self.slots.mac[handle] < 0:
             return self._plain(-self.slots.mac[handle])
-        self._step(row, handle, False, now)
+        if self.slots.met[handle >> 1] & TRAILS and not handle & 1 and not self._has_room(row, handle >> 1):
+            return self._plain(TOO_LONG)
+        self._step(row, handle, answer, now)
         return True
 
-    def _answer(self, row: int, now: int) -> bool:
+    def _has_room(self, row: int, slot: int) -> bool:
+        """Whether the client's address goes into the datagram itself; otherwise one of its own precedes it (D 7.3)."""
+        pair: Pair = self.all_pairs[self.slots.pair[slot]]
+        return self.l3_length[row] + pair.opener.telling <= self.mtu
+
+    def _answer(self, row: int, proto: int, now: int) -> bool:
         """An answer of a virtual address, in a capture of clients: taken for its real server's."""
         handle = self._asked()
         if handle < 0:
             return self._unasked(row, self.unasked)
-        if self.slots.full[handle >> 1] == DIRECT:
+        slots, slot = self.slots, handle >> 1
+        if slots.full[slot] == DIRECT:
             return self._unasked(row, self.direct_reply)
-        if self.slots.mac[handle | 1] < 0:
-            return self._plain(-self.slots.mac[handle | 1])
-        self._step(row, handle | 1, True, now)
-        self._handed(row, self.slots.rank[handle >> 1])
+        if self.chancy and self._refused_answer(row, handle | 1):
+            return True
+        if slots.met[slot] & AWAY and slots.mac[handle | 1] >= 0:
+            found = self._found(handle | 1)
+            if found < 0:
+                return self._strayed(row, handle | 1, proto)
+            if found != handle | 1:
+                return self._plain(ELSEWHERE)
+        if not self._known(row, handle | 1, True, now):
+            return False
+        self._handed(row, slots.rank[slot])
+        return True
+
+    def _found(self, handle: int) -> int:
+        """What the worker that answers of *handle* come in on finds for them, itself or by their owner (D 4.4)."""
+        if self.slots.home[handle >> 1] >= self.home_entries:
+            self.host.relink()
+        home = self.homes[HOME * self.slots.home[handle >> 1] + 1]
+        found = self.table.found(handle, home) if home >= 0 else NONE
+        if found < 0 and home >= 0 and self.redirects:
+            rank = self._owner(self.table.newest(handle))
+            if rank >= 0 and rank != home:
+                found = self.table.found(handle, rank)
+        return found
+
+    def _strayed(self, row: int, handle: int, proto: int) -> bool:
+        """An answer that comes in on a worker that knows nothing of its connection: it is for nobody here."""
+        table, slot = self.table, handle >> 1
+        home = self.homes[HOME * self.slots.home[slot] + 1]
+        if home < 0 or self.ports >> 16 == 0:
+            return self._plain(KERNEL)
+        self.word0, self.word1 = table.word(handle, 0), table.word(handle, 1)
+        self.ports = self.word1 & M32
+        if self.six:
+            self.a, self.b, self.c, self.d = (table.wide_word(handle, word) for word in range(4))
+        else:
+            self.a, self.b = self.word0 & M32, self.word0 >> 32
+        if not self._nobody(row, home, proto, 0):
+            return False
+        self._bring_home(row, slot)
+        self.owner[row] = home
         return True
 
     def _missed(self, row: int, worker: int, proto: int, now: int) -> bool:
         """A worker has no connection of a packet it received: another one has, or it opens one, or nobody cares."""
-        if self.redirects and self._elsewhere(row, worker, now):
-            return True
+        if self.redirects:
+            rank = self._owner(self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d))
+            if rank >= 0 and rank != worker:
+                return self._hand_on(row, rank, now)
         first = proto == UDP or self.flags[row] & PURE == SYN
         number = self._service(row, proto) if first else NONE
         if number >= 0:
             return self._open(row, worker, number, now)
-        return self._nobody(row, worker, proto)
+        return self._nobody(row, worker, proto, self._link(row))
 
-    def _elsewhere(self, row: int, worker: int, now: int) -> bool:
+    def _hand_on(self, row: int, rank: int, now: int) -> bool:
         """The owner's ring takes the packet through the whole receive path again (D 4.4)."""
-        handle = self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d)
-        if handle < 0:
-            return False
-        rank: int = self.host.owner(self.table_key(row))
-        if rank < 0 or rank == worker:
-            return False
         handle = self.table.find(self.word0, self.word1, self.a, self.b, self.c, self.d, rank)
-        if handle < 0 or self.slots.mac[handle] < 0:
+        if handle < 0:
+            return self._plain(OWNED_ELSEWHERE)
+        if not self._known(row, handle, False, now):
             return False
-        self._step(row, handle, False, now)
         self._handed(row, rank)
         return True
+
+    def _owner(self, handle: int) -> int:
+        """The worker that the redirect table names for a tuple, *handle* the newest that has it, or NONE: whose mode
+        enters that side of its connections."""
+        while handle >= 0:
+            full = self.slots.full[handle >> 1]
+            if full != DIRECT and (handle & 1) != (full == SNAT):
+                return self.slots.rank[handle >> 1]
+            handle = self.table.behind(handle)
+        return NONE
 
     def _handed(self, row: int, rank: int) -> None:
         """The row was handed to its owner, where another worker received it."""
@@ -275,67 +354,100 @@ class Loop:
 
     def _unasked(self, row: int, verdict: int) -> bool:
         """An answer that belongs to no connection, or does not pass here: it was not received (interface 3)."""
-        if not self.strays or self.six or self.locals.find(self.b, 0, 0) >= 0:
+        if not self.strays or self._is_local(self.c if self.six else self.b, self.d):
             return self._plain(UNASKED)
         self.handle[row], self.verdict[row], self.worker_index[row] = NONE, verdict, NONE
         return True
 
     def _refused(self, row: int, proto: int) -> bool:
         """Whether a list drops the packet (D 14.2), which is remembered by client and service."""
-        if self.six:
-            verdict: int = self.host.refusal(self.table_key(row))
-        elif self.services.find(self.b, self.ports >> 16, proto) < 0:
+        if not self.chancy and self._service(row, proto) < 0:
             return False
-        else:
-            verdict = self._judge(row, proto)
+        return self._judged(row, self.table_key(row) if self.six else None, self.word0, self.ports >> 16, proto)
+
+    def _refused_answer(self, row: int, handle: int) -> bool:
+        """The same of an answer, as its real server sends it: a white list may shut out packets to any place."""
+        key = self.table.key(handle)
+        return self._judged(row, key, self.table.word(handle, 0), self.table.word(handle, 1) >> 16 & 0xFFFF, key[0])
+
+    def _judged(self, row: int, key: Any, word0: int, port: int, proto: int) -> bool:
+        """Whether lists drop the packet with *key*, None: the row's own."""
+        ends = key[: len(key) - 4] if self.six else word0
+        place = (ends, port << 8 | proto)
+        verdict = self.judged.get(place)
+        if verdict is None:
+            if len(self.judged) >= MOST:
+                self.judged.clear()
+            verdict = self.judged[place] = self.host.refusal(key or self.table_key(row))
         if verdict < 0:
             return False
         self.handle[row], self.verdict[row] = NONE, verdict
         return True
 
-    def _judge(self, row: int, proto: int) -> int:
-        key = (self.word0, (self.ports >> 16) << 8 | proto)
-        found = self.judged.get(key)
-        if found is None:
-            if len(self.judged) >= MOST:
-                self.judged.clear()
-            found = self.judged[key] = self.host.refusal(self.table_key(row))
-        return found
-
-    def _nobody(self, row: int, worker: int, proto: int) -> bool:
-        """A packet that goes to no service and belongs to no connection: once it is known what becomes of those that go
-        where it goes (and that nothing leaves), the same becomes of it."""
-        at, kind = self.at[row], self.flags[row] & PURE
-        if proto == UDP:
-            kind = SYN
+    def _nobody(self, row: int, worker: int, proto: int, link: int) -> bool:
+        """A packet that goes to no service and belongs to no connection of its worker: once it is known what becomes of
+        those that go where it goes (and that nothing leaves), the same becomes of it."""
+        kind = SYN if proto == UDP else self.flags[row] & PURE
         if not self.passing:
             return self._plain(MATCHED)
-        if self.six:
-            return self._plain(WIDE_STRANGER)
-        if self.buffer[at + 22] < 2:
+        if self.buffer[self.at[row] + (21 if self.six else 22)] < 2:
             return self._plain(LAST_HOP)
-        if kind in (SYN, ACK) and self.services.find(self.b, self.ports >> 16, proto) >= 0:
+        if kind in (SYN, ACK) and self._goes_to_service(proto):
             return self._plain(UNINVITED)
-        if self.locals.find(self.a, 0, 0) >= 0:
+        if self._is_local(self.a, self.b) or (self.six and self.a & 0xFFFF == LINK_LOCAL):
             return self._plain(FROM_LOCAL)
-        if self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d) >= 0:
-            return self._plain(OWNED_ELSEWHERE)
-        link = 0 if self.ours[row] else 1 + (self.buffer[at] & 1)
-        self.asked = self._zone() | kind << 32 | proto << 40 | worker << 48 | link << 60
+        missed = self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d) >= 0
+        zone = 1 << 31 | self._wide_zone() if self.six else self._zone(self.b)
+        self.asked = zone | kind << 32 | proto << 40 | worker << 48 | link << 60 | missed << MISSED_BIT
         seen: Seen | None = self.passed.get(self.asked)
         if seen is None:
             return self._plain(STRANGER)
         seen.count += 1
         self.handle[row], self.verdict[row], self.lookup[row] = NONE, seen.verdict, seen.lookup
+        self.wrong[row] = missed
         return True
 
-    def _zone(self) -> int:
-        """The number of the zone that the row goes to."""
-        address = (self.b & 0xFF) << 24 | (self.b & 0xFF00) << 8 | (self.b >> 8 & 0xFF00) | self.b >> 24
+    def _link(self, row: int) -> int:
+        """By its MAC a row is ours, another's, a group's."""
+        return 0 if self.ours[row] else 1 + (self.buffer[self.at[row]] & 1)
+
+    def _goes_to_service(self, proto: int) -> bool:
+        if not self.six:
+            return self.services.find(self.b, self.ports >> 16, proto) >= 0
+        return (
+            bool(self.services.wide) and self._wide_end(self.c, self.d, self.ports >> 16, proto) in self.services.wide
+        )
+
+    def _is_local(self, address: int, more: int) -> bool:
+        """Whether a local address stands in a word, of IPv6 in two."""
+        if not self.six:
+            return self.locals.find(address, 0, 0) >= 0
+        return bool(self.locals.wide) and self._wide_end(address, more, 0, 0) in self.locals.wide
+
+    def _wide_end(self, address: int, more: int, port: int, proto: int) -> bytes:
+        """An end as `Places.wide` has it: IPv6, *port* as little-endian machines read it."""
+        return bytes((proto,)) + pack("<QQH", address, more, port)
+
+    def _zone(self, address: int) -> int:
+        """The number of the zone of an IPv4 address, as little-endian machines read it."""
+        address = (address & 0xFF) << 24 | (address & 0xFF00) << 8 | (address >> 8 & 0xFF00) | address >> 24
         low, high = 0, len(self.zones)
         while low < high:
             middle = (low + high) >> 1
             if self.zones[middle] <= address:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _wide_zone(self) -> int:
+        """The same of the IPv6 address that the row goes to."""
+        first, second = _big(self.c), _big(self.d)
+        low, high = 0, len(self.wide_zones) >> 1
+        while low < high:
+            middle = (low + high) >> 1
+            begin = self.wide_zones[2 * middle]
+            if begin < first or (begin == first and self.wide_zones[2 * middle + 1] <= second):
                 low = middle + 1
             else:
                 high = middle
@@ -402,23 +514,41 @@ class Loop:
     def _step(self, row: int, handle: int, answer: bool, now: int) -> None:
         """Steps 9 to 12 of D 1.5: state, timer, what is learned, counters; and what the row leaves with."""
         slots, slot, side = self.slots, handle >> 1, handle & 1
-        entry, fdata = slots.mac[handle], slots.fdata[slot]
+        entry, fdata, kind = slots.mac[handle], slots.fdata[slot], slots.full[slot]
         slots.last_use[slot], slots.armed[slot] = now, self._order(row)
         step = UDP_STEP if self.proto[row] == UDP else self.flags[row]
         old = slots.state[slot]
-        table = 2 if slots.full[slot] == DIRECT else side
+        table = 2 if kind == DIRECT else side
         new = self.steps[(table * STEPS + step) * STATES + old]
         if new != old:
             self._move(slot, old, new, now)
         if side:
-            if not slots.met[slot]:
+            if not slots.met[slot] & MET:
                 self._meet(row, slot, answer)
-            if slots.full[slot] == FULL_TCP:
+            if kind == FULL_TCP:
                 self._remember(row, slot, answer)
+        elif slots.met[slot] & (BARE | TRAILS):
+            kind = self._trail(row, slot)
         self.answer[row] = answer
         if answer:
             self._bring_home(row, slot)
-        self._settle(row, handle, entry, fdata, LOOKED_UP + side)
+        self._settle(row, handle, entry, fdata, kind, LOOKED_UP + side)
+
+    def _trail(self, row: int, slot: int) -> int:
+        """The first datagrams of a client tell its address (D 7.4); the one after the last may be the last slow one,
+        and the next one the first that tells its MACs."""
+        slots = self.slots
+        if slots.met[slot] & BARE:
+            slots.mac[2 * slot + 1] = self._client(row)
+            slots.back[slot] = slots.mac[2 * slot + 1] + 1
+            slots.met[slot] &= ~BARE
+            return FULL_UDP
+        pair: Pair = self.all_pairs[slots.pair[slot]]
+        slots.trail[slot] -= 1
+        if slots.trail[slot]:
+            return TELLING if pair.opener.telling else FULL_UDP
+        slots.met[slot] = slots.met[slot] & AWAY | BARE
+        return FULL_UDP
 
     def _order(self, row: int) -> int:
         """The place of a row in the order of arming: behind timers that go off before it."""
@@ -445,12 +575,23 @@ class Loop:
         if slots.pair[slot] == 0 or (slots.made and slot in slots.made):
             self.host.meet(slot, self._macs(row), answer)
             return
-        at, dest = self.at[row], self._dest(slot)
+        at, dest, pair = self.at[row], self._dest(slot), self.all_pairs[slots.pair[slot]]
         head, tail, version = self._u64(at), self._u32(at + 8), 2 * self.version + answer
         if dest.met_version != version or dest.met_head != head or dest.met_tail != tail:
-            dest.met_entry = self.host.towards(slot, self._macs(row), answer)
+            dest.met_told = self.host.towards(slot, self._macs(row), answer)
+            dest.met_way = self.host.way(slot, dest.met_told) if dest.met_told >= 0 else dest.met_told
             dest.met_version, dest.met_head, dest.met_tail = version, head, tail
-        slots.mac[2 * slot], slots.met[slot] = dest.met_entry, 1
+        if dest.met_told < 0:
+            self.host.meet(slot, self._macs(row), answer)
+            return
+        first = not slots.server[slot]
+        if first:
+            slots.server[slot] = dest.met_told + 1
+        if pair.opener.fast and not slots.met[slot] & TRAILS:
+            slots.mac[2 * slot], slots.forth[slot] = dest.met_told, dest.met_told + 1
+        elif first:
+            slots.mac[2 * slot] = dest.met_way
+        slots.met[slot] |= MET
 
     def _macs(self, row: int) -> bytes:
         at = self.at[row]
@@ -492,7 +633,7 @@ class Loop:
         self.reta[row], self.rule[row] = self.homes[home + 3], self.homes[home + 4]
         self.hash[row] = self.slots.home_hash[slot]
 
-    def _settle(self, row: int, handle: int, entry: int, fdata: int, lookup: int) -> None:
+    def _settle(self, row: int, handle: int, entry: int, fdata: int, kind: int, lookup: int) -> None:
         """Verdict, counters, and what the row leaves with."""
         slots, slot, dest = self.slots, handle >> 1, self._dest(handle >> 1)
         if entry >= self.entries:
@@ -500,7 +641,7 @@ class Loop:
         self.verdict[row] = self.fast if self.is_fast[entry] else self.slow
         self.lookup[row], self.leaving[row], self.owner[row] = lookup, 1, self.worker[row]
         self.handle[row], self.mac[row], self.fdata[row] = handle, entry, fdata
-        self.delta[row], self.full[row], self.conn[row] = slots.delta[slot], slots.full[slot], slots.number[slot]
+        self.delta[row], self.full[row], self.conn[row] = slots.delta[slot], kind, slots.number[slot]
         dest.count(handle & 1, 1, self.l3_length[row])
 
     def _dest(self, slot: int) -> Dest:
@@ -518,6 +659,8 @@ class Loop:
             return self._plain(opener.why or self.barred)
         if self.slots.live >= self.pool_size:
             return self._plain(POOL)
+        if opener.trail and self.l3_length[row] + opener.telling > self.mtu:
+            return self._plain(TOO_LONG)
         at = self._pick(row, opener)
         if at < 0:
             return self._refuse(row, self.no_dest)
@@ -593,11 +736,10 @@ class Loop:
         slots.delta[slot], slots.full[slot] = opener.delta, opener.kind
         self.table.enter(2 * slot, self.word0, self.word1, self.a, self.b, self.c, self.d)
         self._enter_answers(slot, opener, pair, port)
-        slots.client[slot] = self._client(row)
-        slots.mac[2 * slot] = pair.way
-        slots.mac[2 * slot + 1] = -ELSEWHERE
-        if not opener.direct and self._at_home(slot, pair):
-            slots.mac[2 * slot + 1] = slots.client[slot]
+        slots.client[slot] = self._client(row) + 1
+        slots.mac[2 * slot], slots.mac[2 * slot + 1] = pair.way, -MODE
+        if not opener.direct:
+            self._link_back(row, slot, opener, pair)
         self.timers.arm(slot, now + slots.timeout[slot])
         if not opener.keeps:
             opener.cursor.counts[pair.place] += 1
@@ -605,17 +747,46 @@ class Loop:
         dest.inactconns += 1
         opener.census.opened()
         self.opened[row] = 1
-        self._settle(row, 2 * slot, pair.way, 0, MISSED)
+        kind = self._trail(row, slot) if opener.trail else opener.kind
+        self._settle(row, 2 * slot, pair.way, 0, kind, MISSED)
+
+    def _link_back(self, row: int, slot: int, opener: Opener, pair: Pair) -> None:
+        """With what answers leave: with the MACs that the client's frame told, or on the slow path by their route."""
+        slots, told = self.slots, self.slots.client[slot] - 1
+        if not self._at_home(slot, pair):
+            slots.met[slot] = AWAY
+        if opener.fast and not opener.trail:
+            slots.mac[2 * slot + 1], slots.back[slot] = told, told + 1
+            return
+        slots.mac[2 * slot + 1] = self._way_back(row, told)
+        if opener.trail:
+            slots.met[slot] |= TRAILS
+            slots.trail[slot] = opener.trail
+
+    def _way_back(self, row: int, told: int) -> int:
+        """By route and neighbour towards the row's source: the same for all of a zone that came with these MACs, unless
+        each is a next hop of its own, with a MAC that somebody knows."""
+        place = NONE if self.six else self._zone(self.a) << 32 | told
+        way = self.ways_back.get(place)
+        if way is None:
+            found: int = self.host.way_back(self.table_key(row), told)
+            if place >= 0 and self.alike:
+                self.ways_back[place] = found
+            return found
+        return way
 
     def _enter_answers(self, slot: int, opener: Opener, pair: Pair, port: int) -> None:
-        """By what answers are found: to the local port, or to the client where it keeps its own end (IPv4 alone)."""
-        word0, word1 = self.a, self.ports & 0xFFFF
-        if opener.keeps:
-            word0 = word0 << 32 | pair.word0
+        """By what answers are found: to the local port, or to the client where it keeps its own end."""
+        word0, word1, c, d = pair.word0, self.ports & 0xFFFF, pair.c, pair.d
+        if not opener.keeps:
+            word1 = port >> 8 | (port & 0xFF) << 8
+        elif self.six:
+            c, d = self.a, self.b
+            word0 = self.table.mix(pair.a, pair.b, c, d)
         else:
-            word0, word1 = pair.word0, port >> 8 | (port & 0xFF) << 8
+            word0 |= self.a << 32
         word1 = word1 << 16 | pair.word1
-        self.table.enter(2 * slot + 1, word0, word1, pair.a, pair.b, pair.c, pair.d)
+        self.table.enter(2 * slot + 1, word0, word1, pair.a, pair.b, c, d)
 
     def _client(self, row: int) -> int:
         """With what goes back to where the row came from: most come from the same."""

@@ -13,11 +13,18 @@ UDP_STEP = 256
 STEPS = UDP_STEP + 1
 STATES = 16  # of a protocol, at most
 
-# column `full`: full NAT, or direct routing, whose packets leave as they came but for their MACs, or OTHER
-OTHER, FULL_TCP, FULL_UDP, DIRECT = range(4)
+# columns `full`: full NAT, or direct routing, whose packets leave as they came but for their MACs, or OTHER; of rows
+# alone TELLING: full NAT of a datagram that tells the client's address
+OTHER, FULL_TCP, FULL_UDP, DIRECT, SNAT, TELLING = range(6)
+
+# column `met`: the real server's side was heard of; the client's MACs are still to be learned, behind the datagrams
+# that told its address (TRAILS: there are some to come); answers come in elsewhere than on the connection's worker
+MET, BARE, TRAILS, AWAY = 1, 2, 4, 8
 SIDES = 3  # of tables of states: in, out, and in where answers do not pass here
 
 ORDERS = 256  # places in the order of arming that a frame has: timers before it take the first half, itself the second
+
+MISSED_BIT = 62  # of what packets for nobody are remembered by (`Loop.asked`): another worker has their connection
 
 # column `lookup`: none, in, out, miss
 LOOKED_UP, MISSED = 1, 3

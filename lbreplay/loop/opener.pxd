@@ -19,8 +19,8 @@ cdef class Opener:
     cdef public LaddrCursor cursor
     cdef public object scheduler, turn
     cdef public Draws jitter
-    cdef public bint ready, keeps, direct
-    cdef public int why, by, rank, kind, limit, first_state, established, width
+    cdef public bint ready, keeps, direct, fast
+    cdef public int why, trail, telling, by, rank, kind, limit, first_state, established, width
     cdef public unsigned int delta
     cdef public long long first_timeout
     cdef public list dests, pairs

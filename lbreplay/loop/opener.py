@@ -42,5 +42,8 @@ class Opener:
         self.first_timeout = 0  # ns
         self.width = 1  # local addresses; of NAT and direct routing the client itself
         self.keeps = self.direct = False  # its connections keep the client's end (NAT); nothing but MACs changes
+        self.fast = True  # they may take the fast path (D 12.3), and learn MACs
+        self.trail = 0  # of their first datagrams leave by the slow path (slots.trail)
+        self.telling = 0  # bytes by which those grow that tell the client's address
         self.dests: list[Any] = []  # of the service, in its order
         self.pairs: list[Any] = []  # by position of the real server, then of the local address

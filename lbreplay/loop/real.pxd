@@ -7,7 +7,7 @@ cdef class Dest:
     cdef public long long inpkts, inbytes, outpkts, outbytes
     cdef public bint available, overload, inhibited
     cdef long long met_version
-    cdef int met_entry
+    cdef int met_told, met_way
     cdef unsigned long long met_head, met_tail
     cpdef bint may_be_picked(self) noexcept
     cpdef void activate(self, long long count) noexcept

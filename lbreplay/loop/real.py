@@ -34,7 +34,7 @@ class Dest:
         self.available, self.overload, self.inhibited = True, False, False
         self.actconns = self.inactconns = self.persistconns = self.conns = 0
         self.inpkts = self.inbytes = self.outpkts = self.outbytes = 0
-        self.met_version, self.met_entry, self.met_head, self.met_tail = -1, 0, 0, 0
+        self.met_version, self.met_told, self.met_way, self.met_head, self.met_tail = -1, 0, 0, 0, 0
 
     @property
     def valid(self) -> bool:

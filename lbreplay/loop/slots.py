@@ -3,9 +3,11 @@
 alive u1 (0: free), state u1, timeout last_use i8 (ns), armed i8 (order of last use), number i8 (1: the first)
 rank i2, dest i4 (its id), pair i4 (what it is made of: `opener.Pair`; 0: the plain path opened it)
 delta u4, fdata u4 (sequence delta, first data byte: D 5.4), full u1 (FULL_*)
-met u1 (the real server's side was heard of), rs_seq rs_ack u4 (D 5.5 a)
+met u1 (bits of loop/names.py: MET, BARE, TRAILS, AWAY), rs_seq rs_ack u4 (D 5.5 a)
 limit i2 (row of the table of timeouts), fraction i4 (ns of its timeouts below a second, D 2.5)
-client i4 (entry of dpvs/links that the client's frames told; connections without a Conn)
+trail i2 (datagrams still to come that leave by the slow path; all but the last tell the client's address, D 7.4)
+client server i4 (1 + entry of dpvs/links that the side's first frame told, 0: none came yet), back forth i4 (1 + entry
+    that the fast path learned of the client, of the real server, 0: not yet); these of connections without a Conn
 home i4, home_hash u4 (where the NIC sends its answers: entry of dpvs/links; client view)
 mac i4 (entry of dpvs/links that a side's packets leave with; below 0: the plain path, minus the reason, loop/ways.py)
 """
@@ -36,7 +38,9 @@ class Slots:
         self.armed, self.number = memoryview(columns["armed"]), memoryview(columns["number"])
         self.rank, self.limit = memoryview(columns["rank"]), memoryview(columns["limit"])
         self.dest, self.pair = memoryview(columns["dest"]), memoryview(columns["pair"])
-        self.fraction, self.client = memoryview(columns["fraction"]), memoryview(columns["client"])
+        self.fraction, self.trail = memoryview(columns["fraction"]), memoryview(columns["trail"])
+        self.client, self.server = memoryview(columns["client"]), memoryview(columns["server"])
+        self.back, self.forth = memoryview(columns["back"]), memoryview(columns["forth"])
         self.home, self.home_hash = memoryview(columns["home"]), memoryview(columns["home_hash"])
         self.delta, self.fdata = memoryview(columns["delta"]), memoryview(columns["fdata"])
         self.rs_seq, self.rs_ack = memoryview(columns["rs_seq"]), memoryview(columns["rs_ack"])

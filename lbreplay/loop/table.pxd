@@ -35,6 +35,9 @@ cdef class Table:
     cpdef int first(self, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d) noexcept
     @cython.locals(handle=int)
     cpdef int find(self, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d, int rank) noexcept
+    @cython.locals(word0=u64, word1=u64, at=Py_ssize_t, wide=u64[::1])
+    cpdef int newest(self, Py_ssize_t handle) noexcept
+    cpdef int found(self, int handle, int rank) noexcept
     cpdef int behind(self, Py_ssize_t handle) noexcept
     @cython.locals(older=int, at=Py_ssize_t)
     cpdef enter(self, Py_ssize_t handle, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d)
@@ -43,3 +46,4 @@ cdef class Table:
     @cython.locals(at=Py_ssize_t, handle=int)
     cdef void _close(self, Py_ssize_t hole) noexcept
     cpdef u64 word(self, Py_ssize_t handle, int number) noexcept
+    cpdef u64 wide_word(self, Py_ssize_t handle, int number) noexcept

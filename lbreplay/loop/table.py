@@ -123,6 +123,21 @@ class Table:
                 handle = self._links[2 * handle]
         return handle
 
+    def newest(self, handle: int) -> int:
+        """The newest handle of the tuple of *handle*, which is entered."""
+        word0, word1, at = self.words[2 * handle], self.words[2 * handle + 1], 4 * handle
+        if not word1 & SIX:
+            return self.first(word0, word1, 0, 0, 0, 0)
+        wide = self.wide
+        return self.first(word0, word1, wide[at], wide[at + 1], wide[at + 2], wide[at + 3])
+
+    def found(self, handle: int, rank: int) -> int:
+        """The newest handle of the tuple of *handle* that worker *rank* has, or NONE."""
+        handle = self.newest(handle)
+        while not self.shared and handle >= 0 and self._ranks[handle >> 1] != rank:
+            handle = self._links[2 * handle]
+        return handle
+
     def behind(self, handle: int) -> int:
         """The next older handle of the same tuple, or NONE."""
         return self._links[2 * handle]
@@ -215,3 +230,7 @@ class Table:
     def word(self, handle: int, number: int) -> int:
         """Word *number* of the tuple of *handle*."""
         return self.words[2 * handle + number]
+
+    def wide_word(self, handle: int, number: int) -> int:
+        """Word *number* of its addresses, IPv6."""
+        return self.wide[4 * handle + number]

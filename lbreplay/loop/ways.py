@@ -45,7 +45,6 @@ class Way(IntEnum):
         "D 10.1",
         "For nobody here, where services match by more than address and port, somebody is asked, or ports are several.",
     )
-    WIDE_STRANGER = "D 1.6", "For nobody here, over IPv6."
     LAST_HOP = "S 4.5", "For nobody here, with a TTL that ends here."
     UNINVITED = "D 5.1, D 6.2", "No first packet, of no connection, to a service."
     FROM_LOCAL = "D 1.6", "From a local address, of no connection."
@@ -76,7 +75,6 @@ class Way(IntEnum):
     UNLEARNED = "D 12.3", "The MACs of its connection are still to be learned."
     ELSEWHERE = "D 4.4", "Its answers come in on another worker."
     # its way out
-    SLOW = "D 12.3", "The fast path is switched off."
     TTL = "D 12.2", "Its TTL is lowered."
     RESOLVED = "S 4.9", "Its next hop is asked for its MAC."
     ROUTE = "D 12.4", "Its route is none, is local, leads to a VLAN, or has an MTU of its own."

@@ -63,10 +63,9 @@ class Stack:
         """Output route: a local address first (`.local`), then the longest prefix; None: unreachable."""
         return self._output.routes.output(dst)
 
-    def zones(self) -> list[int]:
-        """Where another zone of IPv4 addresses begins, ascending: within one all have one route, or are one local
-        address."""
-        return self._output.routes.zones()
+    def zones(self, family: int) -> list[int]:
+        """Where another zone of addresses begins, ascending: all of one have one route, or are one local address."""
+        return self._output.routes.zones(family)
 
     def input_route(self, packet: Packet) -> RouteEntry | None:
         """Route of a received packet: a local address of its own device first (S 4.3)."""

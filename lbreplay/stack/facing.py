@@ -27,7 +27,7 @@ class Facing:
     def zones(self) -> tuple[list[int], list[int]]:
         """Where zones of IPv4 addresses begin, as numbers, and the port that each is reached by; NOWHERE: none."""
         if self._zones is None:
-            starts = sorted({0, *(start for start in self._routes.zones() if start < 1 << 32)})
+            starts = sorted({0, *(start for start in self._routes.zones(4) if start < 1 << 32)})
             self._zones = starts, [self._asked(start.to_bytes(4)) for start in starts]
         return self._zones
 

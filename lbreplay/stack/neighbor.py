@@ -51,6 +51,11 @@ class Neighbors:
         self.version = 0  # changes when an entry does
         self.taught: Callable[[bytes, bytes, int], None] | None = None  # keeps it, where next hops are asked
 
+    @property
+    def any(self) -> bool:
+        """Whether there is any entry."""
+        return bool(self._known)
+
     def learn(self, address: bytes, mac: bytes, port: int = 0) -> None:
         """What ARP or neighbour discovery said about *address* on device *port*."""
         if self.taught is not None:

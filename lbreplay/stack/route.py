@@ -18,6 +18,11 @@ from lbreplay.model import Network, On, Service, Setup
 
 ANYWHERE = (Network(bytes(4), 0), Network(bytes(16), 0))
 
+SPECIAL = {  # first address and size of what is never routed as its neighbours are, by family
+    4: [(0, 1 << 24), (127 << 24, 1 << 24), (0xE0000000, 1 << 28), (0xF0000000, 1 << 28), (0xFFFFFFFF, 1)],
+    6: [(0, 2), (0xFE80 << 112, 1 << 118), (0xFF << 120, 1 << 120)],
+}
+
 
 class RouteEntry(NamedTuple):
     """A route found. `vlan` is the id of its VLAN device, None for the port itself."""
@@ -72,16 +77,16 @@ class Routes:
         """Every address of the balancer."""
         return frozenset().union(*self._local.values())
 
-    def zones(self) -> list[int]:
-        """See `Stack.zones`. Groups, loopback and the like are zones too."""
-        ends = [(int.from_bytes(address), 1) for address in self.own_addresses() if len(address) == 4]
-        ends += [(int.from_bytes(bytes((first, 0, 0, 0))), 1 << 24) for first in (0, 127)]
-        ends += [(0xE0000000, 1 << 28), (0xF0000000, 1 << 28), (0xFFFFFFFF, 1)]
+    def zones(self, family: int) -> list[int]:
+        """See `Stack.zones`. Groups, loopback and the like (SPECIAL) are zones too."""
+        width = 4 if family == 4 else 16
+        ends = [(int.from_bytes(address), 1) for address in self.own_addresses() if len(address) == width]
+        ends += SPECIAL[family]
         for route in self._nets:
-            if len(route.to.address) == 4:
-                size = 1 << 32 - route.to.prefix
+            if len(route.to.address) == width:
+                size = 1 << 8 * width - route.to.prefix
                 ends.append((int.from_bytes(route.to.address) & -size, size))
-        return sorted({end for first, size in ends for end in (first, first + size)})
+        return sorted({end for first, size in ends for end in (first, first + size) if end >> 8 * width == 0})
 
     def input(self, dst: bytes, vlan: int | None, port: int = 0) -> RouteEntry | None:
         """Route of a received packet: a local address of its own device, else the longest prefix (S 4.3)."""

@@ -34,6 +34,15 @@ def test_floods_leave_as_one_by_one(number: int, tmp_path: Path) -> None:
     assert not wrong, f"seed {number}, view {flood.setup.view}: {wrong}\n{flood.text}"
 
 
+@pytest.mark.parametrize("kind", list(floods.KINDS)[1:])
+def test_kinds_of_floods_leave_as_one_by_one(kind: str, tmp_path: Path) -> None:
+    """Every kind of traffic that is the loop's, by itself."""
+    for seed in range(2):
+        flood = floods.flood(seed, 60, kind)
+        wrong = twins.disagreement(flood.setup, flood.records, tmp_path, (twins.BURSTS[seed], 4096))
+        assert not wrong, f"seed {seed}, view {flood.setup.view}: {wrong}\n{flood.text}"
+
+
 @pytest.mark.parametrize("case", RECORDED, ids=lambda case: case.name)
 def test_recorded_traffic_leaves_as_one_by_one(case: object, tmp_path: Path) -> None:
     """What DPVS was seen to do does not depend on the path either."""

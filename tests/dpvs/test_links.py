@@ -11,7 +11,7 @@ import rig
 from lbreplay.dpvs.balancer import Balancer
 from lbreplay.dpvs.conn import Conn
 from lbreplay.journey import Replay
-from lbreplay.loop.names import FULL_TCP, FULL_UDP, OTHER
+from lbreplay.loop.names import FULL_TCP, FULL_UDP
 from lbreplay.loop.ways import Way
 from lbreplay.wire.packet import flow_key
 
@@ -67,7 +67,7 @@ def test_what_every_packet_needs_the_plain_path_for(settings: dict[str, Any]) ->
     balancer, conn = played(rig.handshake()[:1], **settings)
     assert sides(balancer, conn)[0] < 0 or conn.mode.name == "dr"
     if not conn.mode.full or balancer.links.overlapping:
-        assert balancer.machine.table.full[conn.slot] == OTHER
+        assert balancer.machine.table.full[conn.slot] == conn.mode.kind
 
 
 def test_a_lost_first_packet_leaves_numbers_open() -> None:

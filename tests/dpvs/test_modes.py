@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lbreplay.dpvs.forwarding import BINDINGS
 from lbreplay.dpvs.modes import MODES
+from lbreplay.loop.names import DIRECT
 
 
 def test_every_mode_binds() -> None:
@@ -19,4 +20,4 @@ def test_a_mode_is_found_by_its_own_name() -> None:
 def test_what_does_not_rewrite_sees_no_answers() -> None:
     """Direct routing and tunnels leave the addresses: answers go past the balancer, and no worker is asked (D 12.1)."""
     for mode in MODES.values():
-        assert mode.rewrites == mode.answers == bool(mode.redirected_side)
+        assert mode.rewrites == mode.answers == (mode.kind != DIRECT)

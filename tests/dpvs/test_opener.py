@@ -89,10 +89,10 @@ def test_a_conn_is_made_when_somebody_asks() -> None:
 PLAIN: dict[str, dict[str, object]] = {
     "persistent": {"service": "persistent = { timeout = 9 }"}, "syn_proxy": {"service": "synproxy = true"},
     "one_packet": {"service": "one_packet = true", "protocol": "udp"}, "uoa": {"protocol": "udp"},
-    "tunnel": {"mode": "tunnel"}, "slow": {"conn": "fast_xmit = false"}, "ttl": {"conn": "xmit_ttl = true"},
+    "tunnel": {"mode": "tunnel"}, "ttl": {"conn": "xmit_ttl = true"},
     "limited": {"service": "limit_proportion = 50"}, "quic": {"service": "quic = true", "protocol": "udp"},
     "proxy_protocol": {"service": 'proxy_protocol = "v2"'}, "resolved": {"device": "resolve = true"},
-    "overlapping": {"conn": "redirect = true", "more": '[flow_director]\nstrategy = "off"\n'},
+    "overlapping": {"conn": 'table = "shared"', "more": '[flow_director]\nstrategy = "off"\n'},
 }  # fmt: skip
 
 
