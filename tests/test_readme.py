@@ -105,7 +105,7 @@ def test_the_steering_mistake_has_the_numbers_that_are_told(tmp_path: Path) -> N
     shutil.copytree(ROOT / "samples", tmp_path / "samples")
     (tmp_path / "out").mkdir()
     done = run(tmp_path, next(c for c in commands(ROOT / "README.md") if "mistake" in c))
-    lost = re.search(r"([\d,]+) frames reached a worker that does not have their connection", done.stdout)
+    lost = re.search(r"([\d,]+) frames, first frame \d+, reached a worker that does not have their", done.stdout)
     answers = re.search(r"all .* ([\d,]+) +[\d,]+ +[\d,]+\n\n", done.stdout)
     assert lost and answers and f"{lost[1]} of {answers[1]} answers" in README
     assert lost[1] in CHINESE.read_text(encoding="utf-8") and answers[1] in CHINESE.read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from lbreplay.stats import Result, due, shares
 from lbreplay.verdict import Fate, Verdict
 
 MOST_REALS = 24  # rows of real servers
-WIDTH = 100  # of a picture, and of sentences, wherever there is room for more
+WIDTH = 100  # of sentences, wherever there is room for more
 UNWRAPPED = 10_000  # columns of a file
 SPACE, CELL = "&#160;", 12.2  # of rich's pictures: a space, and the width of one
 INDENTED = re.compile(
@@ -198,9 +198,18 @@ def svg(result: Result, title: str) -> str:
     """The same as a picture."""
     import io
 
-    out = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, highlight=False)
+    out = Console(record=True, width=_widest(result), file=io.StringIO(), force_terminal=True, highlight=False)
     show(result, out)
     return INDENTED.sub(_moved, out.export_svg(title=title))
+
+
+def _widest(result: Result) -> int:
+    """The columns that its widest line takes where nothing bounds it, as in a file."""
+    import io
+
+    written = io.StringIO()
+    show(result, Console(file=written, width=UNWRAPPED, highlight=False))
+    return max(len(line.rstrip()) for line in written.getvalue().splitlines())
 
 
 def _moved(text: re.Match[str]) -> str:
