@@ -179,7 +179,10 @@ def fuzz_arguments(data: bytes) -> None:
         held(code in (0, 1, 2) and (code != 2 or bool(said)))
         held(said.isascii() and all(line.isprintable() for line in said.splitlines()))
         changed = [name for name, content in before.items() if Path(name).read_bytes() != content]
-        held(all(words.count(name) + words.count(f"./{name}") == 1 for name in changed))  # an output, and no input
+        named = {
+            name: {words[n - 1] for n, word in enumerate(words) if word in (name, f"./{name}")} for name in changed
+        }
+        held(all(len(options) == 1 for options in named.values()))  # an output by one option, and no input
         held(not [name for name in os.listdir() if ".part" in name])
 
 

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from lbreplay.cli import paths, streams
 from lbreplay.edge.output import Output
@@ -216,6 +217,7 @@ def imported_files() -> Files | None:
     return Files(**given)
 
 
+dask = click.option("--dask", metavar="tcp://HOST:PORT", help="A cluster's scheduler, in place of processes here.")
 new_folder = click.option(
     "-o", "--output", "folder", metavar="DIR", required=True, type=paths.NEW_FOLDER, help="A new or empty folder."
 )
@@ -412,6 +414,19 @@ def _imports_as_typed() -> Iterator[str]:
         option = f"--{name.removesuffix('s') if isinstance(given, tuple) else name}".replace("_", "-")
         for value in given if isinstance(given, tuple) else (given,):
             yield from (option, value)
+
+
+def teller(quiet: bool) -> Callable[[str], None]:
+    """What says a sentence on standard error, unless *quiet*."""
+    return lambda said: None if quiet else streams.say(said, err=True)
+
+
+def judge_cluster(ctx: click.Context, *never: str) -> None:
+    """UsageError where --dask is given beside an option that means nothing on a cluster."""
+    given = [name for name in ("jobs", *never) if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE]
+    if ctx.params["dask"] is not None and given:
+        option = next(param.opts[-1] for param in ctx.command.params if param.name == given[0])
+        raise click.UsageError(f"--dask, or {option}, not both: a cluster has workers and folders of its own")
 
 
 def show(report: Any, found: Any, output_format: str, color: str, quiet: bool, warnings: Iterable[str] = ()) -> None:

@@ -40,10 +40,12 @@ if TYPE_CHECKING:
     metavar="N",
     help="Processes. Default: a core each.",
 )
-@click.option("--dask", metavar="tcp://HOST:PORT", help="A cluster's scheduler, in place of processes here.")
+@options.dask
 @options.html
 @options.quiet
+@click.pass_context
 def sweep(
+    ctx: click.Context,
     capture: str,
     workers: str | None,
     rss_key: str | None,
@@ -67,13 +69,17 @@ def sweep(
     """Replay IN under every combination of settings, one row each, the best first."""
     from lbreplay.lab import sweep as lab
     from lbreplay.report import sweep as report
+    from lbreplay.report.progress import Progress
 
+    options.judge_cluster(ctx)
     axes = _axes(workers, rss_key, strategy, driver, rss, vary)
     if not axes:
         raise click.UsageError("something to vary is needed: --workers, --strategy, --driver, --rss-key, --rss, --vary")
     with options.readable_twice(capture) as path:
         load = options.loader(path, config, assignments, view, seed, burst)
-        found = lab.sweep(path, lab.settings(axes, load), jobs=jobs, dask=dask)
+        wanted = lab.settings(axes, load)
+        with Progress(progress and not quiet, "sweeping") as bar:
+            found = lab.sweep(path, wanted, jobs=jobs, dask=dask, tell=options.teller(quiet), show=bar.show)
     if html is not None:
         from lbreplay.cli import pages
         from lbreplay.lab.pages import swept

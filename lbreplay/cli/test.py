@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from lbreplay.edge.output import append_text, write_text
 from lbreplay.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
-    from lbreplay.lab.golden import Outcome
+    from lbreplay.lab.golden import How, Outcome
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 
@@ -27,6 +27,7 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 @click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=paths.READ)
 @click.option("-k", "only", metavar="TEXT", multiple=True, help="Only cases whose name holds TEXT; repeatable.")
 @click.option("-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Cases side by side. Default: the cores.")
+@options.dask
 @click.option("--update", is_flag=True, help="Rewrite expectations that do not hold, and say what changed.")
 @click.option("--keep", metavar="DIR", type=paths.FOLDER, help="Leave what came out in DIR.")
 @click.option("--junit", metavar="FILE", type=paths.WRITTEN, help="Write JUnit XML.")
@@ -41,6 +42,7 @@ def test(
     folders: tuple[str, ...],
     only: tuple[str, ...],
     jobs: int | None,
+    dask: str | None,
     update: bool,
     keep: str | None,
     junit: str | None,
@@ -52,9 +54,9 @@ def test(
 ) -> None:
     """Run the golden cases below DIR. Exit 1: a case does not hold; 2: no case was found; 5: no case shows anything."""
     from lbreplay.lab import case, golden
-    from lbreplay.lab.pool import Pool
     from lbreplay.report import ci
 
+    options.judge_cluster(ctx, "update", "keep")
     if update and os.environ.get("CI"):
         raise click.UsageError("--update is refused where CI is set: expectations are rewritten by people")
     cases, start = case.discover(folders, only), time.perf_counter()
@@ -64,12 +66,11 @@ def test(
     outcomes: list[golden.Outcome] = []
     aside = covering and output_format != "table"  # what a program reads stands alone
     how, jobs = golden.How(update, keep, trust), min(jobs or _cores(len(cases)), len(cases))
-    with Pool(jobs) if jobs > 1 else nullcontext() as executor:
-        for outcome in golden.run_all(cases, run_inside, executor, how):
-            outcomes.append(outcome)
-            if not quiet:
-                for line in ci.lines(outcome):
-                    streams.say(line, err=aside)
+    for outcome in _outcomes(cases, how, jobs, dask, quiet):
+        outcomes.append(outcome)
+        if not quiet:
+            for line in ci.lines(outcome):
+                streams.say(line, err=aside)
     seconds = time.perf_counter() - start
     if junit is not None:
         write_text(junit, ci.junit(outcomes, seconds))
@@ -90,6 +91,22 @@ def test(
 
         options.show(report, covered, output_format, "auto", False)
     ctx.exit(_status(outcomes))
+
+
+def _outcomes(
+    cases: Sequence[tuple[str, Path]], how: How, jobs: int, dask: str | None, quiet: bool
+) -> Iterator[Outcome]:
+    """What becomes of the cases, in their order: on a cluster, in processes, or here."""
+    from lbreplay.lab import golden
+    from lbreplay.lab.cluster import Cluster
+    from lbreplay.lab.pool import Pool
+
+    if dask is not None:
+        with Cluster(dask, options.teller(quiet)) as cluster:
+            yield from golden.run_on(cluster, cases, run_inside, how)
+        return
+    with Pool(jobs) if jobs > 1 else nullcontext() as executor:
+        yield from golden.run_all(cases, run_inside, executor, how)
 
 
 def _keep_apart(keep: str | None, cases: Sequence[tuple[str, Path]]) -> None:

@@ -17,7 +17,7 @@ from concurrent.futures import Executor, Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lbreplay.edge.output import Output, write_text
 from lbreplay.edge.scratch import scratch
@@ -28,9 +28,13 @@ from lbreplay.lab.case import Case, load, packed
 from lbreplay.lab.diff import Comparison, Difference, compare
 from lbreplay.lab.fields import Frame, brief, frames
 from lbreplay.lab.fit import shows_nothing
+from lbreplay.lab.parcel import wrap
 from lbreplay.lab.pool import Died
 from lbreplay.phrases import plural
 from lbreplay.stats import find
+
+if TYPE_CHECKING:
+    from lbreplay.lab.cluster import Cluster
 
 Run = Callable[[list[str]], tuple[int, str]]  # arguments of the command line -> exit status, what it said on stderr
 
@@ -61,6 +65,7 @@ class Outcome:
         return EMPTY in self.warnings
 
 
+OWN = ("case.toml", "lb.toml", "in.pcap", "in.pcap.gz")  # of a case
 EMPTY = "shows nothing: no frame meets a service, none is sent, and there is no [[check]]"
 
 
@@ -83,11 +88,37 @@ def run_all(cases: Sequence[tuple[str, Path]], run: Run, executor: Executor | No
             yield from (run_case(name, path, run, how) for name, path in cases)
             return
         futures = [executor.submit(run_case, name, path, run, how) for name, path in cases]
-        for future, (name, path) in zip(futures, cases, strict=True):
-            yield _result(future, name, path)
+        yield from map(_result, futures, cases)
 
 
-def _result(future: Future[Outcome], name: str, path: Path) -> Outcome:
+def run_on(cluster: Cluster, cases: Sequence[tuple[str, Path]], run: Run, how: How) -> Iterator[Outcome]:
+    """The same on a cluster, whose workers read a case where it lies, or are sent it."""
+    parcels = [wrap(str(path), _files(path)) for _, path in cases]
+    cluster.share(parcels, [str(path) for _, path in cases])
+    futures = [
+        cluster.submit(run_elsewhere, name, parcel, str(path), run, how)
+        for (name, path), parcel in zip(cases, parcels, strict=True)
+    ]
+    yield from map(_result, futures, cases)
+
+
+def _files(path: Path) -> list[str]:
+    """What a case is made of: the files in its folder, of which its own may be links to others elsewhere."""
+    place = path.resolve()
+    found = sorted(file for file in path.rglob("*") if file.is_file())
+    own = {path / name for name in OWN}
+    return [str(file.relative_to(path)) for file in found if file in own or file.resolve().is_relative_to(place)]
+
+
+def run_elsewhere(name: str, path: str, known: str, run: Run, how: How) -> Outcome:
+    """`run_case` on another machine, where the case is at *path*; what is said names it as it is *known*."""
+    outcome = run_case(name, Path(path), run, how)
+    told = [[text.replace(path, known) for text in texts] for texts in (outcome.problems, outcome.warnings)]
+    return replace(outcome, path=known, problems=told[0], warnings=told[1], more=outcome.more.replace(path, known))
+
+
+def _result(future: Future[Outcome], case: tuple[str, Path]) -> Outcome:
+    name, path = case
     try:
         return future.result()
     except Died as error:

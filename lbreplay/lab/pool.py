@@ -156,7 +156,7 @@ def serve() -> None:
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, tasks), daemon=True).start()
     while True:
-        _write(answers, _pickled(tasks.get().carry_out()))
+        _write(answers, pickled(tasks.get().carry_out()))
 
 
 def _listen(asked: IO[bytes], tasks: queue.SimpleQueue[Task]) -> None:
@@ -167,7 +167,7 @@ def _listen(asked: IO[bytes], tasks: queue.SimpleQueue[Task]) -> None:
         ending.leave(0)
 
 
-def _pickled(answer: tuple[Any, BaseException | None]) -> bytes:
+def pickled(answer: tuple[Any, BaseException | None]) -> bytes:
     """An answer that the other side can read: some exceptions cannot be made again from what they hold."""
     data = pickle.dumps(answer)
     try:

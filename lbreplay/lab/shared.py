@@ -1,21 +1,24 @@
 """A capture read and parsed once, for many replays: what parsing found, a file a column, mapped by every process.
 
 `share` writes the columns into a folder; `Shared` gives the bursts back without reading or parsing anything. Maps are
-copied on write, so that no replay sees what another one did. `Shared.arrays` has the same in memory, for machines that
-do not see the folder.
+copied on write, so that no replay sees what another one did. A process that works for others keeps the last (`kept`).
 """
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lbreplay.burst import Burst
 from lbreplay.edge.output import Output, write_text
+from lbreplay.edge.scratch import scratch
 from lbreplay.errors import CaptureError
 from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
@@ -68,6 +71,39 @@ def _append(burst: Burst, folder: Path, files: dict[str, Output], shapes: dict[s
     return sizes
 
 
+class Kept(NamedTuple):
+    """What this process parsed last for others: of which file, for which ports, in which folder; `gone` ends it."""
+
+    known: tuple[object, ...]
+    folder: Path
+    gone: ExitStack
+
+
+_kept: list[Kept] = []  # at most one
+
+
+def kept(path: str, setup: Setup) -> Path:
+    """The folder that *path* is shared in; it is parsed now if it is another than the last. Raises CaptureError."""
+    about = os.stat(path)
+    known = (path, about.st_size, about.st_mtime_ns, _spelled(setup), setup.burst_size)
+    if not _kept or _kept[0].known != known:
+        forget()
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(scratch()))
+            share(path, setup, setup.burst_size, folder)
+            _kept.append(Kept(known, folder, stack.pop_all()))
+    return _kept[0].folder
+
+
+def forget() -> None:
+    """Take away what is kept."""
+    while _kept:
+        _kept.pop().gone.close()
+
+
+atexit.register(forget)
+
+
 class Shared:
     """A parsed capture as a replay reads it: see `wire.capture.Capture`. `about` is what `share` wrote down."""
 
@@ -85,10 +121,6 @@ class Shared:
         """What `share` wrote into *folder*."""
         about = json.loads((folder / TABLE).read_text())
         return cls(about, {name: _map(folder / name, *shape) for name, shape in about["shapes"].items()})
-
-    def in_memory(self) -> Shared:
-        """The same, to be sent elsewhere."""
-        return Shared(self.about, {name: np.array(column) for name, column in self.arrays.items()})
 
     @property
     def damage(self) -> CaptureError | None:
@@ -120,7 +152,7 @@ def _burst(first: int, parts: Arrays) -> Burst:
     burst = Burst(first, *(parts[name] for name in GIVEN))
     for name, column in parts.items():
         if name not in GIVEN:
-            setattr(burst, name, column if column.flags.writeable else column.copy())
+            setattr(burst, name, column)
     return burst
 
 

@@ -1,17 +1,16 @@
 """The same capture under many settings, one row each, best first (interface 1).
 
 Settings are the product of axes, an axis a list of overrides as `--set` takes them. Each is one replay in one
-concurrent.futures.Executor: a pool of processes here, or a cluster's. The capture is read and parsed once (`shared`);
-a replay steers, balances and counts, and writes nothing.
+concurrent.futures.Executor: a pool of processes here, or a cluster's. The capture is read and parsed once on a machine
+here, once a worker on a cluster (`shared`); a replay steers, balances and counts, and writes nothing.
 """
 
 from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, as_completed
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -20,19 +19,21 @@ from typing import Any, NamedTuple
 from lbreplay.edge.scratch import scratch
 from lbreplay.errors import CaptureError, ConfigError
 from lbreplay.journey import Replay
-from lbreplay.lab.pool import Pool
-from lbreplay.lab.shared import Shared, share
+from lbreplay.lab.parcel import wrap
+from lbreplay.lab.pool import Died, Pool
+from lbreplay.lab.shared import Shared, kept, share
 from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
 from lbreplay.nic.ports import judging
 from lbreplay.stats import Result, due, shares
+from lbreplay.wire.capture import open_capture
 
-PATIENCE = 5  # seconds that a cluster has to answer
 RANGE = re.compile(r"([0-9]{1,12})(?:\.\.([0-9]{1,12})(?:\.\.([0-9]{1,12}))?)?")
 MOST = 1024  # values of an axis
 MOST_SETTINGS = 100_000
 
 Overrides = tuple[str, ...]
+Show = Callable[[int, int], None]  # how many are done, of how many
 STRATEGIES = ("port-low", "port-high", "laddr", "rss-port", "off")
 REDIRECT = ("conn.redirect=true",)
 AS_IT_IS: Mapping[str, Overrides] = {"device.driver": ("device.enforce=true",)}  # what is compared is what a NIC holds
@@ -116,55 +117,90 @@ def settings(axes: Sequence[Axis], load: Callable[[Overrides], Setup]) -> list[S
 # --- replays -------------------------------------------------------------------------------------------------
 
 
-def sweep(path: str, wanted: Sequence[Setting], *, jobs: int, dask: str | None = None) -> Swept:
+def sweep(
+    path: str,
+    wanted: Sequence[Setting],
+    *,
+    jobs: int,
+    dask: str | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+    show: Show = lambda _done, _total: None,
+) -> Swept:
     """Replay *path* under each of *wanted*: a row a setting, best first.
 
-    *jobs* processes, or the cluster whose scheduler is at *dask*. Raises CaptureError, ConfigError.
+    *jobs* processes, or the cluster whose scheduler is at *dask*, of which *tell* says what becomes of it. *show* is
+    told how many settings are done, of how many. Raises CaptureError, ConfigError, Died.
     """
+    if dask is not None:
+        return _on_cluster(path, wanted, dask, tell, show)
     with scratch() as folder:
-        setup = wanted[0].setup
-        shared = share(path, setup, setup.burst_size, Path(folder))
-        if not shared.frames:
-            raise shared.damage or CaptureError(f"{path}: no packet in it")
-        with _executor(shared, Path(folder), min(jobs, len(wanted)), dask) as (executor, source):
-            futures = [executor.submit(measure, setting.setup, source) for setting in wanted]
-            rows = [{"setting": s.values, **future.result()} for s, future in zip(wanted, futures, strict=True)]
+        shared = share(path, wanted[0].setup, wanted[0].setup.burst_size, Path(folder))
+        seen = Seen(shared.frames, shared.warnings, shared.damage)
+        _judge(path, seen)
+        with Pool(min(jobs, len(wanted))) as pool:
+            rows = _rows(wanted, [pool.submit(measure, one.setup, Path(folder)) for one in wanted], show)
+    return _swept(path, seen, rows)
+
+
+def _on_cluster(path: str, wanted: Sequence[Setting], dask: str, tell: Callable[[str], None], show: Show) -> Swept:
+    """The same; each worker reads the capture where it lies, or is sent it, and parses it once."""
+    from lbreplay.lab.cluster import Cluster
+
+    seen, parcel, first = _seen(path, wanted[0].setup), wrap(path), wanted[0].setup
+    _judge(path, seen)
+    with Cluster(dask, tell) as cluster:
+        cluster.share([parcel], [path])
+        asked = [cluster.submit(measure_file, one.setup, parcel, first) for one in wanted]
+        rows = _rows(wanted, asked, show)
+    return _swept(path, seen, rows)
+
+
+class Seen(NamedTuple):
+    """What a capture says of itself when it is read to its end, or to where it is damaged."""
+
+    frames: int
+    warnings: list[str]
+    damage: CaptureError | None
+
+
+def _seen(path: str, setup: Setup) -> Seen:
+    with open_capture(path, setup.several) as source:
+        for _ in source.bursts(1 << 14):
+            pass
+        return Seen(source.frames, source.warnings, source.damage)
+
+
+def _judge(path: str, seen: Seen) -> None:
+    if not seen.frames:
+        raise seen.damage or CaptureError(f"{path}: no packet in it")
+
+
+def _rows(wanted: Sequence[Setting], asked: Sequence[Future[dict[str, Any]]], show: Show) -> list[dict[str, Any]]:
+    """The rows as they come, in the order of *wanted*."""
+    for done, future in enumerate(as_completed(asked), 1):
+        if error := future.exception():
+            setting = wanted[asked.index(future)].values
+            raise Died(f"{', '.join(map(' '.join, setting.items()))}: {error}") if isinstance(error, Died) else error
+        show(done, len(asked))
+    return [{"setting": one.values, **future.result()} for one, future in zip(wanted, asked, strict=True)]
+
+
+def _swept(path: str, seen: Seen, rows: list[dict[str, Any]]) -> Swept:
     rows.sort(key=badness)
-    warnings = [warning for warning in shared.warnings if warning != str(shared.damage)]
-    told = {"schema": 1, "capture": path, "frames": shared.frames, "rows": rows, **judged(rows)}
-    return Swept(told, warnings, shared.damage)
+    warnings = [warning for warning in seen.warnings if warning != str(seen.damage)]
+    told = {"schema": 1, "capture": path, "frames": seen.frames, "rows": rows, **judged(rows)}
+    return Swept(told, warnings, seen.damage)
 
 
-@contextmanager
-def _executor(shared: Shared, folder: Path, jobs: int, dask: str | None) -> Iterator[tuple[Executor, Any]]:
-    """An executor, and the capture as its processes find it."""
-    if dask is None:
-        with Pool(jobs) as pool:
-            yield pool, folder
-        return
-    with _cluster(dask) as client:
-        yield client.get_executor(), client.scatter(shared.in_memory(), broadcast=True)
+def measure_file(setup: Setup, path: str, first: Setup) -> dict[str, Any]:
+    """`measure` of a capture that this process has parsed for the ports of *first*, or does now."""
+    return measure(setup, kept(path, first))
 
 
-@contextmanager
-def _cluster(address: str) -> Iterator[Any]:
-    """A client of the cluster at *address*. ConfigError: no dask, or nobody answers."""
-    try:
-        from distributed import Client
-    except ImportError:
-        raise ConfigError("--dask: the extra is not installed: pip install 'lbreplay[dask]'") from None
-    try:
-        client = Client(address, timeout=PATIENCE)
-    except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"--dask {address}: no scheduler answers there ({type(error).__name__})") from None
-    with client:
-        yield client
-
-
-def measure(setup: Setup, source: Path | Shared) -> dict[str, Any]:
-    """One replay, in whatever process: the row of its setting."""
+def measure(setup: Setup, folder: Path) -> dict[str, Any]:
+    """One replay of what was shared into *folder*, in whatever process: the row of its setting."""
     gc.collect()  # a replay is a large circle; the one before it in this process is done
-    shared = Shared.mapped(source) if isinstance(source, Path) else source
+    shared = Shared.mapped(folder)
     run = Replay(setup, shared, None, None)
     run.rewriting = False
     for burst in shared.bursts(setup.burst_size):

@@ -5,7 +5,7 @@ import numpy as np
 from lab.made_capture import capture, frames, setup
 
 from lbreplay.burst import Burst
-from lbreplay.lab.shared import Shared, share
+from lbreplay.lab.shared import Shared, forget, kept, share
 from lbreplay.loop.parse import parse
 from lbreplay.nic.ports import judging
 from lbreplay.wire.capture import open_capture
@@ -42,14 +42,17 @@ def test_writing_into_one_changes_no_other(tmp_path):
     assert second.buffer.any() and second.simple.any()
 
 
-def test_in_memory(tmp_path):
-    """What is sent to another machine needs no folder; columns that came read-only are copied."""
-    shared = share(capture(tmp_path), setup(), 4096, tmp_path).in_memory()
-    for column in shared.arrays.values():
-        column.setflags(write=False)
-    burst = next(shared.bursts(1))
-    burst.simple &= False
-    assert next(shared.bursts(1)).simple.any()
+def test_the_last_is_kept(tmp_path):
+    """For whoever works for others: parsed once, until it is another file, or for another port; then it goes."""
+    path = capture(tmp_path)
+    folder = kept(path, setup())
+    assert kept(path, setup("workers=2")) == folder and Shared.mapped(folder).frames == 96
+    other = kept(path, setup('device.mac="02:00:00:00:00:09"'))
+    assert other != folder and not folder.exists()
+    capture(tmp_path, frames(5))
+    assert Shared.mapped(kept(path, setup())).frames == 20
+    forget()
+    assert not other.exists()
 
 
 def test_suits(tmp_path):

@@ -1,6 +1,5 @@
 """The same capture under many settings."""
 
-import functools
 from pathlib import Path
 
 import pytest
@@ -117,23 +116,3 @@ def test_empty_capture(tmp_path):
     """Nothing to sweep over is an error."""
     with pytest.raises(CaptureError, match="no packet in it"):
         sweep(capture(tmp_path, []), made([axis("workers", "workers", ["1"])]), jobs=1)
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_cluster(tmp_path):
-    """A cluster gives what the pool of processes gives."""
-    distributed = pytest.importorskip("distributed")
-    axes = [axis("workers", "workers", ["2", "4"]), strategies(["port-low", "redirect"])]
-    quiet = functools.partial(distributed.LocalCluster, dashboard_address=None, silence_logs=50)
-    with quiet(n_workers=1, threads_per_worker=2, processes=False, protocol="tcp") as cluster:
-        found = swept(tmp_path, *axes, dask=cluster.scheduler_address)
-    assert found == swept(tmp_path, *axes)
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_dead_cluster(tmp_path, monkeypatch):
-    """Nobody there: one line with the address."""
-    pytest.importorskip("distributed")
-    monkeypatch.setattr("lbreplay.lab.sweep.PATIENCE", 0.2)
-    with pytest.raises(ConfigError, match=r"--dask tcp://127.0.0.1:9: no scheduler answers there"):
-        swept(tmp_path, axis("workers", "workers", ["2"]), dask="tcp://127.0.0.1:9")
