@@ -1,8 +1,8 @@
 """A folder that a command fills: new or empty before, and behind it whole, or as it was.
 
 What a file is to `output`, a golden case or a folder of them is here. An empty folder that somebody made beforehand
-stays that very folder (it may be a mount, or a link), so it is filled in place; where that fails, or a signal ends it,
-all that was put into it goes again, and the folders that were made for it.
+stays that very folder (it may be a mount, or a link), so it is filled in place; a new one gets its name at the end.
+Where that fails, or a signal ends it, all that was put into it goes again, and the folders that were made for it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from lbreplay.edge import ending, output, within
-from lbreplay.errors import ConfigError, OutputError
+from lbreplay.edge.scratch import PART, claim, sweep, unguessable
+from lbreplay.errors import ConfigError, LbreplayError, OutputError
 
 
 def judge(path: str) -> None:
@@ -46,19 +47,49 @@ def _is_empty(path: str) -> bool:
 
 
 @contextmanager
-def filling(path: str) -> Iterator[None]:
-    """A block that fills *path*, new or empty. Raises as `judge_new`."""
+def filling(path: str) -> Iterator[str]:
+    """A block that fills the folder it is given, which is *path*, new or empty, behind it. Raises as `judge_new`.
+
+    What errors say of that folder they say of *path*.
+    """
     judge_new(path)
     with ending.held():
-        made = _make(path)
-        known = ending.remember(lambda: _undo(path, made))
+        place, made, lock = _begin(path)
+        known = ending.remember(lambda: _undo(place, made))
     try:
-        yield
-    except BaseException:
-        _undo(path, made)
+        yield place
+        if place != path:
+            os.rename(place, os.path.realpath(path))
+    except BaseException as error:
+        _undo(place, made)
+        if isinstance(error, LbreplayError):
+            raise type(error)(*(line.replace(place, path) for line in error.lines)) from None
         raise
     finally:
+        os.close(lock)
         ending.forget(known)
+
+
+def _begin(path: str) -> tuple[str, list[str], int]:
+    """The folder to fill, the folders that had to be made, the outermost first, and a lock on it.
+
+    One that is there is filled itself; a new one under a name that the next run sweeps, should this one be killed.
+    """
+    if os.path.isdir(path):
+        return path, [], os.open(path, os.O_RDONLY)
+    above = os.path.dirname(os.path.realpath(path))
+    try:
+        made = _make(above)
+        sweep(above, PART)
+        while True:
+            place = os.path.join(above, f"{PART}{unguessable()}.part")
+            os.mkdir(place)
+            lock = os.open(place, os.O_RDONLY)
+            if claim(lock, place):
+                return place, [*made, place], lock
+            os.close(lock)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be made: {error.strerror}") from None
 
 
 def empty(path: str) -> None:
@@ -68,24 +99,20 @@ def empty(path: str) -> None:
             shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
 
 
-def _make(path: str) -> list[str]:
+def _make(place: str) -> list[str]:
     """The folders that had to be made, the outermost first."""
     missing: list[str] = []
-    place = os.path.realpath(path)
     while not os.path.isdir(place):
         missing.insert(0, place)
         place = os.path.dirname(place)
-    try:
-        for folder in missing:
-            os.mkdir(folder)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be made: {error.strerror}") from None
+    for folder in missing:
+        os.mkdir(folder)
     return missing
 
 
-def _undo(path: str, made: list[str]) -> None:
+def _undo(place: str, made: list[str]) -> None:
     with suppress(OSError):
-        empty(path)
+        empty(place)
     for folder in reversed(made):
         with suppress(OSError):  # somebody else has put something there
             os.rmdir(folder)

@@ -48,8 +48,8 @@ Shown = Callable[[Path], Any]  # a case's folder -> what it shows
 
 def make(folder: Path, content: Content, run: Run) -> Outcome:
     """Make the case *folder* and record its expectations. ConfigError, CaptureError; nothing is left behind then."""
-    with filling(str(folder)):
-        return _recorded(folder, content, run, None)
+    with filling(str(folder)) as place:
+        return _recorded(Path(place), content, run, None)
 
 
 def make_hidden(
@@ -59,12 +59,12 @@ def make_hidden(
 
     Where none does, the last one's case stands, and a note of the outcome says what changed; *strict*: ConfigError.
     """
-    with filling(str(folder)):
+    with filling(str(folder)) as place:
         before, after = _plain(content, run, shown), None
         for key in keys:
-            empty(str(folder))
-            outcome = _recorded(folder, hidden(content, key), run, key)
-            after = shown(folder)
+            empty(place)
+            outcome = _recorded(Path(place), hidden(content, key), run, key)
+            after = shown(Path(place))
             if after == before:
                 return outcome
         changed = f"anonymised, the case shows {_told(after)}; before {_told(before)}"

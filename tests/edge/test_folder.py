@@ -17,10 +17,10 @@ from lbreplay.errors import ConfigError, LbreplayError, OutputError
 
 def fail(path: Path) -> None:
     """Fill *path* with all sorts of things, then fail."""
-    with suppress(ZeroDivisionError), filling(str(path)):
-        (path / "file").write_text("x")
-        (path / "folder").mkdir()
-        (path / "folder" / "link").symlink_to(path.parent)
+    with suppress(ZeroDivisionError), filling(str(path)) as place:
+        Path(place, "file").write_text("x")
+        Path(place, "folder").mkdir()
+        Path(place, "folder", "link").symlink_to(path.parent)
         raise ZeroDivisionError
     assert not (path / "file").exists()
 
@@ -60,12 +60,38 @@ def test_a_signal_leaves_none(tmp_path: Path) -> None:
         from lbreplay.edge import ending
         from lbreplay.edge.folder import filling
         ending.listen()
-        with filling({str(tmp_path / "a" / "b")!r}):
-            open({str(tmp_path / "a" / "b" / "c")!r}, "w").write("x")
+        with filling({str(tmp_path / "a" / "b")!r}) as place:
+            open(place + "/c", "w").write("x")
             os.kill(os.getpid(), signal.SIGTERM)
     """
     assert subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE).returncode == 128 + 15
     assert not list(tmp_path.iterdir())
+
+
+def test_a_new_one_has_its_name_at_the_end(tmp_path: Path) -> None:
+    """Until then it is nowhere, and errors call it as it will be."""
+    with filling(str(tmp_path / "a" / "b")) as place:
+        Path(place, "c").write_text("x")
+        assert not (tmp_path / "a" / "b").exists()
+    assert [path.name for path in (tmp_path / "a").rglob("*")] == ["b", "c"]
+    with pytest.raises(ConfigError, match=f"^{tmp_path}/d/x: no$"), filling(str(tmp_path / "d")) as place:
+        raise ConfigError(f"{place}/x: no")
+
+
+def test_what_a_killed_run_left_is_swept_by_the_next(tmp_path: Path) -> None:
+    """And what lives is not."""
+    code = f"""if True:
+        import os
+        from lbreplay.edge.folder import filling
+        with filling({str(tmp_path / "a")!r}) as place:
+            open(place + "/c", "w").write("x")
+            os._exit(9)
+    """
+    subprocess.run([sys.executable, "-c", code])
+    assert len(list(tmp_path.iterdir())) == 1
+    with filling(str(tmp_path / "a")), filling(str(tmp_path / "b")):
+        assert len(list(tmp_path.iterdir())) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
 @pytest.mark.parametrize("name", ["full", "file", "dangling"])

@@ -100,7 +100,8 @@ def make(
 
     ConfigError where the folder is used, or no case has such a name; nothing is left behind then.
     """
-    with filling(str(folder)):
+    with filling(str(folder)) as name:
+        place = Path(name)
         plans = [p for p in planned(given.setup) if not only or any(part in p.name for part in only)]
         if not plans:
             raise ConfigError(f"-k {' '.join(only)}: no case has such a name")
@@ -109,11 +110,11 @@ def make(
             tell(n, len(plans))
             stage = played(plan, given.setup, view)
             if stage.capture:  # a plan may have nothing to say
-                write(folder, plan, stage, given, run)
-                if wanted is None or wanted(folder / plan.name):
+                write(place, plan, stage, given, run)
+                if wanted is None or wanted(place / plan.name):
                     made.append(_case(plan, stage))
                 else:
-                    shutil.rmtree(folder / plan.name)
+                    shutil.rmtree(place / plan.name)
     return _document(folder, made, unreachable(given.setup, view))
 
 
