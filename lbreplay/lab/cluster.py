@@ -249,7 +249,7 @@ def _connect(address: str) -> Any:
     warnings.filterwarnings("ignore", module="distributed")
     try:
         return Client(address, timeout=PATIENCE)
-    except (OSError, ValueError, TypeError) as error:
+    except Exception as error:  # whatever Dask says to an address that is none
         raise ConfigError(f"--dask {address}: no scheduler answers there ({type(error).__name__})") from None
 
 
