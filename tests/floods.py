@@ -40,6 +40,8 @@ KINDS: dict[str, tuple[str, bool | None, str, str, dict[str, str]]] = {
     "nat6": ("nat", True, "", "", {}),
     "dr": ("dr", False, "", "", {}),
     "dr6": ("dr", True, "", "", {}),
+    "tunnel": ("tunnel", False, "", "", {}),
+    "tunnel6": ("tunnel", True, "", "", {}),
     "slow": ("", None, "", "", {"conn": "fast_xmit = false"}),
     "uoa": ("", False, "udp", "", {"udp": "uoa_max_trail = 2"}),
     "uoa6": ("", True, "udp", "", {"udp": "uoa_max_trail = 1"}),

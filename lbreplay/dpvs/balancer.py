@@ -56,7 +56,12 @@ class Balancer:
         self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
         self.plain_stories: dict[int, Story] | None = None  # of plain rows, where somebody annotates
         self.rewriter = Rewriter(
-            self.machine.tuples, setup.tcp.toa, setup.behaviour.toa_in_syn, setup.device.mtu, self._with_odd_toa
+            self.machine.tuples,
+            setup.tcp.toa,
+            setup.behaviour.toa_in_syn,
+            setup.udp.uoa_mode == "opp",
+            setup.device.mtu,
+            self._with_odd_toa,
         )
         self._worker_of_queue, self._port_of_queue = _workers_of_queues(setup), _ports_of_queues(setup)
         self._plain_rows = [0] * len(Way)  # by reason
@@ -340,7 +345,8 @@ class Balancer:
 
     def rewrite(self, burst: Burst) -> None:
         """Rewrite the rows that leave in place."""
-        self.rewriter.link(self.links.heads.ravel().data, self.links.mirrored.view(np.uint8).data)
+        links = self.links
+        self.rewriter.link(links.heads.ravel().data, links.mirrored.view(np.uint8).data, links.outers.ravel().data)
         self.rewriter.rewrite(burst)
 
     def _with_odd_toa(self, frame: bytes, l4: int) -> bytes:

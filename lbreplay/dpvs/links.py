@@ -26,7 +26,7 @@ from lbreplay.dpvs.conn import (
 )
 from lbreplay.loop.names import DIRECT, FULL_TCP, FULL_UDP, MET, NONE
 from lbreplay.loop.ways import Way
-from lbreplay.wire.packet import TCP, UDP
+from lbreplay.wire.packet import IPIP, IPV6_IN_IP, TCP, UDP
 
 if TYPE_CHECKING:
     from lbreplay.dpvs.machine import Machine
@@ -63,6 +63,8 @@ class Links:
         self.heads = np.zeros((64, 12), np.uint8)
         self.fast = np.zeros(64, np.bool_)
         self.mirrored = np.zeros(64, np.bool_)
+        self.outers = np.zeros((64, 32), np.uint8)  # source and destination of outer headers, IPv4 in the first 8
+        self._outer_ids: dict[bytes, int] = {}
         self._slow: dict[tuple[bytes, bytes | None], int] = {}
         self.quiesces: Callable[[int], bool] = _never  # whether the service of a slot quiesces with its real server
         self.homes = np.zeros((64, 5), np.int64)  # queue, rank, by, reta, rule of answers, client view
@@ -164,6 +166,18 @@ class Links:
         if route is None or route.local or route.open or route.vlan is not None or route.mtu != self.mtu:
             return -Way.ROUTE
         return self._id(stack.neighbors.mac(real, None, route.port), stack.mac(route.port) or MIRRORED, False)
+
+    def outer(self, real: bytes, family: int) -> tuple[int, list[int]]:
+        """Of tunnels to *real*: the entry of the outer header's ends, and what counts its identifications (D 12.1)."""
+        stack = self.machine.stack
+        route = stack.route(real)
+        assert route is not None, "there is a way to it"
+        source = route.source or (stack.select(real) if len(real) == 16 else None) or bytes(len(real))
+        found = self._outer_ids.setdefault(source + real, len(self._outer_ids))
+        if found == len(self.outers):
+            self.outers = np.concatenate([self.outers, np.zeros_like(self.outers)])
+        self.outers[found, : 2 * len(real)] = np.frombuffer(source + real, np.uint8)
+        return found, stack.idents(source, real, IPIP if family == 4 else IPV6_IN_IP)
 
     def answering(self, head: bytes) -> int:
         """What goes back to where frames with the MACs of *head* came from leaves with."""

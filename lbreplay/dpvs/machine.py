@@ -287,7 +287,7 @@ class Machine:
         SNAT, none of direct routing and tunnels, OUT of the others."""
         for handle in self.tuples.all(key) if self.setup.conn.redirect else ():
             full = self.table.full[handle >> 1]
-            if full != DIRECT and (handle & 1) != (full == SNAT):
+            if full < DIRECT and (handle & 1) != (full == SNAT):
                 rank: int = self.table.rank[handle >> 1]
                 return rank
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lbreplay.loop.names import DIRECT, OTHER, SNAT
+from lbreplay.loop.names import DIRECT, OTHER, SNAT, TUNNEL
 
 
 class Mode(NamedTuple):
@@ -38,5 +38,5 @@ MODES = {
     "nat": Mode("nat", fast=(4,)),
     "snat": Mode("snat", fast=(), kind=SNAT, binds_first=True),
     "dr": Mode("dr", fast=(), rewrites=False, answers=False, kind=DIRECT),
-    "tunnel": Mode("tunnel", fast=(), rewrites=False, answers=False, kind=DIRECT),
+    "tunnel": Mode("tunnel", fast=(), rewrites=False, answers=False, kind=TUNNEL),
 }

@@ -17,7 +17,7 @@ from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, INACTIVE, NOFASTXMIT, Conn, Mac
 from lbreplay.dpvs.modes import MODES
 from lbreplay.dpvs.server import VirtualServer
 from lbreplay.loop.loop import Loop, Places
-from lbreplay.loop.names import BY_ASKING, BY_LOAD, BY_TURN, DIRECT, FULL_TCP, FULL_UDP, OTHER, SIX, TRAILS, UNKNOWN
+from lbreplay.loop.names import BY_ASKING, BY_LOAD, BY_TURN, DIRECT, FULL_TCP, FULL_UDP, SIX, TRAILS, TUNNEL, UNKNOWN
 from lbreplay.loop.opener import Opener, Pair
 from lbreplay.loop.ports import Bucket
 from lbreplay.loop.ways import Way
@@ -78,7 +78,7 @@ class Openers:
         """Whether connections leave from a local address, or keep the client's end."""
         if service.mode == "fnat":
             return bool(service.laddr)
-        return service.mode in ("nat", "dr")
+        return service.mode in ("nat", "dr", "tunnel")
 
     def _opener(self, lcore: Lcore, server: VirtualServer) -> Opener:
         """The one there was, that its connections know, or a new one; it is made ready when it is needed."""
@@ -96,10 +96,10 @@ class Openers:
         protocol = self.machine.protocols[service.protocol]
         timeouts = protocol.timeout(setup, service)
         event = protocol.event[SYN] if service.protocol == TCP else 0
-        opener.rank, opener.direct = lcore.rank, service.mode == "dr"
-        opener.keeps = service.mode != "fnat"
+        mode = MODES[service.mode]
+        opener.rank, opener.direct, opener.keeps = lcore.rank, not mode.rewrites, not mode.full
         if opener.keeps:
-            opener.kind = DIRECT if opener.direct else OTHER
+            opener.kind = mode.kind
         else:
             opener.kind = FULL_TCP if service.protocol == TCP else FULL_UDP
             opener.width = len(service.laddr)
@@ -108,7 +108,7 @@ class Openers:
         opener.fast = setup.conn.fast_xmit and (4 if _within(service) == 4 else 6) in MODES[service.mode].fast
         if opener.kind == FULL_UDP and setup.udp.uoa_max_trail:
             opener.trail = setup.udp.uoa_max_trail + 1
-            opener.telling = uoa.size_of(setup.udp.uoa_mode, Endpoint(bytes(_within(service)), 0))
+            opener.growth = uoa.size_of(setup.udp.uoa_mode, Endpoint(bytes(_within(service)), 0))
         opener.first_state = protocol.step(protocol.sides(service.mode)[0], event, 0)
         opener.first_timeout = timeouts[opener.first_state]
         opener.established = protocol.states.index("established") if "established" in protocol.states else -1
@@ -121,7 +121,7 @@ class Openers:
     def ready(self, opener: Opener) -> None:
         """What may have changed: its real servers, with what their packets leave, where their answers come in."""
         lcore, server = self._servers[opener]
-        way = self.links.direct_way if opener.direct else self.links.way
+        way = self.links.direct_way if opener.kind == DIRECT else self.links.way
         ways = {dest.id: way(dest.address) for dest in server.dests}
         opener.ready, opener.dests = True, server.dests
         opener.why = opener.why or -min([0, *ways.values()])
@@ -144,6 +144,8 @@ class Openers:
             self.loop.all_pairs.append(pair)
             self.machine.remember(dest)
         pair.way, pair.home, pair.at_home = way, UNKNOWN, False
+        if opener.kind == TUNNEL:
+            pair.outer, pair.ident = self.links.outer(dest.address, _within(self._servers[opener][1].service))
         if self.links.watches_answers and not opener.keeps:
             pair.home, pair.at_home = self._home(lcore, opener, dest, laddr)
         return pair
@@ -237,9 +239,6 @@ ODD: tuple[tuple[Way, Callable[[Openers, VirtualServer], Any]], ...] = (
     (Way.HASHED, lambda openers, server: server.service.hash_target != "source"),
     (Way.READDRESSED, lambda openers, server: server.service.name in openers.readdressed),
     (Way.OTHER_PROTOCOL, lambda openers, server: server.service.protocol not in (TCP, UDP)),
-    (Way.UOA, lambda openers, server: server.service.protocol == UDP and server.service.mode == "fnat"
-        and openers.machine.setup.udp.uoa_max_trail),
-    (Way.TUNNEL, lambda openers, server: server.service.mode == "tunnel"),
     (Way.MODE, lambda openers, server: not openers._local_ends(server.service)
         or any(dest.real.mode not in (None, "", server.service.mode) for dest in server.dests)),
     (Way.FAMILIES, lambda openers, server: any(len(address) != _within(server.service)

@@ -13,7 +13,7 @@ ctypedef unsigned long long u64
 cdef int BY_TURN, BY_LOAD, NONE, DONE, PLAIN, CLOCK, TCP, UDP, FIN, SYN, RST, ACK, PURE, UDP_STEP, STATES, STEPS, FULL_TCP, DIRECT, MOST
 cdef int LOOKED_UP, MISSED, HOME, MISSED_BIT
 cdef int UNSOUND, KERNEL, TOO_LONG, STRANGER, MATCHED, LAST_HOP, UNINVITED, FROM_LOCAL
-cdef int OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, FULL_UDP, SNAT, TELLING, MET, BARE, TRAILS, AWAY
+cdef int OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, FULL_UDP, SNAT, TELLING, TUNNEL, MET, BARE, TRAILS, AWAY
 cdef long long ORDERS
 cdef u64 SIX, M32, LINK_LOCAL
 
@@ -85,7 +85,7 @@ cdef class Loop:
     @cython.locals(worker=int, proto=int, handle=int)
     cdef bint _ordinary(self, Py_ssize_t row, long long now) except? -1
     cdef bint _known(self, Py_ssize_t row, Py_ssize_t handle, bint answer, long long now) except? -1
-    @cython.locals(pair=Pair)
+    @cython.locals(slots=Slots, pair=Pair)
     cdef bint _has_room(self, Py_ssize_t row, Py_ssize_t slot) except? -1
     @cython.locals(home=int, found=int, rank=int)
     cdef int _found(self, int handle) except? -2
@@ -144,6 +144,8 @@ cdef class Loop:
     cdef _bring_home(self, Py_ssize_t row, Py_ssize_t slot)
     @cython.locals(slots=Slots, slot=Py_ssize_t, dest=Dest)
     cdef _settle(self, Py_ssize_t row, Py_ssize_t handle, int entry, unsigned int fdata, int kind, int lookup)
+    @cython.locals(pair=Pair, ident=cython.longlong)
+    cdef _enclose(self, Py_ssize_t row, Py_ssize_t slot)
     @cython.locals(dest=Dest)
     cdef Dest _dest(self, Py_ssize_t slot)
     @cython.locals(opener=Opener, at=int, dest=Dest)

@@ -39,6 +39,7 @@ from lbreplay.loop.names import (
     STEPS,
     TELLING,
     TRAILS,
+    TUNNEL,
     UDP_STEP,
 )
 from lbreplay.loop.opener import Opener, Pair
@@ -251,15 +252,19 @@ class Loop:
         """A packet of a connection, unless the plain path alone knows with what it leaves."""
         if self.slots.mac[handle] < 0:
             return self._plain(-self.slots.mac[handle])
-        if self.slots.met[handle >> 1] & TRAILS and not handle & 1 and not self._has_room(row, handle >> 1):
+        if not handle & 1 and not self._has_room(row, handle >> 1):
             return self._plain(TOO_LONG)
         self._step(row, handle, answer, now)
         return True
 
     def _has_room(self, row: int, slot: int) -> bool:
-        """Whether the client's address goes into the datagram itself; otherwise one of its own precedes it (D 7.3)."""
-        pair: Pair = self.all_pairs[self.slots.pair[slot]]
-        return self.l3_length[row] + pair.opener.telling <= self.mtu
+        """Whether the row may grow: the client's address goes into the datagram itself, otherwise one of its own
+        precedes it (D 7.3); what an outer header makes too long is for the plain path to refuse (D 12.1)."""
+        slots = self.slots
+        if not slots.met[slot] & TRAILS and slots.full[slot] != TUNNEL:
+            return True
+        pair: Pair = self.all_pairs[slots.pair[slot]]
+        return self.l3_length[row] + pair.opener.growth <= self.mtu
 
     def _answer(self, row: int, proto: int, now: int) -> bool:
         """An answer of a virtual address, in a capture of clients: taken for its real server's."""
@@ -267,7 +272,7 @@ class Loop:
         if handle < 0:
             return self._unasked(row, self.unasked)
         slots, slot = self.slots, handle >> 1
-        if slots.full[slot] == DIRECT:
+        if slots.full[slot] >= DIRECT:
             return self._unasked(row, self.direct_reply)
         if self.chancy and self._refused_answer(row, handle | 1):
             return True
@@ -339,7 +344,7 @@ class Loop:
         enters that side of its connections."""
         while handle >= 0:
             full = self.slots.full[handle >> 1]
-            if full != DIRECT and (handle & 1) != (full == SNAT):
+            if full < DIRECT and (handle & 1) != (full == SNAT):
                 return self.slots.rank[handle >> 1]
             handle = self.table.behind(handle)
         return NONE
@@ -518,7 +523,7 @@ class Loop:
         slots.last_use[slot], slots.armed[slot] = now, self._order(row)
         step = UDP_STEP if self.proto[row] == UDP else self.flags[row]
         old = slots.state[slot]
-        table = 2 if kind == DIRECT else side
+        table = 2 if kind >= DIRECT else side
         new = self.steps[(table * STEPS + step) * STATES + old]
         if new != old:
             self._move(slot, old, new, now)
@@ -546,8 +551,10 @@ class Loop:
         pair: Pair = self.all_pairs[slots.pair[slot]]
         slots.trail[slot] -= 1
         if slots.trail[slot]:
-            return TELLING if pair.opener.telling else FULL_UDP
-        slots.met[slot] = slots.met[slot] & AWAY | BARE
+            return TELLING if pair.opener.growth else FULL_UDP
+        slots.met[slot] &= ~TRAILS
+        if pair.opener.fast:
+            slots.met[slot] = slots.met[slot] & AWAY | BARE
         return FULL_UDP
 
     def _order(self, row: int) -> int:
@@ -642,7 +649,16 @@ class Loop:
         self.lookup[row], self.leaving[row], self.owner[row] = lookup, 1, self.worker[row]
         self.handle[row], self.mac[row], self.fdata[row] = handle, entry, fdata
         self.delta[row], self.full[row], self.conn[row] = slots.delta[slot], kind, slots.number[slot]
+        if kind == TUNNEL:
+            self._enclose(row, slot)
         dest.count(handle & 1, 1, self.l3_length[row])
+
+    def _enclose(self, row: int, slot: int) -> None:
+        """The ends and the identification of an outer header: columns fdata and delta of a row in a tunnel."""
+        pair: Pair = self.all_pairs[self.slots.pair[slot]]
+        ident: int = pair.ident[0]
+        self.fdata[row], self.delta[row] = pair.outer, ident & 0xFFFF
+        pair.ident[0] = ident + 1
 
     def _dest(self, slot: int) -> Dest:
         dest: Dest = self.dests[self.slots.dest[slot]]
@@ -659,7 +675,7 @@ class Loop:
             return self._plain(opener.why or self.barred)
         if self.slots.live >= self.pool_size:
             return self._plain(POOL)
-        if opener.trail and self.l3_length[row] + opener.telling > self.mtu:
+        if self.l3_length[row] + opener.growth > self.mtu:
             return self._plain(TOO_LONG)
         at = self._pick(row, opener)
         if at < 0:

@@ -13,9 +13,9 @@ UDP_STEP = 256
 STEPS = UDP_STEP + 1
 STATES = 16  # of a protocol, at most
 
-# columns `full`: full NAT, or direct routing, whose packets leave as they came but for their MACs, or OTHER; of rows
-# alone TELLING: full NAT of a datagram that tells the client's address
-OTHER, FULL_TCP, FULL_UDP, DIRECT, SNAT, TELLING = range(6)
+# columns `full`: full NAT, SNAT or OTHER; from DIRECT on answers do not pass here, and what leaves is what came, but
+# for its MACs, or in an outer header; of rows alone TELLING: full NAT of a datagram that tells the client's address
+OTHER, FULL_TCP, FULL_UDP, SNAT, TELLING, DIRECT, TUNNEL, TEMPLATE = range(8)
 
 # column `met`: the real server's side was heard of; the client's MACs are still to be learned, behind the datagrams
 # that told its address (TRAILS: there are some to come); answers come in elsewhere than on the connection's worker

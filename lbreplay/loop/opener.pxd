@@ -7,7 +7,8 @@ from lbreplay.loop.real cimport Census, Dest
 cdef class Opener
 
 cdef class Pair:
-    cdef public int number, place, way, home
+    cdef public int number, place, way, home, outer
+    cdef public list ident
     cdef public bint at_home
     cdef public Opener opener
     cdef public Dest dest
@@ -20,7 +21,7 @@ cdef class Opener:
     cdef public object scheduler, turn
     cdef public Draws jitter
     cdef public bint ready, keeps, direct, fast
-    cdef public int why, trail, telling, by, rank, kind, limit, first_state, established, width
+    cdef public int why, trail, growth, by, rank, kind, limit, first_state, established, width
     cdef public unsigned int delta
     cdef public long long first_timeout
     cdef public list dests, pairs

@@ -17,13 +17,15 @@ from lbreplay.loop.real import Census, Dest
 class Pair:
     """`number` is what connections know it by. word0, word1, a to d: the tuple of answers, but for the local port
     (loop/table.py). `way`: with what the client's packets leave (entry of dpvs/links); `home`: where answers come in,
-    `at_home` whether that is the worker that has the connection."""
+    `at_home` whether that is the worker that has the connection. `outer`: the ends of tunnels' outer headers (entry of
+    dpvs/links), `ident` the identification of the next one, in a list of one (stack/output)."""
 
     def __init__(self, number: int, opener: Opener, dest: Dest, place: int, bucket: Bucket, words: Any) -> None:
         self.number, self.opener, self.dest, self.bucket = number, opener, dest, bucket
         self.place = place  # of the local address in the service's list
         self.word0, self.word1, self.a, self.b, self.c, self.d = words
         self.way = self.home = UNKNOWN
+        self.outer, self.ident = 0, [0]
         self.at_home = False
 
 
@@ -44,6 +46,6 @@ class Opener:
         self.keeps = self.direct = False  # its connections keep the client's end (NAT); nothing but MACs changes
         self.fast = True  # they may take the fast path (D 12.3), and learn MACs
         self.trail = 0  # of their first datagrams leave by the slow path (slots.trail)
-        self.telling = 0  # bytes by which those grow that tell the client's address
+        self.growth = 0  # bytes by which those grow that tell the client's address, or all in tunnels
         self.dests: list[Any] = []  # of the service, in its order
         self.pairs: list[Any] = []  # by position of the real server, then of the local address

@@ -6,6 +6,7 @@ from lbreplay.loop.table cimport Table
 ctypedef unsigned long long u64
 
 cdef int NONE, DIRECT, FULL_TCP, RECORD, TCP, ETHERNET, BASE, SYN, RST, ACK, EOL, NOP, MSS, SACK, TIMESTAMP, TOA
+cdef int TELLING, TUNNEL, UDP, OPP, IPO, OPP_HEAD, IPIP, IPV6_IN_IP, OUTER4, OUTER6, DONT_FRAGMENT, ENDS
 cdef int BLOCKS, TIMESTAMP_SIZE, MSS_SIZE, BLOCK, ALIGNED_HEADER, TOA4, TOA6, MOST_HEADER
 cdef unsigned int ALIGNED
 cdef u64 M32
@@ -13,15 +14,15 @@ cdef u64 M32
 @cython.final
 cdef class Rewriter:
     cdef readonly Table table
-    cdef bint toa, toa_in_syn, grows
+    cdef bint toa, toa_in_syn, opp, grows
     cdef int mtu
     cdef object odd
     cdef dict _odd
-    cdef unsigned char[::1] heads, mirrored, buffer, leaving, answer, family, proto, flags, full
+    cdef unsigned char[::1] heads, mirrored, outers, buffer, leaving, answer, family, proto, flags, full
     cdef long long[::1] at, caplen, sent
     cdef int[::1] l3_length, l4, header, handle, mac, room
     cdef unsigned int[::1] seq, ack, fdata, delta
-    cpdef link(self, heads, mirrored)
+    cpdef link(self, heads, mirrored, outers)
     cpdef bind(self, burst)
     @cython.locals(buffer=cython.uchar[::1], row=Py_ssize_t)
     cdef _edit(self, Py_ssize_t size)
@@ -49,15 +50,24 @@ cdef class Rewriter:
     cdef _lay_out(self, unsigned char[::1] made, Py_ssize_t size)
     @cython.locals(size=int, there=Py_ssize_t, to=Py_ssize_t, head=Py_ssize_t, odd=cython.uchar[::1])
     cdef _lay_out_asked(self, unsigned char[::1] old, Py_ssize_t at, unsigned char[::1] made, Py_ssize_t row)
-    @cython.locals(l4=Py_ssize_t, length=int, four=bint, at=Py_ssize_t, field=Py_ssize_t)
+    cdef int _growth(self, Py_ssize_t row) noexcept
+    cdef Py_ssize_t _place(self, Py_ssize_t row) noexcept
+    cdef void _put_more(self, unsigned char[::1] made, Py_ssize_t to, Py_ssize_t row, int size) noexcept
+    @cython.locals(at=Py_ssize_t)
+    cdef void _put_length(self, unsigned char[::1] made, Py_ssize_t to, bint four, int length) noexcept
+    @cython.locals(four=bint, at=Py_ssize_t)
+    cdef void _put_telling(self, unsigned char[::1] made, Py_ssize_t to, Py_ssize_t row, int size) noexcept
+    @cython.locals(ends=Py_ssize_t, length=int)
+    cdef void _put_outer(self, unsigned char[::1] made, Py_ssize_t at, Py_ssize_t row, int size) noexcept
+    @cython.locals(l4=Py_ssize_t, four=bint, at=Py_ssize_t)
     cdef void _put_toa(self, unsigned char[::1] made, Py_ssize_t to, Py_ssize_t row, int size) noexcept
     @cython.locals(buffer=cython.uchar[::1], row=Py_ssize_t)
     cdef _put(self, Py_ssize_t size)
     @cython.locals(at=Py_ssize_t, entry=Py_ssize_t)
     cdef void _put_macs(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
-    @cython.locals(other=Py_ssize_t, at=Py_ssize_t, word=u64, source=u64, dest=u64, ends=u64, total=u64)
+    @cython.locals(other=Py_ssize_t, at=Py_ssize_t, word=u64, source=u64, dest=u64, ends=u64, total=u64, l4=Py_ssize_t)
     cdef void _put_ipv4(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
-    @cython.locals(other=Py_ssize_t, at=Py_ssize_t, word=int, ends=u64)
+    @cython.locals(other=Py_ssize_t, at=Py_ssize_t, word=int, ends=u64, l4=Py_ssize_t)
     cdef void _put_ipv6(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
     cdef void _put64(self, unsigned char[::1] buffer, Py_ssize_t at, u64 word) noexcept
     @cython.locals(total=u64)

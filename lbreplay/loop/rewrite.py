@@ -1,8 +1,9 @@
 """What rows leave with -> bytes, where they stand: MACs, ends, numbers, options, checksums (D 5.4-5.6, D 12.1, D 12.3).
 
-    for each row that leaves: padding off, options edited, room for the client's address, and then its headers
+    for each row that leaves: padding off, options edited, room for what it grows by, and then its headers
 
-Where some rows grow (the client-address option) all are laid out again, once, before headers are put. An option that
+Where some rows grow (the client's address in an option or in a header of its own, an outer header) all are laid out
+again, once, before headers are put. An option that
 has no room is for the plain path to fit in (`odd`). Checksums are computed from the bytes that leave, whatever came in
 (D 5.5).
 
@@ -19,10 +20,10 @@ import numpy as np
 
 from lbreplay.burst import PAD, RECORD, Burst
 from lbreplay.loop import octets
-from lbreplay.loop.names import DIRECT, FULL_TCP, NONE
+from lbreplay.loop.names import DIRECT, FULL_TCP, NONE, TELLING, TUNNEL
 from lbreplay.loop.table import Table
 
-TCP, ETHERNET, BASE = 6, 14, 20  # protocol; bytes of headers
+TCP, UDP, ETHERNET, BASE = 6, 17, 14, 20  # protocols; bytes of headers
 SYN, RST, ACK = 2, 4, 16
 EOL, NOP, MSS, SACK, TIMESTAMP, TOA = 0, 1, 2, 5, 8, 254  # kinds of options
 BLOCKS = 0  # a length of whole blocks, of SACK
@@ -30,23 +31,30 @@ TIMESTAMP_SIZE, MSS_SIZE, BLOCK = 10, 4, 8
 ALIGNED, ALIGNED_HEADER = 0x0A080101, 32  # NOP NOP timestamp, as a word; behind it no SACK is looked for (D 5.5)
 TOA4, TOA6 = 8, 20  # bytes of the client-address option, by which the MSS is lowered, too
 MOST_HEADER = 60
+OPP, IPO, OPP_HEAD = 248, 31, 4  # the private protocol, the client's address in it or in an IP option; bytes before it
+IPIP, IPV6_IN_IP, OUTER4, OUTER6, DONT_FRAGMENT = 4, 41, 20, 40, 0x40  # of outer headers
+ENDS = 32  # bytes of an entry of `outers`
 M32 = 0xFFFFFFFF
 
 
 class Rewriter:
-    """The rows of bursts. *table* has the tuples. *toa*: the client's address is told, *toa_in_syn*: in SYNs too;
-    *mtu*: what an option must fit into. *odd* gives a frame, and where its TCP header begins, what it is with an option
-    that has no room."""
+    """The rows of bursts. *table* has the tuples. *toa*: segments tell the client's address, *toa_in_syn*: SYNs too;
+    *opp*: datagrams tell it in a header of its own, not in an IP option; *mtu*: what an option must fit into. *odd*
+    gives a frame, and where its TCP header begins, what it is with an option that has no room."""
 
-    def __init__(self, table: Table, toa: bool, toa_in_syn: bool, mtu: int, odd: Callable[[bytes, int], bytes]) -> None:
+    def __init__(
+        self, table: Table, toa: bool, toa_in_syn: bool, opp: bool, mtu: int, odd: Callable[[bytes, int], bytes]
+    ) -> None:
         self.table, self.toa, self.toa_in_syn, self.mtu, self.odd = table, toa, toa_in_syn, mtu, odd
+        self.opp = opp
         self.room = np.zeros(0, np.int32).data  # by how many bytes each row grows
         self.grows = False
         self._odd: dict[int, bytearray] = {}
 
-    def link(self, heads: Any, mirrored: Any) -> None:
-        """MACs by entry (dpvs/links), 12 bytes each; whether the source is the MAC that the row itself came to."""
-        self.heads, self.mirrored = heads, mirrored
+    def link(self, heads: Any, mirrored: Any, outers: Any) -> None:
+        """MACs by entry (dpvs/links), 12 bytes each; whether the source is the MAC that the row itself came to; the
+        ends of outer headers by entry, ENDS bytes each."""
+        self.heads, self.mirrored, self.outers = heads, mirrored, outers
 
     def bind(self, burst: Any) -> None:
         """The columns of *burst*, its own bytes among them."""
@@ -80,11 +88,20 @@ class Rewriter:
             self.room[row] = 0
             if self.leaving[row]:
                 self._shrink(buffer, row)
-                if self.full[row] == FULL_TCP:
+                if self.full[row] == TELLING or self.full[row] == TUNNEL:
+                    self.room[row], self.grows = self._growth(row), True
+                elif self.full[row] == FULL_TCP:
                     if self.header[row] > BASE:
                         self._edit_options(buffer, row)
                     if self.toa and self._is_asked(row):
                         self._make_room(buffer, row)
+
+    def _growth(self, row: int) -> int:
+        """By how many bytes a row grows that tells the client's address (D 7.3), or goes through a tunnel (D 12.1)."""
+        four = self.family[row] == 4
+        if self.full[row] == TELLING:
+            return (OPP_HEAD if self.opp else 0) + (TOA4 if four else TOA6)
+        return OUTER4 if four else OUTER6
 
     def _shrink(self, buffer: Any, row: int) -> None:
         """Take Ethernet padding off, captured or not."""
@@ -200,30 +217,83 @@ class Rewriter:
         octets.copy(old, begin, end - begin, made, to)
 
     def _lay_out_asked(self, old: Any, at: int, made: Any, row: int) -> None:
-        """A row that tells the client's address, which stands *at* in *old*."""
+        """A row that grows, which stands *at* in *old*."""
         size, there, to = self.room[row], self.caplen[row], self.at[row]
         if self._odd and row in self._odd:
             odd = self._odd[row]
             octets.copy(odd, 0, there + size, made, to)
         else:
-            head = self.l4[row] + BASE
+            head = self._place(row)
             octets.copy(old, at, head, made, to)
             octets.copy(old, at + head, there - head, made, to + head + size)
-            self._put_toa(made, to, row, size)
+            self._put_more(made, to, row, size)
         self.l3_length[row] += size
         self._set_size(made, row, there + size)
 
+    def _place(self, row: int) -> int:
+        """Where in its frame a row grows: behind the base TCP header, before UDP, before its IP header."""
+        if self.full[row] == TUNNEL:
+            return ETHERNET
+        return self.l4[row] if self.full[row] == TELLING else self.l4[row] + BASE
+
+    def _put_more(self, made: Any, to: int, row: int, size: int) -> None:
+        """What a row grows by."""
+        if self.full[row] == TUNNEL:
+            self._put_outer(made, to + ETHERNET, row, size)
+        elif self.full[row] == TELLING:
+            self._put_telling(made, to, row, size)
+        else:
+            self._put_toa(made, to, row, size)
+
     def _put_toa(self, made: Any, to: int, row: int, size: int) -> None:
         """The option, behind the base header of the frame at *to*, and what its headers say of lengths."""
-        l4, length, four = self.l4[row], self.l3_length[row] + size, size == TOA4
-        at, field = to + l4 + BASE, to + (16 if four else 18)
-        if not four:
-            length -= 40
-        made[field], made[field + 1] = length >> 8, length & 0xFF
+        l4, four = self.l4[row], size == TOA4
+        at = to + l4 + BASE
+        self._put_length(made, to, four, self.l3_length[row] + size)
         made[to + l4 + 12] += size // 4 << 4
         made[at], made[at + 1] = TOA, size
         octets.copy(made, to + l4, 2, made, at + 2)
         octets.copy(made, to + (26 if four else 22), size - 4, made, at + 4)
+
+    def _put_length(self, made: Any, to: int, four: bool, length: int) -> None:
+        """What the IP header of the frame at *to* says of its length."""
+        at = to + (16 if four else 18)
+        if not four:
+            length -= 40
+        made[at], made[at + 1] = length >> 8, length & 0xFF
+
+    def _put_telling(self, made: Any, to: int, row: int, size: int) -> None:
+        """The client's address before UDP: a header of its own, or an IP option (D 7.3)."""
+        four, at = self.family[row] == 4, to + self.l4[row]
+        self._put_length(made, to, four, self.l3_length[row] + size)
+        self.l4[row] += size
+        if self.opp:
+            made[at], made[at + 1], made[at + 2], made[at + 3] = 0x10 if four else 0x20, UDP, 0, size
+            made[to + (23 if four else 20)] = OPP
+            at += OPP_HEAD
+        else:
+            made[to + ETHERNET] += size // 4
+        made[at], made[at + 1] = IPO, TOA4 if four else TOA6
+        octets.copy(made, to + self.l4[row], 2, made, at + 2)
+        octets.copy(made, to + (26 if four else 22), 4 if four else 16, made, at + 4)
+
+    def _put_outer(self, made: Any, at: int, row: int, size: int) -> None:
+        """An outer header at *at*, with TOS, TTL and DF of the inner one behind it (D 12.1)."""
+        ends, length = ENDS * self.fdata[row], self.l3_length[row]
+        if size == OUTER6:
+            octets.copy(made, at + size, 4, made, at)
+            made[at + 4], made[at + 5], made[at + 6] = length >> 8, length & 0xFF, IPV6_IN_IP
+            made[at + 7] = made[at + size + 7]
+            octets.copy(self.outers, ends, 32, made, at + 8)
+            return
+        length += size
+        made[at], made[at + 1] = 0x45, made[at + size + 1]
+        made[at + 2], made[at + 3] = length >> 8, length & 0xFF
+        made[at + 4], made[at + 5] = self.delta[row] >> 8 & 0xFF, self.delta[row] & 0xFF
+        made[at + 6], made[at + 7] = made[at + size + 6] & DONT_FRAGMENT, 0
+        made[at + 8], made[at + 9], made[at + 10], made[at + 11] = made[at + size + 8], IPIP, 0, 0
+        octets.copy(self.outers, ends, 8, made, at + 12)
+        octets.put16(made, at + 10, octets.checksum(octets.total(made, at, size)))
 
     # --- headers and checksums ---------------------------------------------------------------------------------------
 
@@ -233,8 +303,8 @@ class Rewriter:
         for row in range(size):
             if self.leaving[row]:
                 self._put_macs(buffer, row)
-                if self.full[row] == DIRECT:
-                    continue  # what leaves is what came, but for its MACs (D 12.1)
+                if self.full[row] >= DIRECT:
+                    continue  # what leaves is what came, but for its MACs and an outer header (D 12.1)
                 if self.family[row] == 4:
                     self._put_ipv4(buffer, row)
                 else:
@@ -258,15 +328,19 @@ class Rewriter:
         octets.put32(buffer, at + 30, dest)
         ends = source + dest
         total = ends + octets.word32(buffer, at + 14) + octets.word32(buffer, at + 18) + octets.word16(buffer, at + 22)
+        l4 = self.l4[row]
+        if l4 > 34 and not self.opp:
+            total += octets.word32(buffer, at + 34) + octets.word32(buffer, at + 38)  # the IP option
         octets.put16(buffer, at + 24, octets.checksum(total))
-        self._put_l4(buffer, row, at + 34, self.l3_length[row] - 20, self.table.words[other + 1], ends)
+        self._put_l4(buffer, row, at + l4, self.l3_length[row] + ETHERNET - l4, self.table.words[other + 1], ends)
 
     def _put_ipv6(self, buffer: Any, row: int) -> None:
         other, at = self.handle[row] ^ 1, self.at[row]
         for word in range(4):
             self._put64(buffer, at + 22 + 8 * word, self.table.wide[4 * other + (word ^ 2)])
         ends = octets.total(buffer, at + 22, 32)
-        self._put_l4(buffer, row, at + 54, self.l3_length[row] - 40, self.table.words[2 * other + 1], ends)
+        l4 = self.l4[row]
+        self._put_l4(buffer, row, at + l4, self.l3_length[row] + ETHERNET - l4, self.table.words[2 * other + 1], ends)
 
     def _put64(self, buffer: Any, at: int, word: int) -> None:
         octets.put32(buffer, at, word & M32)
@@ -282,6 +356,9 @@ class Rewriter:
             total += self._put_numbers(buffer, row, at)
             total += octets.word32(buffer, at + 12) + octets.word16(buffer, at + 18)
             octets.put16(buffer, at + 16, octets.checksum(total + octets.total(buffer, at + 20, length - 20)))
+            return
+        if self.full[row] == TELLING and self.opp and self.family[row] == 4:
+            octets.put16(buffer, at + 6, 0)  # behind the private header there is none (D 7.3)
             return
         total += octets.word16(buffer, at + 4) + octets.total(buffer, at + 8, length - 8)
         octets.put16(buffer, at + 6, octets.checksum(total) or 0xFFFF)  # 0 would say that there is none (RFC 768)

@@ -59,7 +59,6 @@ class Way(IntEnum):
     PROXY_PROTOCOL = "D 5.8", "Its service puts a proxy header before the client's first byte."
     LIMITED = "D 14.1", "Its service drops packets by chance, or a list does."
     UOA = "D 7.4", "Its service puts the client's address into datagrams."
-    TUNNEL = "D 12.1", "Its service sends through tunnels."
     MODE = "D 12.1", "Its service, or one of its real servers, has a mode the loop does not open."
     FAMILIES = "D 5.6", "A service, its real servers and local addresses are of two families."
     READDRESSED = "D 3", "An event gives its service other local addresses."

@@ -32,7 +32,7 @@ class Stack:
         self._mirrored = {port for port, device in enumerate(setup.devices) if device.forward2kni}
         output = self._output
         self.is_local, self.local_addresses = output.routes.is_local, output.routes.local_addresses
-        self.ident, self.macs, self.select = output.ident, output.macs, output.select
+        self.ident, self.idents, self.macs, self.select = output.ident, output.idents, output.macs, output.select
         self.frame, self.send, self.answer, self.error = output.frame, output.send, output.answer, output.error
         self.too_big, self.learn = output.too_big, output.neighbors.learn
         self.framed, self.port_of, self.mac = output.framed, output.port_of, output.mac

@@ -46,7 +46,7 @@ class Output:
         self.neighbors = Neighbors(setup.neighbors)
         self.counters: Counter[str] = Counter()
         self._swapped = setup.behaviour.too_big_mtu == "swapped"
-        self._idents: Counter[tuple[bytes, bytes, int]] = Counter()
+        self._idents: dict[tuple[bytes, bytes, int], list[int]] = {}
         self._macs = {On(port): setup.mac(port) for port in range(len(self.devices))}
         self._macs |= {
             On(port, vlan.id): vlan.mac for port, device in enumerate(self.devices) for vlan in device.vlan if vlan.mac
@@ -55,9 +55,13 @@ class Output:
 
     def ident(self, src: bytes, dst: bytes, proto: int) -> int:
         """The next identification of a packet made here: a counter a (source, destination, protocol), from 0."""
-        key = src, dst, proto
-        self._idents[key] += 1
-        return self._idents[key] - 1 & 0xFFFF
+        counter = self.idents(src, dst, proto)
+        counter[0] += 1
+        return counter[0] - 1 & 0xFFFF
+
+    def idents(self, src: bytes, dst: bytes, proto: int) -> list[int]:
+        """That counter, in a list of one: whoever makes many packets counts it up himself."""
+        return self._idents.setdefault((src, dst, proto), [0])
 
     def mac(self, port: int) -> bytes | None:
         """The MAC of a device, None: every unicast frame is its own."""

@@ -61,6 +61,9 @@ def test_the_floods_take_every_way(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         source = craft.write(tmp_path / "in.pcap", flood.records)
         twins.outcome(flood.setup, source, 30)
         twins.outcome(flood.setup, source, 8)
+    event = '[[event]]\nat = 0.0005\nset = "service.web.real.192.168.100.2:8080.max_conn=9"\n'
+    quiescent = rig.setup("expire_quiescent = true", events=event)  # revives the connection before its first answer
+    twins.outcome(quiescent, craft.write(tmp_path / "in.pcap", twins.records_of(rig.handshake())), 30)
     assert len(+taken) == len(WAYS), taken
 
 

@@ -88,8 +88,8 @@ def test_a_conn_is_made_when_somebody_asks() -> None:
 
 PLAIN: dict[str, dict[str, object]] = {
     "persistent": {"service": "persistent = { timeout = 9 }"}, "syn_proxy": {"service": "synproxy = true"},
-    "one_packet": {"service": "one_packet = true", "protocol": "udp"}, "uoa": {"protocol": "udp"},
-    "tunnel": {"mode": "tunnel"}, "ttl": {"conn": "xmit_ttl = true"},
+    "one_packet": {"service": "one_packet = true", "protocol": "udp"},
+    "ttl": {"conn": "xmit_ttl = true"},
     "limited": {"service": "limit_proportion = 50"}, "quic": {"service": "quic = true", "protocol": "udp"},
     "proxy_protocol": {"service": 'proxy_protocol = "v2"'}, "resolved": {"device": "resolve = true"},
     "overlapping": {"conn": 'table = "shared"', "more": '[flow_director]\nstrategy = "off"\n'},

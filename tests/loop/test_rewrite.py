@@ -17,11 +17,12 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 from lbreplay.burst import Burst
-from lbreplay.loop.names import FULL_TCP
+from lbreplay.loop.names import FULL_TCP, TELLING, TUNNEL
 from lbreplay.loop.parse import parse
 from lbreplay.loop.rewrite import Rewriter
 from lbreplay.loop.table import Table
 from lbreplay.model import Endpoint
+from lbreplay.wire import checksum, uoa
 from lbreplay.wire.capture import open_capture
 from lbreplay.wire.options import insert_toa
 
@@ -43,6 +44,7 @@ class Row:
     fdata: int = 0  # acknowledgement that asks for the client's address
     answer: bool = False
     full: bool = True
+    kind: int = 0  # of column `full`, where it is neither
 
 
 def inward(flags: str = "A", payload: bytes = b"", six: bool = False, **fields: object) -> bytes:
@@ -72,6 +74,7 @@ def rewriter(
     toa_in_syn: bool = False,
     prune: bool = True,
     mirrored: bool = False,
+    opp: bool = True,
 ) -> Rewriter:
     """A connection of each family: handles 0 and 1, 2 and 3."""
     table = Table()
@@ -79,8 +82,11 @@ def rewriter(
     for six, both in enumerate((ENDS, ENDS6)):
         for side, (source, sport, dest, dport) in enumerate(both):
             table.put(2 * six + 1 - side, key((dest, dport, source, sport), bool(six)))
-    made = Rewriter(table, toa, toa_in_syn, mtu, lambda frame, l4: odd(frame, l4, mtu, prune))
-    made.link(np.frombuffer(bytearray(bytes(Ether(dst=TO, src=OURS))[:12]), np.uint8), np.array([mirrored], np.uint8))
+    made = Rewriter(table, toa, toa_in_syn, opp, mtu, lambda frame, l4: odd(frame, l4, mtu, prune))
+    heads = np.frombuffer(bytearray(bytes(Ether(dst=TO, src=OURS))[:12]), np.uint8)
+    outers = bytes(IP(src=LOCAL, dst=REAL))[12:20].ljust(32, b"\0")
+    outers += bytes(IPv6(src=LOCAL6, dst=REAL6))[8:40]
+    made.link(heads, np.array([mirrored], np.uint8), np.frombuffer(bytearray(outers), np.uint8))
     return made
 
 
@@ -103,7 +109,7 @@ def rewritten(folder: Path, *rows: Row, **how: Any) -> list[bytes]:
     burst.fdata = np.array([row.fdata for row in rows], np.uint32)
     burst.answer = np.array([row.answer for row in rows])
     burst.delta = np.full(burst.size, DELTA, np.uint32)
-    burst.full = np.array([FULL_TCP if row.full else 0 for row in rows], np.uint8)
+    burst.full = np.array([row.kind or (FULL_TCP if row.full else 0) for row in rows], np.uint8)
     rewriter(**how).rewrite(burst)
     return [_checked(burst, row) for row in range(burst.size)]
 
@@ -313,3 +319,35 @@ def test_a_udp_sum_of_zero_is_sent_as_ffff(tmp_path: Path) -> None:
     filler = Ether(bytes(target))[UDP].chksum.to_bytes(2)  # what makes the sum 0
     (left,) = rewritten(tmp_path, Row(craft.udp(f"{CLIENT}:3000", f"{VIP}:80", filler), full=False))
     assert left[-4:-2] == b"\xff\xff" and left[-2:] == filler and left[26:38] == packed(ENDS[0], False)
+
+
+@pytest.mark.parametrize("six", [False, True])
+def test_an_outer_header_encloses_what_came(tmp_path: Path, six: bool) -> None:
+    """TOS, TTL and DF of the inner packet, an identification of its own (D 12.1), neighbours untouched."""
+    came = inward(payload=b"hello", six=six)
+    (inner, first) = Ether(came).payload, Row(came, kind=TUNNEL, fdata=int(six))
+    left = rewritten(tmp_path, Row(inward(six=six), full=False), first, Row(outward(six=six), side=OUT, full=False))
+    outer = IPv6(src=LOCAL6, dst=REAL6, nh=41, hlim=inner.hlim) if six else (
+        IP(src=LOCAL, dst=REAL, id=DELTA & 0xFFFF, proto=4, ttl=inner.ttl, tos=inner.tos, flags=int(inner.flags) & 2)
+    )  # fmt: skip
+    assert left[1] == bytes(Ether(dst=TO, src=OURS) / outer / bytes(inner))
+    assert len(left[0]) == len(inward(six=six)) and len(left[2]) == len(outward(six=six))
+
+
+@pytest.mark.parametrize("opp, six", [(True, False), (True, True), (False, False)])
+def test_datagrams_tell_their_client(tmp_path: Path, opp: bool, six: bool) -> None:
+    """In a header of its own, behind which IPv4 has no checksum, or in an IP option (D 7.3)."""
+    ends = (f"[{CLIENT6}]:3000", f"[{VIP6}]:80") if six else (f"{CLIENT}:3000", f"{VIP}:80")
+    came = craft.udp(*ends, b"what")
+    (left,) = rewritten(tmp_path, Row(came, kind=TELLING), opp=opp)
+    client = Endpoint(bytes(IPv6(src=CLIENT6))[8:24] if six else bytes(IP(src=CLIENT))[12:16], 3000)
+    made = uoa.insert(came[14:], 40 if six else 20, "opp" if opp else "ipo", client)
+    told = bytearray(made.l3)
+    told[8 if six else 12 : 40 if six else 20] = packed((ENDS6 if six else ENDS)[0], six)[:-4]
+    told[made.l4_at : made.l4_at + 4] = packed((ENDS6 if six else ENDS)[0], six)[-4:]
+    checksum.ip_header(told)
+    if opp and not six:
+        told[made.l4_at + 6 : made.l4_at + 8] = b"\0\0"
+    else:
+        checksum.l4(told, made.l4_at, 17)
+    assert left[14:] == bytes(told) and left[:12] == bytes(Ether(dst=TO, src=OURS))[:12]
