@@ -35,7 +35,7 @@ ETHERNET = 14  # bytes of its header
 MOST = 1 << 16  # kinds of packets for nobody that are remembered at once
 LOOKUP = {"": 0, "in": 1, "out": 2, "miss": 3}  # codes of column `lookup`
 REFUSALS = (
-    Verdict.NO_DEST, Verdict.DEST_MAX_CONN, Verdict.LADDR_PORT_EXHAUSTED,
+    Verdict.NO_DEST, Verdict.DEST_MAX_CONN, Verdict.LADDR_PORT_EXHAUSTED, Verdict.TEMPLATE_CONN_FAILED,
     Verdict.FORWARDED_FAST, Verdict.FORWARDED_SLOW, Verdict.REPLY_WITHOUT_CONN, Verdict.DIRECT_REPLY,
 )  # fmt: skip
 
@@ -79,6 +79,7 @@ class Balancer:
             self.links.shortest_mtu,
             tuple(map(int, REFUSALS)),
         )
+        loop.templates, loop.master = machine.templates.table, machine.lcores[0]
         loop.pool_size, loop.dests = self.setup.conn.pool_size, machine.dests
         loop.rules(_steps(machine), machine.limits.ravel().data)
         loop.redirects, loop.proxies = self.setup.conn.redirect, any(map(view.proxied, self.setup.services))
@@ -164,6 +165,10 @@ class Balancer:
     def ready(self, opener: Any) -> None:
         """See `Openers.ready`."""
         self.openers.ready(opener)
+
+    def lend(self, opener: Any, owner: Any) -> Any:
+        """See `Openers.lend`."""
+        return self.openers.lend(opener, owner)
 
     def pick(self, opener: Any, key: bytes) -> int:
         """See `Openers.pick`."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lbreplay.loop.names import ANYBODY
 from lbreplay.loop.slots import Slots
 from lbreplay.loop.table import Table
 from lbreplay.loop.ways import Way
@@ -37,7 +38,6 @@ class Conn:
     __slots__ = (
         "client",
         "control",
-        "controlled",
         "delta",
         "dest",
         "fdata",
@@ -83,8 +83,7 @@ class Conn:
         self.in_seen: Macs | None = None  # the same for the slow path where no neighbour is configured (interface 2)
         self.out_seen: Macs | None = None
         self.uoa_left = -1  # datagrams that still carry the client's address; -1: none was due, or all is done
-        self.control: Conn | None = None  # the template that chose its real server
-        self.controlled = 0  # a template: connections it has
+        self.control = False  # a template chose its real server
         self.proxy: Any = None  # SYN-proxy's own data
         self.reply: Any = None  # where the NIC sends its answers: nic.Steered, client view only
 
@@ -125,9 +124,37 @@ COLUMNS: tuple[tuple[str, Any], ...] = (
     # the rest: another
     ("number", np.int64), ("pair", np.int32), ("fraction", np.int32), ("home_hash", np.uint32),
     ("client", np.int32), ("server", np.int32), ("back", np.int32), ("forth", np.int32), ("trail", np.int16),
+    ("control", np.int32), ("controlled", np.int32),
 )  # fmt: skip
 PACKED = np.dtype(list(COLUMNS), align=True)
 RECORD = np.dtype([("columns", PACKED), ("rest", np.void, -PACKED.itemsize % LINE)])
+
+
+class Templates:
+    """Persistence templates by key (D 2.7): handles of the table are their slots, the newest of a key is the only one
+    that is found."""
+
+    def __init__(self, slots: ConnTable) -> None:
+        self.table, self._slots = Table(shared=True), slots
+
+    def get(self, key: bytes) -> Conn | None:
+        """The template of *key*."""
+        slot = self.table.get(key, ANYBODY)
+        return None if slot is None else self._slots.conns[slot]
+
+    def put(self, key: bytes, template: Conn) -> None:
+        """*template* is found by *key* from now on, and what was found before no more."""
+        older = self.table.get(key, ANYBODY)
+        if older is not None:
+            self.table.take(older, key)
+            self._slots.control[older] = -1
+        self.table.reach(template.slot)
+        self.table.put(template.slot, key)
+
+    def end(self, template: Conn) -> None:
+        """*template* is over."""
+        if self._slots.control[template.slot] == 0:
+            self.table.take(template.slot, template.in_key)
 
 
 class ConnTable(Slots):

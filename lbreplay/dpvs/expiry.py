@@ -34,7 +34,7 @@ class Expiry:
         if conn.flags & SYNPROXY and conn.proxy.resend(conn):
             lcore.counters["SYNPROXY_RS_ERROR"] += 1
             machine.touch(conn)
-        elif conn.controlled:
+        elif machine.table.controlled[slot]:
             machine.touch(conn)
         else:
             self.end(conn)
@@ -43,16 +43,16 @@ class Expiry:
         """Out of the tables, RSTs if it was established, and everything it took given back."""
         machine = self.machine
         if conn.flags & TEMPLATE:
-            if machine.templates.get(conn.in_key) is conn:
-                del machine.templates[conn.in_key]
+            machine.templates.end(conn)
             conn.dest.persistconns -= 1
             conn.dest.admit()
             machine.table.free(conn)
             return
         if not conn.flags & ONE_PACKET:
             machine.unhash(conn)
-        if conn.control is not None:
-            conn.control.controlled -= 1
+        control = machine.table.control[conn.slot]
+        if control:
+            machine.table.controlled[control - 1] -= 1
         if conn.proto == TCP:
             self._tell_both(conn)
         machine.ended(conn)

@@ -25,6 +25,7 @@ from lbreplay.dpvs.conn import (
     Macs,
 )
 from lbreplay.loop.names import DIRECT, FULL_TCP, FULL_UDP, MET, NONE
+from lbreplay.loop.names import TEMPLATE as TEMPLATE_KIND
 from lbreplay.loop.ways import Way
 from lbreplay.wire.packet import IPIP, IPV6_IN_IP, TCP, UDP
 
@@ -96,7 +97,7 @@ class Links:
             conn = table.conns[slot] if slot in table.made or self._may_end(slot) else None
             if conn is not None and not conn.flags & TEMPLATE:
                 self.refresh(conn)
-            elif conn is None:
+            elif conn is None and table.full[slot] != TEMPLATE_KIND:
                 self._relink(slot)
 
     def _relink(self, slot: int) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from lbreplay.burst import Made
 from lbreplay.dpvs.acl import AccessControl
-from lbreplay.dpvs.conn import INACTIVE, Conn, ConnTable
+from lbreplay.dpvs.conn import INACTIVE, Conn, ConnTable, Templates
 from lbreplay.dpvs.laddr import SockAddrPool
 from lbreplay.dpvs.server import Servers
 from lbreplay.loop.draws import Draws
@@ -152,7 +152,7 @@ class Machine:
         self.access = AccessControl(setup.services, setup.behaviour)
         self.lcores = [Lcore(setup, rank, self.tuples, ownership) for rank in range(len(setup.forwarding_workers))]
         self.dests: list[Dest | None] = []  # by id: every one that ever had a connection
-        self.templates: dict[bytes, Conn] = {}
+        self.templates = Templates(self.table)
         self.early: EarlyAnswers | None = None  # client view: answers that came too early for a SYN proxy
         self.warnings: list[str] = []
         self.checks: Checks | None = None  # the passive check of real servers, where a service asks for it

@@ -14,17 +14,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, INACTIVE, NOFASTXMIT, Conn, Macs
+from lbreplay.dpvs.conn import TEMPLATE as TEMPLATE_FLAG
 from lbreplay.dpvs.modes import MODES
 from lbreplay.dpvs.server import VirtualServer
 from lbreplay.loop.loop import Loop, Places
-from lbreplay.loop.names import BY_ASKING, BY_LOAD, BY_TURN, DIRECT, FULL_TCP, FULL_UDP, SIX, TRAILS, TUNNEL, UNKNOWN
+from lbreplay.loop.names import (
+    BY_ASKING,
+    BY_LOAD,
+    BY_TURN,
+    DIRECT,
+    FULL_TCP,
+    FULL_UDP,
+    SIX,
+    TEMPLATE,
+    TRAILS,
+    TUNNEL,
+    UNKNOWN,
+)
 from lbreplay.loop.opener import Opener, Pair
 from lbreplay.loop.ports import Bucket
 from lbreplay.loop.ways import Way
 from lbreplay.lvs.flow import Flow
 from lbreplay.lvs.schedulers.rr import RoundRobin
 from lbreplay.lvs.schedulers.wlc import WeightedLeastConnection
-from lbreplay.model import Endpoint, Service
+from lbreplay.model import NANOSECOND, Endpoint, Service
 from lbreplay.wire import uoa
 from lbreplay.wire.packet import SYN, TCP, UDP
 
@@ -40,9 +53,10 @@ class Openers:
     def __init__(self, machine: Machine, links: Links, loop: Loop, virtual: Places) -> None:
         self.machine, self.links, self.loop, self._virtual = machine, links, loop, virtual
         self.readdressed = {event.path[1] for event in machine.setup.events if event.path[-1:] == ("laddr",)}
+        self._lent: list[Opener] = []
         self._known: dict[VirtualServer, Opener] = {}
         self._servers: dict[Opener, tuple[Lcore, VirtualServer]] = {}
-        self._pairs: dict[tuple[int, bytes], Pair] = {}
+        self._pairs: dict[tuple[int, int, bytes], Pair] = {}
         loop.all_pairs.append(None)  # 0 is nobody's number
         self.passing = False  # packets for nobody here have no chance to be for somebody
         self.rebuild()
@@ -55,6 +69,8 @@ class Openers:
             self._opener(lcore, servers[end]) for lcore, servers in zip(self.machine.lcores, found, strict=True)
             for end in ends
         ]  # fmt: skip
+        for opener in self._lent:
+            opener.ready, opener.why = False, 0
         self.loop.know(self._virtual, Places(ends), openers, len(ends))
         self._tell_ends()
 
@@ -84,11 +100,21 @@ class Openers:
         """The one there was, that its connections know, or a new one; it is made ready when it is needed."""
         opener = self._known.get(server)
         if opener is None:
-            opener = self._known[server] = Opener(lcore, server.laddrs, server.scheduler, lcore.jitters)
-            self._servers[opener] = lcore, server
-            self._describe(opener, lcore, server)
+            opener = self._known[server] = self._made(lcore, server)
         opener.ready, opener.why = False, self._why(server)
         return opener
+
+    def _made(self, lcore: Lcore, server: VirtualServer) -> Opener:
+        opener = Opener(lcore, server.laddrs, server.scheduler, lcore.jitters)
+        self._servers[opener] = lcore, server
+        self._describe(opener, lcore, server)
+        return opener
+
+    def lend(self, opener: Opener, owner: Opener) -> Opener:
+        """The opener of a worker with the real servers of *owner*'s: of clients whose template that one made."""
+        lent = opener.lent[owner.rank] = self._made(self._servers[opener][0], self._servers[owner][1])
+        self._lent.append(lent)
+        return lent
 
     def _describe(self, opener: Opener, lcore: Lcore, server: VirtualServer) -> None:
         """What never changes: how a real server is picked, and the first state."""
@@ -112,11 +138,29 @@ class Openers:
         opener.first_state = protocol.step(protocol.sides(service.mode)[0], event, 0)
         opener.first_timeout = timeouts[opener.first_state]
         opener.established = protocol.states.index("established") if "established" in protocol.states else -1
+        opener.quiesces = self._quiesces(service)
+        if service.persistent is not None:
+            self._describe_templates(opener, service)
         opener.by = BY_ASKING
         if isinstance(scheduler, RoundRobin):
             opener.by, opener.turn = BY_TURN, scheduler.turn
         elif isinstance(scheduler, WeightedLeastConnection):
             opener.by, opener.turn = BY_LOAD, scheduler.load
+
+    def _describe_templates(self, opener: Opener, service: Service) -> None:
+        """Whose clients are one to templates, and how long these live (D 2.7)."""
+        persistent, width = service.persistent, 8 * _within(service)
+        assert persistent is not None, "the caller saw it"
+        prefix = width if persistent.netmask is None else persistent.netmask
+        mask = ((1 << width) - (1 << width - prefix)).to_bytes(width // 8)
+        opener.mask, opener.wide_mask = int.from_bytes(mask[:8], "little"), int.from_bytes(mask[8:], "little")
+        opener.persistent, opener.template_timeout = True, persistent.timeout * NANOSECOND
+        opener.lenient = not self.machine.setup.conn.expire_quiescent_template
+
+    def _quiesces(self, service: Service) -> bool:
+        """Whether a service's connections end with their real server (D 1.5, step 8; D 2.7)."""
+        kept = service.persistent is not None and self.machine.setup.behaviour.quiescent == "conn"
+        return service.expire_quiescent or kept
 
     def ready(self, opener: Opener) -> None:
         """What may have changed: its real servers, with what their packets leave, where their answers come in."""
@@ -136,11 +180,13 @@ class Openers:
 
     def _pair(self, opener: Opener, lcore: Lcore, dest: Dest, at: int, way: int) -> Pair:
         laddr = b"" if opener.keeps else opener.cursor.laddrs[at]
-        pair = self._pairs.get((dest.id, laddr))
+        pair = self._pairs.get((lcore.rank, dest.id, laddr))
         if pair is None:
             words = _answers(self.loop, self._servers[opener][1].service.protocol, dest, laddr)
             bucket = Bucket(()) if opener.keeps else lcore.pools[laddr].bucket(dest.endpoint)
-            pair = self._pairs[dest.id, laddr] = Pair(len(self.loop.all_pairs), opener, dest, at, bucket, words)
+            pair = self._pairs[lcore.rank, dest.id, laddr] = Pair(
+                len(self.loop.all_pairs), opener, dest, at, bucket, words
+            )
             self.loop.all_pairs.append(pair)
             self.machine.remember(dest)
         pair.way, pair.home, pair.at_home = way, UNKNOWN, False
@@ -168,13 +214,15 @@ class Openers:
     def quiesces(self, slot: int) -> bool:
         """Whether a connection that the loop opened may end with its real server (D 1.5, step 8)."""
         pair = self.loop.all_pairs[self.machine.table.pair[slot]]
-        return pair is not None and self._servers[pair.opener][1].service.expire_quiescent
+        return pair is not None and self._quiesces(self._servers[pair.opener][1].service)
 
     def revive(self, slot: int) -> Conn:
         """A connection that the loop opened, as the plain path wants it."""
         machine, table = self.machine, self.machine.table
         pair = self.loop.all_pairs[table.pair[slot]]
         lcore, server = self._servers[pair.opener]
+        if table.full[slot] == TEMPLATE:
+            return self._template(slot, pair, server)
         in_key, out_key = machine.tuples.key(2 * slot), machine.tuples.key(2 * slot + 1)
         service = server.service
         conn = Conn(service.protocol, lcore.rank, server, pair.dest, MODES[service.mode], 0)
@@ -183,14 +231,24 @@ class Openers:
         conn.client, conn.virtual = _ends(in_key)
         conn.real, conn.local = _ends(out_key)
         conn.delta, conn.fdata = pair.opener.delta, table.fdata[slot]
+        conn.control = table.control[slot] > 0
         conn.has_isn = pair.opener.kind == FULL_TCP
         active = table.state[slot] == pair.opener.established
-        conn.flags = (0 if active else INACTIVE) | (EXPIRE_QUIESCENT if service.expire_quiescent else 0)
+        conn.flags = (0 if active else INACTIVE) | (EXPIRE_QUIESCENT if self._quiesces(service) else 0)
         conn.out_seen, conn.in_seen = self._told(table.client[slot]), self._told(table.server[slot])
         conn.out_macs, conn.in_macs = self._told(table.back[slot]), self._told(table.forth[slot])
         if table.met[slot] & TRAILS:
             conn.flags |= NOFASTXMIT
             conn.uoa_left = table.trail[slot] - 1
+        return conn
+
+    def _template(self, slot: int, pair: Pair, server: VirtualServer) -> Conn:
+        """A template that the loop made."""
+        service, key = server.service, self.machine.templates.table.key(slot)
+        conn = Conn(service.protocol, -1, server, pair.dest, MODES[service.mode], 0)
+        conn.flags, conn.slot, conn.number, conn.in_key = TEMPLATE_FLAG, slot, self.machine.table.number[slot], key
+        conn.client, conn.virtual = _ends(key)
+        conn.real = Endpoint(pair.dest.address, 0)
         return conn
 
     def _told(self, entry: int) -> Macs | None:
@@ -229,7 +287,6 @@ def _within(service: Service) -> int:
 # What takes all first packets of a service to the plain path, in this order; what takes those of its connections stands
 # in `links.ODD`.
 ODD: tuple[tuple[Way, Callable[[Openers, VirtualServer], Any]], ...] = (
-    (Way.PERSISTENT, lambda openers, server: server.service.persistent),
     (Way.SYN_PROXY, lambda openers, server: openers.links.view.proxied(server.service)),
     (Way.ONE_PACKET, lambda openers, server: server.service.one_packet),
     (Way.QUIC, lambda openers, server: server.service.quic),

@@ -12,6 +12,7 @@ from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, INACTIVE, NOFASTXMIT, ONE_PACKE
 from lbreplay.dpvs.forwarding import BINDINGS
 from lbreplay.dpvs.modes import MODES
 from lbreplay.dpvs.server import quic_dest
+from lbreplay.loop.names import TEMPLATE as TEMPLATE_KIND
 from lbreplay.lvs.flow import Flow
 from lbreplay.lvs.protocols.tcp import SYN_SENT
 from lbreplay.model import NANOSECOND, Endpoint, Service
@@ -66,8 +67,9 @@ class Scheduling:
         port = packet.dport if vip and packet.dport != vip.port else template.dest.port
         conn = self._create(lcore, template.server, template.dest, packet, flags, port)
         if not isinstance(conn, Verdict):
-            conn.control = template
-            template.controlled += 1
+            conn.control = True
+            self.machine.table.control[conn.slot] = template.slot + 1
+            self.machine.table.controlled[template.slot] += 1
         return conn
 
     def _flags(self, service: Service, packet: Packet) -> int:
@@ -162,7 +164,9 @@ class Scheduling:
         dest.persistconns += 1
         self.machine.table.add(template)
         self.machine.table.fraction[template.slot] = lcore.jitter()
-        self.machine.templates[key] = template
+        self.machine.templates.put(key, template)
+        self.machine.table.full[template.slot] = TEMPLATE_KIND
+        self.machine.remember(dest)
         assert service.persistent is not None
         self.machine.set_timeout(template, service.persistent.timeout * NANOSECOND)
         self.machine.touch(template)

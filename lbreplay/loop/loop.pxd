@@ -2,7 +2,7 @@ cimport cython
 
 from lbreplay.loop.opener cimport Opener, Pair
 from lbreplay.loop.ports cimport LaddrCursor
-from lbreplay.loop.real cimport Dest
+from lbreplay.loop.real cimport Census, Dest
 from lbreplay.loop.slots cimport Slots
 from lbreplay.loop.table cimport Table
 from lbreplay.loop.timers cimport Timers
@@ -13,7 +13,7 @@ ctypedef unsigned long long u64
 cdef int BY_TURN, BY_LOAD, NONE, DONE, PLAIN, CLOCK, TCP, UDP, FIN, SYN, RST, ACK, PURE, UDP_STEP, STATES, STEPS, FULL_TCP, DIRECT, MOST
 cdef int LOOKED_UP, MISSED, HOME, MISSED_BIT
 cdef int UNSOUND, KERNEL, TOO_LONG, STRANGER, MATCHED, LAST_HOP, UNINVITED, FROM_LOCAL
-cdef int OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, FULL_UDP, SNAT, TELLING, TUNNEL, MET, BARE, TRAILS, AWAY
+cdef int OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING, TEMPLATE, FULL_UDP, SNAT, TELLING, TUNNEL, MET, BARE, TRAILS, AWAY
 cdef long long ORDERS
 cdef u64 SIX, M32, LINK_LOCAL
 
@@ -52,11 +52,14 @@ cdef class Loop:
     cdef long long[::1] zones
     cdef u64[::1] wide_zones
     cdef public int mtu
-    cdef int no_dest, max_conn, no_port, fast, slow, unasked, direct_reply
+    cdef int no_dest, max_conn, no_port, no_template, fast, slow, unasked, direct_reply
     cdef public int why, reason, barred
     cdef bint _plain(self, int reason) noexcept
     cdef public Py_ssize_t due
     cdef public long long pool_size
+    cdef public Table templates
+    cdef public Census master
+    cdef int template
     cdef long long version, first
     cdef public list dests, all_pairs
     cdef u64 _head, _tail
@@ -150,6 +153,18 @@ cdef class Loop:
     cdef Dest _dest(self, Py_ssize_t slot)
     @cython.locals(opener=Opener, at=int, dest=Dest)
     cdef bint _open(self, Py_ssize_t row, int worker, int number, long long now) except? -1
+    @cython.locals(slot=int, pair=Pair, done=bint)
+    cdef bint _open_by_template(self, Py_ssize_t row, Opener opener, long long now) except? -1
+    @cython.locals(word0=u64, word1=u64, a=u64, b=u64, slot=int, dest=Dest)
+    cdef int _template(self, Py_ssize_t row, Opener opener) except? -2
+    @cython.locals(word0=u64, word1=u64, a=u64, b=u64)
+    cdef (u64, u64, u64, u64) _client_words(self, Opener opener) noexcept
+    @cython.locals(at=int, dest=Dest, slots=Slots, pair=Pair, slot=Py_ssize_t, fraction=cython.longlong)
+    cdef bint _make_template(self, Py_ssize_t row, Opener opener, long long now) except? -1
+    @cython.locals(word0=u64, word1=u64, a=u64, b=u64, older=int)
+    cdef _enter_template(self, Py_ssize_t slot, Opener opener)
+    cdef _touch(self, Py_ssize_t slot, Py_ssize_t row, long long now)
+    cdef bint _end_template(self, Py_ssize_t slot, Pair pair) except? -1
     @cython.locals(at=Py_ssize_t, number=int)
     cdef int _service(self, Py_ssize_t row, int proto) except? -2
     @cython.locals(place=int)

@@ -38,6 +38,7 @@ from lbreplay.loop.names import (
     STATES,
     STEPS,
     TELLING,
+    TEMPLATE,
     TRAILS,
     TUNNEL,
     UDP_STEP,
@@ -54,8 +55,9 @@ UNSOUND, KERNEL, TOO_LONG, STRANGER, MATCHED, LAST_HOP, UNINVITED, FROM_LOCAL = 
     Way.UNSOUND, Way.KERNEL, Way.TOO_LONG, Way.STRANGER, Way.MATCHED, Way.LAST_HOP,
     Way.UNINVITED, Way.FROM_LOCAL,
 )  # fmt: skip
-OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE = (
+OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING = (
     Way.MISSED, Way.UNASKED, Way.SYN_PROXY, Way.POOL, Way.ELSEWHERE, Way.MODE,
+    Way.PERSISTENT, Way.ENDING,
 )  # fmt: skip
 TCP, UDP = 6, 17
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -124,7 +126,8 @@ class Loop:
     def __init__(self, host: Any, slots: Slots, table: Table, client_view: bool, mtu: int, refusals: Any) -> None:
         self.host, self.slots, self.table, self.timers = host, slots, table, slots.timers
         self.client_view, self.mtu = client_view, mtu
-        self.no_dest, self.max_conn, self.no_port, self.fast, self.slow, self.unasked, self.direct_reply = refusals
+        self.no_dest, self.max_conn, self.no_port, self.no_template, *others = refusals
+        self.fast, self.slow, self.unasked, self.direct_reply = others
         self.why, self.reason, self.due = DONE, 0, NONE
         self.word0 = self.word1 = self.a = self.b = self.c = self.d = self.ports = 0  # the tuple at hand
         self.barred = 0  # reason for which connections are opened by the plain path alone
@@ -140,6 +143,9 @@ class Loop:
         self.ways_back: dict[int, int] = {}  # entries by zone and entry that was told, `_way_back`
         self.alike = False  # all of a zone have one way
         self.pool_size = 0
+        self.templates: Any = None  # loop.table.Table of their slots
+        self.master: Any = None  # the census that draws for templates
+        self.template = NONE  # that chose the real server of the connection at hand
         self.version = 0  # of what is known about next hops
         self.dests: list[Any] = []  # by id
         self.all_pairs: list[Any] = []  # by number
@@ -677,6 +683,8 @@ class Loop:
             return self._plain(POOL)
         if self.l3_length[row] + opener.growth > self.mtu:
             return self._plain(TOO_LONG)
+        if opener.persistent:
+            return self._open_by_template(row, opener, now)
         at = self._pick(row, opener)
         if at < 0:
             return self._refuse(row, self.no_dest)
@@ -685,6 +693,104 @@ class Loop:
             dest.overload = True
             return self._refuse(row, self.max_conn)
         return self._bind(row, opener, dest, at * opener.width, now)
+
+    # --- a template (D 2.7) ------------------------------------------------------------------------------------------
+
+    def _open_by_template(self, row: int, opener: Opener, now: int) -> bool:
+        """A connection to the real server that the client's template names; templates are of all workers, their real
+        servers of the one that made them."""
+        slot = self._template(row, opener)
+        if slot >= 0 and self.slots.pair[slot] == 0:
+            return self._plain(PERSISTENT)
+        if slot < 0 and not self._make_template(row, opener, now):
+            return True
+        if slot >= 0:
+            self._touch(slot, row, now)
+        slot = self._template(row, opener)
+        pair: Pair = self.all_pairs[self.slots.pair[slot]]
+        if pair.opener is not opener:
+            opener = opener.lent.get(pair.opener.rank) or self.host.lend(opener, pair.opener)
+        if not opener.ready:
+            self.host.ready(opener)
+        if pair.dest.is_full():
+            pair.dest.overload = True
+            return self._refuse(row, self.max_conn)
+        self.template = slot
+        done = self._bind(row, opener, pair.dest, pair.dest.place * opener.width, now)
+        self.template = NONE
+        return done
+
+    def _template(self, row: int, opener: Opener) -> int:
+        """The slot of the client's template, if it may be used, or NONE."""
+        word0, word1, a, b = self._client_words(opener)
+        slot = self.templates.first(word0, word1, a, b, self.c, self.d)
+        if slot >= 0:
+            dest = self._dest(slot)
+            if not dest.available or not (opener.lenient or dest.weight):
+                return NONE
+        return slot
+
+    def _client_words(self, opener: Opener) -> tuple[int, int, int, int]:
+        """The words of a template's key, as loop/table.py has tuples: its clients' network without a port."""
+        word1 = (self.word1 >> 16) << 16
+        if self.six:
+            a, b = self.a & opener.mask, self.b & opener.wide_mask
+            return self.templates.mix(a, b, self.c, self.d), word1, a, b
+        word0 = self.b
+        return word0 << 32 | self.a & opener.mask, word1, 0, 0
+
+    def _make_template(self, row: int, opener: Opener, now: int) -> bool:
+        """A template for a client that has none; False: there is none, and the packet is lost."""
+        at = self._pick(row, opener)
+        if at < 0:
+            self._refuse(row, self.no_dest)
+            return False
+        dest: Dest = opener.dests[at]
+        if dest.is_full():
+            dest.overload = True
+            self._refuse(row, self.no_template)
+            return False
+        slots, pair = self.slots, self.all_pairs[opener.pairs[at * opener.width].number]
+        slot = slots.take(dest.id, NONE)
+        fraction = 0
+        if opener.jitter is not None:
+            fraction = int(opener.jitter.one() * 1000000) * 1000
+        slots.pair[slot], slots.full[slot], slots.fraction[slot] = pair.number, TEMPLATE, fraction
+        slots.timeout[slot] = opener.template_timeout + fraction
+        dest.persistconns += 1
+        self._enter_template(slot, opener)
+        self._touch(slot, row, now)
+        return True
+
+    def _enter_template(self, slot: int, opener: Opener) -> None:
+        """What was found by its key before is found no more."""
+        word0, word1, a, b = self._client_words(opener)
+        older = self.templates.first(word0, word1, a, b, self.c, self.d)
+        if older >= 0:
+            self.templates.remove(older)
+            self.slots.control[older] = -1
+        self.templates.reach(slot)
+        self.templates.enter(slot, word0, word1, a, b, self.c, self.d)
+
+    def _touch(self, slot: int, row: int, now: int) -> None:
+        """It is used: its timer starts anew."""
+        self.slots.last_use[slot], self.slots.armed[slot] = now, self._order(row)
+        self.timers.arm(slot, now + self.slots.timeout[slot])
+
+    def _end_template(self, slot: int, pair: Pair) -> bool:
+        """Its time is up; False: it has connections still, and lives on."""
+        if self.slots.controlled[slot]:
+            return False
+        if pair.opener.jitter is not None:
+            self.master.passed += 1
+        if not self.slots.control[slot]:
+            self.templates.remove(slot)
+        pair.dest.persistconns -= 1
+        pair.dest.admit()
+        self.slots.free_slot(slot)
+        return True
+
+    # --- what a connection is made of --------------------------------------------------------------------------------
 
     def _service(self, row: int, proto: int) -> int:
         """The number of the service that a row is for, or NONE."""
@@ -750,12 +856,17 @@ class Loop:
         slots.fraction[slot], slots.timeout[slot] = fraction, opener.first_timeout + fraction
         slots.last_use[slot], slots.armed[slot] = now, self._order(row)
         slots.delta[slot], slots.full[slot] = opener.delta, opener.kind
+        if self.template >= 0:
+            slots.control[slot] = self.template + 1
+            slots.controlled[self.template] += 1
         self.table.enter(2 * slot, self.word0, self.word1, self.a, self.b, self.c, self.d)
         self._enter_answers(slot, opener, pair, port)
         slots.client[slot] = self._client(row) + 1
         slots.mac[2 * slot], slots.mac[2 * slot + 1] = pair.way, -MODE
         if not opener.direct:
             self._link_back(row, slot, opener, pair)
+        if opener.quiesces and dest.weight == 0:
+            slots.mac[2 * slot] = slots.mac[2 * slot + 1] = -ENDING  # the first packet gets through (D 1.5, step 8)
         self.timers.arm(slot, now + slots.timeout[slot])
         if not opener.keeps:
             opener.cursor.counts[pair.place] += 1
@@ -831,6 +942,8 @@ class Loop:
         if number == 0 or (slots.made and slot in slots.made):
             return False
         pair: Pair = self.all_pairs[number]
+        if slots.full[slot] == TEMPLATE:
+            return self._end_template(slot, pair)
         active = slots.state[slot] == pair.opener.established
         if active and not pair.opener.direct:
             return False
@@ -847,6 +960,8 @@ class Loop:
         if not pair.opener.keeps:
             pair.bucket.give((port & 0xFF) << 8 | port >> 8)
             pair.opener.cursor.counts[pair.place] -= 1
+        if slots.control[slot]:
+            slots.controlled[slots.control[slot] - 1] -= 1
         slots.free_slot(slot)
         pair.opener.census.closed()
         return True

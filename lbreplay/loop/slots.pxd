@@ -10,7 +10,7 @@ cdef class Slots:
     cdef unsigned char[:] alive, state, full, met
     cdef long long[:] timeout, last_use, armed, number
     cdef short[:] rank, limit, trail
-    cdef int[:] dest, pair, fraction, client, server, back, forth, home, mac
+    cdef int[:] dest, pair, control, controlled, fraction, client, server, back, forth, home, mac
     cdef unsigned int[:] home_hash, delta, fdata, rs_seq, rs_ack
     cpdef point(self, dict columns)
     @cython.locals(slot=Py_ssize_t)

@@ -20,6 +20,7 @@ cdef class Table:
     cdef Py_ssize_t _last, _at
     cdef int _shift
     cpdef point(self, ranks)
+    cpdef reach(self, Py_ssize_t handle)
     cpdef _room(self, Py_ssize_t handles)
     cpdef _widen(self, Py_ssize_t handles)
     cpdef _renew(self, int bits)

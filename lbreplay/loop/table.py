@@ -52,6 +52,11 @@ class Table:
         self._ranks = ranks
         self._room(2 * len(ranks))
 
+    def reach(self, handle: int) -> None:
+        """Room for *handle*."""
+        if handle >= self._handles:
+            self._room(max(2 * self._handles, handle + 1))
+
     def _room(self, handles: int) -> None:
         words, links = np.empty(2 * handles, np.uint64), np.full(2 * handles, NONE, np.int32)
         if self._handles:

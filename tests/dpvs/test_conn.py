@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import rig
+import twins
 
-from lbreplay.dpvs.conn import Conn, ConnTable
+from lbreplay.dpvs.conn import TEMPLATE, Conn, ConnTable
 from lbreplay.dpvs.machine import Machine
 from lbreplay.dpvs.modes import MODES
 from lbreplay.loop.table import Table
 from lbreplay.nic.steer import Nic
-from lbreplay.wire.packet import TCP
+from lbreplay.wire.packet import TCP, flow_key
 
 
 def take(table: ConnTable, count: int) -> list[int]:
@@ -68,3 +69,21 @@ def test_a_connection_is_counted_where_no_limit_is_drawn() -> None:
         conn = Conn(TCP, 0, server, server.dests[0], MODES["fnat"], 0)
         conn.count(0, 60)
         assert (conn.dest.inpkts, conn.dest.inbytes) == (packets, 60 * packets)
+
+
+def test_the_newest_template_of_a_key_is_the_only_one() -> None:
+    """An older one that it took the place of is not found again when it ends (D 2.7)."""
+    made = rig.setup("persistent = { timeout = 60 }")
+    frames = [rig.syn(rig.CLIENT, rig.VIP)]
+    machine = twins.driven(made, frames)[0].balancer.machine
+    key = flow_key(6, bytes((172, 16, 0, 1)), 0, bytes((10, 0, 0, 100)), 80)
+    first = machine.templates.get(key)
+    assert first is not None and machine.table.controlled[first.slot] == 1
+    second = Conn(6, -1, first.server, first.dest, first.mode, TEMPLATE)
+    second.in_key = key
+    machine.table.add(second)
+    machine.templates.put(key, second)
+    assert machine.templates.get(key) is second
+    machine.templates.end(second)
+    machine.templates.end(first)
+    assert machine.templates.get(key) is None
