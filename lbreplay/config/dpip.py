@@ -1,16 +1,17 @@
-"""dpip commands -> the port's addresses, routes, neighbours and VLAN devices (S 6.5).
+"""dpip commands -> addresses, routes, neighbours and VLAN devices, each on its port (S 6.5).
 
-lbreplay has one port: what a script puts on another device is taken as the port's, and said once.
+The kernel's balancer has one port here: what a script puts on another device is taken as the port's, and said once.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from lbreplay.config import values
-from lbreplay.config.found import Found
+from lbreplay.config.found import Found, Path
 from lbreplay.config.ipvsadm import Services, Wrong, number, prefix
 
 FLAGS = {"-v", "-s", "-4", "-6", "-C", "-F", "--force"}
@@ -19,26 +20,43 @@ KEYWORDS = {
     "dev", "broadcast", "scope", "valid_lft", "prefered_lft", "via", "src", "mtu", "metric", "lladdr", "link", "proto",
     "id", "tos", "proto_type", "label", "brd", "peer", "netmask", "table", "name", "type",
 }  # fmt: skip
+OF_TUNNELS = {"mode", "local", "remote", "ttl", "tos", "dev", "link", "key", "ikey", "okey"}  # each has a value
 DEFAULT_PORT = "dpdk0"
 DEVICE = re.compile(r"\b([io]if)=([^,]+)")  # of a match
 NEVER_CHANGES = {"show", "list", "help", "test"}
 SPECIAL = frozenset({"local", "broadcast", "multicast", "blackhole", "unreachable", "prohibit"})  # types of routes
 
 
-class Port:
-    """The port as a sequence of dpip commands makes it, or of the kernel's `ip`, which speaks almost alike."""
+class Device:
+    """A port, as the commands make it; everything with its place."""
+
+    def __init__(self) -> None:
+        self.addresses: dict[str, str] = {}
+        self.sapool: dict[str, str] = {}
+        self.put: dict[str, tuple[object, str]] = {}  # other keys of [device]
+
+
+class Vlan(NamedTuple):
+    """A VLAN device: the port it is on, and its table."""
+
+    link: str
+    table: dict[str, Any]
+    place: str
+
+
+class Ports:
+    """The ports as a sequence of dpip commands makes them, or the kernel's one, by `ip`, which speaks almost alike."""
 
     def __init__(self, found: Found, services: Services) -> None:
         self.tool = "ip" if services.profile == "ipvs" else "dpip"
         self.found = found
         self.services = services
-        self.addresses: dict[str, str] = {}  # with their places
-        self.sapool: dict[str, str] = {}
-        self.vlans: dict[str, tuple[dict[str, Any], str]] = {}
+        self.devices: dict[str, Device] = {}
+        self.vlans: dict[str, Vlan] = {}
+        self.tunnels: set[str] = set()
+        self._others: list[str] = []  # names of devices that the kernel's one port stands for
         self.routes: list[tuple[dict[str, Any], str]] = []
-        self.neighbors: dict[str, tuple[str, str]] = {}
-        self.put: dict[str, tuple[object, str]] = {}  # other keys of [device]
-        self.devices: list[str] = []
+        self.neighbors: dict[str, tuple[dict[str, Any], str]] = {}
 
     def apply(self, words: Sequence[str], place: str) -> None:
         """Carry out one command line without `dpip`."""
@@ -71,59 +89,76 @@ class Port:
 
     # devices
 
-    def _on(self, device: str, place: str) -> list[str] | dict[str, str]:
-        """Where addresses of *device* belong: a VLAN device's list, or the port's."""
-        if device in self.vlans:
-            listed: list[str] = self.vlans[device][0]["address"]
-            return listed
-        device = device.partition(":")[0]  # eth0:0 is a label
-        if device not in (*self.devices, "lo"):
-            self.devices.append(device)
-            if device != self.name:
-                self.found.warn(
-                    place, f"{device}: lbreplay has one port, {self.name}; what is on {device} is taken as its"
-                )
-        return self.addresses
+    def _device(self, name: str | None, place: str) -> Device:
+        """The port of a name; the kernel's host has one, on which everything is."""
+        name = self.name if name is None else name.partition(":")[0]  # eth0:0 is a label
+        if self.tool == "dpip" or name in self.devices or not self.devices:
+            return self.devices.setdefault(name, Device())
+        if name != "lo" and name not in self._others:
+            self._others.append(name)
+            self.found.warn(place, f"{name}: lbreplay has one port, {self.name}; what is on {name} is taken as its")
+        return self.devices[self.name]
 
     @property
     def name(self) -> str:
-        """The port: as dpvs.conf names it, else the first device of the scripts."""
-        given: str | None = self.found.document.get("device", {}).get("name")
-        return given or next(iter(self.devices), DEFAULT_PORT)
+        """The first port: as dpvs.conf names it, else the first of the scripts."""
+        return next(iter([*self._configured(), *self.devices]), DEFAULT_PORT)
+
+    def _configured(self) -> list[str]:
+        """The ports that dpvs.conf names, slaves of bonds left out."""
+        given = self.found.document.get("device", {})
+        listed = given if isinstance(given, list) else [given]
+        slaves = {name for one in listed for name in one.get("slaves", ())}
+        return [one["name"] for one in listed if "name" in one and one["name"] not in slaves]
+
+    def _in_tunnel(self, words: list[str], what: str, place: str) -> bool:
+        """Whether a command is about a tunnel, which no port is: it is listed then."""
+        if _arguments(words).get("dev") not in self.tunnels:
+            return False
+        self.found.leave(place, f"{self.tool} {what} {' '.join(words)}: a tunnel")
+        return True
+
+    def _do_tunnel_add(self, words: list[str], place: str, six: bool) -> None:
+        queue = iter(words)
+        names = [word for word in queue if not (word in OF_TUNNELS and next(queue, ""))]
+        self.tunnels.update(names[:1])
+        self.found.leave(place, f"{self.tool} tunnel add {' '.join(words)}")
 
     def _do_addr_add(self, words: list[str], place: str, six: bool) -> None:
+        if self._in_tunnel(words, "addr add", place):
+            return
         given = _arguments(words)
         network = values.network(given.get("", ""))
-        where = self._on(given["dev"], place) if "dev" in given else self.addresses
+        if given.get("dev") in self.vlans:
+            self.vlans[given["dev"]].table["address"].append(str(network))
+            return
+        device = self._device(given.get("dev"), place)
         address, _, _ = str(network).partition("/")
-        if isinstance(where, list):
-            where.append(str(network))
-        elif "sapool" in given and network.prefix == 8 * len(network.address):
-            self.sapool.setdefault(address, place)
-        else:
-            where.setdefault(str(network), place)
-            if "sapool" in given:
-                self.sapool.setdefault(address, place)
+        if not ("sapool" in given and network.prefix == 8 * len(network.address)):
+            device.addresses.setdefault(str(network), place)
+        if "sapool" in given:
+            device.sapool.setdefault(address, place)
 
     _do_addr_set = _do_addr_add
 
     def _do_addr_del(self, words: list[str], place: str, six: bool) -> None:
         network = values.network(_arguments(words).get("", ""))
+        device = self._device(_arguments(words).get("dev"), place)
         if (
-            self.addresses.pop(str(network), None) is None
-            and self.sapool.pop(str(network).partition("/")[0], None) is None
+            device.addresses.pop(str(network), None) is None
+            and device.sapool.pop(str(network).partition("/")[0], None) is None
         ):
             raise Wrong("no such address")
 
     def _do_addr_flush(self, words: list[str], place: str, six: bool) -> None:
-        self.addresses.clear()
+        self._device(_arguments(words).get("dev"), place).addresses.clear()
 
     def _do_vlan_add(self, words: list[str], place: str, six: bool) -> None:
         given = _arguments(words)
         if not given.get("id", "").isdecimal() or "link" not in given:
             raise Wrong("link DEVICE id NUMBER expected")
         name = given.get("") or f"{given['link']}.{given['id']}"
-        self.vlans[name] = ({"id": int(given["id"]), "address": []}, place)
+        self.vlans[name] = Vlan(given["link"], {"id": int(given["id"]), "address": []}, place)
 
     def _do_vlan_del(self, words: list[str], place: str, six: bool) -> None:
         self.vlans.pop(_arguments(words).get("", ""), None)
@@ -143,28 +178,28 @@ class Port:
             raise Wrong("a device expected")
         device, setting = words[0], words[1:]
         if self.tool == "ip":
-            self._ip_link_set(setting, place)
+            self._ip_link_set(device, setting, place)
         elif setting[:1] == ["addr"] and len(setting) == 2:
             values.mac(setting[1])
             if device in self.vlans:
-                self.vlans[device][0]["mac"] = setting[1]
+                self.vlans[device].table["mac"] = setting[1]
             else:
-                self.put["mac"] = (setting[1], place)
+                self._device(device, place).put["mac"] = (setting[1], place)
         elif setting[:1] == ["forward2kni"] and len(setting) == 2:
-            self.put["forward2kni"] = (setting[1] == "on", place)
+            self._device(device, place).put["forward2kni"] = (setting[1] == "on", place)
         else:
             self.found.leave(place, f"{self.tool} link set {' '.join(words)}")
 
-    def _ip_link_set(self, setting: list[str], place: str) -> None:
+    def _ip_link_set(self, device: str, setting: list[str], place: str) -> None:
         """`ip link set DEVICE [up] [address MAC] [mtu BYTES]`."""
         queue = iter(setting)
         for word in queue:
             if word in ("address", "addr"):
                 mac = next(queue, "")
                 values.mac(mac)
-                self.put["mac"] = (mac, place)
+                self._device(device, place).put["mac"] = (mac, place)
             elif word == "mtu":
-                self.put["mtu"] = (number(next(queue, ""), 68, 9216), place)
+                self._device(device, place).put["mtu"] = (number(next(queue, ""), 68, 9216), place)
             elif word not in ("dev", "up"):
                 self.found.leave(place, f"ip link set {' '.join(setting)}")
                 return
@@ -174,6 +209,8 @@ class Port:
     def _do_route_add(self, words: list[str], place: str, six: bool) -> None:
         if "table" in words or not SPECIAL.isdisjoint(words[:1]):
             self.found.leave(place, f"{self.tool} route add {' '.join(words)}: not a route of the main table to a host")
+            return
+        if self._in_tunnel(words, "route add", place):
             return
         given = _arguments(words)
         to = destination(given.get("", ""), six or ":" in given.get("via", ""))
@@ -190,7 +227,8 @@ class Port:
         if "metric" in given:
             self.found.leave(place, f"metric {given['metric']}")
         if "dev" in given:
-            self._on(given["dev"], place)
+            self._named(given["dev"], place)
+            route["device"] = given["dev"]
         self.routes.append((route, place))
 
     def _do_route_del(self, words: list[str], place: str, six: bool) -> None:
@@ -208,7 +246,11 @@ class Port:
         given = _arguments(words)
         values.mac(given.get("lladdr", ""))
         values.address(given.get("", ""))
-        self.neighbors[given[""]] = (given["lladdr"], place)
+        neighbor = {"address": given[""], "mac": given["lladdr"]}
+        if "dev" in given:
+            self._named(given["dev"], place)
+            neighbor["device"] = given["dev"]
+        self.neighbors[given[""]] = (neighbor, place)
 
     _do_neigh_set = _do_neigh_add
 
@@ -231,39 +273,91 @@ class Port:
             values.network(text)
             self.services.ipsets[words[0]].append(text)
 
+    def _named(self, device: str, place: str) -> None:
+        """A port is there because a command names it."""
+        if device not in self.vlans:
+            self._device(device, place)
+
     # the end
 
     def finish(self) -> None:
-        """Put the port, routes and neighbours into the document."""
-        self._one_port()
-        for key, listed in (("address", self.addresses), ("sapool_address", self._pools())):
-            if listed:
-                places = ", ".join(dict.fromkeys(listed.values()))
-                self.found.put(("device", key), list(listed), places)
-        for name, (value, place) in self.put.items():
-            self.found.put(("device", name), value, place)
-        for vlan, place in self.vlans.values():
-            self.found.append(("device", "vlan"), vlan, place)
-        for route, place in self.routes:
-            self.found.append(("route",), route, place)
-        for address, (mac, place) in self.neighbors.items():
-            self.found.append(("neighbor",), {"address": address, "mac": mac}, place)
+        """Put the ports, routes and neighbours into the document."""
+        names = list(dict.fromkeys([*self._configured(), *self.devices, *(vlan.link for vlan in self.vlans.values())]))
+        several = len(names) > 1 and self.tool == "dpip"
+        listed = several or isinstance(self.found.document.get("device"), list)
+        paths: dict[str, Path] = self._listed(names) if listed else dict.fromkeys(names, ("device",))
+        for name, device in self.devices.items():
+            self._put(device, paths[name])
+        for vlan in self.vlans.values():
+            self.found.append((*paths[vlan.link], "vlan"), vlan.table, vlan.place)
+        self._name_matches(listed)
+        for path, entries in (("route", self.routes), ("neighbor", list(self.neighbors.values()))):
+            for entry, place in entries:
+                on_vlan = path == "route" and entry.get("device") in self.vlans
+                self.found.append((path,), self._placed(entry, several or on_vlan), place)
+        self.services.home = partial(self._home, several)
+        if self._on_vlans() and not listed:
+            self.found.document.setdefault("device", {}).setdefault("name", self.name)
 
-    def _one_port(self) -> None:
-        """A match by another device's name is by the port's too: what is on that device is taken as its."""
+    def _placed(self, entry: dict[str, Any], kept: bool) -> dict[str, Any]:
+        """A route or neighbour; its device is *kept* where it says something."""
+        device = {"device": self._called(entry["device"])} if kept and "device" in entry else {}
+        return {key: value for key, value in entry.items() if key != "device"} | device
+
+    def _on_vlans(self) -> bool:
+        """Whether something names a VLAN device, by the name of its port."""
+        listed = [entry.get("device") for entry, _ in self.routes]
+        return not self.vlans.keys().isdisjoint([*listed, *self.services.ifnames.values()])
+
+    def _listed(self, names: list[str]) -> dict[str, Path]:
+        """Every port as an entry of `[[device]]`, with those of dpvs.conf: where each is."""
+        if not isinstance(self.found.document.get("device"), list):
+            only = self.found.document.pop("device", None)
+            notes = {path[1:]: self.found.notes.pop(path) for path in list(self.found.notes) if path[0] == "device"}
+            if only is not None:
+                entry = self.found.append(("device",), only, "dpvs.conf")
+                self.found.notes |= {(*entry, *rest): note for rest, note in notes.items()}
+        entries = {one["name"]: n for n, one in enumerate(self.found.document.get("device", ()))}
+        for name in names:
+            if name not in entries:
+                entries[name] = int(self.found.append(("device",), {"name": name}, "of the scripts")[-1])
+        return {name: ("device", number) for name, number in entries.items()}
+
+    def _put(self, device: Device, path: Path) -> None:
+        for key, listed in (("address", device.addresses), ("sapool_address", self._pools(device))):
+            if listed:
+                self.found.put((*path, key), list(listed), ", ".join(dict.fromkeys(listed.values())))
+        for name, (value, place) in device.put.items():
+            self.found.put((*path, name), value, place)
+
+    def _called(self, device: str) -> str:
+        """A device as the model names it: a VLAN device by its port and id."""
+        vlan = self.vlans.get(device)
+        return device if vlan is None else f"{vlan.link}.{vlan.table['id']}"
+
+    def _home(self, several: bool, address: str) -> str:
+        """A local address with the device that -F puts it on, where that says something; that of no command, on the
+        first."""
+        device = self.services.ifnames.get(address, self.name)
+        return f"{address}@{self._called(device)}" if several or device in self.vlans else address
+
+    def _name_matches(self, listed: bool) -> None:
+        """A match by the name of a device is by that which the model gives it; with one port, by that one's."""
         for draft in self.services.drafts.values():
             match = draft.fields.get("match", "")
-            if DEVICE.search(match):
+            if not DEVICE.search(match):
+                continue
+            if not listed:
                 self.found.document.setdefault("device", {}).setdefault("name", self.name)
-                draft.fields["match"] = DEVICE.sub(self._device_of, match)
+            draft.fields["match"] = DEVICE.sub(self._device_of, match)
 
     def _device_of(self, found: re.Match[str]) -> str:
-        return f"{found[1]}={self.name}" if found[2] in self.devices else found[0]
+        return f"{found[1]}={self.name if found[2] in self._others else self._called(found[2])}"
 
-    def _pools(self) -> dict[str, str]:
+    def _pools(self, device: Device) -> dict[str, str]:
         """Addresses with a port pool that no service lists."""
         listed = {a for draft in self.services.drafts.values() for a in draft.lists["laddr"]}
-        return {address: place for address, place in self.sapool.items() if address not in listed}
+        return {address: place for address, place in device.sapool.items() if address not in listed}
 
 
 def destination(text: str, six: bool) -> str:

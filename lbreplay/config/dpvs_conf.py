@@ -114,6 +114,11 @@ def other(reader: _Reader, entry: Entry) -> None:
     reader.found.leave(entry.line.place, " ".join(token.text for token in entry.line.tokens))
 
 
+def unseen(reader: _Reader, entry: Entry) -> None:
+    """Of a port, what no packet shows: memory, and the name that the kernel calls it by."""
+    entry.value()
+
+
 def reuse(reader: _Reader, entry: Entry) -> None:
     """A state of `conn_reuse_state`."""
     path = ("tcp", "synproxy", "conn_reuse")
@@ -151,6 +156,11 @@ def rss(reader: _Reader, entry: Entry) -> None:
     return reader.put("device.rss", "all" if kept == ["ip", "tcp", "udp"] else "|".join(kept) or "off", entry)
 
 
+def queue_number(reader: _Reader, entry: Entry) -> None:
+    """Compared with the queues that workers name, which are what the port gets (S 1.7)."""
+    reader.queue_numbers[reader.name_of_device] = (atoi(entry.value()), entry)
+
+
 def timeouts(path: TOML, **default: int) -> dict[str, Rule]:
     return {name: number(f"{path}.timeout.{name}", 1, DAY_365, seconds) for name, seconds in default.items()}
 
@@ -162,9 +172,10 @@ def others(*names: str) -> dict[str, Any]:
 FDIR = others("mode", "pballoc", "status") | {"filter": switch("flow_director.enabled", default="on")}
 DEVICE = {
     "mtu": number("device.mtu", 1, 9000, 1500),
-    **others("promisc_mode", "allmulticast", "kni_name"),
-    "rx": {**others("queue_number", "descriptor_number"), "rss": rss},
-    "tx": others("queue_number", "descriptor_number", "mbuf_fast_free"),
+    **others("promisc_mode", "allmulticast"),
+    "kni_name": unseen,
+    "rx": {"queue_number": queue_number, "descriptor_number": unseen, "rss": rss},
+    "tx": dict.fromkeys(("queue_number", "descriptor_number", "mbuf_fast_free"), unseen),
 }
 PORT = others("rx_queue_ids", "tx_queue_ids", "isol_rx_cpu_ids", "isol_rxq_ring_sz")
 SYNACK = {
@@ -194,7 +205,7 @@ KEYWORDS: dict[str, Any] = {
     "netif_defs": {
         **others("pktpool_size", "pktpool_cache", "fdir_mode"),
         "device": DEVICE,
-        "bonding": others("mode", "slave", "primary", "numa_node", "kni_name", "options"),
+        "bonding": others("mode", "slave", "primary", "options") | dict.fromkeys(("numa_node", "kni_name"), unseen),
     },
     "worker_defs": {"worker": {**others("type", "cpu_id", "icmp_redirect_core"), "port": PORT}},
     "timer_defs": others("schedule_interval"),
@@ -389,6 +400,10 @@ def _ports(worker: Entry) -> list[Entry]:
     return [entry for entry in worker.inside if entry.word == "port"]
 
 
+def _workers_of(entries: list[Entry]) -> list[Entry]:
+    return [entry for top in entries if top.word == "worker_defs" for entry in top.inside]
+
+
 class _Reader:
     """Entries -> values of the TOML."""
 
@@ -397,9 +412,15 @@ class _Reader:
         self.found = found
         self.edition = edition
         self.rss_given = False
+        self.device: tuple[str | int, ...] = ("device",)  # where the settings of the port at hand go
+        self.slaves: dict[str, Entry] = {}
+        self.name_of_device = ""
+        self.queue_numbers: dict[str, tuple[int, Entry]] = {}
 
-    def put(self, path: TOML, value: object, entry: Entry) -> None:
-        self.found.put(tuple(path.split(".")), value, entry.line.place)
+    def put(self, path: TOML, value: object, entry: Entry, why: str = "") -> None:
+        first, *rest = path.split(".")
+        note = entry.line.place + (f": {why}" if why else "")
+        self.found.put((*self.device, *rest) if first == "device" else (first, *rest), value, note)
 
     def get(self, path: tuple[str, ...], default: Any) -> Any:
         at: Any = self.found.document
@@ -416,59 +437,70 @@ class _Reader:
         )
 
     def read(self, entries: list[Entry]) -> None:
-        port = self._port(entries)
+        levels = _levels(self.edition)
         for entry in entries:
-            self._walk(entry, _levels(self.edition)[entry.word], port)
-        if port is not None and not self.rss_given:
-            self.found.put(("device", "rss"), "tcp", f"{port.line.place}: no rss, which is tcp")
+            self._walk(entry, levels[entry.word])
+        ports = self._ports(entries)
+        netif = levels["netif_defs"]
+        if len(ports) == 1 and ports[0].word == "device":
+            self._device(ports[0], netif["device"])
+        else:
+            behind_slaves = [one for port in ports for one in (*self._slaves_of(port), port)]
+            for number, entry in enumerate(behind_slaves):
+                self.found.append(("device",), {}, entry.line.place)
+                self.device = ("device", number)
+                self._bond(entry) if entry.word == "bonding" else self._device(entry, netif["device"])
         if self.edition == "1.8":
             self._old_defaults(entries)
-        self._workers([e for top in entries if top.word == "worker_defs" for e in top.inside], port)
+        self._workers(_workers_of(entries), [port.value() for port in ports])
 
-    def _walk(self, entry: Entry, rule: Any, port: Entry | None) -> None:
+    def _walk(self, entry: Entry, rule: Any) -> None:
+        """Everything but ports and workers, which are read as a whole."""
         if not isinstance(rule, dict):
             rule(self, entry)
-            return
-        if entry.word in ("worker", "bonding"):
-            return
-        if entry.word == "device" and entry is not port:
-            self.found.leave(
-                entry.line.place, f"device {entry.value()}: lbreplay has one port, {port and port.value()}"
-            )
-            return
+        elif entry.word not in ("worker", "bonding", "device"):
+            for below in entry.inside:
+                self._walk(below, rule[below.word])
+
+    def _device(self, entry: Entry, rules: Mapping[str, Any]) -> None:
+        self.put("device.name", entry.value(), entry)
+        self.rss_given, self.name_of_device = False, entry.value()
         for below in entry.inside:
-            self._walk(below, rule[below.word], port)
+            self._walk(below, rules[below.word])
+        if not self.rss_given:
+            self.put("device.rss", "tcp", entry, "no rss, which is tcp")
 
-    def _port(self, entries: list[Entry]) -> Entry | None:
-        """The port of the model: the first that a worker receives from, bonds before plain ports.
+    def _bond(self, entry: Entry) -> None:
+        """A bond names its slaves; it has what its primary has (S 3.7)."""
+        self.put("device.name", entry.value(), entry)
+        slaves = [below for below in entry.inside if below.word == "slave"]
+        self.put("device.slaves", list(dict.fromkeys(e.value() for e in slaves if e.value() in self.slaves)), entry)
+        for below in entry.inside:
+            if below.word == "mode":
+                number("device.mode", 0, 6, 0)(self, below)
+            elif below.word == "primary" and below.value() in self.slaves:
+                self.put("device.primary", below.value(), below)
+            elif below.word == "options":
+                other(self, below)
 
-        Of a bond the primary's settings stand under the bond's name.
-        """
+    def _ports(self, entries: list[Entry]) -> list[Entry]:
+        """The ports that some worker receives from, bonds and devices in no bond; without workers, all of them."""
         netif = [e for top in entries if top.word == "netif_defs" for e in top.inside]
-        devices = {e.value(): e for e in netif if e.word == "device"}
         bonds = [e for e in netif if e.word == "bonding"]
-        used = {e.value() for top in entries if top.word == "worker_defs" for w in top.inside for e in _ports(w)}
-        ports = [*bonds, *devices.values()]
-        port = next((e for e in ports if e.value() in used), next(iter(ports), None))
-        for extra in bonds:
-            if extra is not port:
-                self.found.leave(extra.line.place, f"bonding {extra.value()}: lbreplay has one port")
-        if port is None:
-            return None
-        if port.word == "bonding":
-            return self._bond(port, devices)
-        self.put("device.name", port.value(), port)
-        return port
+        devices = {e.value(): e for e in netif if e.word == "device"}
+        named = {e.value() for bond in bonds for e in bond.inside if e.word == "slave"}
+        self.slaves = {name: entry for name, entry in devices.items() if name in named}
+        used = {e.value() for worker in _workers_of(entries) for e in _ports(worker)}
+        every = [e for e in netif if e.word in ("bonding", "device") and e.value() not in named]
+        ports = [entry for entry in every if entry.value() in used]
+        for idle in (entry for entry in every if ports and entry not in ports):
+            self.found.leave(idle.line.place, f"{idle.word} {idle.value()}: no worker receives from it")
+        return ports or every
 
-    def _bond(self, bond: Entry, devices: Mapping[str, Entry]) -> Entry | None:
-        slaves = [e.value() for e in bond.inside if e.word == "slave" and e.value() in devices]
-        primary = [e.value() for e in bond.inside if e.word == "primary"]
-        for entry in bond.inside:
-            if entry.word not in ("slave", "primary"):
-                other(self, entry)
-        self.put("device.name", bond.value(), bond)
-        self.put("device.slaves", len(slaves), bond)
-        return devices.get((primary or slaves or [""])[0])
+    def _slaves_of(self, port: Entry) -> list[Entry]:
+        """The slaves of *port*, where it is a bond."""
+        names = [e.value() for e in port.inside if e.word == "slave"]
+        return [self.slaves[name] for name in dict.fromkeys(names) if name in self.slaves]
 
     def _old_defaults(self, entries: list[Entry]) -> None:
         """What 1.8 has off unless configured (S 6.2)."""
@@ -478,18 +510,21 @@ class _Reader:
 
     # workers
 
-    def _workers(self, entries: list[Entry], port: Entry | None) -> None:
-        name = self.get(("device", "name"), None)
-        if not entries or name is None:
+    def _workers(self, entries: list[Entry], ports: list[str]) -> None:
+        if not entries or not ports:
             return
         known = {"master": "", "slave": "forward", "kni": "kni"}
-        workers = sorted((self._worker(e, name, known) for e in entries), key=lambda w: w[0]["cpu_id"])
-        workers = self._receiving(self._visible([w for w in workers if w[0]["kind"]]), name)
+        workers = sorted((self._worker(e, ports, known) for e in entries), key=lambda w: w[0]["cpu_id"])
+        workers = self._receiving(self._visible([w for w in workers if w[0]["kind"]]), ports)
         plain = [{"cpu_id": k + 1, "kind": "forward", "queues": [k]} for k in range(len(workers))]
         if not any(worker["kind"] == "forward" for worker, _ in workers):
             place = entries[0].line.place
-            raise ConfigError(f"{place}: a worker of type slave with port {name} expected; DPVS would not start")
-        self._queues(workers)
+            named = " or ".join(ports)
+            raise ConfigError(f"{place}: a worker of type slave with port {named} expected; DPVS would not start")
+        for port in ports:
+            self._queues(workers, port)
+        for worker, _ in workers:
+            worker["queues"] = _collapsed(worker["queues"])
         if [worker for worker, _ in workers] == plain:
             self.found.put(("workers",), len(plain), workers[0][1].line.place)
             return
@@ -497,8 +532,8 @@ class _Reader:
             kept = {k: v for k, v in worker.items() if (k, v) not in (("kind", "forward"), ("isolated", []))}
             self.found.append(("workers",), kept, entry.line.place)
 
-    def _worker(self, entry: Entry, port: str, kinds: Mapping[str, str]) -> tuple[dict[str, Any], Entry]:
-        worker: dict[str, Any] = {"cpu_id": 0, "kind": "", "queues": []}
+    def _worker(self, entry: Entry, ports: list[str], kinds: Mapping[str, str]) -> tuple[dict[str, Any], Entry]:
+        worker: dict[str, Any] = {"cpu_id": 0, "kind": "", "queues": {port: [] for port in ports}}
         given = [e for e in entry.inside if e.word == "type"]
         if not given:
             raise ConfigError(f"{entry.line.place}: worker {entry.value()} has no type; DPVS would not start")
@@ -508,26 +543,25 @@ class _Reader:
         for below in entry.inside:
             if below.word == "cpu_id":
                 worker["cpu_id"] = int(below.value()) if below.value().isdecimal() else 0
-            elif below.word == "port" and below.value() == port:
-                worker |= self._port_of(below)
+            elif below.word == "port" and below.value() in ports:
+                self._poll(worker, below, ports[0])
             elif below.word == "port":
                 self.found.leave(below.line.place, f"port {below.value()} of worker {entry.value()}")
         echo = [below for below in entry.inside if below.word == "icmp_redirect_core"]
-        if echo and worker["kind"] == "forward" and worker["queues"]:
+        if echo and worker["kind"] == "forward" and any(worker["queues"].values()):
             self.put("conn.icmp_redirect_core", worker["cpu_id"], echo[-1])
         return worker, entry
 
-    def _port_of(self, entry: Entry) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def _poll(self, worker: dict[str, Any], entry: Entry, first: str) -> None:
+        """The queues that a worker polls of a port. Of isolated lcores the model has those of the first port."""
         for below in entry.inside:
             numbers = [token.text for token in below.line.tokens[1:]]
             if below.word == "rx_queue_ids":
-                found["queues"] = [self._queue(text, below) for text in numbers]
-            elif below.word == "isol_rx_cpu_ids":
-                found["isolated"] = [int(t) if t.isdecimal() and 0 < int(t) < 64 else 0 for t in numbers]
-            elif below.word == "isol_rxq_ring_sz":
+                worker["queues"][entry.value()] = [self._queue(text, below) for text in numbers]
+            elif below.word == "isol_rx_cpu_ids" and entry.value() == first:
+                worker["isolated"] = [int(t) if t.isdecimal() and 0 < int(t) < 64 else 0 for t in numbers]
+            elif below.word != "tx_queue_ids":
                 other(self, below)
-        return found
 
     def _queue(self, text: str, entry: Entry) -> int:
         if text.isdecimal() and int(text) <= 15:
@@ -544,24 +578,37 @@ class _Reader:
                 return workers[:n]
         return workers
 
-    def _receiving(self, workers: list[tuple[dict[str, Any], Entry]], port: str) -> list[tuple[dict[str, Any], Entry]]:
-        """Without those that receive from other ports alone, which the model does not have."""
+    def _receiving(
+        self, workers: list[tuple[dict[str, Any], Entry]], ports: list[str]
+    ) -> list[tuple[dict[str, Any], Entry]]:
+        """Without those that receive nothing."""
         for worker, entry in workers:
-            if worker["kind"] == "forward" and not worker["queues"]:
-                self.found.warn(entry.line.place, f"worker {entry.value()} receives nothing from {port}: left out")
-        return [one for one in workers if one[0]["kind"] != "forward" or one[0]["queues"]]
+            if worker["kind"] == "forward" and not any(worker["queues"].values()):
+                self.found.warn(
+                    entry.line.place, f"worker {entry.value()} receives nothing from {' or '.join(ports)}: left out"
+                )
+        return [one for one in workers if one[0]["kind"] != "forward" or any(one[0]["queues"].values())]
 
-    def _queues(self, workers: list[tuple[dict[str, Any], Entry]]) -> None:
-        """Receive queues are there once each, from 0 without a gap (S 1.7, codes -2 and -4)."""
+    def _queues(self, workers: list[tuple[dict[str, Any], Entry]], port: str) -> None:
+        """Receive queues of a port are there once each, from 0 without a gap (S 1.7, codes -2 and -4)."""
         owner: dict[int, str] = {}
         for worker, entry in workers:
-            for queue in worker["queues"]:
+            for queue in worker["queues"][port]:
                 if queue in owner:
                     raise ConfigError(f"{entry.line.place}: rx queue {queue} is {owner[queue]}'s; DPVS would not start")
                 owner[queue] = entry.value()
+        said, at = self.queue_numbers.get(port, (len(owner), None))
+        if at is not None and said != len(owner):
+            self.found.warn(at.line.place, f"queue_number {said} of {port}, but workers name {len(owner)} queues of it")
         if sorted(owner) != list(range(len(owner))):
             gap = next(n for n in range(len(owner)) if n not in owner)
             place = workers[-1][1].line.place
             raise ConfigError(
                 f"{place}: rx queues from 0 without a gap expected, {gap} is missing; DPVS would not start"
             )
+
+
+def _collapsed(queues: dict[str, list[int]]) -> list[int] | dict[str, list[int]]:
+    """The queues of every port, where they are the same."""
+    first, *rest = queues.values()
+    return first if all(other_queues == first for other_queues in rest) else queues

@@ -17,10 +17,11 @@ from lbreplay.config.found import inline
 from lbreplay.config.imports import DIRECTIVE, Texts, import_texts
 from lbreplay.config.load import load
 from lbreplay.errors import ConfigError
-from lbreplay.model import AccessList, Event, RealServer, Service, Setup, Worker
+from lbreplay.model import AccessList, Device, Event, On, RealServer, Service, Setup, Worker
 
 MAX_QUEUES = 16  # of a port of DPVS (S 1.7)
 MODES = {"fnat": "-b", "nat": "-m", "dr": "-g", "tunnel": "-i", "snat": "-J"}
+ON_FIRST = On()
 SELECT = {6: "-t", 17: "-u", 132: "--sctp-service", 1: "-q", 58: "-1"}
 
 
@@ -48,10 +49,13 @@ def remarks(tools: str, said: list[str]) -> str:
 
 
 def _judge(setup: Setup) -> None:
-    queues = sorted(queue for worker in setup.workers for queue in worker.queues)
-    if queues != list(range(len(queues))) or len(queues) > MAX_QUEUES:
-        got = ", ".join(map(str, queues[:20]))
-        raise ConfigError(f"workers: queues from 0 without a gap, at most {MAX_QUEUES}, expected by DPVS, got {got}")
+    for port, device in enumerate(setup.devices):
+        queues = sorted(queue for worker in setup.workers for queue in worker.polls(port))
+        if queues != list(range(len(queues))) or len(queues) > MAX_QUEUES:
+            got = ", ".join(map(str, queues[:20])) + (f" of {device.name}" if setup.others else "")
+            raise ConfigError(
+                f"workers: queues from 0 without a gap, at most {MAX_QUEUES}, expected by DPVS, got {got}"
+            )
 
 
 # --- dpvs.conf -------------------------------------------------------------------------------------------------------
@@ -97,27 +101,41 @@ def _dpvs_conf(setup: Setup) -> Tree:
     ]
 
 
-def _name(setup: Setup) -> str:
-    """The device's name, where a dpvs.conf can hold it."""
-    return setup.device.name if re.fullmatch(r"[\w.-]+", setup.device.name) else "dpdk0"
+def _name(setup: Setup, on: On = ON_FIRST) -> str:
+    """A device's name, where a dpvs.conf can hold it."""
+    name = setup.name(on)
+    return name if re.fullmatch(r"[\w.-]+", name) else f"dpdk{on.port}" + ("" if on.vlan is None else f".{on.vlan}")
 
 
 def _netif(setup: Setup, old: bool) -> Tree:
-    device, name = setup.device, _name(setup)
-    queues = sum(len(worker.queues) for worker in setup.workers)
+    """Every port; a bond behind its slaves."""
+    return [entry for port in range(len(setup.devices)) for entry in _port(setup, port, old)]
+
+
+def _port(setup: Setup, port: int, old: bool) -> Tree:
+    device, name = setup.devices[port], _name(setup, On(port))
+    queues = sum(len(worker.polls(port)) for worker in setup.workers)
+    if device.bond is not None:
+        slaves = [card.name for card in device.cards]
+        of_bond = [*(("slave", slave) for slave in slaves), ("primary", slaves[device.bond.primary])]
+        settings = [(f"<init> device {card.name}", _settings(setup, card, queues, old)) for card in device.cards]
+        return [*settings, (f"<init> bonding {name}", [("mode", device.bond.mode), *of_bond])]
+    if not device.slaves:
+        return [(f"<init> device {name}", _settings(setup, device, queues, old))]
+    ports = [f"{name}_slave{n}" for n in range(device.slaves)]
+    return [
+        *((f"<init> device {slave}", _settings(setup, device, queues, old)) for slave in ports),
+        (f"<init> bonding {name}", [*(("slave", slave) for slave in ports), ("primary", ports[0])]),
+    ]
+
+
+def _settings(setup: Setup, device: Device, queues: int, old: bool) -> Tree:
     rss = "all" if device.rss == {"ip", "tcp", "udp"} else "|".join(sorted(device.rss))
-    settings: Tree = [
+    return [
         *([("mtu", device.mtu)] if 1 <= device.mtu <= 9000 else []),
         ("rx", [("queue_number", queues), *([("rss", rss)] if rss else [])]),
         ("tx", [("queue_number", queues)]),
         *([("fdir", [("filter", _on(setup.flow_director.enabled))])] if old else []),
-    ]
-    if not device.slaves:
-        return [(f"<init> device {name}", settings)]
-    ports = [f"{name}_slave{n}" for n in range(device.slaves)]
-    return [
-        *((f"<init> device {port}", settings) for port in ports),
-        (f"<init> bonding {name}", [*(("slave", port) for port in ports), ("primary", ports[0])]),
     ]
 
 
@@ -129,14 +147,19 @@ def _workers(setup: Setup) -> Tree:
 
 
 def _worker(setup: Setup, worker: Worker) -> Tree:
-    queues = " ".join(map(str, worker.queues))
-    inside: Tree = [("rx_queue_ids", queues)] if queues else []
-    inside.append(("tx_queue_ids", queues or 0))
-    if worker.isolated:
-        inside.append(("isol_rx_cpu_ids", " ".join(map(str, worker.isolated))))
     kind = "kni" if worker.kind == "kni" else "slave"
     echo = _flags(icmp_redirect_core=worker.cpu_id == setup.conn.icmp_redirect_core)
-    return [("type", kind), ("cpu_id", worker.cpu_id), *echo, (f"port {_name(setup)}", inside)]
+    ports = [(f"port {_name(setup, On(port))}", _polls(worker, port)) for port in range(len(setup.devices))]
+    return [("type", kind), ("cpu_id", worker.cpu_id), *echo, *ports]
+
+
+def _polls(worker: Worker, port: int) -> Tree:
+    queues = " ".join(map(str, worker.polls(port)))
+    inside: Tree = [("rx_queue_ids", queues)] if queues else []
+    inside.append(("tx_queue_ids", queues or 0))
+    if worker.isolated and not port:
+        inside.append(("isol_rx_cpu_ids", " ".join(map(str, worker.isolated))))
+    return inside
 
 
 def _conn(setup: Setup) -> Tree:
@@ -189,39 +212,53 @@ def _tcp(setup: Setup, old: bool) -> Tree:
 
 
 def _script(setup: Setup) -> Iterator[str]:
-    name = _name(setup)
     yield "#!/bin/sh"
-    for vlan in setup.device.vlan:
-        inner = f"{name}.{vlan.id}"
+    for port in range(len(setup.devices)):
+        yield from _device(setup, port)
+    yield from _ways(setup)
+    for n, service in enumerate(setup.services):
+        yield from _service(service, n, setup)
+
+
+def _device(setup: Setup, port: int) -> Iterator[str]:
+    """VLAN devices, MAC and addresses of a port."""
+    device, name = setup.devices[port], _name(setup, On(port))
+    for vlan in device.vlan:
+        inner = _name(setup, On(port, vlan.id))
         yield f"dpip vlan add {inner} link {name} id {vlan.id}"
         if vlan.mac:
             yield f"dpip link set {inner} addr {vlan.mac.hex(':')}"
         yield from (f"{_dpip(n.address)} addr add {n} dev {inner}" for n in vlan.address)
-    if setup.device.mac:
-        yield f"dpip link set {name} addr {setup.device.mac.hex(':')}"
-    if setup.device.forward2kni:
+    if device.mac:
+        yield f"dpip link set {name} addr {device.mac.hex(':')}"
+    if device.forward2kni:
         yield f"dpip link set {name} forward2kni on"
-    yield from (f"{_dpip(n.address)} addr add {n} dev {name}" for n in setup.device.address)
-    for address in setup.device.sapool_address:
+    yield from (f"{_dpip(n.address)} addr add {n} dev {name}" for n in device.address)
+    for address in device.sapool_address:
         yield f"{_dpip(address)} addr add {text(address)}/{8 * len(address)} dev {name} sapool"
-    yield from _ways(setup, name)
-    for n, service in enumerate(setup.services):
-        yield from _service(service, n, name, setup.edition == "1.8")
 
 
 def _dpip(address: bytes) -> str:
     return "dpip" if len(address) == 4 else "dpip -6"
 
 
-def _ways(setup: Setup, name: str) -> Iterator[str]:
+def _ways(setup: Setup) -> Iterator[str]:
     for route in setup.routes:
+        name = _name(setup, route.device or _towards(setup, route.via))
         to = "default" if route.to.prefix == 0 else str(route.to)
         via = f" via {text(route.via)}" if route.via else ""
         rest = (f" src {text(route.source)}" if route.source else "") + (f" mtu {route.mtu}" if route.mtu else "")
         yield f"{_dpip(route.to.address)} route add {to}{via} dev {name}{rest}"
     for neighbor in setup.neighbors:
+        name = _name(setup, neighbor.device or _towards(setup, neighbor.address))
         mac = neighbor.mac.hex(":")
         yield f"{_dpip(neighbor.address)} neigh add {text(neighbor.address)} lladdr {mac} dev {name}"
+
+
+def _towards(setup: Setup, hop: bytes | None) -> On:
+    """The port whose network has a next hop, else the first."""
+    ports = enumerate(setup.devices if hop is not None else ())
+    return next((On(port) for port, device in ports if any(hop in network for network in device.address)), ON_FIRST)
 
 
 def _select(service: Service) -> str:
@@ -230,8 +267,8 @@ def _select(service: Service) -> str:
     return f"{SELECT[service.protocol]} {service.vip}"
 
 
-def _service(service: Service, number: int, device: str, old: bool) -> Iterator[str]:
-    select = _select(service)
+def _service(service: Service, number: int, setup: Setup) -> Iterator[str]:
+    select, old = _select(service), setup.edition == "1.8"
     yield ""
     for flag, given in (("mh-port", service.mh_port), ("mh-fallback", service.mh_fallback)):
         if given:
@@ -243,7 +280,7 @@ def _service(service: Service, number: int, device: str, old: bool) -> Iterator[
     for one in service.reals:
         yield f"ipvsadm -a {select} {_server(one, service)}"
     for laddr in service.laddr:
-        yield f"ipvsadm --add-laddr -z {text(laddr)} {select} -F {device}"
+        yield f"ipvsadm --add-laddr -z {text(laddr)} {select} -F {_name(setup, setup.home(laddr))}"
     yield from _list(service.blacklist, f"ipvsadm -U {select} -k", f"black{number}")
     yield from _list(service.whitelist, f"ipvsadm -O {select} -2", f"white{number}")
 
@@ -311,7 +348,7 @@ def _events(setup: Setup) -> str:
     lines = []
     for event in setup.events:
         service = services[event.path[1]]
-        command = _event(event, service, live[event.path[1]], _name(setup))
+        command = _event(event, service, live[event.path[1]], setup)
         if not command:
             return ""
         lines.append(f"{event.at_ns / 1e9:g} {command}\n")
@@ -319,7 +356,7 @@ def _events(setup: Setup) -> str:
     return "".join(lines)
 
 
-def _event(event: Event, service: Service, live: dict[str, RealServer], device: str) -> str:
+def _event(event: Event, service: Service, live: dict[str, RealServer], setup: Setup) -> str:
     select = _select(service)
     if isinstance(event.value, RealServer):
         live[str(event.value)] = event.value
@@ -333,14 +370,14 @@ def _event(event: Event, service: Service, live: dict[str, RealServer], device: 
         changed = RealServer(live[event.path[3]].endpoint, fields["weight"], fields["max_conn"], fields["min_conn"])
         live[event.path[3]] = changed
         return f"ipvsadm -e {select} {_server(changed, service)}"
-    return _relist(event, service, select, device)
+    return _relist(event, service, select, setup)
 
 
-def _relist(event: Event, service: Service, select: str, device: str) -> str:
+def _relist(event: Event, service: Service, select: str, setup: Setup) -> str:
     """A list that gains or loses one address."""
     assert isinstance(event.value, tuple), "a service's lists are all that is left to set"
     if not isinstance(event.value, AccessList):
-        return _readdress(event.value, service, select, device)
+        return _readdress(event.value, service, select, setup)
     black = event.path[2] == "blacklist"
     before = set(subjects(service.blacklist if black else service.whitelist))
     changed = before ^ set(subjects(event.value))
@@ -350,15 +387,15 @@ def _relist(event: Event, service: Service, select: str, device: str) -> str:
     return f"ipvsadm {command} {select} {'-k' if black else '-2'} {one}"
 
 
-def _readdress(laddrs: tuple[bytes, ...], service: Service, select: str, device: str) -> str:
+def _readdress(laddrs: tuple[bytes, ...], service: Service, select: str, setup: Setup) -> str:
     """A local address more at the end, or one less."""
     before = list(service.laddr)
     if list(laddrs[:-1]) == before:
-        return f"ipvsadm --add-laddr -z {text(laddrs[-1])} {select} -F {device}"
+        return f"ipvsadm --add-laddr -z {text(laddrs[-1])} {select} -F {_name(setup, setup.home(laddrs[-1]))}"
     gone = [laddr for laddr in before if laddr not in laddrs]
     if len(gone) != 1 or [laddr for laddr in before if laddr != gone[0]] != list(laddrs):
         return ""
-    return f"ipvsadm --del-laddr -z {text(gone[0])} {select} -F {device}"
+    return f"ipvsadm --del-laddr -z {text(gone[0])} {select} -F {_name(setup, setup.home(gone[0]))}"
 
 
 # --- what the files cannot say ---------------------------------------------------------------------------------------

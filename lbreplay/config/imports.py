@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lbreplay.config import dpvs_conf, iptables, keepalived, kernel, shell, whose
-from lbreplay.config.dpip import Port
+from lbreplay.config.dpip import Ports
 from lbreplay.config.found import Found
 from lbreplay.config.ipvsadm import Services
 from lbreplay.config.keepalived.servers import lines as keepalived_lines
@@ -79,7 +79,7 @@ class Texts(NamedTuple):
 class _State:
     found: Found
     services: Services
-    port: Port
+    port: Ports
     sets: list[tuple[str, str]] = field(default_factory=list)  # directives with their places
 
 
@@ -113,7 +113,7 @@ def import_texts(texts: Texts, edition: str | None = None, strict: bool = False,
     found = Found(strict)
     profile = _profile(texts, edition, profile, found)
     services = KernelServices(found) if profile == "ipvs" else Services(found)
-    state = _State(found, services, Port(found, services))
+    state = _State(found, services, Ports(found, services))
     asked, edition = edition, edition or _edition(texts, profile)
     if edition not in ("1.10", ""):
         found.put(("edition",), edition, "as asked" if asked else "as the files say")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -166,6 +166,8 @@ class Services:
         self.replaced: list[Draft] = []  # removed by an event, and made again by another
         self.said: list[tuple[str, object, str]] = []  # in comments, of the next service
         self.refused: list[str] = []  # warnings of commands that were not carried out
+        self.ifnames: dict[str, str] = {}  # of local addresses, the device that -F names
+        self.home: Callable[[str], str] = str  # a local address as the TOML has it: with its device, of several
 
     # commands
 
@@ -327,7 +329,14 @@ class Services:
         return str(endpoint)
 
     def _add_laddr(self, given: Options, place: str) -> None:
-        self._into("laddr", self._draft(given), _address(given.get("laddr", "")), place)
+        self._into("laddr", self._draft(given), self._laddr(given), place)
+
+    def _laddr(self, given: Options) -> str:
+        """A local address; the device that -F names is kept."""
+        address = _address(given.get("laddr", ""))
+        if "ifname" in given:
+            self.ifnames.setdefault(address, given["ifname"])
+        return address
 
     def _del_laddr(self, given: Options, place: str) -> None:
         self._out_of("laddr", self._draft(given), _address(given.get("laddr", "")))
@@ -427,6 +436,7 @@ class Services:
         self._event(draft, at, place, set=f"{name}={spelled}")
 
     def _at_add_laddr(self, given: Options, place: str, at: float) -> None:
+        self._laddr(given)
         self._change_list("laddr", "laddr", given, place, at, True)
 
     def _at_del_laddr(self, given: Options, place: str, at: float) -> None:
@@ -469,6 +479,8 @@ class Services:
         entry = {"mode": self.default_mode, **draft.fields} if draft.added else None
         if entry is not None and event.get("add") == "service":
             return {"service": entry}
+        if event.get("set", "").startswith("laddr="):
+            event = {**event, "set": re.sub(r"'([^']+)'", lambda found: f"'{self.home(found[1])}'", event["set"])}
         name = "service." + service_name(entry or self.found.document["service"][draft.index])
         return {a: f"{name}.{event[a]}".rstrip(".") for a in ("set", "remove", "add", "zero") if a in event}
 
@@ -480,7 +492,8 @@ class Services:
             self.found.put((*entry, name), value, draft.notes.get(name, draft.place))
         for name, listed in draft.lists.items():
             if listed:
-                self.found.put((*entry, name), listed, draft.notes[name])
+                spelled = [self.home(address) for address in listed] if name == "laddr" else listed
+                self.found.put((*entry, name), spelled, draft.notes[name])
         if mode == "fnat" and not draft.lists["laddr"]:
             self._make_up(entry)
         for address, real in draft.reals.items():
@@ -505,7 +518,7 @@ class Services:
         )
         laddr = f"2001:db8:198:19::{number:x}" if wide else f"198.19.{number >> 8}.{number & 255}"
         self.found.warn(self.found.notes[entry], f"{service_name(service)} has no local address; {laddr} is made up")
-        self.found.put((*entry, "laddr"), [laddr], "made up: ipvsadm -G shows the real ones")
+        self.found.put((*entry, "laddr"), [self.home(laddr)], "made up: ipvsadm -G shows the real ones")
 
 
 def host(text: str) -> Endpoint:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lbreplay.config.dpip import Port, destination
+from lbreplay.config.dpip import Ports, destination
 from lbreplay.config.found import Found
 from lbreplay.config.ipvsadm import Services
 from lbreplay.config.load import load
@@ -14,7 +14,7 @@ def found(*lines: str) -> Found:
     """What *lines* make."""
     result = Found()
     services = Services(result)
-    port = Port(result, services)
+    port = Ports(result, services)
     for n, line in enumerate(lines, 1):
         port.apply(line.split(), f"s.sh:{n}")
     port.finish()
@@ -98,11 +98,36 @@ def test_link() -> None:
     assert made.left_out == ["s.sh:3: dpip link set dpdk0 promisc on"]
 
 
-def test_one_port() -> None:
-    """What is on a second device is taken as the port's, with a warning once."""
-    made = found("addr add 10.0.0.1/24 dev dpdk0", "addr add 10.0.1.1/24 dev dpdk1", "addr add 10.0.1.2/32 dev dpdk1")
-    assert len(made.document["device"]["address"]) == 3
-    assert made.warnings == ["s.sh:2: dpdk1: lbreplay has one port, dpdk0; what is on dpdk1 is taken as its"]
+def test_ports() -> None:
+    """Addresses, routes, neighbours, VLAN devices and MACs are on the port that a command names."""
+    made = found(
+        "addr add 10.0.0.1/24 dev dpdk0",
+        "addr add 10.0.1.1/24 dev dpdk1",
+        "vlan add blue link dpdk1 id 7",
+        "addr add 10.7.0.1/24 dev blue",
+        "route add 10.8.0.0/16 dev blue",
+        "route add default via 10.0.1.254 dev dpdk1",
+        "neigh add 10.0.0.9 lladdr 02:00:00:00:00:09 dev dpdk0",
+        "link set dpdk1 addr 02:00:00:00:00:01",
+    )
+    assert made.document["device"] == [
+        {"name": "dpdk0", "address": ["10.0.0.1/24"]},
+        {
+            "name": "dpdk1",
+            "address": ["10.0.1.1/24"],
+            "mac": "02:00:00:00:00:01",
+            "vlan": [{"id": 7, "address": ["10.7.0.1/24"]}],
+        },
+    ]
+    assert [route["device"] for route in made.document["route"]] == ["dpdk1.7", "dpdk1"]
+    assert made.document["neighbor"][0]["device"] == "dpdk0" and not made.warnings
+
+
+def test_a_tunnel_is_no_port() -> None:
+    """It is listed with what is on it; the port that it goes by stays alone."""
+    made = found("tunnel add mode gre gre1 local 10.0.0.1 remote 10.0.0.2 dev dpdk0", "addr add 10.9.0.1/24 dev gre1",
+                 "route add 10.9.1.0/24 dev gre1", "addr add 10.0.0.1/24 dev dpdk0")  # fmt: skip
+    assert made.document == {"device": {"address": ["10.0.0.1/24"]}} and len(made.left_out) == 3
 
 
 def test_reading_commands_change_nothing() -> None:
@@ -132,7 +157,7 @@ def test_ipsets() -> None:
     """Sets of addresses and networks feed lists; other types are listed."""
     result = Found()
     services = Services(result)
-    port = Port(result, services)
+    port = Ports(result, services)
     for line in ("ipset create bad hash:net", "ipset add bad 10.0.0.0/8,1.1.1.1", "ipset create x hash:ip,port"):
         port.apply(line.split(), "s.sh:1")
     assert services.ipsets == {"bad": ["10.0.0.0/8", "1.1.1.1"]} and len(result.left_out) == 1
@@ -142,5 +167,5 @@ def test_ipsets() -> None:
 def test_no_command_is_called_like_what_it_is_made_of(line: str) -> None:
     """A word that nobody knows is listed as not modelled, whatever it is."""
     result = Found()
-    Port(result, Services(result)).apply(line.split(), "s.sh:1")
+    Ports(result, Services(result)).apply(line.split(), "s.sh:1")
     assert len(result.left_out) == 1

@@ -190,18 +190,24 @@ def test_refused(text: str, message: str) -> None:
     assert message in str(refused.value)
 
 
-def test_a_bond_is_the_port() -> None:
-    """The bond gives the name, its primary the settings, its slaves a number."""
+def test_a_bond_keeps_its_slaves() -> None:
+    """The slaves are devices with settings of their own, the bond names them, its mode and its primary."""
     devices = "".join(f"device dpdk{n} {{\n mtu {1400 + n}\n rx {{\n rss udp\n }}\n}}\n" for n in range(2))
     text = "netif_defs {\n" + devices + "bonding bond0 {\n mode 4\n slave dpdk0\n slave dpdk1\n primary dpdk1\n}\n}\n"
-    assert document(text)["device"] == {"name": "bond0", "slaves": 2, "mtu": 1401, "rss": "udp"}
+    assert document(text)["device"] == [
+        {"name": "dpdk0", "mtu": 1400, "rss": "udp"},
+        {"name": "dpdk1", "mtu": 1401, "rss": "udp"},
+        {"name": "bond0", "slaves": ["dpdk0", "dpdk1"], "mode": 4, "primary": "dpdk1"},
+    ]
 
 
-def test_a_second_device_is_listed() -> None:
-    """lbreplay has one port, and says what it left out."""
-    result = found(PORT.replace("}\n}\n", "}\n device dpdk1 {\n mtu 9000\n }\n}\n"))
-    assert "mtu" not in result.document["device"]
-    assert any("device dpdk1: lbreplay has one port, dpdk0" in line for line in result.left_out)
+def test_a_second_device() -> None:
+    """Every port has its settings; one that no worker receives from is named."""
+    two = PORT.replace("}\n}\n", "}\n device dpdk1 {\n mtu 9000\n }\n}\n")
+    assert document(two)["device"] == [{"name": "dpdk0", "rss": "all"}, {"name": "dpdk1", "mtu": 9000, "rss": "tcp"}]
+    result = found(two + "worker_defs {\n" + worker(1, 0) + "}\n")
+    assert result.document["device"] == {"name": "dpdk0", "rss": "all"}
+    assert any("device dpdk1: no worker receives from it" in line for line in result.left_out)
 
 
 def test_lines(tmp_path: Path) -> None:
@@ -223,8 +229,8 @@ def test_an_include_of_itself_ends(tmp_path: Path) -> None:
         read(str(tmp_path / "a.conf"), "include a.conf\n", Found())
 
 
-def test_workers_of_another_port_are_left_out() -> None:
-    """The model has one port, the first that somebody receives from; who receives from another alone is named."""
+def test_workers_name_the_queues_of_each_port() -> None:
+    """Those that poll the same of every port need no names; a port that nobody polls is not the model's."""
     ports = "netif_defs {\n device dpdk0 {\n }\n device dpdk1 {\n }\n device dpdk2 {\n }\n}\n"
     text = (
         ports
@@ -234,8 +240,12 @@ def test_workers_of_another_port_are_left_out() -> None:
         + worker(3, 0, port="dpdk2")
         + "}\n"
     )
-    assert document(text)["device"]["name"] == "dpdk1" and document(text)["workers"] == 2
-    assert any("worker cpu3 receives nothing from dpdk1: left out" in line for line in found(text).warnings)
+    assert [device["name"] for device in document(text)["device"]] == ["dpdk1", "dpdk2"]
+    assert [one["queues"] for one in document(text)["workers"]] == [
+        {"dpdk1": [0], "dpdk2": []}, {"dpdk1": [1], "dpdk2": []}, {"dpdk1": [], "dpdk2": [0]},
+    ]  # fmt: skip
+    idle = text.replace("rx_queue_ids 0", "tx_queue_ids 9", 1).replace("rx_queue_ids 1", "rx_queue_ids 0")
+    assert any("worker cpu1 receives nothing from dpdk1 or dpdk2" in line for line in found(idle).warnings)
 
 
 OLD_SAMPLE = "netif_defs {{\n <init> device dpdk0 {{\n rx {{\n rss all\n }}\n{fdir} }}\n}}\n"

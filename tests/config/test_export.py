@@ -238,3 +238,57 @@ def test_refused(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as refused:
         export(load(None, text=text))
     assert message in str(refused.value)
+
+
+PORTS = """
+workers = [{ cpu_id = 1, queues = { dpdk2 = [0], bond0 = [0, 1] } }, { cpu_id = 2, queues = { dpdk2 = [1] } }]
+[[device]]
+name = "dpdk2"
+driver = "mlx5"
+mac = "02:00:00:00:00:02"
+address = ["10.0.0.1/24"]
+vlan = [{ id = 7, address = ["10.7.0.1/24"] }]
+sapool_address = ["10.0.0.77"]
+[[device]]
+name = "dpdk0"
+rss = "ip"
+[[device]]
+name = "dpdk1"
+[[device]]
+name = "bond0"
+slaves = ["dpdk0", "dpdk1"]
+primary = "dpdk1"
+mode = 4
+hash = "layer3+4"
+address = ["192.168.100.10/24"]
+[[service]]
+vip = "10.0.0.100:80"
+laddr = ["192.168.100.200@bond0", "10.7.0.200@dpdk2.7"]
+real = [{ address = "192.168.100.2:80" }]
+[[route]]
+to = "10.8.0.0/16"
+device = "dpdk2.7"
+[[route]]
+to = "0.0.0.0/0"
+via = "10.0.0.254"
+device = "dpdk2"
+[[neighbor]]
+address = "192.168.100.2"
+mac = "02:00:00:00:00:99"
+device = "bond0"
+[[event]]
+at = 1
+set = "service.tcp 10.0.0.100:80.laddr=['192.168.100.200@bond0']"
+"""
+
+
+def test_ports_and_bonds_come_back() -> None:
+    """Devices, slaves, VLANs, queues, and what is on which: the import of the export is the same setup."""
+    setup = load("lb.toml", text=PORTS)
+    made = export(setup)
+    texts = Texts(("dpvs.conf", made.dpvs_conf), (("setup.sh", made.script),), events=("events.txt", made.events))
+    found = import_texts(texts)
+    again = load("again", text=found.text())
+    plain = [s._replace(events=tuple(e._replace(text="") for e in s.events)) for s in (setup, again)]
+    assert plain[0] == plain[1] and not found.left_out and not found.warnings
+    assert "-F bond0" in made.script and "-F dpdk2.7" in made.script and "mode 4" in made.dpvs_conf

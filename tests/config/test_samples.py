@@ -7,7 +7,7 @@ import pytest
 from lbreplay.config.found import Found
 from lbreplay.config.imports import Texts, import_texts
 from lbreplay.config.load import load
-from lbreplay.model import Setup
+from lbreplay.model import On, Setup
 
 
 def read(kind: str, text: str, arguments: tuple[str, ...] | None = None) -> tuple[Setup, Found]:
@@ -133,7 +133,10 @@ def test_full_nat_with_two_arms() -> None:
     assert [len(service.reals) for service in setup.services] == [2, 2, 1, 1]
     assert all(len(service.laddr) == 2 and service.mode == "fnat" for service in setup.services)
     assert [service.synproxy for service in setup.services] == [True, True, False, False]
-    assert len(setup.device.address) == 2 and str(setup.routes[0].to) == "10.1.0.0/24"
+    outside, inside = setup.devices
+    assert (outside.name, len(outside.address), inside.name) == ("dpdk1", 2, "dpdk0")
+    assert (str(setup.routes[0].to), setup.routes[0].device) == ("10.1.0.0/24", On(1))
+    assert set(setup.homes.values()) == {On(1)} and len(setup.homes) == 2
     assert not found.skipped
 
 
@@ -169,9 +172,9 @@ def test_snat_by_matches() -> None:
     setup, found = read("scripts", SNAT)
     assert [service.protocol for service in setup.services] == [6, 17, 1]
     assert all(service.match is not None and service.match.oif == "dpdk1" for service in setup.services)
-    assert setup.device.name == "dpdk1" and len(setup.device.sapool_address) == 2
+    assert [device.name for device in setup.devices] == ["dpdk1", "dpdk0"] and len(setup.device.sapool_address) == 2
     assert [str(real) for real in setup.services[2].reals] == ["192.0.2.2:0", "192.0.2.4:0"]
-    assert not found.skipped and len(found.warnings) == 1
+    assert not found.skipped and not found.warnings
 
 
 TRAFFIC_CONTROL = """#!/bin/sh -
