@@ -149,6 +149,7 @@ class Burst:
     wide: U8  # [n, 36], of the IPv6 rows
     simple: Bool  # ordinary TCP or UDP: only its connection decides (loop/parse)
     ours: Bool  # sent to this host's MAC address
+    tag: U16  # 1 + id of its VLAN device, 0: none
     # nic/steer
     queue: I16  # of several cards: with the card's number above it, -1: no way tells (nic/ports.py)
     worker: I16  # rank that received it, -1: a kernel worker's queue

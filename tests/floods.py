@@ -51,6 +51,14 @@ KINDS: dict[str, tuple[str, bool | None, str, str, dict[str, str]]] = {
         "persistent = { timeout = 3, netmask = 28 }",
         {"conn": "expire_quiescent_template = true"},
     ),
+    "tagged": (
+        "",
+        None,
+        "",
+        "",
+        {"device": "vlan = [{ id = 5, address = ['192.168.100.10/24'] }, { id = 6, mac = '02:00:00:00:66:66' }]"},
+    ),
+    "tagged reals": ("nat", False, "", "", {"device": "vlan = [{ id = 5, address = ['192.168.100.10/24'] }]"}),
     "slow": ("", None, "", "", {"conn": "fast_xmit = false"}),
     "uoa": ("", False, "udp", "", {"udp": "uoa_max_trail = 2"}),
     "uoa6": ("", True, "udp", "", {"udp": "uoa_max_trail = 1"}),
@@ -263,13 +271,15 @@ class World:
         own = any(source == vip for _, vip, _ in self.vips)
         inside = source[:3] == b"\xc0\xa8\x64" or source[:6] == raw("2001:db8:2::")[:6]
         frame = ethernet(l3, GATEWAY, OURS) if own else ethernet(l3, OURS, mac(source) if inside else GATEWAY)
+        if "vlan" in self.settings.get("device", "") and r.random() < 0.9:
+            frame = frame[:12] + b"\x81\0" + r.choice([5, 5, 5, 6, 6, 9]).to_bytes(2) + frame[12:]
         if r.random() < 0.1:
             frame = frame.ljust(60, b"\0")
         for _ in range(2 if r.random() < 0.02 else 1):
             self.records.append((self.now, len(frame), frame))
             left = self.balancer.send(self.now, frame)
         if flow is not None and left and self.view == "rx":
-            learn(flow, left[-1][14:])
+            learn(flow, left[-1][18 if left[-1][12:14] == b"\x81\0" else 14 :])
 
 
 def learn(flow: Flow, l3: bytes) -> None:

@@ -194,7 +194,7 @@ class Balancer:
         """The first packet of the real server's side of a connection with a Conn."""
         conn, told = self.machine.table.conns[slot], self._macs_towards(slot, macs, answer)
         assert conn is not None, "it has a packet"
-        conn.in_seen = conn.in_seen or told
+        conn.in_seen = conn.in_seen or (told[0], told[1][:6])
         if self.links.may_be_fast(conn):
             conn.in_macs = conn.in_macs or told
         self.links.refresh(conn)
@@ -214,7 +214,7 @@ class Balancer:
     def _macs_towards(self, slot: int, macs: bytes, answer: bool) -> tuple[bytes, bytes]:
         """As its frames tell them; of an answer that the client saw, as they would have told."""
         if not answer:
-            return macs[6:12], macs[0:6]
+            return macs[6:12], macs[0:6] + macs[12:]
         key = self.links.dest(slot).address, macs[6:12]
         if key not in self._hops:
             port, hop = self.view.macs(*key)
@@ -351,7 +351,8 @@ class Balancer:
     def rewrite(self, burst: Burst) -> None:
         """Rewrite the rows that leave in place."""
         links = self.links
-        self.rewriter.link(links.heads.ravel().data, links.mirrored.view(np.uint8).data, links.outers.ravel().data)
+        mirrored, outers = links.mirrored.view(np.uint8).data, links.outers.ravel().data
+        self.rewriter.link(links.heads.ravel().data, links.tags.data, mirrored, outers)
         self.rewriter.rewrite(burst)
 
     def _with_odd_toa(self, frame: bytes, l4: int) -> bytes:

@@ -24,6 +24,7 @@ from lbreplay.dpvs.conn import (
     Conn,
     Macs,
 )
+from lbreplay.dpvs.xmit import tag_of
 from lbreplay.loop.names import DIRECT, FULL_TCP, FULL_UDP, MET, NONE
 from lbreplay.loop.names import TEMPLATE as TEMPLATE_KIND
 from lbreplay.loop.ways import Way
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from lbreplay.loop.real import Dest
     from lbreplay.model import Endpoint
     from lbreplay.nic.steer import Steered
+    from lbreplay.stack import RouteEntry
 
 MIRRORED = bytes(6)  # stands for the MAC that a row came to
 MOST_ROUTES = 65536  # remembered; then anew
@@ -46,8 +48,9 @@ def _never(slot: int) -> bool:
 
 
 class Links:
-    """The table of MACs that rows leave with: `heads` is u1[n, 12], `fast` whether that is the fast path, `mirrored`
-    whether the source is the MAC that the row itself came to (interface 2, where the port has none of its own)."""
+    """The table of MACs that rows leave with: `heads` is u1[n, 16], MACs and a VLAN's tag, `tags` how many bytes of a
+    tag there are; `fast` whether that is the fast path, `mirrored` whether the source is the MAC that the row itself
+    came to (interface 2, where the port has none of its own)."""
 
     def __init__(self, machine: Machine, xmit: Transmitter, view: View) -> None:
         self.machine, self.xmit, self.view = machine, xmit, view
@@ -61,7 +64,7 @@ class Links:
         self.mtu = setup.device.mtu
         self.overlapping = setup.conn.table == "shared" and setup.flow_director.strategy == "off"
         self._ids: dict[tuple[bytes, bytes, bool], int] = {}
-        self.heads = np.zeros((64, 12), np.uint8)
+        self.heads, self.tags = np.zeros((64, 16), np.uint8), np.zeros(64, np.uint8)
         self.fast = np.zeros(64, np.bool_)
         self.mirrored = np.zeros(64, np.bool_)
         self.outers = np.zeros((64, 32), np.uint8)  # source and destination of outer headers, IPv4 in the first 8
@@ -164,9 +167,13 @@ class Links:
         """The same by direct routing: to the real server's own MAC, gateways ignored (D 12.1)."""
         stack = self.machine.stack
         route = stack.route(real)
-        if route is None or route.local or route.open or route.vlan is not None or route.mtu != self.mtu:
+        if route is None or route.local or route.open or route.mtu != self.mtu:
             return -Way.ROUTE
-        return self._id(stack.neighbors.mac(real, None, route.port), stack.mac(route.port) or MIRRORED, False)
+        return self._id(stack.neighbors.mac(real, None, route.port), self._own(route), False)
+
+    def _own(self, route: RouteEntry) -> bytes:
+        """The MAC that leaves by a route, with the tag of its VLAN behind it."""
+        return (self.machine.stack.mac(route.port, route.vlan) or MIRRORED) + tag_of(route.vlan)
 
     def outer(self, real: bytes, family: int) -> tuple[int, list[int]]:
         """Of tunnels to *real*: the entry of the outer header's ends, and what counts its identifications (D 12.1)."""
@@ -182,7 +189,7 @@ class Links:
 
     def answering(self, head: bytes) -> int:
         """What goes back to where frames with the MACs of *head* came from leaves with."""
-        return self._id(head[6:12], head[0:6], True)
+        return self._id(head[6:12], head[0:6] + head[12:], True)
 
     def comes_home(self, slot: int, rank: int, out_key: bytes, laddr: bytes) -> bool:
         """`_comes_home` by the key of the answers. Under rules by low bits all ports of a pool share one rule."""
@@ -217,8 +224,8 @@ class Links:
         return self._id(*macs, True) if self.machine.stack.mtu_of(macs[1]) == self.mtu else -Way.ROUTE
 
     def macs_of(self, entry: int) -> Macs:
-        """The MACs (destination, source) of an entry."""
-        head = self.heads[entry].tobytes()
+        """The MACs (destination, source) of an entry, with the tag behind them, if there is one."""
+        head = self.heads[entry].tobytes()[: 12 + self.tags[entry]]
         return head[:6], head[6:]
 
     def _home_id(self, home: tuple[int, ...]) -> int:
@@ -236,7 +243,7 @@ class Links:
                 return -Way.UNLEARNED  # the next packet of the client's side is still to be learned from
             learned = conn.in_macs if side == IN else conn.out_macs
             if learned is not None:
-                return self.told(learned) if len(learned[1]) == 6 else -Way.TAGGED  # behind it is a tag
+                return self.told(learned)
         return -self._slow_is_plain or self._slow_side(conn, side)
 
     def _slow_side(self, conn: Conn, side: int) -> int:
@@ -256,10 +263,10 @@ class Links:
     def _route(self, to: bytes, seen: bytes | None) -> int:
         stack = self.machine.stack
         route = stack.route(to)
-        if route is None or route.local or route.open or route.vlan is not None or route.mtu != self.mtu:
+        if route is None or route.local or route.open or route.mtu != self.mtu:
             return -Way.ROUTE
         hop = stack.neighbors.mac(route.via or to, seen, route.port)
-        return self._id(hop, stack.mac(route.port) or MIRRORED, False)
+        return self._id(hop, self._own(route), False)
 
     def _id(self, dst: bytes, src: bytes, fast: bool) -> int:
         key = dst, src, fast
@@ -268,10 +275,12 @@ class Links:
             found = self._ids[key] = len(self._ids)
             if found == len(self.heads):
                 self.heads = np.concatenate([self.heads, np.zeros_like(self.heads)])
+                self.tags = np.concatenate([self.tags, np.zeros_like(self.tags)])
                 self.fast = np.concatenate([self.fast, np.zeros_like(self.fast)])
                 self.mirrored = np.concatenate([self.mirrored, np.zeros_like(self.mirrored)])
-            self.heads[found] = np.frombuffer(dst + src, np.uint8)
-            self.fast[found], self.mirrored[found] = fast, src == MIRRORED
+            self.heads[found] = np.frombuffer((dst + src).ljust(16, b"\0"), np.uint8)
+            self.tags[found] = len(src) - 6
+            self.fast[found], self.mirrored[found] = fast, src[:6] == MIRRORED
         return found
 
 

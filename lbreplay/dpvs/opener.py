@@ -235,7 +235,10 @@ class Openers:
         conn.has_isn = pair.opener.kind == FULL_TCP
         active = table.state[slot] == pair.opener.established
         conn.flags = (0 if active else INACTIVE) | (EXPIRE_QUIESCENT if self._quiesces(service) else 0)
-        conn.out_seen, conn.in_seen = self._told(table.client[slot]), self._told(table.server[slot])
+        conn.out_seen, conn.in_seen = (
+            _untagged(self._told(table.client[slot])),
+            _untagged(self._told(table.server[slot])),
+        )
         conn.out_macs, conn.in_macs = self._told(table.back[slot]), self._told(table.forth[slot])
         if table.met[slot] & TRAILS:
             conn.flags |= NOFASTXMIT
@@ -276,6 +279,10 @@ def _ends(key: bytes) -> tuple[Endpoint, Endpoint]:
     width = (len(key) - 5) // 2
     source = Endpoint(key[1 : 1 + width], int.from_bytes(key[-4:-2]))
     return source, Endpoint(key[1 + width : 1 + 2 * width], int.from_bytes(key[-2:]))
+
+
+def _untagged(macs: Macs | None) -> Macs | None:
+    return None if macs is None else (macs[0], macs[1][:6])
 
 
 def _within(service: Service) -> int:

@@ -225,9 +225,9 @@ def learn(conn: Conn, side: int, packet: Packet) -> None:
     The device is a VLAN's where a tag was taken off: its own MAC then has the tag behind it, as a frame has.
     """
     if side == IN and conn.out_macs is None:
-        conn.out_macs = packet.src_mac, packet.dst_mac + _tag(packet)
+        conn.out_macs = packet.src_mac, packet.dst_mac + tag_of(packet.vlan)
     elif side != IN and conn.in_macs is None:
-        conn.in_macs = packet.src_mac, packet.dst_mac + _tag(packet)
+        conn.in_macs = packet.src_mac, packet.dst_mac + tag_of(packet.vlan)
 
 
 def seen(conn: Conn, side: int, packet: Packet) -> None:
@@ -246,8 +246,9 @@ def seen_macs(conn: Conn, side: int) -> tuple[bytes | None, bytes | None]:
     return there and there[0], came_to and came_to[1]
 
 
-def _tag(packet: Packet) -> bytes:
-    return b"" if packet.vlan is None else pack(">HH", ETH_VLAN, packet.vlan)
+def tag_of(vlan: int | None) -> bytes:
+    """The tag of a VLAN's frames."""
+    return b"" if vlan is None else pack(">HH", ETH_VLAN, vlan)
 
 
 def _ethertype(l3: bytes) -> int:

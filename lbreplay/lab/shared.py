@@ -165,5 +165,6 @@ def _map(path: Path, dtype: str, shape: list[int]) -> Any:
 
 
 def _spelled(setup: Setup) -> list[Any]:
-    mac, check = judging(setup)
-    return [mac.hex() if mac else None, check, setup.several]
+    mac, check, vlans = judging(setup)
+    own = [[vid, mac.hex() if mac else None] for vid, mac in vlans]
+    return [mac.hex() if mac else None, check, setup.several, own]

@@ -13,7 +13,7 @@ ctypedef unsigned long long u64
 cdef int BY_TURN, BY_LOAD, NONE, DONE, PLAIN, CLOCK, TCP, UDP, FIN, SYN, RST, ACK, PURE, UDP_STEP, STATES, STEPS, FULL_TCP, DIRECT, MOST
 cdef int LOOKED_UP, MISSED, HOME, MISSED_BIT
 cdef int UNSOUND, KERNEL, TOO_LONG, STRANGER, MATCHED, LAST_HOP, UNINVITED, FROM_LOCAL
-cdef int OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING, TEMPLATE, FULL_UDP, SNAT, TELLING, TUNNEL, MET, BARE, TRAILS, AWAY
+cdef int OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING, TAGGED, TAG_SIZE, TEMPLATE, FULL_UDP, SNAT, TELLING, TUNNEL, MET, BARE, TRAILS, AWAY
 cdef long long ORDERS
 cdef u64 SIX, M32, LINK_LOCAL
 
@@ -63,7 +63,8 @@ cdef class Loop:
     cdef long long version, first
     cdef public list dests, all_pairs
     cdef u64 _head, _tail
-    cdef int _client_entry
+    cdef int _client_entry, _tag
+    cdef unsigned short[::1] tag
     cdef Places virtual, services
     cdef readonly list openers
     cdef Py_ssize_t places, entries, home_entries
@@ -135,8 +136,9 @@ cdef class Loop:
     cdef _move(self, Py_ssize_t slot, int old, int new, long long now)
     @cython.locals(slots=Slots, at=Py_ssize_t, dest=Dest, pair=Pair, head=u64, tail=u64, version=cython.longlong, first=bint)
     cdef _meet(self, Py_ssize_t row, Py_ssize_t slot, bint answer)
-    @cython.locals(at=Py_ssize_t)
+    @cython.locals(at=Py_ssize_t, tag=int)
     cdef _macs(self, Py_ssize_t row)
+    cdef Py_ssize_t _inside(self, Py_ssize_t row) noexcept
     @cython.locals(high=u64)
     cdef u64 _u64(self, Py_ssize_t at) noexcept
     @cython.locals(high=u64)

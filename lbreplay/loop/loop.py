@@ -55,14 +55,15 @@ UNSOUND, KERNEL, TOO_LONG, STRANGER, MATCHED, LAST_HOP, UNINVITED, FROM_LOCAL = 
     Way.UNSOUND, Way.KERNEL, Way.TOO_LONG, Way.STRANGER, Way.MATCHED, Way.LAST_HOP,
     Way.UNINVITED, Way.FROM_LOCAL,
 )  # fmt: skip
-OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING = (
+OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING, TAGGED = (
     Way.MISSED, Way.UNASKED, Way.SYN_PROXY, Way.POOL, Way.ELSEWHERE, Way.MODE,
-    Way.PERSISTENT, Way.ENDING,
+    Way.PERSISTENT, Way.ENDING, Way.TAGGED,
 )  # fmt: skip
 TCP, UDP = 6, 17
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 PURE = SYN | ACK | FIN | RST  # the flags that tell a first packet (D 5.1)
 M32 = 0xFFFFFFFF
+ETH_VLAN, TAG_SIZE = 0x8100, 4  # ethertype and bytes of a tag
 LINK_LOCAL = 0x80FE  # the first two bytes, as little-endian machines read them
 HOME = 5  # queue, rank, by, reta, rule
 
@@ -149,7 +150,12 @@ class Loop:
         self.version = 0  # of what is known about next hops
         self.dests: list[Any] = []  # by id
         self.all_pairs: list[Any] = []  # by number
-        self._head, self._tail, self._client_entry = 0, 0, NONE  # the MACs that came last, and their entry
+        self._head, self._tail, self._tag, self._client_entry = (
+            0,
+            0,
+            0,
+            NONE,
+        )  # the MACs that came last, and their entry
 
     # --- what is read ------------------------------------------------------------------------------------------------
 
@@ -187,7 +193,7 @@ class Loop:
         self.buffer, self.at, self.time_ns = burst.buffer.data, burst.at.data, burst.time_ns.data
         self.family, self.proto, self.flags = burst.family.data, burst.proto.data, burst.flags.data
         self.simple, self.ours = burst.simple.view("u1").data, burst.ours.view("u1").data
-        self.l3_length, self.header = burst.l3_length.data, burst.header.data
+        self.l3_length, self.header, self.tag = burst.l3_length.data, burst.header.data, burst.tag.data
         self.seq, self.ack = burst.seq.data, burst.ack.data
         self.flow4, self.wide = burst.flow4.view("u4").ravel().data, burst.wide.view("u4").ravel().data
         self.queue, self.worker, self.by = burst.queue.data, burst.worker.data, burst.by.data
@@ -399,9 +405,11 @@ class Loop:
         """A packet that goes to no service and belongs to no connection of its worker: once it is known what becomes of
         those that go where it goes (and that nothing leaves), the same becomes of it."""
         kind = SYN if proto == UDP else self.flags[row] & PURE
+        if self.tag[row]:
+            return self._plain(TAGGED)
         if not self.passing:
             return self._plain(MATCHED)
-        if self.buffer[self.at[row] + (21 if self.six else 22)] < 2:
+        if self.buffer[self._inside(row) + (21 if self.six else 22)] < 2:
             return self._plain(LAST_HOP)
         if kind in (SYN, ACK) and self._goes_to_service(proto):
             return self._plain(UNINVITED)
@@ -489,7 +497,7 @@ class Loop:
     def _from_virtual(self, row: int, proto: int) -> bool:
         """Whether the row comes from the address and port of a service."""
         if self.six:
-            at = self.at[row] + 22
+            at = self._inside(row) + 22
             if not self.virtual.wide:
                 return False
             end = bytes((proto,)) + bytes(self.buffer[at : at + 16]) + bytes(self.buffer[at + 32 : at + 34])
@@ -589,7 +597,8 @@ class Loop:
             self.host.meet(slot, self._macs(row), answer)
             return
         at, dest, pair = self.at[row], self._dest(slot), self.all_pairs[slots.pair[slot]]
-        head, tail, version = self._u64(at), self._u32(at + 8), 2 * self.version + answer
+        head, tail = self._u64(at), self._u32(at + 8)
+        version = (2 * self.version + answer) << 13 | self.tag[row]
         if dest.met_version != version or dest.met_head != head or dest.met_tail != tail:
             dest.met_told = self.host.towards(slot, self._macs(row), answer)
             dest.met_way = self.host.way(slot, dest.met_told) if dest.met_told >= 0 else dest.met_told
@@ -607,8 +616,14 @@ class Loop:
         slots.met[slot] |= MET
 
     def _macs(self, row: int) -> bytes:
-        at = self.at[row]
-        return bytes(self.buffer[at : at + 12])
+        """Of a frame, with its tag as the MACs that are learned have it (dpvs/xmit.py)."""
+        at, tag = self.at[row], self.tag[row]
+        macs = bytes(self.buffer[at : at + 12])
+        return macs + pack(">HH", ETH_VLAN, tag - 1) if tag else macs
+
+    def _inside(self, row: int) -> int:
+        """Where a frame would begin if it had no tag."""
+        return self.at[row] + (TAG_SIZE if self.tag[row] else 0)
 
     def _u64(self, at: int) -> int:
         high = self._u32(at + 4)
@@ -631,7 +646,7 @@ class Loop:
         else:
             head = 20
             if self.six:
-                head = (self.buffer[self.at[row] + 14] & 15) * 4
+                head = (self.buffer[self._inside(row) + 14] & 15) * 4
             end = (self.seq[row] + self.l3_length[row] - head - self.header[row]) & M32
         last = slots.rs_ack[slot]
         if not flags & RST and not (last and (ack - last) & 0x80000000):
@@ -798,7 +813,7 @@ class Loop:
             return self.services.find(self.b, self.ports >> 16, proto)
         if not self.services.wide:
             return NONE
-        at = self.at[row] + 38
+        at = self._inside(row) + 38
         end = bytes((proto,)) + bytes(self.buffer[at : at + 16]) + bytes(self.buffer[at + 18 : at + 20])
         number: int = self.services.wide.get(end, NONE)
         return number
@@ -822,7 +837,7 @@ class Loop:
 
     def table_key(self, row: int) -> bytes:
         """The key of a row, as the plain path has it (wire.packet.flow_key)."""
-        at, width = self.at[row] + (22 if self.six else 26), 36 if self.six else 12
+        at, width = self._inside(row) + (22 if self.six else 26), 36 if self.six else 12
         return bytes((self.proto[row],)) + bytes(self.buffer[at : at + width])
 
     def _refuse(self, row: int, verdict: int) -> bool:
@@ -919,8 +934,9 @@ class Loop:
         """With what goes back to where the row came from: most come from the same."""
         at = self.at[row]
         head, tail = self._u64(at), self._u32(at + 8)
-        if self._client_entry < 0 or head != self._head or tail != self._tail:
-            self._head, self._tail, self._client_entry = head, tail, self.host.answering(self._macs(row))
+        if self._client_entry < 0 or head != self._head or tail != self._tail or self.tag[row] != self._tag:
+            self._head, self._tail, self._tag = head, tail, self.tag[row]
+            self._client_entry = self.host.answering(self._macs(row))
         return self._client_entry
 
     def _at_home(self, slot: int, pair: Pair) -> bool:

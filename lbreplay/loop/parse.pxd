@@ -1,11 +1,13 @@
 cimport cython
 
-cdef int KIND_NONE, KIND_OTHER, KIND_FRAGMENT, KIND_TCP, KIND_UDP, KIND_SCTP, TCP, UDP, SCTP, IPV4, IPV6, TAG
+cdef int KIND_NONE, KIND_OTHER, KIND_FRAGMENT, KIND_TCP, KIND_UDP, KIND_SCTP, TCP, UDP, SCTP, IPV4, IPV6, TAG, VLANS
 
 @cython.final
 cdef class Parser:
     cdef bint any_mac, check
-    cdef const unsigned char[::1] mac
+    cdef const unsigned char[::1] mac, vlan_macs
+    cdef unsigned char[::1] vlans
+    cdef unsigned short[::1] tag
     cdef unsigned char[::1] buffer, family, proto, kind, flags, simple, ours
     cdef long long[::1] at, caplen
     cdef int[::1] l3_length, l4, header
@@ -14,6 +16,10 @@ cdef class Parser:
     cpdef void run(self, Py_ssize_t size)
     @cython.locals(at=Py_ssize_t, there=Py_ssize_t, tagged=bint, ethertype=int, first=int)
     cdef void _row(self, Py_ssize_t row) noexcept
+    @cython.locals(vid=int)
+    cdef void _take_tag(self, Py_ssize_t row, Py_ssize_t at) noexcept
+    @cython.locals(byte=int)
+    cdef int _is_of(self, Py_ssize_t at, int vlan) noexcept
     @cython.locals(byte=int)
     cdef int _is_ours(self, Py_ssize_t at) noexcept
     cdef void _no_ip(self, Py_ssize_t row) noexcept

@@ -14,6 +14,7 @@ order and finds the name for what is wrong.
     flow6 u1[m,36]   the same of IPv6; rows6 i8[m] says which rows those are; wide u1[n,36] has it by row
     simple u1
     ours u1     sent to this host's MAC address
+    tag u2      1 + id of its VLAN device, 0: no tag; simple rows are what stands behind the tag
 
 Bounds: a frame's captured bytes are `caplen` from `at` on; the buffer goes on for PAD bytes behind the last frame,
 which is more than headers take (126 bytes at most), so what a short frame does not have reads as something, and
@@ -22,6 +23,7 @@ is believed only behind a test of the length.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,20 +34,26 @@ KIND_NONE, KIND_OTHER, KIND_FRAGMENT, KIND_TCP, KIND_UDP, KIND_SCTP = range(6)  
 TCP, UDP, SCTP = 6, 17, 132
 IPV4, IPV6, TAG = 0x0800, 0x86DD, 0x8100
 
+VLANS = 4096  # ids
+NOBODYS = b"\xff\xff\xff\xff\xff\xff"  # a MAC that no unicast frame is sent to
+Vlan = tuple[int, bytes | None]  # id, MAC
+
 # column: its type and width
 COLUMNS: tuple[tuple[str, Any, int], ...] = (
     ("family", np.uint8, 1), ("proto", np.uint8, 1), ("kind", np.uint8, 1), ("flags", np.uint8, 1),
     ("simple", np.uint8, 1), ("ours", np.uint8, 1), ("l3_length", np.int32, 1), ("l4", np.int32, 1),
     ("header", np.int32, 1), ("seq", np.uint32, 1), ("ack", np.uint32, 1),
     ("flow4", np.uint8, 12), ("flow6", np.uint8, 36),
+    ("tag", np.uint16, 1),
 )  # fmt: skip
 
 
-def parse(burst: Burst, mac: bytes | None, check_ip_checksum: bool) -> None:
-    """Fill the columns of *burst*. *mac*: of the port, None where every unicast frame is ours (interface 2)."""
+def parse(burst: Burst, mac: bytes | None, check_ip_checksum: bool, vlans: Sequence[Vlan] = ()) -> None:
+    """Fill the columns of *burst*. *mac*: of the port, None where every unicast frame is ours (interface 2); *vlans*:
+    the port's VLAN devices, id and MAC each, None where they have none of their own."""
     for name, kind, width in COLUMNS:
         setattr(burst, name, np.empty((burst.size, width) if width > 1 else burst.size, kind))
-    Parser(burst, mac, check_ip_checksum).run(burst.size)
+    Parser(burst, mac, check_ip_checksum, vlans).run(burst.size)
     burst.simple, burst.ours = burst.simple.view(np.bool_), burst.ours.view(np.bool_)
     burst.rows6 = np.flatnonzero(burst.family == 6)
     burst.wide, burst.flow6 = burst.flow6, burst.flow6.take(burst.rows6, 0)
@@ -54,14 +62,17 @@ def parse(burst: Burst, mac: bytes | None, check_ip_checksum: bool) -> None:
 class Parser:
     """The rows of one burst, one after the other."""
 
-    def __init__(self, burst: Any, mac: bytes | None, check_ip_checksum: bool) -> None:
+    def __init__(self, burst: Any, mac: bytes | None, check_ip_checksum: bool, vlans: Sequence[Vlan]) -> None:
         self.any_mac, self.mac, self.check = mac is None, mac or bytes(6), check_ip_checksum
+        self.vlans, self.vlan_macs = bytearray(VLANS), b"".join([NOBODYS, *(mac or NOBODYS for _, mac in vlans)])
+        for number, (vid, _) in enumerate(vlans, 1):
+            self.vlans[vid] = number
         self.buffer: memoryview[int] = burst.buffer.data
         self.at, self.caplen = burst.at.data, burst.caplen.data
         self.family, self.proto, self.kind, self.flags = (
             burst.family.data, burst.proto.data, burst.kind.data, burst.flags.data,
         )  # fmt: skip
-        self.simple, self.ours = burst.simple.data, burst.ours.data
+        self.simple, self.ours, self.tag = burst.simple.data, burst.ours.data, burst.tag.data
         self.l3_length, self.l4, self.header = burst.l3_length.data, burst.l4.data, burst.header.data
         self.seq, self.ack = burst.seq.data, burst.ack.data
         self.flow4, self.flow6 = (flow.view(np.uint32).ravel().data for flow in (burst.flow4, burst.flow6))
@@ -73,7 +84,7 @@ class Parser:
 
     def _row(self, row: int) -> None:
         at, there = self.at[row], self.caplen[row]
-        self.ours[row] = self._is_ours(at)
+        self.ours[row], self.tag[row] = self._is_ours(at), 0
         tagged = self._be16(at + 12) == TAG
         if tagged:
             at += 4
@@ -86,7 +97,23 @@ class Parser:
         else:
             self._no_ip(row)
         if tagged:
+            self._take_tag(row, self.at[row])
+
+    def _take_tag(self, row: int, at: int) -> None:
+        """What comes to a VLAN device of the port is as simple as without its tag (D 1.2), which has 4 bytes."""
+        vid = self._be16(at + 14) & 0xFFF
+        if not self.vlans[vid]:
             self.simple[row] = 0
+            return
+        self.tag[row] = 1 + vid
+        if not self.ours[row]:
+            self.ours[row] = self._is_of(at, self.vlans[vid])
+
+    def _is_of(self, at: int, vlan: int) -> int:
+        for byte in range(6):
+            if self.buffer[at + byte] != self.vlan_macs[6 * vlan + byte]:
+                return 0
+        return 1
 
     def _is_ours(self, at: int) -> int:
         if self.any_mac:

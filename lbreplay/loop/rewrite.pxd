@@ -6,7 +6,7 @@ from lbreplay.loop.table cimport Table
 ctypedef unsigned long long u64
 
 cdef int NONE, DIRECT, FULL_TCP, RECORD, TCP, ETHERNET, BASE, SYN, RST, ACK, EOL, NOP, MSS, SACK, TIMESTAMP, TOA
-cdef int TELLING, TUNNEL, UDP, OPP, IPO, OPP_HEAD, IPIP, IPV6_IN_IP, OUTER4, OUTER6, DONT_FRAGMENT, ENDS
+cdef int MACS, TAG, HEAD, TELLING, TUNNEL, UDP, OPP, IPO, OPP_HEAD, IPIP, IPV6_IN_IP, OUTER4, OUTER6, DONT_FRAGMENT, ENDS
 cdef int BLOCKS, TIMESTAMP_SIZE, MSS_SIZE, BLOCK, ALIGNED_HEADER, TOA4, TOA6, MOST_HEADER
 cdef unsigned int ALIGNED
 cdef u64 M32
@@ -18,11 +18,12 @@ cdef class Rewriter:
     cdef int mtu
     cdef object odd
     cdef dict _odd
-    cdef unsigned char[::1] heads, mirrored, outers, buffer, leaving, answer, family, proto, flags, full
+    cdef unsigned char[::1] heads, tags, mirrored, outers, buffer, leaving, answer, family, proto, flags, full
     cdef long long[::1] at, caplen, sent
-    cdef int[::1] l3_length, l4, header, handle, mac, room
+    cdef int[::1] l3_length, l4, header, handle, mac, room, shift
+    cdef unsigned short[::1] tag
     cdef unsigned int[::1] seq, ack, fdata, delta
-    cpdef link(self, heads, mirrored, outers)
+    cpdef link(self, heads, tags, mirrored, outers)
     cpdef bind(self, burst)
     @cython.locals(buffer=cython.uchar[::1], row=Py_ssize_t)
     cdef _edit(self, Py_ssize_t size)
@@ -42,14 +43,18 @@ cdef class Rewriter:
     cdef void _shift_sack(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
     cdef void _lower(self, unsigned char[::1] buffer, Py_ssize_t at, unsigned int by) noexcept
     cdef bint _is_asked(self, Py_ssize_t row) noexcept
-    @cython.locals(size=int, at=Py_ssize_t, there=Py_ssize_t, frame=bytearray)
+    @cython.locals(size=int)
     cdef _make_room(self, unsigned char[::1] buffer, Py_ssize_t row)
+    @cython.locals(at=Py_ssize_t, there=Py_ssize_t, shift=Py_ssize_t, tag=int)
+    cdef int _fit(self, unsigned char[::1] buffer, Py_ssize_t row) except? -1
     @cython.locals(end=Py_ssize_t)
     cdef _spread(self, burst)
     @cython.locals(old=cython.uchar[::1], begin=Py_ssize_t, end=Py_ssize_t, to=Py_ssize_t, row=Py_ssize_t, at=Py_ssize_t, there=Py_ssize_t)
     cdef _lay_out(self, unsigned char[::1] made, Py_ssize_t size)
-    @cython.locals(size=int, there=Py_ssize_t, to=Py_ssize_t, head=Py_ssize_t, odd=cython.uchar[::1])
+    @cython.locals(size=int, there=Py_ssize_t, to=Py_ssize_t, shift=int, tag=int, growth=int, odd=cython.uchar[::1])
     cdef _lay_out_asked(self, unsigned char[::1] old, Py_ssize_t at, unsigned char[::1] made, Py_ssize_t row)
+    @cython.locals(head=Py_ssize_t)
+    cdef void _lay_out_behind(self, unsigned char[::1] old, Py_ssize_t at, Py_ssize_t there, unsigned char[::1] made, Py_ssize_t to, Py_ssize_t row, int growth) noexcept
     cdef int _growth(self, Py_ssize_t row) noexcept
     cdef Py_ssize_t _place(self, Py_ssize_t row) noexcept
     cdef void _put_more(self, unsigned char[::1] made, Py_ssize_t to, Py_ssize_t row, int size) noexcept

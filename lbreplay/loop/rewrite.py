@@ -31,6 +31,7 @@ TIMESTAMP_SIZE, MSS_SIZE, BLOCK = 10, 4, 8
 ALIGNED, ALIGNED_HEADER = 0x0A080101, 32  # NOP NOP timestamp, as a word; behind it no SACK is looked for (D 5.5)
 TOA4, TOA6 = 8, 20  # bytes of the client-address option, by which the MSS is lowered, too
 MOST_HEADER = 60
+MACS, TAG, HEAD = 12, 4, 16  # bytes of MACs, of a tag, of an entry of `heads`
 OPP, IPO, OPP_HEAD = 248, 31, 4  # the private protocol, the client's address in it or in an IP option; bytes before it
 IPIP, IPV6_IN_IP, OUTER4, OUTER6, DONT_FRAGMENT = 4, 41, 20, 40, 0x40  # of outer headers
 ENDS = 32  # bytes of an entry of `outers`
@@ -48,13 +49,14 @@ class Rewriter:
         self.table, self.toa, self.toa_in_syn, self.mtu, self.odd = table, toa, toa_in_syn, mtu, odd
         self.opp = opp
         self.room = np.zeros(0, np.int32).data  # by how many bytes each row grows
+        self.shift = np.zeros(0, np.int32).data  # bytes of the tag that each row has by now
         self.grows = False
         self._odd: dict[int, bytearray] = {}
 
-    def link(self, heads: Any, mirrored: Any, outers: Any) -> None:
-        """MACs by entry (dpvs/links), 12 bytes each; whether the source is the MAC that the row itself came to; the
-        ends of outer headers by entry, ENDS bytes each."""
-        self.heads, self.mirrored, self.outers = heads, mirrored, outers
+    def link(self, heads: Any, tags: Any, mirrored: Any, outers: Any) -> None:
+        """MACs and a tag by entry (dpvs/links), HEAD bytes each; bytes of the tag; whether the source is the MAC that
+        the row itself came to; the ends of outer headers by entry, ENDS bytes each."""
+        self.heads, self.tags, self.mirrored, self.outers = heads, tags, mirrored, outers
 
     def bind(self, burst: Any) -> None:
         """The columns of *burst*, its own bytes among them."""
@@ -62,6 +64,7 @@ class Rewriter:
         self.caplen, self.sent = burst.caplen.data, burst.sent.data
         self.leaving, self.answer = burst.leaving.view("u1").data, burst.answer.view("u1").data
         self.family, self.proto, self.flags = burst.family.data, burst.proto.data, burst.flags.data
+        self.tag = burst.tag.data
         self.l3_length, self.l4, self.header = burst.l3_length.data, burst.l4.data, burst.header.data
         self.seq, self.ack = burst.seq.data, burst.ack.data
         self.handle, self.mac, self.full = burst.handle.data, burst.mac.data, burst.full.data
@@ -71,7 +74,7 @@ class Rewriter:
         """Rewrite the rows of *burst* that leave in place."""
         self.bind(burst)
         if len(self.room) < burst.size:
-            self.room = np.zeros(burst.size, np.int32).data
+            self.room, self.shift = (np.zeros(burst.size, np.int32).data for _ in range(2))
         self.grows = False
         self._edit(burst.size)
         if self.grows:
@@ -87,9 +90,13 @@ class Rewriter:
         for row in range(size):
             self.room[row] = 0
             if self.leaving[row]:
+                self.shift[row] = TAG if self.tag[row] else 0
                 self._shrink(buffer, row)
+                self.room[row] = self.tags[self.mac[row]] - self.shift[row]
+                self.grows |= self.room[row] != 0
                 if self.full[row] == TELLING or self.full[row] == TUNNEL:
-                    self.room[row], self.grows = self._growth(row), True
+                    self.room[row] += self._growth(row)
+                    self.grows = True
                 elif self.full[row] == FULL_TCP:
                     if self.header[row] > BASE:
                         self._edit_options(buffer, row)
@@ -105,7 +112,7 @@ class Rewriter:
 
     def _shrink(self, buffer: Any, row: int) -> None:
         """Take Ethernet padding off, captured or not."""
-        size = self.l3_length[row] + ETHERNET
+        size = self.l3_length[row] + ETHERNET + self.shift[row]
         if self.caplen[row] != size or self.sent[row] != size:
             self._set_size(buffer, row, size)
 
@@ -130,7 +137,7 @@ class Rewriter:
 
     def _find(self, buffer: Any, row: int, kind: int, length: int) -> int:
         """Where the first option of *kind* and *length* is, or NONE. A walk ends where `wire.options.walk` does."""
-        at = self.at[row] + self.l4[row] + BASE
+        at = self.at[row] + self.shift[row] + self.l4[row] + BASE
         end = at + self.header[row] - BASE
         while at < end and buffer[at] != EOL:
             size = 1
@@ -159,7 +166,7 @@ class Rewriter:
 
     def _shift_sack(self, buffer: Any, row: int) -> None:
         """Its edges move with the acknowledgement."""
-        at = self.at[row] + self.l4[row] + BASE
+        at = self.at[row] + self.shift[row] + self.l4[row] + BASE
         if self.header[row] == ALIGNED_HEADER and octets.word32(buffer, at) == ALIGNED:
             return
         at = self._find(buffer, row, SACK, BLOCKS)
@@ -185,10 +192,16 @@ class Rewriter:
         """For the option; where it has none, for what the plain path makes of the frame."""
         size = TOA4 if self.family[row] == 4 else TOA6
         if self.header[row] + size > MOST_HEADER or self.l3_length[row] + size > self.mtu:
-            at, there = self.at[row], self.caplen[row]
-            frame = self._odd[row] = bytearray(self.odd(bytes(buffer[at : at + there]), self.l4[row]))
-            size = len(frame) - there
-        self.room[row], self.grows = size, True
+            size = self._fit(buffer, row)
+        self.room[row] += size
+        self.grows = True
+
+    def _fit(self, buffer: Any, row: int) -> int:
+        """What the plain path makes of a frame whose option has no room, tagged as it leaves; how it grew."""
+        at, there, shift, tag = self.at[row], self.caplen[row], self.shift[row], self.tags[self.mac[row]]
+        frame = self.odd(bytes(buffer[at : at + MACS]) + bytes(buffer[at + MACS + shift : at + there]), self.l4[row])
+        self._odd[row] = bytearray(frame[:MACS] + bytes(tag) + frame[MACS:])
+        return len(frame) + shift - there
 
     def _spread(self, burst: Burst) -> None:
         """Lay all rows out again: one piece for the sink."""
@@ -217,18 +230,27 @@ class Rewriter:
         octets.copy(old, begin, end - begin, made, to)
 
     def _lay_out_asked(self, old: Any, at: int, made: Any, row: int) -> None:
-        """A row that grows, which stands *at* in *old*."""
+        """A row that grows, or has another tag, which stands *at* in *old*."""
         size, there, to = self.room[row], self.caplen[row], self.at[row]
+        shift, tag = self.shift[row], self.tags[self.mac[row]]
+        growth = size + shift - tag
         if self._odd and row in self._odd:
             odd = self._odd[row]
             octets.copy(odd, 0, there + size, made, to)
         else:
-            head = self._place(row)
-            octets.copy(old, at, head, made, to)
-            octets.copy(old, at + head, there - head, made, to + head + size)
-            self._put_more(made, to, row, size)
-        self.l3_length[row] += size
+            octets.copy(old, at, MACS, made, to)
+            self._lay_out_behind(old, at + shift, there - shift, made, to + tag, row, growth)
+        self.shift[row] = tag
+        self.l3_length[row] += growth
         self._set_size(made, row, there + size)
+
+    def _lay_out_behind(self, old: Any, at: int, there: int, made: Any, to: int, row: int, growth: int) -> None:
+        """What stands behind MACs and tag; *at* and *to* are where frames of *there* bytes would begin without it."""
+        head = self._place(row) if growth else there
+        octets.copy(old, at + MACS, head - MACS, made, to + MACS)
+        if growth:
+            octets.copy(old, at + head, there - head, made, to + head + growth)
+            self._put_more(made, to, row, growth)
 
     def _place(self, row: int) -> int:
         """Where in its frame a row grows: behind the base TCP header, before UDP, before its IP header."""
@@ -303,6 +325,8 @@ class Rewriter:
         for row in range(size):
             if self.leaving[row]:
                 self._put_macs(buffer, row)
+                if self.shift[row]:
+                    octets.copy(self.heads, HEAD * self.mac[row] + MACS, TAG, buffer, self.at[row] + MACS)
                 if self.full[row] >= DIRECT:
                     continue  # what leaves is what came, but for its MACs and an outer header (D 12.1)
                 if self.family[row] == 4:
@@ -313,15 +337,15 @@ class Rewriter:
     def _put_macs(self, buffer: Any, row: int) -> None:
         at, entry = self.at[row], self.mac[row]
         if not self.mirrored[entry]:
-            octets.copy(self.heads, 12 * entry, 12, buffer, at)
+            octets.copy(self.heads, HEAD * entry, MACS, buffer, at)
             return
         if not self.answer[row]:
             octets.copy(buffer, at, 6, buffer, at + 6)
-        octets.copy(self.heads, 12 * entry, 6, buffer, at)
+        octets.copy(self.heads, HEAD * entry, 6, buffer, at)
 
     def _put_ipv4(self, buffer: Any, row: int) -> None:
         """The ends of the other side's tuple, turned round."""
-        other, at = 2 * (self.handle[row] ^ 1), self.at[row]
+        other, at = 2 * (self.handle[row] ^ 1), self.at[row] + self.shift[row]
         word = self.table.words[other]
         source, dest = word >> 32, word & M32
         octets.put32(buffer, at + 26, source)
@@ -335,7 +359,7 @@ class Rewriter:
         self._put_l4(buffer, row, at + l4, self.l3_length[row] + ETHERNET - l4, self.table.words[other + 1], ends)
 
     def _put_ipv6(self, buffer: Any, row: int) -> None:
-        other, at = self.handle[row] ^ 1, self.at[row]
+        other, at = self.handle[row] ^ 1, self.at[row] + self.shift[row]
         for word in range(4):
             self._put64(buffer, at + 22 + 8 * word, self.table.wide[4 * other + (word ^ 2)])
         ends = octets.total(buffer, at + 22, 32)

@@ -76,11 +76,13 @@ def seen_by(setup: Setup, port: int, card: Device) -> Setup:
     return setup._replace(device=device, others=(), workers=workers)
 
 
-def judging(setup: Setup) -> tuple[bytes | None, bool]:
+def judging(setup: Setup) -> tuple[bytes | None, bool, list[tuple[int, bytes | None]]]:
     """What parsing asks of the port: its MAC (of several: judged when the port is known), and whether IP header
-    checksums are verified (by one of several, by all; those that do not judge again, one by one)."""
+    checksums are verified (by one of several, by all; those that do not judge again, one by one), and VLAN devices."""
     mac = None if setup.several else setup.device.mac
-    return mac, not all(device.rx_ip_checksum_offload for device in setup.devices)
+    one = setup.profile == "dpvs" and not setup.several
+    vlans = [(vlan.id, vlan.mac) for vlan in setup.device.vlan] if one else []
+    return mac, not all(device.rx_ip_checksum_offload for device in setup.devices), vlans
 
 
 def nic(setup: Setup) -> Nic | Ports:

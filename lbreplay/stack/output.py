@@ -63,9 +63,9 @@ class Output:
         """That counter, in a list of one: whoever makes many packets counts it up himself."""
         return self._idents.setdefault((src, dst, proto), [0])
 
-    def mac(self, port: int) -> bytes | None:
-        """The MAC of a device, None: every unicast frame is its own."""
-        return self._macs[On(port)]
+    def mac(self, port: int, vlan: int | None = None) -> bytes | None:
+        """The MAC of a device, or of a VLAN device on it, None: every unicast frame is its own."""
+        return self._macs.get(On(port, vlan)) or self._macs[On(port)]
 
     def port_of(self, mac: bytes) -> int:
         """The device that frames with this source MAC leave by."""

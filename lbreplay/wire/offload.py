@@ -47,7 +47,7 @@ class Offload:
         four = burst.family[wanted] == 4
         rows, rows6 = wanted[four], wanted[~four]
         if len(rows):
-            head = overlay(burst.buffer, 20)[burst.at[rows] + ETHERNET].view(np.uint8).reshape(-1, 20)
+            head = overlay(burst.buffer, 20)[_inside(burst, rows) + ETHERNET].view(np.uint8).reshape(-1, 20)
             self.headers += len(rows)
             self.wrong += int(np.count_nonzero(ones_sums(head) != 0xFFFF))
             self._segments(burst, rows, burst.flow4.take(rows, axis=0)[:, :8])
@@ -57,7 +57,7 @@ class Offload:
     def _segments(self, burst: Burst, rows: I64, addresses: U8) -> None:
         """Count those of *rows* that have the sum of their pseudo header for a checksum."""
         field = np.where(burst.proto[rows] == TCP, CHECKSUM[TCP], CHECKSUM[UDP])
-        given = overlay(burst.buffer, 2)[burst.at[rows] + burst.l4[rows] + field].view(np.uint8).reshape(-1, 2)
+        given = overlay(burst.buffer, 2)[_inside(burst, rows) + burst.l4[rows] + field].view(np.uint8).reshape(-1, 2)
         length = burst.l3_length[rows] - (burst.l4[rows] - ETHERNET)
         self.segments += len(rows)
         self.partial += int(np.count_nonzero(be16(given, 0) == ones_sums(addresses, burst.proto[rows] + length)))
@@ -83,3 +83,9 @@ def _chosen(first: int, size: int) -> I64:
         return np.zeros(0, np.int64)
     number = np.arange(first - 1, first - 1 + size)
     return np.flatnonzero((number < THOROUGH) | (number % THOROUGH < SAMPLE))
+
+
+def _inside(burst: Burst, rows: I64) -> I64:
+    """Where frames would begin if they had no tag."""
+    inside: I64 = burst.at[rows] + TAG * (burst.tag[rows] > 0)
+    return inside

@@ -145,3 +145,16 @@ def test_columns_say_what_packets_say(tmp_path: Path) -> None:
         where = np.searchsorted(burst.rows6, row)
         flow = burst.flow4[row] if packet.family == 4 else burst.flow6[where]
         assert packet.key[1:] == flow.tobytes()
+
+
+def test_a_tag_of_a_device_is_taken_off(tmp_path: Path) -> None:
+    """What is behind it is as simple as without; another tag is the plain path's, and a device may have its own MAC."""
+    bare = craft.syn("172.16.0.1:3000", "10.0.0.100:80")
+    frames = [bare[:12] + b"\x81\0\x20" + bytes((vid,)) + bare[12:] for vid in (5, 6, 7)]
+    own = bytes.fromhex("020000006666") + frames[1][6:]
+    path = captures.write(tmp_path, captures.pcap_head(), *map(captures.record, (*frames, own, bare)))
+    with open_capture(str(path)) as capture:
+        (burst,) = capture.bursts(5)
+    parse(burst, bare[:6], True, [(5, None), (6, own[:6])])
+    assert burst.simple.tolist() == [True, True, False, True, True] and burst.tag.tolist() == [6, 7, 0, 7, 0]
+    assert burst.ours.tolist() == [True] * 5 and set(burst.l4.tolist()) == {34}

@@ -31,6 +31,7 @@ CLIENT, VIP, CLIENT6, VIP6 = "10.1.0.1", "10.0.0.100", "2001:db8:c::1", "2001:db
 LOCAL, REAL, LOCAL6, REAL6 = "192.168.0.1", "192.168.0.2", "2001:db8:1::1", "2001:db8:1::2"
 TO, OURS = "02:00:00:00:00:aa", "02:00:00:00:00:bb"
 DELTA = 0x10000000
+TAG, CAME = b"\x81\0\0\7", b"\x81\0\0\5"  # with which it leaves, and came
 ENDS = [(LOCAL, 1025, REAL, 8080), (VIP, 80, CLIENT, 3000)]  # by side: client to real server, and back
 ENDS6 = [(LOCAL6, 1025, REAL6, 8080), (VIP6, 80, CLIENT6, 3000)]
 
@@ -75,6 +76,7 @@ def rewriter(
     prune: bool = True,
     mirrored: bool = False,
     opp: bool = True,
+    tagged: bool = False,
 ) -> Rewriter:
     """A connection of each family: handles 0 and 1, 2 and 3."""
     table = Table()
@@ -83,10 +85,11 @@ def rewriter(
         for side, (source, sport, dest, dport) in enumerate(both):
             table.put(2 * six + 1 - side, key((dest, dport, source, sport), bool(six)))
     made = Rewriter(table, toa, toa_in_syn, opp, mtu, lambda frame, l4: odd(frame, l4, mtu, prune))
-    heads = np.frombuffer(bytearray(bytes(Ether(dst=TO, src=OURS))[:12]), np.uint8)
+    heads = np.frombuffer(bytearray(bytes(Ether(dst=TO, src=OURS))[:12] + TAG), np.uint8)
     outers = bytes(IP(src=LOCAL, dst=REAL))[12:20].ljust(32, b"\0")
     outers += bytes(IPv6(src=LOCAL6, dst=REAL6))[8:40]
-    made.link(heads, np.array([mirrored], np.uint8), np.frombuffer(bytearray(outers), np.uint8))
+    tags, same = np.array([4 if tagged else 0], np.uint8).data, np.array([mirrored], np.uint8).data
+    made.link(heads, tags, same, np.frombuffer(bytearray(outers), np.uint8))
     return made
 
 
@@ -101,7 +104,7 @@ def rewritten(folder: Path, *rows: Row, **how: Any) -> list[bytes]:
     path = captures.write(folder, captures.pcap_head(), *(captures.record(row.frame) for row in rows))
     with open_capture(str(path)) as capture:
         (burst,) = capture.bursts(len(rows))
-    parse(burst, None, False)
+    parse(burst, None, False, [(5, None)])
     assert burst.simple.all()
     burst.leaving[:] = True
     burst.handle = np.array([row.side for row in rows], np.int32) + 2 * (burst.family == 6).astype(np.int32)
@@ -351,3 +354,17 @@ def test_datagrams_tell_their_client(tmp_path: Path, opp: bool, six: bool) -> No
     else:
         checksum.l4(told, made.l4_at, 17)
     assert left[14:] == bytes(told) and left[:12] == bytes(Ether(dst=TO, src=OURS))[:12]
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+@pytest.mark.parametrize("odd", [False, True])
+def test_a_tag_comes_and_goes(tmp_path: Path, tagged: bool, odd: bool) -> None:
+    """Whatever else grows, behind it all is as without."""
+    asked = Row(inward(options=[("NOP", None)] * 40 if odd else [], payload=b"get"), fdata=500)
+    answer = Row(outward("SA", options=[("MSS", 1460)]), side=OUT)
+    rows = [Row(inward()), asked, answer, Row(craft.udp(f"{CLIENT}:3000", f"{VIP}:80", b"odd"), full=False)]
+    plain = rewritten(tmp_path, *rows)
+    some = [replace(row, frame=row.frame[:12] + CAME + row.frame[12:]) for row in rows]
+    for came in (some, rows, [some[0], rows[1], some[2], rows[3]], [rows[0], some[1], rows[2], some[3]]):
+        left = rewritten(tmp_path, *came, tagged=tagged)
+        assert left == [frame[:12] + (TAG if tagged else b"") + frame[12:] for frame in plain]
