@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lbreplay.lab import lints
+from lbreplay.lab import lints, port_lints
 from lbreplay.lab.lints import Spot
 from lbreplay.model import Setup
 
@@ -44,6 +44,7 @@ class Lint(NamedTuple):
     cure: str
     source: str
     helped: str = ""
+    each_port: bool = False  # asked of each of several ports by itself
 
 
 LINTS = (
@@ -91,38 +92,38 @@ LINTS = (
         "(device.enforce = true replays that)",
         "flow_director.enabled = false with conn.redirect = true, flow_director.strategy = \"rss-port\", one worker, "
         "or a NIC with port masks (mlx5, ixgbe)",
-        "S 2.4, S 2.5, S 2.7", helped=NO_POOL,
+        "S 2.4, S 2.5, S 2.7", helped=NO_POOL, each_port=True,
     ),
     Lint(
         "nic-port-mask", ERROR, lints.nic_refuses("port-mask"),
         "no answer meets a rule: {lost} of them reach another worker (device.enforce = true replays that)",
         'flow_director.strategy = "laddr" (rules without ports, a local address or more a worker), '
         "flow_director.enabled = false with conn.redirect = true, or a NIC with port masks (mlx5, ixgbe)",
-        "S 2.4, S 2.5", helped=NO_POOL,
+        "S 2.4, S 2.5", helped=NO_POOL, each_port=True,
     ),
     Lint(
         "nic-ipv6", ERROR, lints.nic_refuses("ipv6"),
         "the pools of these addresses are not made and IPv6 full NAT fails",
         "fdir_mode signature (then IPv6 local addresses only), or mlx5",
-        "S 2.4, S 2.5",
+        "S 2.4, S 2.5", each_port=True,
     ),
     Lint(
         "nic-bond", ERROR, lints.nic_refuses("bond"),
         "a pool has four rule handles and each protocol takes one a slave: no worker gets the pool",
         "at most two slaves",
-        "S 2.5",
+        "S 2.5", each_port=True,
     ),
     Lint(
         "nic-one-mask", ERROR, lints.nic_refuses("one-mask"),
         "the port has one mask for all its rules; those with another are refused",
         "one strategy, one mask for all local addresses",
-        "S 2.5",
+        "S 2.5", each_port=True,
     ),
     Lint(
         "nic-rule-count", ERROR, lints.nic_refuses("count"),
         "the pools of the last local addresses are missing on some workers, and their connections fail there",
         "fewer local addresses or workers (rules = local addresses x workers x 2), or pballoc 128k or 256k",
-        "S 2.4, S 2.7",
+        "S 2.4, S 2.7", each_port=True,
     ),
     Lint(
         "sctp-no-rules", ERROR, lints.sctp_without_rules,
@@ -208,13 +209,13 @@ LINTS = (
         "rss-unhashed", WARNING, lints.unhashed_services,
         "all frames of clients arrive at queue 0: one worker carries these services, the others idle",
         "device.rss = {rss}",
-        "S 1.4, S 1.6, S 2.7",
+        "S 1.4, S 1.6, S 2.7", each_port=True,
     ),
     Lint(
         "rss-port-pairs", ERROR, lints.rss_port_over_addresses,
         "the answers of a real server to a local address all reach one worker, so the others find no port that fits",
         'device.rss = "all"',
-        "S 1.4",
+        "S 1.4", each_port=True,
     ),
     Lint(
         "rank-not-power-of-two", WARNING, lints.orphan_ports,
@@ -292,25 +293,62 @@ LINTS = (
         "queue-without-worker", ERROR, lints.queues_without_worker,
         "DPVS does not start: queue ids count from 0 without a gap; a NIC that has the queue fills it and nobody reads",
         "give every queue from 0 to {last} to a worker",
-        "S 1.7",
+        "S 1.7", each_port=True,
     ),
     Lint(
         "queue-beyond-16", WARNING, lints.queues_beyond_limit,
         "DPVS takes queue ids 0 to 15 and reads others as 0",
         "at most 16 queues a port",
-        "S 1.7",
+        "S 1.7", each_port=True,
     ),
     Lint(
         "reta-kni", ERROR, lints.kni_in_table,
         "{share} of what RSS spreads disappears into the kernel",
         "leave the KNI worker's queues out of device.reta; before DPVS 1.9.2 keep the KNI worker off this port",
-        "S 1.5, S 2.7",
+        "S 1.5, S 2.7", each_port=True,
     ),
     Lint(
         "reta-idle", WARNING, lints.workers_outside_table,
         "RSS sends them nothing: no new connection begins there, the others carry more",
         'device.reta = "default", or list their queues',
-        "S 1.5",
+        "S 1.5", each_port=True,
+    ),
+    Lint(
+        "laddr-elsewhere", ERROR, port_lints.laddrs_elsewhere,
+        "answers come in by {there}, which has no rule for the address and answers no ARP for it: {lost} of the "
+        "connections never see theirs",
+        'laddr = ["{laddr}@{there}"] (ipvsadm --add-laddr -F {there})',
+        "S 2.3, S 3.5", helped=HOP,
+    ),
+    Lint(
+        "worker-without-rules", ERROR, port_lints.workers_without_rules,
+        "no rule of {port} can name a queue of theirs: the answers to their connections follow RSS to other workers",
+        "a queue of {port} for {who}, as DPVS wants it: every worker lists every port",
+        "S 1.7", helped=HOP,
+    ),
+    Lint(
+        "gateway-elsewhere", ERROR, port_lints.gateways_elsewhere,
+        "nobody on {here} answers for {via}: what goes that way waits for its MAC and is lost",
+        'device = "{there}" in the route, or a [[neighbor]] for {via} on {here}',
+        "S 4.9",
+    ),
+    Lint(
+        "vip-elsewhere", WARNING, port_lints.virtual_addresses_elsewhere,
+        "ARP for it is not answered on {there} (arp_to_kernel), unless a router there has a route to it",
+        "the address on {there} (dpip addr add {vip}/32 dev {there})",
+        "S 3.5, S 4.3",
+    ),
+    Lint(
+        "ports-unequal", WARNING, port_lints.unequal_ports,
+        "frames of {fewest} reach {count} of the workers alone: those carry what it brings, the others idle beside it",
+        "as many queues on every port, one a worker",
+        "S 1.7",
+    ),
+    Lint(
+        "worker-without-port", WARNING, port_lints.workers_without_port,
+        "what comes in by {port} never reaches them: they open no connection of its clients",
+        "a queue of {port} for {who}, as DPVS wants it: every worker lists every port",
+        "S 1.7",
     ),
     Lint(
         "mark-without-rule", WARNING, lints.marks_without_rule,
@@ -354,8 +392,20 @@ LINTS = (
 def judge(setup: Setup) -> list[Finding]:
     """Everything that is wrong with *setup*, errors first, in the order of the table."""
     helped = setup.conn.redirect or setup.conn.table == "shared"
-    found = [_finding(lint, spot, helped) for lint in LINTS for spot in lint.find(setup)]
+    found = [_finding(lint, spot, helped) for lint in LINTS for spot in _spots(lint, setup)]
     return sorted(found, key=lambda finding: finding.severity != ERROR)
+
+
+def _spots(lint: Lint, setup: Setup) -> Iterator[Spot]:
+    """The places of a mistake; of several ports, those of each that clients come in by or that has rules."""
+    if not (lint.each_port and setup.several):
+        yield from lint.find(setup)
+        return
+    fronts = port_lints.fronts(setup) if lint.code == "rss-unhashed" else None
+    for name, seen in port_lints.each(setup):
+        for spot in lint.find(seen) if fronts is None or name in fronts else ():
+            where = spot.where.replace("device.", f"device.{name}.", 1)
+            yield spot._replace(where=where, what=f"{name}: {spot.what}")
 
 
 def verdict(findings: Sequence[Finding], strict: bool) -> int:

@@ -87,9 +87,9 @@ def no_port_rules(setup: Setup) -> Spots:
     if _count(setup) == 1 or not setup.local_addresses:
         return
     if director.strategy == "off":
-        yield Spot("flow_director.strategy", '"off": no rules', {"lost": _share(_unlucky(setup))})
+        yield Spot("flow_director.strategy", '"off": no rules', {"lost": share(unlucky(setup))})
     elif not director.enabled and director.strategy != "rss-port":
-        yield Spot("flow_director.enabled", "false: no rules are installed", {"lost": _share(_unlucky(setup))})
+        yield Spot("flow_director.enabled", "false: no rules are installed", {"lost": share(unlucky(setup))})
 
 
 def ports_unowned(setup: Setup) -> Spots:
@@ -132,7 +132,7 @@ def _mask_facts(setup: Setup) -> dict[str, str]:
     return {
         "right": f"{_right_mask(setup):#x}",
         "bits": _bits(_used_mask(setup)),
-        "lost": _share(lost_answers(setup)),
+        "lost": share(lost_answers(setup)),
     }
 
 
@@ -146,7 +146,7 @@ def lost_answers(setup: Setup) -> float:
     for worker in setup.forwarding_workers:
         for port in strategy.ports(laddr, worker.rank, pool.low, pool.high):
             total += 1
-            lost += _unlucky(setup) if place[port] < 0 else rules[place[port]].rank != worker.rank
+            lost += unlucky(setup) if place[port] < 0 else rules[place[port]].rank != worker.rank
     return lost / total if total else 0.0
 
 
@@ -162,7 +162,7 @@ def nic_refuses(code: str) -> Callable[[Setup], Spots]:
         wanted = _strategy(setup).rules()
         refused = [refusal for refusal in holdable(setup, wanted)[1] if refusal.code == code]
         if refused:
-            facts = {"lost": _share(_unlucky(setup))}
+            facts = {"lost": share(unlucky(setup))}
             yield Spot(_refused_at(setup, code), _refused_what(wanted, refused), facts)
 
     return find
@@ -187,7 +187,7 @@ def sctp_without_rules(setup: Setup) -> Spots:
     for service in setup.services:
         if _count(setup) > 1 and service.protocol == SCTP and service.mode in ("fnat", "snat"):
             what = f"SCTP over {_count(setup)} workers"
-            yield Spot(_key(service, "protocol"), what, {"lost": _share(_unlucky(setup))})
+            yield Spot(key(service, "protocol"), what, {"lost": share(unlucky(setup))})
 
 
 def icmp_without_rules(setup: Setup) -> Spots:
@@ -197,8 +197,8 @@ def icmp_without_rules(setup: Setup) -> Spots:
         echo_core = service.protocol == ICMP and setup.conn.icmp_redirect_core
         if service.mode == "snat" and service.protocol in (ICMP, ICMPV6) and not echo_core:
             core = "conn.icmp_redirect_core = CPU_ID, " if service.protocol == ICMP else ""
-            facts = {"lost": _share(_unlucky(setup)), "core": core}
-            yield Spot(_key(service, "protocol"), f"SNAT of ICMP over {_count(setup)} workers", facts)
+            facts = {"lost": share(unlucky(setup)), "core": core}
+            yield Spot(key(service, "protocol"), f"SNAT of ICMP over {_count(setup)} workers", facts)
 
 
 def nat_with_many_workers(setup: Setup) -> Spots:
@@ -206,7 +206,7 @@ def nat_with_many_workers(setup: Setup) -> Spots:
     for service in setup.services:
         if _count(setup) > 1 and service.mode == "nat":
             what = f"NAT over {_count(setup)} workers"
-            yield Spot(_key(service, "mode"), what, {"lost": _share(_unlucky(setup))})
+            yield Spot(key(service, "mode"), what, {"lost": share(unlucky(setup))})
 
 
 # ---- answers, lists and sources
@@ -216,21 +216,21 @@ def synproxy_without_answers(setup: Setup) -> Spots:
     """A SYN proxy before a mode whose answers go past it."""
     for service in setup.services:
         if service.synproxy and service.mode in DIRECT:
-            yield Spot(_key(service, "synproxy"), f"a SYN proxy in mode {service.mode}")
+            yield Spot(key(service, "synproxy"), f"a SYN proxy in mode {service.mode}")
 
 
 def one_packet_without_answers(setup: Setup) -> Spots:
     """One packet scheduling where answers have to be translated back."""
     for service in setup.services:
         if service.one_packet and service.mode in ("fnat", "nat") and not service.persistence_engine:
-            yield Spot(_key(service, "one_packet"), f"one packet scheduling in mode {service.mode}")
+            yield Spot(key(service, "one_packet"), f"one packet scheduling in mode {service.mode}")
 
 
 def services_on_any_port(setup: Setup) -> Spots:
     """Port 0, which means any port to the kernel and nothing to DPVS."""
     for service in setup.services:
         if setup.profile == "dpvs" and service.vip is not None and service.vip.port == 0:
-            yield Spot(_key(service, "vip"), f"port 0 at {ip_address(service.vip.address)}")
+            yield Spot(key(service, "vip"), f"port 0 at {ip_address(service.vip.address)}")
 
 
 def lists_of_match_services(setup: Setup) -> Spots:
@@ -239,7 +239,7 @@ def lists_of_match_services(setup: Setup) -> Spots:
         for name in ("blacklist", "whitelist") if service.match is not None else ():
             listed = getattr(service, name)
             if listed.addresses or listed.sets:
-                yield Spot(_key(service, name), f"a {name} of a service that is found by its match")
+                yield Spot(key(service, name), f"a {name} of a service that is found by its match")
 
 
 def tunnels_from_nobody(setup: Setup) -> Spots:
@@ -250,18 +250,18 @@ def tunnels_from_nobody(setup: Setup) -> Spots:
             address = real.endpoint.address
             route = routes.output(address)
             if len(address) == 4 and route is not None and route.source is None:
-                yield Spot(_key(service, f"real.{real}"), f"the route to {ip_address(address)} names no source")
+                yield Spot(key(service, f"real.{real}"), f"the route to {ip_address(address)} names no source")
 
 
 def real_servers_beside_clients(setup: Setup) -> Spots:
     """NAT of a virtual address on the real servers' own network, where clients are too."""
-    devices = (setup.device.address, *(vlan.address for vlan in setup.device.vlan))
+    devices = (one for device in setup.devices for one in (device.address, *(vlan.address for vlan in device.vlan)))
     networks = [network for addresses in devices for network in addresses]
     for service, vip in ((one, one.vip) for one in setup.services if one.mode == "nat" and one.vip is not None):
         for real in service.reals:
             shared = [one for one in networks if real.endpoint.address in one and vip.address in one]
             if shared and shared[0].prefix < 8 * len(real.endpoint.address):
-                yield Spot(_key(service, f"real.{real}"), f"{vip} and {real} are both of {shared[0]}")
+                yield Spot(key(service, f"real.{real}"), f"{vip} and {real} are both of {shared[0]}")
                 break
 
 
@@ -307,16 +307,16 @@ def kni_in_table(setup: Setup) -> Spots:
     there = sum(queue in kni for queue in table)
     if there:
         what = f"lists {_listed(sorted(map(str, kni & set(table))))}, of the KNI worker"
-        yield Spot("device.reta", what, {"share": _share(there / len(table))})
+        yield Spot("device.reta", what, {"share": share(there / len(table))})
     elif kni and setup.device.reta is None and setup.edition == "1.8":
         queues = sum(len(worker.queues) for worker in setup.workers)
-        yield Spot("workers", "a KNI worker under edition 1.8", {"share": _share(len(kni) / queues)})
+        yield Spot("workers", "a KNI worker under edition 1.8", {"share": share(len(kni) / queues)})
 
 
 def workers_outside_table(setup: Setup) -> Spots:
     """Forwarding workers of whose queues none is in the table."""
     table = set(indirection(setup))
-    idle = [str(w.rank) for w in setup.forwarding_workers if not table & set(w.queues)]
+    idle = [str(w.rank) for w in setup.forwarding_workers if w.queues and not table & set(w.queues)]
     if idle:
         yield Spot("device.reta", f"no queue of {_workers(idle)} in the table of {setup.device.reta_size}")
 
@@ -349,8 +349,8 @@ def workers_without_ports(setup: Setup) -> Spots:
         if empty:
             needed = f"{_count(setup)} local addresses or more, one for each worker"
             cure = needed if setup.flow_director.strategy == "laddr" else 'flow_director.strategy = "port-low"'
-            facts = {"share": _share(len(empty) / _count(setup)), "cure": cure}
-            yield Spot(_key(service, "laddr"), f"{_workers(empty)} own no port of {_addresses(service)}", facts)
+            facts = {"share": share(len(empty) / _count(setup)), "cure": cure}
+            yield Spot(key(service, "laddr"), f"{_workers(empty)} own no port of {_addresses(service)}", facts)
 
 
 def queues_without_worker(setup: Setup) -> Spots:
@@ -383,14 +383,14 @@ def laddr_is_vip(setup: Setup) -> Spots:
         proto = service.protocol if service.protocol in (TCP, UDP) else TCP
         rank = next((rule.rank for rule in rules if rule.matches(address, proto, port)), None)
         if rank is not None:
-            yield Spot(_key(service, "vip"), f"{ip_address(address)} is a local address", {"port": port, "rank": rank})
+            yield Spot(key(service, "vip"), f"{ip_address(address)} is a local address", {"port": port, "rank": rank})
 
 
 def services_without_laddr(setup: Setup) -> Spots:
     """Full NAT without a local address."""
     for service in setup.services:
         if service.mode == "fnat" and not service.laddr:
-            yield Spot(_key(service, "laddr"), "full NAT without a local address")
+            yield Spot(key(service, "laddr"), "full NAT without a local address")
 
 
 def snat_without_pool(setup: Setup) -> Spots:
@@ -399,14 +399,14 @@ def snat_without_pool(setup: Setup) -> Spots:
         for real in service.reals if service.mode == "snat" and service.protocol in KINDS else ():
             if real.endpoint.address not in setup.local_addresses:
                 address = ip_address(real.endpoint.address)
-                yield Spot(_key(service, f"real.{real}"), f"{address} has no port pool")
+                yield Spot(key(service, f"real.{real}"), f"{address} has no port pool")
 
 
 def many_laddrs(setup: Setup) -> Spots:
     """More local addresses than a connection tries."""
     for service in setup.services:
         if len(service.laddr) > MAX_TRIALS:
-            yield Spot(_key(service, "laddr"), plural(len(service.laddr), "local address"))
+            yield Spot(key(service, "laddr"), plural(len(service.laddr), "local address"))
 
 
 def max_conn_below_workers(setup: Setup) -> Spots:
@@ -416,14 +416,14 @@ def max_conn_below_workers(setup: Setup) -> Spots:
         for real in service.reals:
             if 0 < real.max_conn < count:
                 what = f"max_conn = {real.max_conn} over {count} workers"
-                yield Spot(_key(service, f"real.{real}.max_conn"), what, {"least": count})
+                yield Spot(key(service, f"real.{real}.max_conn"), what, {"least": count})
 
 
 def services_without_weight(setup: Setup) -> Spots:
     """Services whose real servers all weigh nothing."""
     for service in setup.services:
         if service.reals and not any(real.weight for real in service.reals):
-            yield Spot(_key(service, "real"), f"all {len(service.reals)} real servers have weight 0")
+            yield Spot(key(service, "real"), f"all {len(service.reals)} real servers have weight 0")
 
 
 def negative_weights(setup: Setup) -> Spots:
@@ -436,7 +436,7 @@ def negative_weights(setup: Setup) -> Spots:
 def _weights(setup: Setup) -> Iterator[tuple[str, int]]:
     """Where weights stand: of real servers, and of what events set and add."""
     for service in setup.services:
-        yield from ((_key(service, f"real.{real}.weight"), real.weight) for real in service.reals)
+        yield from ((key(service, f"real.{real}.weight"), real.weight) for real in service.reals)
     for event in setup.events:
         if isinstance(event.value, RealServer):
             yield ".".join((*event.path, str(event.value), "weight")), event.value.weight
@@ -449,7 +449,7 @@ def synproxy_without_sums(setup: Setup) -> Spots:
     for service in setup.services:
         proxied = service.synproxy or (setup.behaviour.mh_port_is_synproxy and service.mh_port)
         if setup.profile == "dpvs" and proxied and service.mode in ("dr", "tunnel"):
-            yield Spot(_key(service, "synproxy"), f"SYN proxy of a {service.mode} service")
+            yield Spot(key(service, "synproxy"), f"SYN proxy of a {service.mode} service")
 
 
 def loose_persistence(setup: Setup) -> Spots:
@@ -457,7 +457,7 @@ def loose_persistence(setup: Setup) -> Spots:
     for service in setup.services:
         prefix = service.persistent and service.persistent.netmask
         if setup.profile == "dpvs" and service.family == 6 and prefix is not None and prefix < 128:
-            yield Spot(_key(service, "persistent"), f"a prefix of {prefix} bits")
+            yield Spot(key(service, "persistent"), f"a prefix of {prefix} bits")
 
 
 def shared_buckets(setup: Setup) -> Spots:
@@ -470,7 +470,7 @@ def shared_buckets(setup: Setup) -> Spots:
             what = "; ".join(" and ".join(map(str, peers)) for peers in shared[:3])
             more = f" and {len(shared) - 3} buckets more" if len(shared) > 3 else ""
             facts = {"room": f"{_bucket_room(setup, service):,}", "cure": _bucket_cure(service)}
-            yield Spot(_key(service, "real"), f"one bucket of {setup.sa_pool.hash_size} for {what}{more}", facts)
+            yield Spot(key(service, "real"), f"one bucket of {setup.sa_pool.hash_size} for {what}{more}", facts)
 
 
 def by_bucket(service: Service, hash_size: int) -> dict[int, list[Endpoint]]:
@@ -511,7 +511,7 @@ def direct_routing_through_routers(setup: Setup) -> Spots:
             route = routes.output(real.endpoint.address) if direct else None
             if route is not None and route.via is not None:
                 what = f"the way to {ip_address(real.endpoint.address)} leads through {ip_address(route.via)}"
-                yield Spot(_key(service, f"real.{real}"), what, {"so": THROUGH_ROUTER[setup.profile]})
+                yield Spot(key(service, f"real.{real}"), what, {"so": THROUGH_ROUTER[setup.profile]})
 
 
 def real_servers_without_route(setup: Setup) -> Spots:
@@ -520,7 +520,7 @@ def real_servers_without_route(setup: Setup) -> Spots:
     for service in setup.services:
         for real in service.reals if service.mode != "snat" else ():
             if routes.output(real.endpoint.address) is None and not routes.is_local(real.endpoint.address):
-                yield Spot(_key(service, f"real.{real}"), f"no route leads to {ip_address(real.endpoint.address)}")
+                yield Spot(key(service, f"real.{real}"), f"no route leads to {ip_address(real.endpoint.address)}")
 
 
 def weights_of_no_effect(setup: Setup) -> Spots:
@@ -529,14 +529,14 @@ def weights_of_no_effect(setup: Setup) -> Spots:
         weights = sorted({real.weight for real in service.reals if real.weight})
         if service.scheduler in ALIKE and len(weights) > 1:
             told = _listed([str(weight) for weight in weights])
-            yield Spot(_key(service, "scheduler"), f"{service.scheduler} with weights {told}")
+            yield Spot(key(service, "scheduler"), f"{service.scheduler} with weights {told}")
 
 
 def ftp_of_dpvs(setup: Setup) -> Spots:
     """FTP where no helper exists; direct routing and tunnels need none for the answers, but still for passive ports."""
     for service in setup.services if setup.profile == "dpvs" else ():
         if _is_ftp(service):
-            yield Spot(_key(service, "vip"), f"FTP in mode {service.mode}")
+            yield Spot(key(service, "vip"), f"FTP in mode {service.mode}")
 
 
 def _is_ftp(service: Service) -> bool:
@@ -551,9 +551,7 @@ def marks_without_rule(setup: Setup) -> Spots:
     given = {rule.mark for rule in setup.marks}
     for service in setup.services:
         if service.fwmark and service.fwmark not in given:
-            yield Spot(
-                _key(service, "fwmark"), f"no [[mark]] gives the mark {service.fwmark}", {"mark": service.fwmark}
-            )
+            yield Spot(key(service, "fwmark"), f"no [[mark]] gives the mark {service.fwmark}", {"mark": service.fwmark})
 
 
 def tracking_of_nobody(setup: Setup) -> Spots:
@@ -580,7 +578,7 @@ def services_without_reals(setup: Setup) -> Spots:
     later = {event.path[1] for event in setup.events if event.action == "add"}
     for service in setup.services:
         if setup.profile == "ipvs" and not service.reals and service.name not in later:
-            yield Spot(_key(service, "real"), "no real server")
+            yield Spot(key(service, "real"), "no real server")
 
 
 def ports_not_translated(setup: Setup) -> Spots:
@@ -590,7 +588,7 @@ def ports_not_translated(setup: Setup) -> Spots:
         for real in service.reals if port else ():
             mode = real.mode or service.mode
             if mode in ("dr", "tunnel") and real.endpoint.port != port:
-                yield Spot(_key(service, f"real.{real}"), f"port {real.endpoint.port} in mode {mode}", {"port": port})
+                yield Spot(key(service, f"real.{real}"), f"port {real.endpoint.port} in mode {mode}", {"port": port})
 
 
 def ftp_without_helper(setup: Setup) -> Spots:
@@ -598,7 +596,7 @@ def ftp_without_helper(setup: Setup) -> Spots:
     modules: Any = setup.ipvs.get("modules", ())
     for service in setup.services if setup.profile == "ipvs" and "ip_vs_ftp" not in modules else ():
         if service.mode == "nat" and _is_ftp(service):
-            yield Spot(_key(service, "vip"), "FTP by NAT without ip_vs_ftp")
+            yield Spot(key(service, "vip"), "FTP by NAT without ip_vs_ftp")
 
 
 # ---- words and numbers
@@ -612,12 +610,12 @@ def _count(setup: Setup) -> int:
     return len(setup.forwarding_workers)
 
 
-def _unlucky(setup: Setup) -> float:
+def unlucky(setup: Setup) -> float:
     """The share of what RSS spreads that reaches another worker."""
     return 1 - 1 / _count(setup)
 
 
-def _share(value: float) -> str:
+def share(value: float) -> str:
     """`7/8` where it is that, else a percentage."""
     for below in (*range(2, 17), 32, 64):
         above = round(value * below)
@@ -633,7 +631,8 @@ def _bits(mask: int) -> str:
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs) or "none"
 
 
-def _key(service: Service, rest: str) -> str:
+def key(service: Service, rest: str) -> str:
+    """Where something of a service stands."""
     return f"service.{service.name}.{rest}"
 
 

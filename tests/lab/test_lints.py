@@ -3,7 +3,7 @@
 import pytest
 
 from lbreplay.config.load import load
-from lbreplay.lab.lints import _bits, _share, by_bucket, lost_answers, separating_size
+from lbreplay.lab.lints import _bits, by_bucket, lost_answers, separating_size, share
 
 TEXT = """
 workers = 8
@@ -75,4 +75,4 @@ def test_bits(mask, text):
 )
 def test_share(value, text):
     """Shares are fractions where they are one."""
-    assert _share(value) == text
+    assert share(value) == text
