@@ -131,6 +131,50 @@ PROFILES: dict[str, Callable[[Wish], Talk]] = {
 }
 
 
+# --- what they are carried by --------------------------------------------------------------------------------
+
+
+def _sized(record: Column) -> Column:
+    """A record whose header says how long it is."""
+    record[:, 8:16] = _same("<II", *[record.shape[1] - RECORD] * 2)
+    return record
+
+
+def _tagged(record: Column, proto: int) -> Column:
+    """Every frame in VLAN 5."""
+    at = RECORD + 12
+    tag = np.broadcast_to(_same(">HH", 0x8100, 5), (len(record), 4))
+    return _sized(np.concatenate([record[:, :at], tag, record[:, at:]], axis=1))
+
+
+def _over_ipv6(record: Column, proto: int) -> Column:
+    """The same conversation over IPv6: addresses are 2001:db8::/96 and those of IPv4 behind."""
+    l3, l4 = RECORD + 14, RECORD + 34
+    size = record.shape[1] - l4
+    head = np.zeros((len(record), 40), np.uint8)
+    head[:, :8] = _same(">IHBB", 6 << 28, size, proto, 64)
+    for at in (8, 24):
+        head[:, at : at + 4] = _same(">I", 0x20010DB8)
+    head[:, 20:24], head[:, 36:40] = record[:, l3 + 12 : l3 + 16], record[:, l3 + 16 : l3 + 20]
+    made = np.concatenate([record[:, :l3], head, record[:, l4:]], axis=1)
+    made[:, l3 - 2 : l3] = _same(">H", 0x86DD)
+    field = l3 + 40 + (6 if proto == UDP else 16)
+    made[:, field : field + 2] = 0
+    pseudo = np.zeros((len(made), 40 + (size + 1) // 2 * 2), np.uint8)
+    pseudo[:, :32], pseudo[:, 32:36], pseudo[:, 39] = head[:, 8:40], _same(">I", size), proto
+    pseudo[:, 40 : 40 + size] = made[:, l3 + 40 :]
+    made[:, field : field + 2] = _checksum(pseudo)
+    return _sized(made)
+
+
+# profile: that of its frames over IPv4 without a tag, and what becomes of their records
+CARRIED: dict[str, tuple[str, int, Callable[[Column, int], Column]]] = {
+    "web6": ("web", 20, _over_ipv6),
+    "vlan": ("web", 4, _tagged),
+}
+PROFILES |= {name: PROFILES[base] for name, (base, _, _) in CARRIED.items()}
+
+
 # --- frames --------------------------------------------------------------------------------------------------
 
 
@@ -220,16 +264,20 @@ def _put_checksums(frame: Column, proto: int) -> None:
     frame[:, at : at + 2] = check
 
 
-def _write_slice(file: BinaryIO, talk: Talk, seq: Column, ack: Column, ident: int, proto: int) -> None:
+def _write_slice(
+    file: BinaryIO, talk: Talk, seq: Column, ack: Column, ident: int, proto: int, profile: str = ""
+) -> None:
     """Frames of one shape are made together, then laid where they belong."""
     shape = talk.payload * 2 + ((talk.flags & SYN) > 0)
     option = (talk.flags & SYN > 0) * len(SYN_OPTIONS) if proto == TCP else 0
-    size = RECORD + talk.payload + (42 if proto == UDP else 54) + option
+    _, more, carried = CARRIED.get(profile, ("", 0, None))
+    size = RECORD + talk.payload + (42 if proto == UDP else 54) + option + more
     at = np.cumsum(size) - size
     out = np.zeros(int(size.sum()), np.uint8)
     for one in np.unique(shape):
         some = np.flatnonzero(shape == one)
         record = rows(talk.take(some), seq[some], ack[some], ident, proto)
+        record = record if carried is None else carried(record, proto)
         void = np.dtype((np.void, record.shape[1]))
         places = np.ndarray((len(out) - record.shape[1] + 1,), void, out, strides=(1,))
         places[at[some]] = record.view(void)[:, 0]
@@ -249,7 +297,7 @@ def write(
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1))
         for start in range(0, len(talk.flow), SLICE):
             part = slice(start, start + SLICE)
-            _write_slice(file, talk.take(part), seq[part], ack[part], start, proto)
+            _write_slice(file, talk.take(part), seq[part], ack[part], start, proto, profile)
     return len(talk.flow), len(np.unique(talk.flow))
 
 

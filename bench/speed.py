@@ -15,7 +15,7 @@ from bench.measure import DESK, MIB, Figure, capture, paired, peak, python, repl
 FULL, QUICK = 1_000_000, 100_000
 # profile: what the replay must reach, in frames a second over those of tcprewrite
 ASKED = {"steady": 1.5, "web": 0.7, "syn": 0.4, "udp": 1.0, "imix": 1.2}
-# kind of traffic or setting: the profile, what is set, what it must reach beside tcprewrite
+# kind of traffic or setting: the profile, what is set (or an option), what it must reach beside tcprewrite
 KINDS: dict[str, tuple[str, tuple[str, ...], float]] = {
     "web under wlc": ("web", ('service.web.scheduler="wlc"',), 0.8),
     "web under conhash": ("web", ('service.web.scheduler="conhash"',), 0.5),
@@ -24,6 +24,22 @@ KINDS: dict[str, tuple[str, tuple[str, ...], float]] = {
     "web by direct routing": ("web", ('service.web.mode="dr"',), 0.8),
     "web, redirect under a wrong mask": ("web", ("conn.redirect=true", "flow_director.dst_port_mask=1"), 0.8),
     "web, one address in a blacklist": ("web", ('service.web.blacklist=["10.9.9.9"]',), 0.8),
+    "web, one address in a white list": ("web", ('edition="1.8"', 'service.dns.whitelist=["10.0.0.0/8"]'), 1),
+    "web, persistent": ("web", ("service.web.persistent={timeout=300}",), 0.8),
+    "web through tunnels": ("web", ('service.web.mode="tunnel"',), 1),
+    "web, tagged": ("vlan", ("device.vlan=[{id=5}]",), 1),
+    "web by the slow path": ("web", ("conn.fast_xmit=false",), 1),
+    "web without rules, redirect": ("web", ('flow_director.strategy="off"', "conn.redirect=true"), 1),
+    "web, answers led astray": ("web", ("flow_director.dst_port_mask=1",), 1),
+    "web, view lb": ("web", ("--view=lb",), 1),
+    "web over IPv6": ("web6", (), 1),
+    "web over IPv6 by NAT": ("web6", ('service.web6.mode="nat"', "conn.redirect=true"), 1),
+    "web over IPv6 by direct routing": ("web6", ('service.web6.mode="dr"',), 1),
+    "web over IPv6 through tunnels": ("web6", ('service.web6.mode="tunnel"',), 1),
+    "web in transit": ("web", ('service.web.vip="203.0.113.1:80"', "ipv4.forwarding=true"), 1),
+    "web, proxy protocol": ("web", ('service.web.proxy_protocol="v2"',), 1),
+    "web behind a SYN proxy": ("web", ("service.web.synproxy=true",), 0.3),
+    "udp that tells its client (UOA)": ("udp", ("udp.uoa_max_trail=3",), 1),
     "web that meets no service": ("web", ('service.web.vip="203.0.113.1:80"',), 0.8),
 }
 SCRIPTS = {"dpkt": 20, "scapy": 400}  # how many times fewer frames they get
@@ -35,13 +51,18 @@ def figures(quick: bool) -> Iterator[Figure]:
     for profile, asked in ASKED.items():
         yield Figure(f"{profile}, frames a second", "tcprewrite", partial(_tcprewrite, profile, frames), asked)
     for kind, (profile, settings, asked) in KINDS.items():
-        more = [word for setting in settings for word in ("--set", setting)]
+        more = [word for setting in settings for word in words(setting)]
         yield Figure(f"{kind}, frames a second", "tcprewrite", partial(_tcprewrite, profile, frames, *more), asked)
     for tool, fewer in SCRIPTS.items():
         yield Figure("web, frames a second", f"a {tool} script", partial(_script, tool, frames, fewer), 1)
     steady, live = (frames if quick else 4 * FULL), (frames if quick else FULL)
     yield Figure(f"peak memory, {steady:,} steady frames", "300 MiB", partial(_peak, steady), 1, less=True)
     yield Figure(f"memory a connection, {live:,} live", f"{MOST} bytes", partial(_connection, live), 1, less=True)
+
+
+def words(setting: str) -> tuple[str, ...]:
+    """A setting of KINDS on the command line: an option, or what `--set` takes."""
+    return (setting,) if setting.startswith("--") else ("--set", setting)
 
 
 def _tcprewrite(profile: str, frames: int, *more: str) -> float:

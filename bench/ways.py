@@ -16,7 +16,8 @@ def shares(quick: bool) -> Iterator[tuple[str, float, list[str]]]:
     """Name of each load, the share of its frames that take the plain path, and the reasons, most frequent first."""
     frames = QUICK if quick else FULL
     for name, (profile, settings, _) in {**{profile: (profile, (), 0.0) for profile in ASKED}, **KINDS}.items():
-        setup = load(CONFIG, settings, view="client")
+        view = next((word.removeprefix("--view=") for word in settings if word.startswith("--view=")), "client")
+        setup = load(CONFIG, [word for word in settings if not word.startswith("--")], view=view)
         result = replay(setup, capture(profile, frames), str(DESK / "out.pcap"))
         reasons = sorted(result.plain.items(), key=lambda reason: -reason[1])
         yield name, sum(result.plain.values()) / frames, [f"{reason} {count:,}" for reason, count in reasons]

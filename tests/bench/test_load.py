@@ -28,7 +28,12 @@ def test_lengths_and_checksums_are_right(tmp_path: Path, profile: str) -> None:
     seen = made(tmp_path, profile)
     assert len(seen) == FRAMES + (3000 if profile == "live" else 0)
     assert [s.time_ns for s in seen] == sorted(s.time_ns for s in seen)
-    for packet in (s.frame[14:] for s in seen):
+    for frame in (s.frame for s in seen):
+        packet = frame[18:] if frame[12:16] == b"\x81\0\0\5" else frame[14:]
+        if packet[0] >> 4 == 6:
+            assert int.from_bytes(packet[4:6]) == len(packet) - 40
+            assert total(packet[8:40] + bytes([0, packet[6]]) + packet[4:6] + packet[40:]) == 0
+            continue
         l4 = packet[20:]
         assert int.from_bytes(packet[2:4]) == len(packet) and total(packet[:20]) == 0
         assert total(packet[12:20] + bytes([0, packet[9]]) + len(l4).to_bytes(2) + l4) == 0
