@@ -158,6 +158,7 @@ class Burst:
     reta: I16
     rule: I32
     # dpvs/balancer
+    own: Bool  # the balancer sent it itself (view `lb`)
     worker_index: I16  # into setup.workers, -1: not received
     lookup: U8  # 0 none, 1 in, 2 out, 3 miss
     wrong_worker: Bool

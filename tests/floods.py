@@ -59,6 +59,8 @@ KINDS: dict[str, tuple[str, bool | None, str, str, dict[str, str]]] = {
         {"device": "vlan = [{ id = 5, address = ['192.168.100.10/24'] }, { id = 6, mac = '02:00:00:00:66:66' }]"},
     ),
     "tagged reals": ("nat", False, "", "", {"device": "vlan = [{ id = 5, address = ['192.168.100.10/24'] }]"}),
+    "transit": ("", None, "", "", {"ipv4": "forwarding = true", "ipv6": "forwarding = true"}),
+    "lb": ("", None, "", "", {"view": "lb"}),
     "slow": ("", None, "", "", {"conn": "fast_xmit = false"}),
     "uoa": ("", False, "udp", "", {"udp": "uoa_max_trail = 2"}),
     "uoa6": ("", True, "udp", "", {"udp": "uoa_max_trail = 1"}),
@@ -102,7 +104,7 @@ class World:
         self.rng = rng
         self.mode, self.six, self.proto, self.words, self.settings = KINDS[kind]
         self.wait = 0  # until the next packet of the flow at hand
-        self.view = rng.choice(["client", "client", "rx"])
+        self.view = self.settings.get("view") or rng.choice(["client", "client", "rx"])
         self.ordinary = rng.random() < 0.5
         self.lines: list[str] = []
         self.vips: list[tuple[str, bytes, int]] = []  # protocol, address, port
@@ -144,8 +146,9 @@ class World:
         self.section("tcp", (0.1, "toa = false"), (0.1, "seq_adjust = false"), (0.1, "defence_drop = true"))
         self.maybe(0.3, "timeout = { syn_recv = 2, established = 3, close = 1, time_wait = 1, fin_wait = 1 }")
         self.section("udp", (0.8, "uoa_max_trail = 0"), (0.3, "timeout = { oneway = 2, normal = 2 }"))
-        if "behaviour" in self.settings:
-            self.section("behaviour")
+        for name in ("behaviour", "ipv4", "ipv6"):
+            if name in self.settings:
+                self.section(name)
         laddrs = [f"192.168.100.{200 + n}" for n in range(r.choice([1, 2, 4]))]
         laddrs6 = [f"2001:db8:2::2{n:02}" for n in range(2)]
         for number in range(r.choice([1, 1, 2, 3])):
@@ -201,6 +204,8 @@ class World:
     def open(self, number: int) -> None:
         r = self.rng
         proto, vip, port = r.choice(self.vips)
+        if "ipv4" in self.settings and r.random() < 0.5:
+            vip = vip[:-1] + bytes((r.randrange(1, 9),))
         client = raw(f"2001:db8:c::{number:x}" if len(vip) == 16 else f"172.16.{number >> 8}.{number & 255}")
         flow = Flow((client, 3000), (vip, port), r.choice([1000, 2**32 - 1]))
         self.talk(flow) if proto == "tcp" else self.datagrams(flow)
@@ -278,7 +283,10 @@ class World:
         for _ in range(2 if r.random() < 0.02 else 1):
             self.records.append((self.now, len(frame), frame))
             left = self.balancer.send(self.now, frame)
-        if flow is not None and left and self.view == "rx":
+        for sent in left if self.view == "lb" else ():
+            self.records.append((self.now, len(sent), sent))
+            self.balancer.send(self.now, sent)
+        if flow is not None and left and self.view != "client":
             learn(flow, left[-1][18 if left[-1][12:14] == b"\x81\0" else 14 :])
 
 

@@ -37,6 +37,7 @@ LOOKUP = {"": 0, "in": 1, "out": 2, "miss": 3}  # codes of column `lookup`
 REFUSALS = (
     Verdict.NO_DEST, Verdict.DEST_MAX_CONN, Verdict.LADDR_PORT_EXHAUSTED, Verdict.TEMPLATE_CONN_FAILED,
     Verdict.FORWARDED_FAST, Verdict.FORWARDED_SLOW, Verdict.REPLY_WITHOUT_CONN, Verdict.DIRECT_REPLY,
+    Verdict.OWN_TRANSMIT, Verdict.FORWARDED_PLAIN,
 )  # fmt: skip
 
 
@@ -135,8 +136,7 @@ class Balancer:
             np.zeros(size, np.uint32),
         )
         burst.conn = np.zeros(size, np.int64)
-        if self.view.name == "lb":
-            burst.simple &= ~self.view.own(burst)
+        burst.own = self.view.own(burst) if self.view.name == "lb" else np.zeros(size, np.bool_)
         self.loop.bind(burst)
         self.relink()
         self.machine.out = burst.made
@@ -211,6 +211,10 @@ class Balancer:
         """The same to the source of a packet with *key*."""
         return self.links.way(key[1 : 1 + (len(key) - 5) // 2], told)
 
+    def transit(self, key: bytes) -> int:
+        """With what a packet with *key* leaves that is for somebody else."""
+        return self.links.way(key[1 + (len(key) - 5) // 2 : -4])
+
     def _macs_towards(self, slot: int, macs: bytes, answer: bool) -> tuple[bytes, bytes]:
         """As its frames tell them; of an answer that the client saw, as they would have told."""
         if not answer:
@@ -254,7 +258,8 @@ class Balancer:
         """What became of a packet for nobody, if nothing left: the loop does the same with the next of its kind."""
         story, made = self.path.story, len(burst.made) != before[0]
         missed = asked >> MISSED_BIT != 0
-        if made or story.conn is not None or story.owner >= 0 or burst.worker_index[row] < 0:
+        forwarded = burst.verdict[row] == Verdict.FORWARDED_PLAIN and len(burst.made) == before[0] + 1
+        if (made and not forwarded) or story.conn is not None or story.owner >= 0 or burst.worker_index[row] < 0:
             return
         if bool(burst.wrong_worker[row]) != missed:
             return

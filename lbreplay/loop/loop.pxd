@@ -13,7 +13,7 @@ ctypedef unsigned long long u64
 cdef int BY_TURN, BY_LOAD, NONE, DONE, PLAIN, CLOCK, TCP, UDP, FIN, SYN, RST, ACK, PURE, UDP_STEP, STATES, STEPS, FULL_TCP, DIRECT, MOST
 cdef int LOOKED_UP, MISSED, HOME, MISSED_BIT
 cdef int UNSOUND, KERNEL, TOO_LONG, STRANGER, MATCHED, LAST_HOP, UNINVITED, FROM_LOCAL
-cdef int OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING, TAGGED, TAG_SIZE, TEMPLATE, FULL_UDP, SNAT, TELLING, TUNNEL, MET, BARE, TRAILS, AWAY
+cdef int OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING, TAGGED, TAG_SIZE, ROUTE, TRANSIT, TEMPLATE, FULL_UDP, SNAT, TELLING, TUNNEL, MET, BARE, TRAILS, AWAY
 cdef long long ORDERS
 cdef u64 SIX, M32, LINK_LOCAL
 
@@ -47,12 +47,12 @@ cdef class Loop:
     cdef bint client_view, six
     cdef public bint redirects, listed, chancy, proxies, strays, passing, alike
     cdef public long long asked
-    cdef public dict passed, judged, ways_back
+    cdef public dict passed, judged, ways_back, transits
     cdef Places locals
     cdef long long[::1] zones
     cdef u64[::1] wide_zones
     cdef public int mtu
-    cdef int no_dest, max_conn, no_port, no_template, fast, slow, unasked, direct_reply
+    cdef int no_dest, max_conn, no_port, no_template, fast, slow, unasked, direct_reply, own_transmit, forwarded_plain
     cdef public int why, reason, barred
     cdef bint _plain(self, int reason) noexcept
     cdef public Py_ssize_t due
@@ -71,7 +71,7 @@ cdef class Loop:
     cdef const unsigned char[::1] steps, is_fast
     cdef long long[::1] limits, homes
     cdef u64 word0, word1, a, b, c, d, ports
-    cdef unsigned char[::1] buffer, family, proto, flags, simple, ours, by, answer, opened, verdict, lookup, leaving, full, wrong
+    cdef unsigned char[::1] buffer, family, proto, flags, simple, ours, own, by, answer, opened, verdict, lookup, leaving, full, wrong
     cdef long long[::1] at, time_ns, conn
     cdef int[::1] l3_length, header, rule, handle, mac
     cdef unsigned int[::1] seq, ack, flow4, wide, hash, fdata, delta
@@ -88,6 +88,7 @@ cdef class Loop:
     cdef bint _clock(self, long long now, long long event_ns) except? -1
     @cython.locals(worker=int, proto=int, handle=int)
     cdef bint _ordinary(self, Py_ssize_t row, long long now) except? -1
+    cdef bint _sent_it(self, Py_ssize_t row) noexcept
     cdef bint _known(self, Py_ssize_t row, Py_ssize_t handle, bint answer, long long now) except? -1
     @cython.locals(slots=Slots, pair=Pair)
     cdef bint _has_room(self, Py_ssize_t row, Py_ssize_t slot) except? -1
@@ -110,6 +111,7 @@ cdef class Loop:
     cdef bint _judged(self, Py_ssize_t row, key, u64 word0, u64 port, int proto) except? -1
     @cython.locals(kind=cython.longlong, missed=cython.longlong, zone=cython.longlong, seen=Seen)
     cdef bint _nobody(self, Py_ssize_t row, long long worker, long long proto, long long link) except? -1
+    cdef bint _forward(self, Py_ssize_t row, int worker) except? -1
     cdef int _link(self, Py_ssize_t row) noexcept
     cdef bint _goes_to_service(self, int proto) except? -1
     cdef bint _is_local(self, u64 address, u64 more) except? -1

@@ -40,6 +40,7 @@ from lbreplay.loop.names import (
     TELLING,
     TEMPLATE,
     TRAILS,
+    TRANSIT,
     TUNNEL,
     UDP_STEP,
 )
@@ -55,9 +56,9 @@ UNSOUND, KERNEL, TOO_LONG, STRANGER, MATCHED, LAST_HOP, UNINVITED, FROM_LOCAL = 
     Way.UNSOUND, Way.KERNEL, Way.TOO_LONG, Way.STRANGER, Way.MATCHED, Way.LAST_HOP,
     Way.UNINVITED, Way.FROM_LOCAL,
 )  # fmt: skip
-OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING, TAGGED = (
+OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING, TAGGED, ROUTE = (
     Way.MISSED, Way.UNASKED, Way.SYN_PROXY, Way.POOL, Way.ELSEWHERE, Way.MODE,
-    Way.PERSISTENT, Way.ENDING, Way.TAGGED,
+    Way.PERSISTENT, Way.ENDING, Way.TAGGED, Way.ROUTE,
 )  # fmt: skip
 TCP, UDP = 6, 17
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -128,7 +129,7 @@ class Loop:
         self.host, self.slots, self.table, self.timers = host, slots, table, slots.timers
         self.client_view, self.mtu = client_view, mtu
         self.no_dest, self.max_conn, self.no_port, self.no_template, *others = refusals
-        self.fast, self.slow, self.unasked, self.direct_reply = others
+        self.fast, self.slow, self.unasked, self.direct_reply, self.own_transmit, self.forwarded_plain = others
         self.why, self.reason, self.due = DONE, 0, NONE
         self.word0 = self.word1 = self.a = self.b = self.c = self.d = self.ports = 0  # the tuple at hand
         self.barred = 0  # reason for which connections are opened by the plain path alone
@@ -142,6 +143,7 @@ class Loop:
         self.passed: dict[int, Seen] = {}
         self.judged: dict[Any, int] = {}  # what lists say of a client and a service
         self.ways_back: dict[int, int] = {}  # entries by zone and entry that was told, `_way_back`
+        self.transits: dict[Any, int] = {}  # entries of MACs by the address that packets in transit go to
         self.alike = False  # all of a zone have one way
         self.pool_size = 0
         self.templates: Any = None  # loop.table.Table of their slots
@@ -170,6 +172,7 @@ class Loop:
         self.passed.clear()
         self.judged.clear()
         self.ways_back.clear()
+        self.transits.clear()
 
     def rules(self, steps: Any, limits: Any) -> None:
         """New states by side, step and state; timeouts by row and state."""
@@ -185,6 +188,7 @@ class Loop:
         self.version += 1
         self.judged.clear()
         self.ways_back.clear()
+        self.transits.clear()
         self._client_entry = NONE
 
     def bind(self, burst: Any) -> None:
@@ -193,6 +197,7 @@ class Loop:
         self.buffer, self.at, self.time_ns = burst.buffer.data, burst.at.data, burst.time_ns.data
         self.family, self.proto, self.flags = burst.family.data, burst.proto.data, burst.flags.data
         self.simple, self.ours = burst.simple.view("u1").data, burst.ours.view("u1").data
+        self.own = burst.own.view("u1").data
         self.l3_length, self.header, self.tag = burst.l3_length.data, burst.header.data, burst.tag.data
         self.seq, self.ack = burst.seq.data, burst.ack.data
         self.flow4, self.wide = burst.flow4.view("u4").ravel().data, burst.wide.view("u4").ravel().data
@@ -243,6 +248,8 @@ class Loop:
         worker, proto = self.worker[row], self.proto[row]
         if worker < 0:
             return self._plain(KERNEL)
+        if self.own[row]:
+            return self._sent_it(row)
         if self.l3_length[row] > self.mtu:
             return self._plain(TOO_LONG)
         self._read(row, proto)
@@ -259,6 +266,11 @@ class Loop:
         if handle < 0:
             return self._missed(row, worker, proto, now)
         return self._known(row, handle, False, now)
+
+    def _sent_it(self, row: int) -> bool:
+        """The balancer's own frame, in a capture taken on it: it was not received (interface 3)."""
+        self.handle[row], self.verdict[row], self.worker_index[row] = NONE, self.own_transmit, NONE
+        return True
 
     def _known(self, row: int, handle: int, answer: bool, now: int) -> bool:
         """A packet of a connection, unless the plain path alone knows with what it leaves."""
@@ -292,11 +304,12 @@ class Loop:
             found = self._found(handle | 1)
             if found < 0:
                 return self._strayed(row, handle | 1, proto)
-            if found != handle | 1:
+            if slots.full[found >> 1] != slots.full[slot] or slots.delta[found >> 1] != slots.delta[slot]:
                 return self._plain(ELSEWHERE)
+            handle = found  # another connection may have the same tuple there, and gets the answer
         if not self._known(row, handle | 1, True, now):
             return False
-        self._handed(row, slots.rank[slot])
+        self._handed(row, slots.rank[handle >> 1])
         return True
 
     def _found(self, handle: int) -> int:
@@ -421,9 +434,26 @@ class Loop:
         seen: Seen | None = self.passed.get(self.asked)
         if seen is None:
             return self._plain(STRANGER)
+        if seen.verdict == self.forwarded_plain and not self._forward(row, worker):
+            return self._plain(ROUTE)
         seen.count += 1
         self.handle[row], self.verdict[row], self.lookup[row] = NONE, seen.verdict, seen.lookup
         self.wrong[row] = missed
+        return True
+
+    def _forward(self, row: int, worker: int) -> bool:
+        """The router function: a row in transit leaves by its route (S 4.5); False: not by one that the loop knows."""
+        place = (self.c, self.d) if self.six else self.b
+        entry = self.transits.get(place)
+        if entry is None:
+            if len(self.transits) >= MOST:
+                self.transits.clear()
+            entry = self.transits[place] = self.host.transit(self.table_key(row))
+        if entry < 0:
+            return False
+        if entry >= self.entries:
+            self.host.relink()
+        self.leaving[row], self.mac[row], self.full[row], self.owner[row] = 1, entry, TRANSIT, worker
         return True
 
     def _link(self, row: int) -> int:

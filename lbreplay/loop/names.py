@@ -15,8 +15,8 @@ STATES = 16  # of a protocol, at most
 
 # columns `full`: full NAT, SNAT or OTHER; from DIRECT on answers do not pass here, and what leaves is what came, but
 # for its MACs, or in an outer header; of rows alone TELLING: full NAT of a datagram that tells the client's address;
-# TEMPLATE: no connection, but which real server a client's connections have (D 2.7)
-OTHER, FULL_TCP, FULL_UDP, SNAT, TELLING, DIRECT, TUNNEL, TEMPLATE = range(8)
+# TRANSIT: for somebody else, its TTL lowered. TEMPLATE: no connection, but whose a client's connections are (D 2.7)
+OTHER, FULL_TCP, FULL_UDP, SNAT, TELLING, DIRECT, TUNNEL, TRANSIT, TEMPLATE = range(9)
 
 # column `met`: the real server's side was heard of; the client's MACs are still to be learned, behind the datagrams
 # that told its address (TRAILS: there are some to come); answers come in elsewhere than on the connection's worker

@@ -6,7 +6,7 @@ from lbreplay.loop.table cimport Table
 ctypedef unsigned long long u64
 
 cdef int NONE, DIRECT, FULL_TCP, RECORD, TCP, ETHERNET, BASE, SYN, RST, ACK, EOL, NOP, MSS, SACK, TIMESTAMP, TOA
-cdef int MACS, TAG, HEAD, TELLING, TUNNEL, UDP, OPP, IPO, OPP_HEAD, IPIP, IPV6_IN_IP, OUTER4, OUTER6, DONT_FRAGMENT, ENDS
+cdef int MACS, TAG, HEAD, TRANSIT, TELLING, TUNNEL, UDP, OPP, IPO, OPP_HEAD, IPIP, IPV6_IN_IP, OUTER4, OUTER6, DONT_FRAGMENT, ENDS
 cdef int BLOCKS, TIMESTAMP_SIZE, MSS_SIZE, BLOCK, ALIGNED_HEADER, TOA4, TOA6, MOST_HEADER
 cdef unsigned int ALIGNED
 cdef u64 M32
@@ -70,6 +70,8 @@ cdef class Rewriter:
     cdef _put(self, Py_ssize_t size)
     @cython.locals(at=Py_ssize_t, entry=Py_ssize_t)
     cdef void _put_macs(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    @cython.locals(at=Py_ssize_t, total=int)
+    cdef void _lower_ttl(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
     @cython.locals(other=Py_ssize_t, at=Py_ssize_t, word=u64, source=u64, dest=u64, ends=u64, total=u64, l4=Py_ssize_t)
     cdef void _put_ipv4(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
     @cython.locals(other=Py_ssize_t, at=Py_ssize_t, word=int, ends=u64, l4=Py_ssize_t)

@@ -20,7 +20,7 @@ import numpy as np
 
 from lbreplay.burst import PAD, RECORD, Burst
 from lbreplay.loop import octets
-from lbreplay.loop.names import DIRECT, FULL_TCP, NONE, TELLING, TUNNEL
+from lbreplay.loop.names import DIRECT, FULL_TCP, NONE, TELLING, TRANSIT, TUNNEL
 from lbreplay.loop.table import Table
 
 TCP, UDP, ETHERNET, BASE = 6, 17, 14, 20  # protocols; bytes of headers
@@ -327,6 +327,8 @@ class Rewriter:
                 self._put_macs(buffer, row)
                 if self.shift[row]:
                     octets.copy(self.heads, HEAD * self.mac[row] + MACS, TAG, buffer, self.at[row] + MACS)
+                if self.full[row] == TRANSIT:
+                    self._lower_ttl(buffer, row)
                 if self.full[row] >= DIRECT:
                     continue  # what leaves is what came, but for its MACs and an outer header (D 12.1)
                 if self.family[row] == 4:
@@ -342,6 +344,16 @@ class Rewriter:
         if not self.answer[row]:
             octets.copy(buffer, at, 6, buffer, at + 6)
         octets.copy(self.heads, HEAD * entry, 6, buffer, at)
+
+    def _lower_ttl(self, buffer: Any, row: int) -> None:
+        """By one; the IPv4 checksum is updated by what changed (S 4.5, RFC 1624)."""
+        at = self.at[row] + self.shift[row]
+        if self.family[row] == 6:
+            buffer[at + 21] -= 1
+            return
+        buffer[at + 22] -= 1
+        total = octets.word16(buffer, at + 24) + 1
+        octets.put16(buffer, at + 24, total if total < 0xFFFF else total - 0xFFFF)
 
     def _put_ipv4(self, buffer: Any, row: int) -> None:
         """The ends of the other side's tuple, turned round."""

@@ -17,7 +17,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 from lbreplay.burst import Burst
-from lbreplay.loop.names import FULL_TCP, TELLING, TUNNEL
+from lbreplay.loop.names import FULL_TCP, TELLING, TRANSIT, TUNNEL
 from lbreplay.loop.parse import parse
 from lbreplay.loop.rewrite import Rewriter
 from lbreplay.loop.table import Table
@@ -368,3 +368,19 @@ def test_a_tag_comes_and_goes(tmp_path: Path, tagged: bool, odd: bool) -> None:
     for came in (some, rows, [some[0], rows[1], some[2], rows[3]], [rows[0], some[1], rows[2], some[3]]):
         left = rewritten(tmp_path, *came, tagged=tagged)
         assert left == [frame[:12] + (TAG if tagged else b"") + frame[12:] for frame in plain]
+
+
+@pytest.mark.parametrize("six", [False, True])
+def test_what_is_in_transit_has_one_hop_less(tmp_path: Path, six: bool) -> None:
+    """And a header checksum that verifies, whatever it was; nothing else changes (S 4.5)."""
+    frames = [inward(six=six, id=n) if not six else inward(six=six) for n in range(300)]
+    for came, left in zip(frames, rewritten(tmp_path, *(Row(frame, kind=TRANSIT) for frame in frames)), strict=True):
+        packet = Ether(came)
+        packet.dst, packet.src = TO, OURS
+        layer = packet[IPv6 if six else IP]
+        if six:
+            layer.hlim -= 1
+        else:
+            layer.ttl -= 1
+            del layer.chksum
+        assert left == bytes(packet)
