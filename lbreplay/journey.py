@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from lbreplay.trace import Trace
 
 KIND = {6: KIND_TCP, 17: KIND_UDP, 132: KIND_SCTP}
-Progress = Callable[[int, int], None]
 LARGE = 1 << 14  # frames, behind which bursts are larger
 KEPT = 31 << 20  # bytes; up to 32 MiB are learned from
 BURST, TIMES = 4096, 4  # times as many frames make a burst from there on, where nobody asked for another size
@@ -63,7 +62,6 @@ def replay(
     trace: str | None = None,
     also: frozenset[str] | set[str] = frozenset(),
     drops: str | None = None,
-    progress: Progress | None = None,
     watch: Onlooker | None = None,
 ) -> Result:
     """Send every frame of *in_path* through the balancer; write what leaves to *out_path*; return what was counted.
@@ -84,7 +82,7 @@ def replay(
         if watch is not None:
             watch.attach(run)
             run.watch = watch
-        result = run.run(progress)
+        result = run.run()
         if not source.frames:
             raise source.damage or CaptureError(f"{in_path}: no packet in it")
         return result
@@ -162,7 +160,7 @@ class Replay:
         if trace is not None:
             self.balancer.stories = []
 
-    def run(self, progress: Progress | None) -> Result:
+    def run(self) -> Result:
         """The whole capture.
 
         Without the cyclic collector: nothing here makes cycles, and walking a million live connections again and
@@ -173,16 +171,14 @@ class Replay:
         gc.disable()
         np.empty(KEPT, np.uint8)
         try:
-            return self._run(progress)
+            return self._run()
         finally:
             if collecting:
                 gc.enable()
 
-    def _run(self, progress: Progress | None) -> Result:
+    def _run(self) -> Result:
         for burst in self.source.bursts(self.setup.burst_size):
             self.journey(burst)
-            if progress is not None:
-                progress(burst.first + burst.size - 1, int(burst.length.sum()))
             if burst.first + burst.size > LARGE and isinstance(self.source, Capture):
                 self.source.times = TIMES if self.setup.burst_size == BURST else 1
         return self.result()

@@ -9,10 +9,12 @@ from struct import pack
 
 import craft
 import pytest
+from heard import Heard
 from lab.made_capture import TEXT, VIP, client, frames, setup
 from scapy.layers.inet import IP, TCP
 
 from lbreplay.config.load import load
+from lbreplay.edge import pace
 from lbreplay.errors import CaptureError
 from lbreplay.journey import replay
 from lbreplay.lab.check import check, sound
@@ -30,13 +32,12 @@ def test_the_same_bytes_at_every_burst_size(tmp_path: Path) -> None:
     assert outs[0] == outs[1] == outs[2] and len(craft.read(out)) == len(frames())
 
 
-def test_progress_is_told_by_frames_and_bytes(tmp_path: Path) -> None:
-    """Once a burst: frames so far, bytes of the burst."""
-    data = frames(3)
-    told: list[tuple[int, int]] = []
-    source = craft.write(tmp_path / "in.pcap", data)
-    replay(setup()._replace(burst_size=5), str(source), None, progress=lambda n, octets: told.append((n, octets)))
-    assert [n for n, _ in told] == [5, 10, 12] and sum(octets for _, octets in told) == sum(map(len, data))
+def test_progress_is_told_by_bytes_of_the_file(tmp_path: Path) -> None:
+    """Once a burst, up to the whole of it."""
+    source, told = craft.write(tmp_path / "in.pcap", frames(3)), Heard()
+    with pace.listen(told):
+        replay(setup()._replace(burst_size=5), str(source), None)
+    assert told.shown == [("reading in.pcap", source.stat().st_size, source.stat().st_size)] * 3
 
 
 def test_the_capture_is_described(tmp_path: Path) -> None:
@@ -78,12 +79,13 @@ def test_damage_keeps_what_was_good_before_it(tmp_path: Path) -> None:
 def test_an_interrupted_run_leaves_no_half_file(tmp_path: Path) -> None:
     """Whatever ends it."""
 
-    def interrupt(frames: int, octets: int) -> None:
-        raise KeyboardInterrupt
+    class Interrupts(Heard):
+        def show(self, what: str, done: int, total: int | None) -> None:
+            raise KeyboardInterrupt
 
     source = craft.write(tmp_path / "in.pcap", frames())
-    with pytest.raises(KeyboardInterrupt):
-        replay(setup()._replace(burst_size=8), str(source), str(tmp_path / "out.pcap"), progress=interrupt)
+    with pytest.raises(KeyboardInterrupt), pace.listen(Interrupts()):
+        replay(setup()._replace(burst_size=8), str(source), str(tmp_path / "out.pcap"))
     assert [path.name for path in tmp_path.iterdir()] == ["in.pcap"]
 
 

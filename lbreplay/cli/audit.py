@@ -31,7 +31,6 @@ def audit(
     output_format: str,
     html: str | None,
     quiet: bool,
-    progress: bool,
     color: str,
 ) -> None:
     """Hold recorded queues and hashes of IN against a configuration, or work out the settings behind them.

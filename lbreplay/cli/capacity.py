@@ -31,7 +31,6 @@ def capacity(
     output_format: str,
     duration: float,
     quiet: bool,
-    progress: bool,
     color: str,
 ) -> None:
     """Say how many connections fit, per local address, worker and real server, and what runs out first.

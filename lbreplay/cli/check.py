@@ -57,7 +57,6 @@ def check(
     junit: str | None,
     html: str | None,
     quiet: bool,
-    progress: bool,
     color: str,
 ) -> None:
     """Replay IN and judge properties. Exit 1: one is broken, its first frame is told; or none had what to judge."""
@@ -66,7 +65,6 @@ def check(
     from lbreplay.lab.check import check as judge
     from lbreplay.lab.check import chosen
     from lbreplay.report import check as report
-    from lbreplay.report.progress import Progress
 
     wanted = chosen(name.strip() for text in names for name in text.split(",")) if names else []
     with options.readable_twice(capture) as path:
@@ -75,8 +73,7 @@ def check(
         options.note_records(setup, path, quiet)
         looked, again = pages.journal(html), options.as_typed(capture, config, assignments, view, seed)
         asked = setup if looked is None else pages.paced(setup, path)
-        with Progress(enabled=progress and not quiet) as bar:
-            found = judge(asked, path, wanted, limit, bar.show, looked)
+        found = judge(asked, path, wanted, limit, looked)
         if html is not None and looked is not None and found.result is not None:
             findings = lab_pages.judged(found.judgements)
             document = pages.replayed(setup, path, found.result, looked, again, findings)

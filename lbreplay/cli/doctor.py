@@ -21,7 +21,6 @@ def doctor(
     output_format: str,
     strict: bool,
     quiet: bool,
-    progress: bool,
     color: str,
 ) -> None:
     """Judge a configuration: masks, rules, ports, what the NIC can hold. Exit 1 on errors.

@@ -37,7 +37,6 @@ def explain(
     burst: int,
     output_format: str,
     quiet: bool,
-    progress: bool,
     color: str,
 ) -> None:
     """Tell the whole story of one frame of IN: steering, look-up, binding, state, rewrite, and why."""

@@ -36,7 +36,6 @@ def gen(
     anyway: bool,
     output_format: str,
     quiet: bool,
-    progress: bool,
     color: str,
 ) -> None:
     """Write golden cases for a configuration below DIR: each about one thing, described in a sentence."""
@@ -44,7 +43,6 @@ def gen(
     from lbreplay.config.load import load
     from lbreplay.lab.gen import cases
     from lbreplay.report import gen as report
-    from lbreplay.report.progress import Progress
 
     text, args = options.config_text(config, assignments), options.as_given(assignments, seed)
     name, sets = config or "imported", (*assignments, *([f"seed={seed}"] if seed is not None else []))
@@ -52,9 +50,8 @@ def gen(
     if not anyway:
         cases.refuse_broken(setup, name)
     given = cases.Given(setup, text, Path(config or ".").parent, args)
-    with Progress(progress and not quiet, "making cases") as bar:
-        wanted = _missing(suite, setup) if suite is not None else None
-        found = cases.make(Path(folder), given, view, only, run_inside, bar.show, wanted)
+    wanted = _missing(suite, setup) if suite is not None else None
+    found = cases.make(Path(folder), given, view, only, run_inside, wanted)
     options.show(report, found, output_format, color, quiet)
 
 

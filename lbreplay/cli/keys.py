@@ -27,7 +27,6 @@ def keys(
     burst: int,
     output_format: str,
     quiet: bool,
-    progress: bool,
     color: str,
 ) -> None:
     """List RSS keys and how evenly they spread the flows of IN (without IN: drawn ones), or search for a better one."""
@@ -35,12 +34,10 @@ def keys(
         raise click.UsageError("--symmetric belongs to --search N")
     from lbreplay.lab import keys as lab
     from lbreplay.report import keys as report
-    from lbreplay.report.progress import Progress, through
 
     with options.readable_twice(capture or "") as path:
         setup = options.setup(path or None, config, assignments, view, seed, burst)
         options.note_draft(setup, quiet)
-        with Progress(progress and not quiet, "reading") as bar:
-            flows = lab.flows_of(path, setup, through(path, bar)) if path else lab.drawn_flows(setup)
+        flows = lab.flows_of(path, setup) if path else lab.drawn_flows(setup)
     found = lab.document(setup, flows, not path, tries or 0, symmetric, table)
     options.show(report, found, output_format, color, quiet)

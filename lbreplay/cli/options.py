@@ -25,6 +25,7 @@ import click
 from click.core import ParameterSource
 
 from lbreplay.cli import paths, streams
+from lbreplay.edge import pace
 from lbreplay.edge.output import Output
 from lbreplay.edge.text import all_shown
 from lbreplay.errors import LbreplayError
@@ -223,9 +224,18 @@ new_folder = click.option(
 )
 settings = _together(config, assignments, view, seed, burst)
 silent = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+
+
+def _show_progress(ctx: click.Context, param: click.Parameter, refused: bool) -> None:
+    """Whatever takes long in this command is shown, unless -q or --no-progress is given."""
+    from lbreplay.report.progress import Progress
+
+    ctx.with_resource(pace.listen(Progress(lambda: not refused and not ctx.params.get("quiet"))))
+
+
 quiet = _together(
     silent,
-    click.option("--no-progress", "progress", flag_value=False, default=True, help="No progress bar."),
+    click.option("--no-progress", is_flag=True, expose_value=False, callback=_show_progress, help="No progress bar."),
     click.option(
         "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="NO_COLOR is honoured."
     ),

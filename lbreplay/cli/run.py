@@ -70,7 +70,6 @@ def run(
     drops: str | None,
     html: str | None,
     quiet: bool,
-    progress: bool,
     color: str,
 ) -> None:
     """Replay IN through the balancer and write what its port transmits to OUT."""
@@ -80,7 +79,6 @@ def run(
     from lbreplay.cli import pages
     from lbreplay.journey import replay
     from lbreplay.report import document
-    from lbreplay.report.progress import Progress, through
 
     with options.readable_twice(capture, needed=config is None) as path:
         setup = options.setup(path, config, assignments, view, seed, burst)
@@ -89,17 +87,15 @@ def run(
         if output_format == "ipvsadm" and setup.profile != "ipvs":
             raise click.UsageError('--format ipvsadm: only under profile = "ipvs"')
         looked = pages.journal(html)
-        with Progress(enabled=progress and not quiet) as bar:
-            result = replay(
-                setup if looked is None else pages.paced(setup, path),
-                path,
-                output,
-                trace=trace,
-                also=set(also),
-                drops=drops,
-                progress=through(path, bar),
-                watch=looked,
-            )
+        result = replay(
+            setup if looked is None else pages.paced(setup, path),
+            path,
+            output,
+            trace=trace,
+            also=set(also),
+            drops=drops,
+            watch=looked,
+        )
         if html is not None and looked is not None:
             typed = options.as_typed(capture, config, assignments, view, seed)
             pages.write(html, pages.replayed(setup, path, result, looked, typed), f"lbreplay run {typed}", quiet)

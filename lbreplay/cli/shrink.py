@@ -55,7 +55,6 @@ def shrink(
     anonymize: bool,
     key: str | None,
     quiet: bool,
-    progress: bool,
     color: str,
 ) -> None:
     """Search IN for the smallest golden case that still shows something, and write it to DIR.
@@ -66,17 +65,12 @@ def shrink(
     from lbreplay.config.load import load, read_text
     from lbreplay.lab import case_folder
     from lbreplay.lab.shrink import Asked, Search
-    from lbreplay.report.progress import Progress
 
     given = (verdict, broken, number, differs, against, command)
     if sum(one is not None for one in given) != 1:
         raise click.UsageError(f"one of {', '.join(CONDITIONS)} is needed, to say what is to be shown")
     target = Path(folder)
-    with (
-        options.readable_twice(capture) as path,
-        scratch() as temporary,
-        Progress(progress and not quiet, "shrinking") as bar,
-    ):
+    with options.readable_twice(capture) as path, scratch() as temporary:
         text = options.config_text(config, assignments, path)
         base = Path(config or ".").parent
         sets = (*assignments, *((f"seed={seed}",) if seed is not None else ()))
@@ -87,7 +81,7 @@ def shrink(
             folder = base if file.parent == Path(temporary) else file.parent
             return load(str(folder / file.name), text=read_text(str(file)), view=view)
 
-        search = Search(asked, Path(temporary), read, bar.show, seconds)
+        search = Search(asked, Path(temporary), read, seconds)
         condition = _condition(given, asked.capture, search.configured(), read, Path(temporary))
         with ending.interruptible():
             content = search.run(condition)

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from lbreplay.edge import text
+from lbreplay.edge import pace, text
 from lbreplay.errors import OutputError
 
 
@@ -35,6 +35,7 @@ def _closed(number: int) -> bool:
 
 def say(sentence: str, err: bool = False) -> None:
     """A line for people, *err* on standard error, harmless whatever stands in it."""
+    pace.pause()
     click.echo(text.line(sentence), err=err)
 
 

@@ -63,13 +63,11 @@ def sweep(
     dask: str | None,
     html: str | None,
     quiet: bool,
-    progress: bool,
     color: str,
 ) -> None:
     """Replay IN under every combination of settings, one row each, the best first."""
     from lbreplay.lab import sweep as lab
     from lbreplay.report import sweep as report
-    from lbreplay.report.progress import Progress
 
     options.judge_cluster(ctx)
     axes = _axes(workers, rss_key, strategy, driver, rss, vary)
@@ -78,8 +76,7 @@ def sweep(
     with options.readable_twice(capture) as path:
         load = options.loader(path, config, assignments, view, seed, burst)
         wanted = lab.settings(axes, load)
-        with Progress(progress and not quiet, "sweeping") as bar:
-            found = lab.sweep(path, wanted, jobs=jobs, dask=dask, tell=options.teller(quiet), show=bar.show)
+        found = lab.sweep(path, wanted, jobs=jobs, dask=dask, tell=options.teller(quiet))
     if html is not None:
         from lbreplay.cli import pages
         from lbreplay.lab.pages import swept

@@ -129,15 +129,14 @@ def _covered(cases: Sequence[tuple[str, Path]], jobs: int | None) -> dict[str, A
 
     from lbreplay.lab import case, cover, depends
     from lbreplay.lab.pool import Pool
-    from lbreplay.report.progress import Progress
 
     settled = [one for name, path in cases if (one := cover.settled(case.load(name, path))) is not None]
     found = cover.cover(settled)
     by_setup = sorted(settled, key=lambda one: cover.same(one.setup))
     measured: list[dict[str, Any]] = []
-    with Pool(jobs or os.cpu_count() or 1) as executor, Progress(what="changing settings") as bar:
+    with Pool(jobs or os.cpu_count() or 1) as executor:
         for _, suite in groupby(by_setup, key=lambda one: cover.same(one.setup)):
-            measured += depends.depends(depends.Suite(tuple(suite)), executor, bar.show)
+            measured += depends.depends(depends.Suite(tuple(suite)), executor)
     return cover.document(found, depends.by_setting(measured))
 
 

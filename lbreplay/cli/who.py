@@ -25,7 +25,6 @@ def who(
     burst: int,
     output_format: str,
     quiet: bool,
-    progress: bool,
     color: str,
 ) -> None:
     """Say whose connection ADDRESS:PORT, a local end, is or was: client, virtual address, real server, worker, times.

@@ -18,7 +18,7 @@ import numpy as np
 from lbreplay.burst import Bool, Burst
 from lbreplay.dpvs.conn import IN, Conn
 from lbreplay.errors import CaptureError, ConfigError
-from lbreplay.journey import Onlooker, Progress, Replay
+from lbreplay.journey import Onlooker, Replay
 from lbreplay.lab import fit
 from lbreplay.lab.claims import Claims
 from lbreplay.lab.judge import FATES, NOTHING, Failure, Frames, Judge
@@ -466,7 +466,6 @@ def check(
     path: str,
     names: Iterable[str] = (),
     limit: float | None = None,
-    progress: Progress | None = None,
     watch: Onlooker | None = None,
 ) -> Checked:
     """Replay *path* and judge the properties *names* (none: all).
@@ -486,8 +485,6 @@ def check(
             run.journey(burst)
             for judge in judges.values():
                 judge.see(burst)
-            if progress is not None:
-                progress(burst.first + burst.size - 1, int(burst.length.sum()))
         result, damage = run.result(), source.damage
     if not result.totals["frames"]:
         raise damage or CaptureError(f"{path}: no packet in it")

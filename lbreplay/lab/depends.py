@@ -10,7 +10,7 @@ import copy
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from lbreplay.config.keypath import assign, service_name
 from lbreplay.config.kinds import ByProfile, Choice, Either, Flag, Int, Key, Kind, Many, PowerOfTwo, Table
 from lbreplay.config.load import load, parse, read_text
 from lbreplay.config.schema import SCHEMA
+from lbreplay.edge import pace
 from lbreplay.errors import LbreplayError
 from lbreplay.journey import replay
 from lbreplay.lab.cover import Settled
@@ -134,12 +135,12 @@ class Suite(NamedTuple):
         return found
 
 
-def depends(suite: Suite, executor: Executor, done: Callable[[int, int], None]) -> list[dict[str, Any]]:
+def depends(suite: Suite, executor: Executor) -> list[dict[str, Any]]:
     """Of each setting that can be changed by itself the first case that depends on it, None where none does."""
     found = settings(suite.document())
     results = []
-    for n, (setting, who) in enumerate(zip(found, executor.map(_who, [suite] * len(found), found), strict=True)):
-        done(n + 1, len(found))
+    judged = zip(found, executor.map(_who, [suite] * len(found), found), strict=True)
+    for setting, who in pace.counted(judged, "changing settings", len(found)):
         if who != UNCHANGED:
             results.append({"setting": setting.name, "value": setting.value, "case": who})
     return results

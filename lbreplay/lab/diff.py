@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lbreplay.edge import pace
 from lbreplay.edge.scratch import scratch
 from lbreplay.lab.ages import Ages, Story, differ
 from lbreplay.lab.align import align
@@ -102,7 +103,7 @@ def compare(a: Sequence[Frame], b: Sequence[Frame], rules: Rules = EXACT) -> Com
     """Compare the packets *a* with the packets *b*."""
     result = Comparison()
     pairs = _same(a, b, rules)
-    for i, j in pairs:
+    for i, j in pace.counted(pairs, "comparing packets", len(pairs)):
         _judge(result, a[i], b[j], rules)
     in_a, in_b = {i for i, _ in pairs}, {j for _, j in pairs}
     rest = [f for i, f in enumerate(a) if i not in in_a], [f for j, f in enumerate(b) if j not in in_b]
@@ -248,7 +249,7 @@ class _Side:
         folder.mkdir()
         self.setup = setup
         self._trace = folder / "trace"
-        replay(setup, capture, str(folder / "out.pcap"), trace=str(self._trace), also=set(), drops=None, progress=None)
+        replay(setup, capture, str(folder / "out.pcap"), trace=str(self._trace))
         self._out = list(frames(str(folder / "out.pcap")))
 
     def stories(self, flows: Iterable[str]) -> Iterator[Story]:

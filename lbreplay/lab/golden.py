@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lbreplay.edge import pace
 from lbreplay.edge.output import Output, write_text
 from lbreplay.edge.scratch import scratch
 from lbreplay.edge.text import shown
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 Run = Callable[[list[str]], tuple[int, str]]  # arguments of the command line -> exit status, what it said on stderr
 
 TOLD = ("worker", "owner", "state", "conn", "service", "real", "laddr", "reason", "verdict")  # by a story
+RUNNING = "running cases"
 SHOWN = 1  # differing packets written out; the rest is counted
 
 
@@ -85,10 +87,11 @@ def run_all(cases: Sequence[tuple[str, Path]], run: Run, executor: Executor | No
     with scratch() as room:
         how = replace(how, room=room)
         if executor is None:
-            yield from (run_case(name, path, run, how) for name, path in cases)
-            return
-        futures = [executor.submit(run_case, name, path, run, how) for name, path in cases]
-        yield from map(_result, futures, cases)
+            judged = (run_case(name, path, run, how) for name, path in cases)
+        else:
+            futures = [executor.submit(run_case, name, path, run, how) for name, path in cases]
+            judged = map(_result, futures, cases)
+        yield from pace.counted(judged, RUNNING, len(cases))
 
 
 def run_on(cluster: Cluster, cases: Sequence[tuple[str, Path]], run: Run, how: How) -> Iterator[Outcome]:
@@ -99,7 +102,7 @@ def run_on(cluster: Cluster, cases: Sequence[tuple[str, Path]], run: Run, how: H
         cluster.submit(run_elsewhere, name, parcel, str(path), run, how)
         for (name, path), parcel in zip(cases, parcels, strict=True)
     ]
-    yield from map(_result, futures, cases)
+    yield from pace.counted(map(_result, futures, cases), RUNNING, len(cases))
 
 
 def _files(path: Path) -> list[str]:

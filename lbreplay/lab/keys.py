@@ -8,13 +8,14 @@ queue that has least so far.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lbreplay.burst import KIND_TCP, U8, U32, Burst
+from lbreplay.edge import pace
 from lbreplay.errors import CaptureError
 from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
@@ -55,19 +56,14 @@ class Key(NamedTuple):
 # --- flows ---------------------------------------------------------------------------------------------------
 
 
-def flows_of(path: str, setup: Setup, progress: Callable[[int, int], None] | None = None) -> list[Flows]:
-    """What clients send to services in the capture *path*, or everything with a hash where no service is known.
-
-    *progress* is told a burst at a time: frames so far, bytes of this burst.
-    """
+def flows_of(path: str, setup: Setup) -> list[Flows]:
+    """What clients send to services in the capture *path*, or everything with a hash where no service is known."""
     counts: dict[bytes, int] = {}
     with open_capture(path) as source:
         for burst in source.bursts(setup.burst_size):
             parse(burst, *judging(setup))
             for flow, number in _counted(burst):
                 counts[flow] = counts.get(flow, 0) + number
-            if progress is not None:
-                progress(burst.first + burst.size - 1, int(burst.length.sum()))
     virtual = {s.vip for s in setup.services if s.vip is not None}
     wanted = {flow: number for flow, number in counts.items() if _to(flow) in virtual} or counts
     if not wanted:
@@ -181,7 +177,8 @@ def search(setup: Setup, flows: Sequence[Flows], tries: int, symmetric: bool) ->
     """The best of *tries* keys drawn from the setup's seed."""
     rng = Random(f"keys:{setup.seed}")
     drawn = (rng.randbytes(2) * (KEY_BYTES // 2) if symmetric else rng.randbytes(KEY_BYTES) for _ in range(tries))
-    return min((judge("found", with_key(setup, key), flows) for key in drawn), key=lambda one: one.imbalance)
+    judged = (judge("found", with_key(setup, key), flows) for key in drawn)
+    return min(pace.counted(judged, "trying keys", tries), key=lambda one: one.imbalance)
 
 
 def best_table(setup: Setup, flows: Sequence[Flows]) -> tuple[list[int], list[int]]:

@@ -23,6 +23,7 @@ from lbreplay.config.keypath import assign
 from lbreplay.config.kinds import Refused
 from lbreplay.config.load import parse
 from lbreplay.config.prune import parts, without
+from lbreplay.edge import pace
 from lbreplay.edge.output import write_text
 from lbreplay.errors import ConfigError, LbreplayError
 from lbreplay.lab import trim
@@ -33,7 +34,6 @@ from lbreplay.lab.shows import Condition, Load
 from lbreplay.lab.trim import Cut, Numbers
 
 DEEPEST = 5  # steps below the root of a configuration
-Tell = Callable[[int, int], None]  # frames that are gone, of how many
 
 
 class Enough(Exception):
@@ -69,10 +69,10 @@ class Asked(NamedTuple):
 class Search:
     """One search, in a *folder* of its own, where `in.pcap` and `lb.toml` are what is tried."""
 
-    def __init__(self, asked: Asked, folder: Path, load: Load, tell: Tell, seconds: float | None = None) -> None:
-        self.asked, self._load, self._tell = asked, load, tell
+    def __init__(self, asked: Asked, folder: Path, load: Load, seconds: float | None = None) -> None:
+        self.asked, self._load = asked, load
         self._capture, self._config = folder / "in.pcap", folder / "lb.toml"
-        self._until = None if seconds is None else time.monotonic() + seconds
+        self._start, self._seconds = time.monotonic(), seconds
         self.interrupted = False
         self.tries = 0
         self.total = 0
@@ -89,6 +89,10 @@ class Search:
 
     def run(self, condition: Condition) -> Content:
         """Search; the content of the smallest case found. ConfigError where the condition does not hold at once."""
+        with pace.phase("shrinking" if self._seconds else "shrinking, tries") as self._tell:
+            return self._run(condition)
+
+    def _run(self, condition: Condition) -> Content:
         self._condition = condition
         cut = Cut(self.asked.capture)
         self.total, self._info = cut.size, cut.info
@@ -141,7 +145,7 @@ class Search:
         """Whether these frames show it; if so they are the best so far, without what comes behind."""
         if not len(numbers) or (self._condition.needs and self._condition.needs not in numbers):
             return False
-        self._count(len(self._numbers))
+        self._count()
         cut.write(numbers, self._capture)
         shown = self._condition.shown(self._capture, self._config, numbers)
         if shown is not None:
@@ -225,7 +229,7 @@ class Search:
         numbers = np.array([frame.n for frame in tried.frames], np.int64)
         if needs and needs not in numbers:
             return False
-        self._count(len(tried.frames))
+        self._count()
         try:
             self._configure(tried.document)
             self._load(self._config)
@@ -237,10 +241,12 @@ class Search:
             self.best = tried
         return shown is not None
 
-    def _count(self, left: int) -> None:
+    def _count(self) -> None:
+        """One more try. How many there will be nobody knows, but how many seconds it may take."""
         self.tries += 1
-        self._tell(self.total - left, self.total)
-        if self._until is not None and self.tries > 1 and time.monotonic() > self._until:
+        took = time.monotonic() - self._start
+        self._tell(self.tries, None) if self._seconds is None else self._tell(int(took), int(self._seconds))
+        if self._seconds is not None and self.tries > 1 and took > self._seconds:
             raise Enough
 
 

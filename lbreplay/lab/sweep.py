@@ -16,6 +16,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lbreplay.edge import pace
 from lbreplay.edge.scratch import scratch
 from lbreplay.errors import CaptureError, ConfigError
 from lbreplay.journey import Replay
@@ -33,7 +34,6 @@ MOST = 1024  # values of an axis
 MOST_SETTINGS = 100_000
 
 Overrides = tuple[str, ...]
-Show = Callable[[int, int], None]  # how many are done, of how many
 STRATEGIES = ("port-low", "port-high", "laddr", "rss-port", "off")
 REDIRECT = ("conn.redirect=true",)
 AS_IT_IS: Mapping[str, Overrides] = {"device.driver": ("device.enforce=true",)}  # what is compared is what a NIC holds
@@ -124,25 +124,23 @@ def sweep(
     jobs: int,
     dask: str | None = None,
     tell: Callable[[str], None] = lambda _: None,
-    show: Show = lambda _done, _total: None,
 ) -> Swept:
     """Replay *path* under each of *wanted*: a row a setting, best first.
 
-    *jobs* processes, or the cluster whose scheduler is at *dask*, of which *tell* says what becomes of it. *show* is
-    told how many settings are done, of how many. Raises CaptureError, ConfigError, Died.
+    *jobs* processes, or the cluster whose scheduler is at *dask*, of which *tell* says what becomes of it. Raises CaptureError, ConfigError, Died.
     """
     if dask is not None:
-        return _on_cluster(path, wanted, dask, tell, show)
+        return _on_cluster(path, wanted, dask, tell)
     with scratch() as folder:
         shared = share(path, wanted[0].setup, wanted[0].setup.burst_size, Path(folder))
         seen = Seen(shared.frames, shared.warnings, shared.damage)
         _judge(path, seen)
         with Pool(min(jobs, len(wanted))) as pool:
-            rows = _rows(wanted, [pool.submit(measure, one.setup, Path(folder)) for one in wanted], show)
+            rows = _rows(wanted, [pool.submit(measure, one.setup, Path(folder)) for one in wanted])
     return _swept(path, seen, rows)
 
 
-def _on_cluster(path: str, wanted: Sequence[Setting], dask: str, tell: Callable[[str], None], show: Show) -> Swept:
+def _on_cluster(path: str, wanted: Sequence[Setting], dask: str, tell: Callable[[str], None]) -> Swept:
     """The same; each worker reads the capture where it lies, or is sent it, and parses it once."""
     from lbreplay.lab.cluster import Cluster
 
@@ -151,7 +149,7 @@ def _on_cluster(path: str, wanted: Sequence[Setting], dask: str, tell: Callable[
     with Cluster(dask, tell) as cluster:
         cluster.share([parcel], [path])
         asked = [cluster.submit(measure_file, one.setup, parcel, first) for one in wanted]
-        rows = _rows(wanted, asked, show)
+        rows = _rows(wanted, asked)
     return _swept(path, seen, rows)
 
 
@@ -175,13 +173,12 @@ def _judge(path: str, seen: Seen) -> None:
         raise seen.damage or CaptureError(f"{path}: no packet in it")
 
 
-def _rows(wanted: Sequence[Setting], asked: Sequence[Future[dict[str, Any]]], show: Show) -> list[dict[str, Any]]:
+def _rows(wanted: Sequence[Setting], asked: Sequence[Future[dict[str, Any]]]) -> list[dict[str, Any]]:
     """The rows as they come, in the order of *wanted*."""
-    for done, future in enumerate(as_completed(asked), 1):
+    for future in pace.counted(as_completed(asked), "replaying", len(asked)):
         if error := future.exception():
             setting = wanted[asked.index(future)].values
             raise Died(f"{', '.join(map(' '.join, setting.items()))}: {error}") if isinstance(error, Died) else error
-        show(done, len(asked))
     return [{"setting": one.values, **future.result()} for one, future in zip(wanted, asked, strict=True)]
 
 

@@ -1,4 +1,8 @@
-"""A progress bar on standard error: only on a terminal, and only once a job has taken a second."""
+"""A progress bar on standard error: only on a terminal, and only once a job has taken a second.
+
+It says what is done, how much of it, and how long the rest will take at the pace so far; where nobody knows how much
+there is (a pipe), how long it has taken.
+"""
 
 from __future__ import annotations
 
@@ -6,63 +10,55 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from lbreplay.edge import ending
 
 PATIENCE = 1.0  # seconds before a bar appears
 SHOW_CURSOR = b"\x1b[?25h\n"  # which a bar hides
-RECORD = 16  # bytes a capture spends on a frame besides its own
 
 
 class Progress:
-    """`show(done, total)` may be called as often as one likes; rich is loaded when the bar first appears."""
+    """A `pace.Listener`; rich is loaded when the bar first appears. *wanted* is asked then."""
 
-    def __init__(self, enabled: bool = True, what: str = "replaying") -> None:
-        self._enabled = enabled and sys.stderr.isatty()
-        self._what = what
-        self._start = time.monotonic()
+    def __init__(self, wanted: Callable[[], bool] = lambda: True) -> None:
+        self._wanted = wanted
+        self._what, self._done, self._start = "", 0, 0.0
         self._bar: Any = None
 
-    def show(self, done: int, total: int | None = None) -> None:
-        """*done* of *total* units (bytes or jobs) are done; total None: unknown."""
-        if not self._enabled or time.monotonic() - self._start < PATIENCE:
+    def show(self, what: str, done: int, total: int | None) -> None:
+        """May be called as often as one likes."""
+        if what != self._what or done < self._done:  # another job, or the same again
+            self.hide()
+            self._what, self._start = what, time.monotonic()
+        self._done = done
+        if time.monotonic() - self._start < PATIENCE or not self._shown():
             return
         if self._bar is None:
-            self._open()
+            self._open(total)
         self._bar.update(self._task, completed=done, total=total)
 
-    def _open(self) -> None:
+    def _shown(self) -> bool:
+        return sys.stderr.isatty() and self._wanted()
+
+    def _open(self, total: int | None) -> None:
         from rich.console import Console
+        from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        self._bar = Bar(console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task(self._what, total=None)
+        columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False), BarColumn()]
+        if total is None:
+            columns += [TextColumn("{task.completed:,.0f}"), TimeElapsedColumn()]
+        else:
+            columns += [TextColumn("{task.percentage:.0f}%"), TimeRemainingColumn(), TextColumn("left")]
+        self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task(self._what, total=total)
         self._cursor = ending.remember(lambda: os.write(2, SHOW_CURSOR))
         self._bar.start()
 
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+    def hide(self) -> None:
+        """The bar goes, until the next call of `show`."""
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            bar.stop()
             ending.forget(self._cursor)
-
-
-def through(capture: str, bar: Progress) -> Callable[[int, int], None]:
-    """What a replay of the file *capture* calls a burst: (frames so far, bytes of this burst); it moves *bar*.
-
-    A pipe has no size, and a compressed file turns out to hold more than its size: the bar only runs then.
-    """
-    size = os.path.getsize(capture) if os.path.isfile(capture) else 0
-    read = 0
-
-    def show(frames: int, octets: int) -> None:
-        nonlocal read
-        read += octets
-        done = read + RECORD * frames
-        bar.show(done, size if done <= size else None)
-
-    return show

@@ -18,7 +18,7 @@ def suite(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cover") / "cases"
     given = cases.Given(setup(text=LISTED), LISTED, folder.parent)
     only = ("life-dns", "rules", "timeouts-dns", "lists", "turnover-dns")
-    cases.make(folder, given, "client", only, run_inside, lambda done, total: None)
+    cases.make(folder, given, "client", only, run_inside)
     return folder
 
 

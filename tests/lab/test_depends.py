@@ -18,10 +18,10 @@ def found(tmp_path_factory):
     """By setting, the case of a suite of one that depends on it."""
     folder = tmp_path_factory.mktemp("depends") / "cases"
     given = cases.Given(setup(), TEXT, folder.parent)
-    cases.make(folder, given, "client", ("timeouts-dns",), run_inside, lambda done, total: None)
+    cases.make(folder, given, "client", ("timeouts-dns",), run_inside)
     settled = cover.settled(load("timeouts-dns", folder / "timeouts-dns"))
     with ThreadPoolExecutor(1) as executor:
-        results = depends.depends(depends.Suite((settled,)), executor, lambda done, total: None)
+        results = depends.depends(depends.Suite((settled,)), executor)
     return {one["setting"]: one["case"] for one in results}
 
 

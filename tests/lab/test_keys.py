@@ -2,8 +2,10 @@
 
 import craft
 import pytest
+from heard import Heard
 from lab.made_capture import capture, client, frames, setup
 
+from lbreplay.edge import pace
 from lbreplay.errors import CaptureError
 from lbreplay.journey import replay
 from lbreplay.lab.keys import best_table, document, drawn_flows, flows_of, imbalance, judge, known, search, with_key
@@ -86,8 +88,9 @@ def test_no_flow(tmp_path):
         flows_of(capture(tmp_path, []), setup())
 
 
-def test_reading_a_capture_tells_its_progress(tmp_path):
-    """A burst at a time: the frames so far, and the bytes that came with them."""
-    told = []
-    flows_of(capture(tmp_path), setup()._replace(burst_size=40), lambda count, octets: told.append((count, octets)))
-    assert [count for count, _ in told] == [40, 80, 96] and all(octets for _, octets in told)
+def test_a_search_tells_its_progress(tmp_path):
+    """A key at a time, behind the reading."""
+    told = Heard()
+    with pace.listen(told):
+        search(setup(), flows_of(capture(tmp_path), setup()), 3, False)
+    assert told.shown[-3:] == [("trying keys", n, 3) for n in range(3)] and told.shown[0][0] == "reading in.pcap"

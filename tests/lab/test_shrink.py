@@ -25,7 +25,7 @@ def load(path):
 
 def searched(tmp_path, capture, condition, text=TEXT, **more):
     """The search and what it found."""
-    search = Search(Asked(capture, text, tmp_path), tmp_path, load, lambda done, total: None, **more)
+    search = Search(Asked(capture, text, tmp_path), tmp_path, load, **more)
     return search, search.run(condition)
 
 
@@ -102,11 +102,11 @@ def test_a_search_that_is_stopped_has_its_best(tmp_path):
 def test_assignments_become_part_of_the_configuration(tmp_path):
     """And go where they are not needed."""
     capture = capture_of(tmp_path, lambda made: life(made, made.setup.services[0]))
-    search = Search(Asked(capture, TEXT, tmp_path, ("workers=2", "tcp.toa=false")), tmp_path, load, lambda *_: None)
+    search = Search(Asked(capture, TEXT, tmp_path, ("workers=2", "tcp.toa=false")), tmp_path, load)
     found = search.run(shows.Verdict("forwarded_slow", load))
     assert len(found.frames) == 1 and "toa" not in found.config
     with pytest.raises(ConfigError, match=r"--set tcp\.nobody=1"):
-        Search(Asked(capture, TEXT, tmp_path, ("tcp.nobody=1",)), tmp_path, load, lambda *_: None)
+        Search(Asked(capture, TEXT, tmp_path, ("tcp.nobody=1",)), tmp_path, load)
 
 
 def test_a_large_capture(tmp_path):

@@ -1,44 +1,82 @@
-"""A progress bar appears only on a terminal, and only when a job takes its time."""
+"""A progress bar appears only on a terminal, only when a job takes its time, and goes when it is done."""
 
 from __future__ import annotations
 
+import io
 import sys
-from pathlib import Path
 
 import pytest
 
 from lbreplay.report import progress
 
 
-def test_no_bar_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+class Terminal(io.StringIO):
+    """Standard error as a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def opened(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Standard error, with a bar at once; by the test itself, before which pytest takes the stream again."""
+    made = Terminal()
+    monkeypatch.setattr(sys, "stderr", made)
     monkeypatch.setattr(progress, "PATIENCE", 0.0)
-    with progress.Progress() as bar:
-        bar.show(1, 2)
-        assert bar._bar is None
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+    return made
+
+
+def test_no_bar_without_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    progress.Progress().show("reading", 1, 2)
+    assert capsys.readouterr().err == ""
+
+
+def test_no_bar_for_who_wants_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """-q and --no-progress."""
+    terminal = opened(monkeypatch)
+    progress.Progress(lambda: False).show("reading", 1, 2)
+    assert terminal.getvalue() == ""
+
+
+def test_how_much_is_done_and_how_long_the_rest_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or, where nobody knows the whole, how much was done and how long that took."""
+    terminal = opened(monkeypatch)
+    bar = progress.Progress()
+    bar.show("reading in.pcap", 1, 4)
+    bar.hide()
+    bar.show("reading -", 12_345, None)
+    bar.hide()
+    text = terminal.getvalue()
+    assert "reading in.pcap" in text and "25%" in text and "left" in text
+    assert "12,345" in text and text.count("left") == text.count("25%")
 
 
 def test_a_bar_after_some_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with progress.Progress() as bar:
-        bar.show(1, 2)
-        assert bar._bar is None
-        monkeypatch.setattr(progress, "PATIENCE", 0.0)
-        bar.show(1, 2)
-        assert bar._bar is not None
+    """Of each job: the next one has to take its time, too."""
+    terminal = opened(monkeypatch)
+    bar, now = progress.Progress(), [0.0]
+    monkeypatch.setattr(progress, "PATIENCE", 1.0)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    bar.show("one", 1, 9)
+    assert terminal.getvalue() == ""
+    now[0] = 1.5
+    bar.show("two", 1, 9)
+    bar.show("two", 0, 9)
+    assert terminal.getvalue() == ""
+    now[0] = 3.0
+    bar.show("two", 5, 9)
+    assert "two" in terminal.getvalue() and "one" not in terminal.getvalue()
+    bar.hide()
 
 
-def test_a_capture_moves_the_bar_by_its_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "in.pcap").write_bytes(bytes(24 + 2 * (16 + 60)))
-    bar, shown = progress.Progress(), []
-    monkeypatch.setattr(bar, "show", lambda done, total: shown.append((done, total)))
-    move = progress.through(str(tmp_path / "in.pcap"), bar)
-    move(1, 60)
-    move(2, 60)
-    move(3, 60)  # more than the file's size: it was compressed
-    assert shown == [(76, 176), (152, 176), (228, None)]
-
-
-def test_a_pipe_has_no_size() -> None:
-    bar = progress.Progress(enabled=False)
-    progress.through("-", bar)(1, 60)
-    assert bar._bar is None
+def test_hiding_twice_is_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And shows the cursor again."""
+    terminal = opened(monkeypatch)
+    bar = progress.Progress()
+    bar.hide()
+    bar.show("reading", 1, 2)
+    bar.hide()
+    bar.hide()
+    assert terminal.getvalue().count("\x1b[?25h") == 1

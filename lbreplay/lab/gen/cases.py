@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lbreplay.edge import pace
 from lbreplay.edge.folder import filling
 from lbreplay.errors import ConfigError
 from lbreplay.lab import case_folder
@@ -28,7 +29,6 @@ from lbreplay.verdict import NAMES
 
 Made = dict[str, Any]
 Wanted = Callable[[Path], bool]  # whether a case that was made is to stay
-Tell = Callable[[int, int], None]  # how many are done, of how many
 NO_CASE = "in none of the cases made"
 
 
@@ -93,9 +93,7 @@ def played(plan: Planned, setup: Setup, view: str) -> Stage:
     return stage
 
 
-def make(
-    folder: Path, given: Given, view: str, only: Sequence[str], run: Run, tell: Tell, wanted: Wanted | None = None
-) -> Made:
+def make(folder: Path, given: Given, view: str, only: Sequence[str], run: Run, wanted: Wanted | None = None) -> Made:
     """Make the cases below *folder*, of those whose name holds one of *only* and that are *wanted*; what was made.
 
     ConfigError where the folder is used, or no case has such a name; nothing is left behind then.
@@ -106,8 +104,7 @@ def make(
         if not plans:
             raise ConfigError(f"-k {' '.join(only)}: no case has such a name")
         made = []
-        for n, plan in enumerate(plans):
-            tell(n, len(plans))
+        for plan in pace.counted(plans, "making cases", len(plans)):
             stage = played(plan, given.setup, view)
             if stage.capture:  # a plan may have nothing to say
                 write(place, plan, stage, given, run)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from types import TracebackType
 
 import numpy as np
 
 from lbreplay.burst import I64, Burst, distinct
+from lbreplay.edge import pace
 from lbreplay.errors import CaptureError, PipeClosed
 from lbreplay.phrases import plural
 from lbreplay.wire.capture.compressed import open_source
@@ -75,6 +77,16 @@ class Capture:
 
     def bursts(self, size: int) -> Iterator[Burst]:
         """The frames in order, at most *size* a burst, or `times` as many; a burst never spans chunks."""
+        with pace.phase(f"reading {os.path.basename(self.info.path)}") as tell:
+            yield from self._cut(size, tell)
+        if self._raised:
+            self._warn(
+                f"times go back {plural(self._raised, 'time')}: such a frame counts as at the time of the one before it"
+            )
+        if self.damage:
+            self._warn(str(self.damage))
+
+    def _cut(self, size: int, tell: pace.Tell) -> Iterator[Burst]:
         for frames in self._reader.chunks():
             self._note_links(frames)
             frames = self._clock(frames)
@@ -88,12 +100,7 @@ class Capture:
                 start = stop
                 self._count(burst)
                 yield burst
-        if self._raised:
-            self._warn(
-                f"times go back {plural(self._raised, 'time')}: such a frame counts as at the time of the one before it"
-            )
-        if self.damage:
-            self._warn(str(self.damage))
+                tell(*self._source.come() or (self.frames, None))
 
     def _stop(self, times: I64, start: int, size: int) -> int:
         """Where a burst that begins at *start* ends."""

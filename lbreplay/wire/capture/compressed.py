@@ -152,6 +152,9 @@ class Unpacked(Source):
         pending = self._left or self._rest or (self._member is not None and not self._member.needs_input)
         return bool(pending) or self._packed.ready(seconds)
 
+    def come(self) -> tuple[int, int] | None:
+        return self._packed.come()
+
     def close(self) -> None:
         self._packed.close()
 

@@ -76,6 +76,12 @@ class Source:
         except OSError as error:
             raise CaptureError(f"{self.path}: cannot be read: {error.strerror}") from None
 
+    def come(self) -> tuple[int, int] | None:
+        """Bytes of the file that were read, compressed as it is, and how many it has; None of a stream."""
+        if self.live:
+            return None
+        return self._file.tell(), os.fstat(self._file.fileno()).st_size
+
     def ready(self, seconds: float) -> bool:
         """Whether a step would not have to wait, after waiting at most *seconds*."""
         poll = select.poll()

@@ -23,7 +23,7 @@ def suite(tmp_path_factory):
     """The folder of a suite for a small balancer."""
     folder = tmp_path_factory.mktemp("gen") / "cases"
     given = cases.Given(setup(), TEXT, folder.parent)
-    return folder, cases.make(folder, given, "client", (), run_inside, lambda done, total: None)
+    return folder, cases.make(folder, given, "client", (), run_inside)
 
 
 def test_the_suite_holds_and_tells(suite):
@@ -53,7 +53,7 @@ def test_the_same_again(suite, tmp_path):
     """Nothing but the configuration and its seed decides."""
     folder, _ = suite
     given = cases.Given(setup(), TEXT, tmp_path)
-    cases.make(tmp_path / "again", given, "client", ("life-web",), run_inside, lambda done, total: None)
+    cases.make(tmp_path / "again", given, "client", ("life-web",), run_inside)
     for name in ("in.pcap", "expected/out.pcap", "expected/stats.json", "expected/stories.jsonl"):
         assert (tmp_path / "again" / "life-web" / name).read_bytes() == (folder / "life-web" / name).read_bytes()
 
@@ -86,9 +86,9 @@ def test_what_is_refused(tmp_path):
     (tmp_path / "used" / "mine").write_text("")
     given = cases.Given(setup(), TEXT, tmp_path)
     with pytest.raises(ConfigError, match="there already"):
-        cases.make(tmp_path / "used", given, "client", (), run_inside, lambda done, total: None)
+        cases.make(tmp_path / "used", given, "client", (), run_inside)
     with pytest.raises(ConfigError, match="no case has such a name"):
-        cases.make(tmp_path / "new", given, "client", ("nobody",), run_inside, lambda done, total: None)
+        cases.make(tmp_path / "new", given, "client", ("nobody",), run_inside)
     assert not (tmp_path / "new").exists()
     with pytest.raises(ConfigError, match="mask-narrow"):
         cases.refuse_broken(setup("flow_director.dst_port_mask=1"), "lb.toml")
