@@ -38,7 +38,7 @@ def _list(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     help="How many times the mean a worker may receive. Default: 2, judged where there are connections enough.",
 )
 @options.settings
-@options.formats("sarif")
+@options.formats("table", "json", "csv", "sarif")
 @click.option("--junit", metavar="FILE", type=paths.WRITTEN, help="Write JUnit XML: a test case a property.")
 @options.html
 @options.quiet

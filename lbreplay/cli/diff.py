@@ -38,7 +38,7 @@ MOVED = 500  # flows or packets that a page holds
 @click.option(
     "--show", metavar="N", type=click.IntRange(min=0), default=10, show_default=True, help="Differences shown."
 )
-@click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@options.formats("table", "json")
 @options.html
 @options.silent
 @click.pass_context

@@ -11,7 +11,7 @@ from lbreplay.cli import options
 @options.maybe_capture
 @options.config
 @options.assignments
-@options.formats("sarif")
+@options.formats("table", "json", "csv", "sarif")
 @click.option("--strict", is_flag=True, help="Warnings fail too.")
 @options.quiet
 def doctor(

@@ -22,7 +22,7 @@ from lbreplay.edge.text import all_shown
 )
 @click.option("--brief", is_flag=True, help="Without the bytes before and after.")
 @options.settings
-@click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@options.formats("table", "json")
 @options.quiet
 def explain(
     capture: str,

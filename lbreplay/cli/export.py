@@ -28,7 +28,8 @@ def _to(name: str, help: str) -> Callable[[F], F]:
 @_to("restore", "Write what ipvsadm-restore reads here (of the kernel).")
 @_to("script", "Write the commands that set up the balancer here.")
 @_to("events", "Write SECONDS COMMAND lines here.")
-def export(config: str | None, assignments: tuple[str, ...], **targets: str | None) -> None:
+@options.silenced("No notes on standard error.")
+def export(config: str | None, assignments: tuple[str, ...], quiet: bool, **targets: str | None) -> None:
     """Write a configuration for a machine: dpvs.conf, ipvsadm and dpip commands, or those of the kernel's director.
 
     Without --to-... all of it goes to standard output, one after the other. What these files cannot say stands in the

@@ -29,7 +29,7 @@ from lbreplay.model import EDITIONS, KERNELS
     "-o", "--output", metavar="FILE", type=paths.WRITTEN_BY_HAND, default="-", help="Default: standard output."
 )
 @paths.force
-@click.option("-q", "--quiet", is_flag=True, help="No notes on standard error.")
+@options.silenced("No notes on standard error.")
 def import_(profile: str | None, edition: str | None, strict: bool, output: str, force: bool, quiet: bool) -> None:
     """Turn dpvs.conf and ipvsadm/dpip text, or the kernel's ipvsadm, into a configuration and print it.
 

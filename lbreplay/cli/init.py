@@ -18,6 +18,7 @@ from lbreplay.edge.output import write_text
     "-o", "--output", metavar="FILE", type=paths.WRITTEN_BY_HAND, default="-", help="Default: standard output."
 )
 @paths.force
+@options.progress
 def init(capture: str, reals: int, laddrs: int, workers: int, profile: str, output: str, force: bool) -> None:
     """Draft a configuration from a capture and print it.
 

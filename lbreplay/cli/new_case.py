@@ -19,6 +19,7 @@ from lbreplay.cli import options, paths, streams
 @click.option("-n", "numbers", metavar="1-200,305", help="Only these frames.")
 @click.option("--anonymize", is_flag=True, help="Map addresses (prefixes are kept), zero payload, drop comments.")
 @click.option("--key", metavar="TEXT", help="Of the anonymizer: the same key maps the same way. Default: chance.")
+@options.silent
 def new_case(
     capture: str,
     folder: str,
@@ -29,6 +30,7 @@ def new_case(
     numbers: str | None,
     anonymize: bool,
     key: str | None,
+    quiet: bool,
 ) -> None:
     """Make the golden case NAME, a folder, from the capture IN, and record what comes out as its expectation."""
     from lbreplay.cli.inside import run_inside
@@ -46,6 +48,7 @@ def new_case(
             options.anonymizer_keys(key) if anonymize else (),
         )
         outcome = lab.make(Path(folder), wish, run_inside)
-    streams.say(f"{folder}: made; {outcome.changed[0]}. Say in {Path(folder) / 'case.toml'} what it shows.")
-    for warning in outcome.warnings:
+    if not quiet:
+        streams.say(f"{folder}: made; {outcome.changed[0]}. Say in {Path(folder) / 'case.toml'} what it shows.")
+    for warning in () if quiet else outcome.warnings:
         streams.say(f"warning: {folder}: {warning}", err=True)

@@ -118,7 +118,11 @@ def _capture(metavar: str) -> Callable[[F], F]:
 capture = _capture("IN")
 maybe_capture = _capture("[IN]")
 _config = click.option(
-    "-c", "--config", metavar="FILE", type=paths.READ, help="Configuration (TOML). Default: drafted from IN."
+    "-c",
+    "--config",
+    metavar="FILE",
+    type=paths.READ,
+    help="Configuration (TOML). Default: drafted from IN, if any.",
 )
 assignments = click.option(
     "--set",
@@ -153,19 +157,13 @@ output = click.option(
 )
 
 
-def formats(*more: str) -> Callable[[F], F]:
-    """`--format` of a command that prints in *more* ways than all do."""
-    return click.option(
-        "--format",
-        "output_format",
-        type=click.Choice(["table", "json", "csv", *more]),
-        default="table",
-        show_default=True,
-        help="Of what is printed.",
-    )
+def formats(*known: str, help: str = "Of what is printed.") -> Callable[[F], F]:
+    """`--format` of a command that prints in the *known* ways."""
+    choice = click.Choice(known)
+    return click.option("--format", "output_format", type=choice, default="table", show_default=True, help=help)
 
 
-output_format = formats()
+output_format = formats("table", "json", "csv")
 
 
 html = click.option("--html", metavar="FILE", type=paths.WRITTEN, help="A page with pictures, one file, into FILE.")
@@ -223,7 +221,6 @@ new_folder = click.option(
     "-o", "--output", "folder", metavar="DIR", required=True, type=paths.NEW_FOLDER, help="A new or empty folder."
 )
 settings = _together(config, assignments, view, seed, burst)
-silent = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 
 
 def _show_progress(ctx: click.Context, param: click.Parameter, refused: bool) -> None:
@@ -233,13 +230,19 @@ def _show_progress(ctx: click.Context, param: click.Parameter, refused: bool) ->
     ctx.with_resource(pace.listen(Progress(lambda: not refused and not ctx.params.get("quiet"))))
 
 
-quiet = _together(
-    silent,
-    click.option("--no-progress", is_flag=True, expose_value=False, callback=_show_progress, help="No progress bar."),
-    click.option(
-        "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="NO_COLOR is honoured."
-    ),
+def silenced(help: str) -> Callable[[F], F]:
+    """-q of a command that says more than its result."""
+    return click.option("-q", "--quiet", is_flag=True, help=help)
+
+
+progress = click.option(
+    "--no-progress", is_flag=True, expose_value=False, callback=_show_progress, help="No progress bar."
 )
+color = click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="NO_COLOR is honoured."
+)
+silent = _together(silenced("Print nothing but errors."), progress)  # of commands that print no table
+quiet = _together(silent, color)
 
 
 def setup(

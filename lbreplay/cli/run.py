@@ -27,12 +27,8 @@ def _help_verdicts(ctx: click.Context, param: click.Parameter, value: bool) -> N
 @options.capture
 @options.output
 @options.settings
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "json", "csv", "ipvsadm"]),
-    default="table",
-    show_default=True,
+@options.formats(
+    *("table", "json", "csv", "ipvsadm"),
     help="Of what is printed. ipvsadm: what the kernel's tools would list, under profile ipvs.",
 )
 @click.option("--stats", metavar="FILE", type=paths.WRITTEN, help="The statistics as JSON into FILE.")

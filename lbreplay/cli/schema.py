@@ -23,6 +23,7 @@ OUTPUTS = (
     "audit",
     "who",
     "gen",
+    "test",
     "cover",
 )
 

@@ -35,7 +35,7 @@ CONDITIONS = ("--verdict", "--check", "--frame", "--differs", "--against", "--ex
 @click.option("--seconds", type=click.FloatRange(min=0), metavar="S", help="Stop then, with the smallest so far.")
 @click.option("--anonymize", is_flag=True, help="Map addresses, zero payload; what the case shows is kept.")
 @click.option("--key", metavar="TEXT", help="Of the anonymizer: the same key maps the same way. Default: chance.")
-@options.quiet
+@options.silent
 @click.pass_context
 def shrink(
     ctx: click.Context,
@@ -55,7 +55,6 @@ def shrink(
     anonymize: bool,
     key: str | None,
     quiet: bool,
-    color: str,
 ) -> None:
     """Search IN for the smallest golden case that still shows something, and write it to DIR.
 

@@ -49,6 +49,7 @@ class Case:
     exit_code: int = 0
     checks: tuple[dict[str, Any], ...] = ()
     stories: bool = False
+    description: str = ""
 
     @property
     def recorded(self) -> bool:
@@ -93,6 +94,7 @@ def load(name: str, path: Path) -> Case:
         about.get("exit_code", 0),
         tuple(about.get("check", ())),
         about.get("stories", False),
+        about.get("description", ""),
     )
 
 

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,16 +42,20 @@ Run = Callable[[list[str]], tuple[int, str]]  # arguments of the command line ->
 TOLD = ("worker", "owner", "state", "conn", "service", "real", "laddr", "reason", "verdict")  # by a story
 RUNNING = "running cases"
 SHOWN = 1  # differing packets written out; the rest is counted
+NAMED = 4  # fields named of all of them, those that differ most
+FIRST = ("recorded frame", "story")  # of which only the first is looked for
 
 
 @dataclass
 class Outcome:
-    """What became of a case: problems are sentences of one or more lines; `changed` what --update rewrote; `warnings`
-    what whoever made or runs it should know."""
+    """What became of a case: problems are sentences of one or more lines, `moved` says the same in short; `broken`: it
+    could not be judged; `changed` what --update rewrote; `warnings` what whoever made or runs it should know."""
 
     name: str
     path: str
     problems: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
+    broken: bool = False
     changed: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # what does not make it fail
     more: str = ""  # the command that shows more
@@ -60,6 +64,16 @@ class Outcome:
     @property
     def holds(self) -> bool:
         return not self.problems
+
+    def document(self) -> dict[str, Any]:
+        """Ready for `json.dumps`."""
+        told = asdict(self) | {"seconds": round(self.seconds, 3)}
+        return {"case": told.pop("name"), "holds": self.holds, "empty": self.empty, **told}
+
+    def unjudged(self, why: str) -> None:
+        """It could not be judged."""
+        self.broken = True
+        self.problems.append(shown(why))
 
     @property
     def empty(self) -> bool:
@@ -125,7 +139,7 @@ def _result(future: Future[Outcome], case: tuple[str, Path]) -> Outcome:
     try:
         return future.result()
     except Died as error:
-        return Outcome(name, str(path), [f"not judged: {error}"])
+        return Outcome(name, str(path), [f"not judged: {error}"], broken=True)
 
 
 def run_case(name: str, path: Path, run: Run, how: How = How()) -> Outcome:
@@ -136,9 +150,9 @@ def run_case(name: str, path: Path, run: Run, how: How = How()) -> Outcome:
         with nullcontext(os.path.join(how.keep, name)) if how.keep else scratch(how.room) as folder:
             _replay_and_judge(case, run, outcome, Path(folder), how)
     except (LbreplayError, OSError) as error:
-        outcome.problems.append(shown(str(error)))
+        outcome.unjudged(str(error))
     except Exception as error:
-        outcome.problems.append(shown(f"not judged: {type(error).__name__}: {error}"))
+        outcome.unjudged(f"not judged: {type(error).__name__}: {error}")
     outcome.seconds = time.perf_counter() - start
     return outcome
 
@@ -157,6 +171,7 @@ def _replay_and_judge(case: Case, run: Run, outcome: Outcome, folder: Path, how:
         code, said = run([*arguments, *case.args])
     if code != case.exit_code:
         outcome.problems.append(f"exit status {case.exit_code} expected, got {code}: {said.strip() or 'nothing said'}")
+        outcome.broken = code > 1  # refused, or an error of lbreplay's: nothing was replayed
     elif code == 0:
         _judge_outputs(case, outcome, folder, how.update)
     if outcome.problems:
@@ -174,11 +189,16 @@ def _judge_outputs(case: Case, outcome: Outcome, folder: Path, update: bool) -> 
     if update and not case.recorded:
         outcome.changed += _update(case, folder, got, stats)
         outcome.changed += _update_stories(case, folder / "trace.jsonl")
-    outcome.problems += _packets(case, got, folder / "trace.jsonl")
-    outcome.problems += _statistics(case, stats)
-    outcome.problems += _recorded_stories(case, folder / "trace.jsonl")
-    outcome.problems += _stories(case, folder / "trace.jsonl")
-    outcome.problems += _checks(case, stats)
+    outcome.problems += _packets(case, got, folder / "trace.jsonl", outcome.moved)
+    for what, wrong in (
+        ("figure", _statistics(case, stats)),
+        ("recorded frame", _recorded_stories(case, folder / "trace.jsonl")),
+        ("story", _stories(case, folder / "trace.jsonl")),
+        ("check", _checks(case, stats)),
+    ):
+        if told := list(wrong):
+            outcome.problems += told
+            outcome.moved.append(f"the first {what}" if what in FIRST else plural(len(told), what))
     if shows_nothing(stats) and not case.checks:
         outcome.warnings.append(EMPTY)
 
@@ -191,12 +211,15 @@ def _expected(case: Case) -> list[Frame] | None:
     return None if path is None else list(frames(str(path)))
 
 
-def _packets(case: Case, got: list[Frame], trace: Path) -> Iterator[str]:
+def _packets(case: Case, got: list[Frame], trace: Path, moved: list[str]) -> Iterator[str]:
+    """What is wrong with them, and into *moved* how many are, in which fields."""
     expected = _expected(case)
     if expected is None:
         yield f"{case.path / 'expected' / 'out.pcap'}: a missing expectation; --update writes it"
         return
     found = compare(expected, got, case.rules)
+    if found:
+        moved.append(_moved(found, len(expected)))
     for difference in found.differences[:SHOWN]:
         yield "\n".join(_told(difference, trace))
     if len(found.differences) > SHOWN:
@@ -231,6 +254,13 @@ def cause(n: int, trace: Path) -> int | None:
 def _cause(n: int, trace: Path) -> str:
     frame = cause(n, trace)
     return f" (frame {frame} of in.pcap)" if frame else ""
+
+
+def _moved(found: Comparison, expected: int) -> str:
+    """`95 of 119 packets (89 different, 6 missing; ip.dst 89, sport 12)`; sums follow from other fields."""
+    fields = [f"{name} {count}" for name, count in found.by_field().items() if not name.endswith(".sum")][:NAMED]
+    how = "; ".join(filter(None, (_kinds(found), ", ".join(fields))))
+    return f"{len(found.differences)} of {plural(expected, 'packet')} ({how})"
 
 
 def _kinds(found: Comparison) -> str:

@@ -1,12 +1,13 @@
-"""Outcomes of golden cases for build machines: JUnit XML, GitHub annotations and step summary; and for people."""
+"""Outcomes of golden cases for people, for programs (JSON, CSV), for build machines: JUnit, GitHub's annotations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 from xml.etree import ElementTree
 
 from lbreplay.edge.text import line, shown
+from lbreplay.report import texts
 
 MARKS = set("\\`*_[]<>!|#&~")  # what Markdown reads meaning from
 
@@ -17,6 +18,8 @@ class Judged(Protocol):
     name: str
     path: str
     problems: list[str]
+    moved: list[str]
+    broken: bool
     changed: list[str]
     warnings: list[str]
     more: str
@@ -28,32 +31,70 @@ class Judged(Protocol):
     @property
     def empty(self) -> bool: ...
 
+    def document(self) -> dict[str, Any]: ...
+
 
 def lines(outcome: Judged) -> Iterator[str]:
-    """A failed or updated case in words: its name, then what is wrong, then the command that shows more."""
+    """A case that does not hold, or was updated, in words: its name and what moved, then each difference, then the
+    command that shows more."""
     if outcome.changed:
         yield line(f"{outcome.name}: updated")
         yield from (line(f"  {change}") for change in outcome.changed)
     yield from (line(f"{outcome.name}: warning: {warning}") for warning in outcome.warnings)
     if outcome.problems:
-        yield line(f"{outcome.name}: failed")
+        yield head(outcome)
         for problem in outcome.problems:
             yield from (line(f"  {part}") for part in problem.splitlines())
         if outcome.more:
             yield line(f"  more: {outcome.more}")
 
 
-def summary(outcomes: Sequence[Judged], seconds: float) -> str:
-    """`141 of 142 cases hold, in 3.2 s`; and how many of them show nothing."""
-    empty = sum(o.empty for o in outcomes)
-    told = f"; {empty} of them show{'s' if empty == 1 else ''} nothing" if empty else ""
-    return f"{sum(o.holds for o in outcomes)} of {len(outcomes)} cases hold, in {seconds:.1f} s{told}"
+def head(outcome: Judged) -> str:
+    """`web: failed: 95 of 119 packets (89 different, 6 missing), 3 checks`, `web: broken`, or `web: holds`."""
+    said = "holds" if outcome.holds else "broken" if outcome.broken else "failed"
+    return line(": ".join(filter(None, (outcome.name, said, ", ".join(outcome.moved)))))
+
+
+def summary(outcomes: Sequence[Judged], seconds: float, left: int = 0) -> str:
+    """`140 of 142 cases hold, 1 broken, in 3.2 s`; how many of them show nothing, and how many were *left* out."""
+    broken, empty = sum(o.broken for o in outcomes), sum(o.empty for o in outcomes)
+    told = f"{sum(o.holds for o in outcomes)} of {len(outcomes)} cases hold{f', {broken} broken' if broken else ''}"
+    told += f", in {seconds:.1f} s"
+    told += f"; {empty} of them show{'s' if empty == 1 else ''} nothing" if empty else ""
+    return told + (f"; {left} not run" if left else "")
+
+
+def document(outcomes: Sequence[Judged], seconds: float, left: int = 0) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "schema": 1,
+        "holding": sum(o.holds for o in outcomes),
+        "failed": sum(not o.holds and not o.broken for o in outcomes),
+        "broken": sum(o.broken for o in outcomes),
+        "not_run": left,
+        "seconds": round(seconds, 3),
+        "cases": [outcome.document() for outcome in outcomes],
+    }
+
+
+as_json = texts.as_json
+
+
+def as_csv(found: Mapping[str, Any]) -> str:
+    """A line a case; lists are joined by `; `."""
+    rows = [{name: _cell(value) for name, value in case.items()} for case in found["cases"]]
+    return texts.rows_as_csv(rows)
+
+
+def _cell(value: Any) -> Any:
+    return "; ".join(value) if isinstance(value, list) else value
 
 
 def junit(outcomes: Sequence[Judged], seconds: float) -> str:
     """JUnit XML of all *outcomes*."""
-    failed = str(sum(not o.holds for o in outcomes))
-    counts = {"tests": str(len(outcomes)), "failures": failed, "errors": "0", "skipped": "0", "time": f"{seconds:.3f}"}
+    found = document(outcomes, seconds)
+    counts = {"tests": str(len(outcomes)), "failures": str(found["failed"]), "errors": str(found["broken"])}
+    counts |= {"skipped": "0", "time": f"{seconds:.3f}"}
     root = ElementTree.Element("testsuites", counts)
     suite = ElementTree.SubElement(root, "testsuite", {"name": "lbreplay"} | counts)
     for outcome in outcomes:
@@ -61,7 +102,8 @@ def junit(outcomes: Sequence[Judged], seconds: float) -> str:
         about = {"classname": "lbreplay.golden", **where}
         case = ElementTree.SubElement(suite, "testcase", about | {"time": f"{outcome.seconds:.3f}"})
         if not outcome.holds:
-            failure = ElementTree.SubElement(case, "failure", {"message": _first(outcome)})
+            kind = "error" if outcome.broken else "failure"
+            failure = ElementTree.SubElement(case, kind, {"message": _first(outcome)})
             failure.text = "\n".join(lines(outcome))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"

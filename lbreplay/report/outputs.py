@@ -361,6 +361,27 @@ GEN = {
     "reached": [VERDICT],
     "unreached": [{"verdict": VERDICT, "reason": str}],
 }
+TEST = {
+    "schema": ONE,
+    "holding": int,
+    "failed": int,
+    "broken": told("cases that could not be judged", int),
+    "not_run": told("with -x: those behind the first that does not hold", int),
+    "seconds": float,
+    "cases": [{
+        "case": told("its path below DIR", str),
+        "path": str,
+        "holds": bool,
+        "broken": bool,
+        "empty": told("it shows nothing", bool),
+        "moved": told("what is not as expected, in short", [str]),
+        "problems": told("the same in full, sentences of one or more lines", [str]),
+        "changed": told("what --update rewrote", [str]),
+        "warnings": [str],
+        "more": told("the command that shows more", str),
+        "seconds": float,
+    }],
+}  # fmt: skip
 PART = {
     "part": str, "of": int, "exercised": [str], "missing": [str],
     "unreachable?": told("with the reason", {str: str}),
@@ -397,6 +418,7 @@ OUTPUTS = {
     "audit": Output("lbreplay audit --format json", AUDIT),
     "who": Output("lbreplay who --format json", WHO),
     "gen": Output("lbreplay gen --format json", GEN),
+    "test": Output("lbreplay test --format json", TEST),
     "cover": Output("lbreplay test --cover --format json", COVER),
 }
 

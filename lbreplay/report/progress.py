@@ -35,13 +35,13 @@ class Progress:
         if time.monotonic() - self._start < PATIENCE or not self._shown():
             return
         if self._bar is None:
-            self._open(total)
+            self._open(done, total)
         self._bar.update(self._task, completed=done, total=total)
 
     def _shown(self) -> bool:
         return sys.stderr.isatty() and self._wanted()
 
-    def _open(self, total: int | None) -> None:
+    def _open(self, done: int, total: int | None) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
@@ -52,7 +52,7 @@ class Progress:
         else:
             columns += [TextColumn("{task.percentage:.0f}%"), TimeRemainingColumn(), TextColumn("left")]
         self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task(self._what, total=total)
+        self._task = self._bar.add_task(self._what, completed=done, total=total)
         self._cursor = ending.remember(lambda: os.write(2, SHOW_CURSOR))
         self._bar.start()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 
 from lbreplay import cli
@@ -116,3 +117,110 @@ def test_captures_of_ports_are_one(tmp_path: Path, capsys: pytest.CaptureFixture
     assert [port["ipackets"] for port in json.loads(out)["ports"]] == [1, 1]
     assert json.loads(out)["capture"]["path"] == f"{tmp_path / 'dpdk1'} + {tmp_path / 'dpdk0'}"
     assert "told by the capture's interfaces 2" in err
+
+
+# --- the same habits everywhere -------------------------------------------------------------------------------------
+
+# What a command that takes it promises:
+#   c  a configuration: -c, the files of a balancer in its place (all of them or none), and --set above it
+#   v  a replay: --view and --seed          b  --burst
+#   f  a result to print: --format          h  --html
+#   q  words beside the result: -q          p  work that may take long: --no-progress
+#   t  tables: --color
+HABITS = {
+    "run": "cvbfhqpt",
+    "explain": "cvbfqpt",
+    "check": "cvbfhqpt",
+    "doctor": "cfqpt",
+    "capacity": "cvbfqpt",
+    "init": "p",
+    "import": "q",  # the files are what it is about
+    "export": "cq",
+    "schema": "",
+    "sweep": "cvbfhqpt",
+    "diff": "cvfhqp",
+    "keys": "cvbfqpt",
+    "audit": "cvbfhqpt",
+    "who": "cvbfqpt",
+    "test": "fhqpt",  # a case brings its own configuration
+    "new-case": "cqp",
+    "shrink": "cvqp",
+    "gen": "cvfqpt",
+    "completion": "",
+    "wireshark": "",
+}
+FILES = ("--dpvs-conf", "--script", "--script-args", "--ipvsadm-save", "--keepalived", "--events")
+MEANT = {
+    "c": ("-c", "--set", *FILES),
+    "v": ("--view", "--seed"),
+    "b": ("--burst",),
+    "f": ("--format",),
+    "h": ("--html",),
+    "q": ("-q",),
+    "p": ("--no-progress",),
+    "t": ("--color",),
+}
+BESIDE = {"import": FILES, "new-case": ("--view",)}  # a case has its own chance in its arguments
+OWN = {  # words for what is a little different there: which notes, which values
+    "--quiet": {"import", "export", "test"},
+    "--format": {"run"},
+    "--output": {"run", "gen", "shrink", "init", "import", "schema"},
+    "--set": {"diff"},
+    "--workers": {"init", "sweep"},
+    "--profile": {"init", "import"},
+    "--strict": {"doctor", "import"},
+    "--verdict": {"explain", "shrink"},
+    "--flow": {"explain", "new-case"},
+    "--frame": {"explain", "shrink"},
+    "--junit": {"check", "test"},
+    "--jobs": {"sweep", "test"},
+    "--list": {"check", "test"},
+    "--cover": {"test", "gen"},
+    "--table": {"keys"},
+    "-n": {"explain", "new-case"},
+    "-k": {"test", "gen"},
+    "--anonymize": {"shrink", "new-case"},
+}
+
+
+def options_of(command: str) -> dict[str, click.Option]:
+    """The options of a command, by every spelling."""
+    known = cli.lbreplay.get_command(click.Context(cli.lbreplay), command)
+    assert known is not None
+    return {name: option for option in known.params if isinstance(option, click.Option) for name in option.opts}
+
+
+def test_every_command_has_its_habits() -> None:
+    """A new command says which it has."""
+    assert set(HABITS) == set(cli.COMMANDS)
+
+
+@pytest.mark.parametrize("command", HABITS)
+def test_a_habit_is_whole_and_nothing_is_taken_that_means_nothing(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every option of a habit that the command has; of others none: one line, exit 2."""
+    known = options_of(command)
+    for habit, names in MEANT.items():
+        for name in names:
+            expected = habit in HABITS[command] or name in BESIDE.get(command, ())
+            assert (name in known) == expected, f"{command} {name}"
+            if not expected:
+                assert cli.status([command, name, "x"]) == 2
+                error = capsys.readouterr().err
+                assert error.count("\n") == 1 and "no such option" in error.lower() and name in error
+
+
+def test_an_option_means_the_same_everywhere() -> None:
+    """The same words in --help, kind of value and default, but where the table says otherwise."""
+    meanings: dict[str, dict[tuple[object, ...], set[str]]] = {}
+    for command in HABITS:
+        for name, option in options_of(command).items():
+            kind = option.type if option.is_flag else (option.metavar, option.type.name)
+            meaning = (option.help, str(kind), option.multiple)
+            meanings.setdefault(name, {}).setdefault(meaning, set()).add(command)
+    for name, several in meanings.items():
+        spelled = {name, *(other for command in HABITS if name in (o := options_of(command)) for other in o[name].opts)}
+        allowed = set().union(*(OWN.get(other, set()) for other in spelled))
+        common = [commands for commands in several.values() if not commands <= allowed]
+        assert len(common) <= 1, f"{name}: {several}"

@@ -40,14 +40,67 @@ def test_cases_that_hold(cases: Path, capsys: Said) -> None:
 def test_a_failure_is_told_with_both_packets_and_what_to_do(cases: Path, capsys: Said) -> None:
     assert status(["test", str(cases)]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "wlc_111: failed" and lines[-1].startswith("2 of 3 cases hold")
+    assert lines[0].startswith("wlc_111: failed: 95 of 119 packets (89 different, 6 missing; sport 69, ip.dst 65")
+    assert lines[0].endswith("the first recorded frame, 13 checks") and lines[-1].startswith("2 of 3 cases hold")
     assert any(line.startswith("    expected 17000") for line in lines)
     assert any(line.startswith("  more: lbreplay explain ") for line in lines)
 
 
-def test_quiet_prints_the_last_line_only(cases: Path, capsys: Said) -> None:
+def test_quiet_names_what_does_not_hold(cases: Path, capsys: Said) -> None:
+    """A line a case, and the last one."""
     assert status(["test", str(cases), "-q"]) == 1
-    assert capsys.readouterr().out.count("\n") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and lines[0].startswith("wlc_111: failed: 95 of 119 packets")
+
+
+def test_verbose_names_every_case(cases: Path, capsys: Said) -> None:
+    """With how long it took; not together with -q."""
+    assert status(["test", str(cases), "-v", "-k", "rr"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" (")[0] for line in lines[:-1]] == ["rr_3: holds", "wrr_123: holds"]
+    assert status(["test", str(cases), "-v", "-q"]) == 2
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_it_stops_at_the_first(cases: Path, capsys: Said, jobs: str) -> None:
+    """The others are counted, and JUnit has those that were run."""
+    (cases / "a_first").mkdir()
+    (cases / "a_first" / "case.toml").write_text("args = 5")
+    assert status(["test", str(cases), "-x", "-j", jobs, "--junit", str(cases / "junit.xml")]) == 1
+    assert capsys.readouterr().out.splitlines()[-1].endswith("; 3 not run")
+    assert ElementTree.parse(cases / "junit.xml").getroot().attrib["tests"] == "1"
+
+
+def test_a_list_of_cases(cases: Path, capsys: Said) -> None:
+    """Names and what they are about; none is run."""
+    (cases / "wlc_111" / "case.toml").write_text("args = 5")
+    assert status(["test", str(cases), "--list", "-k", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("wlc_111  broken: ") and lines[1].startswith("wrr_123  Weighted round robin")
+
+
+def test_a_broken_case_is_no_failure(cases: Path, tmp_path: Path, capsys: Said) -> None:
+    """It could not be judged: of its own files, or because nothing was replayed; JUnit calls that an error."""
+    (cases / "rr_3" / "lb.toml").write_text("workers = 0")
+    (cases / "wrr_123" / "case.toml").write_text("args = 5")
+    assert status(["test", str(cases), "-q", "--junit", str(tmp_path / "junit.xml")]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "rr_3: broken" and lines[2] == "wrr_123: broken"
+    assert lines[-1].startswith("0 of 3 cases hold, 2 broken, in")
+    suite = ElementTree.parse(tmp_path / "junit.xml").getroot()[0]
+    assert (suite.attrib["failures"], suite.attrib["errors"]) == ("1", "2")
+    assert [[child.tag for child in case] for case in suite] == [["error"], ["failure"], ["error"]]
+
+
+def test_for_programs(cases: Path, capsys: Said) -> None:
+    """JSON and CSV stand alone on standard output; what people read is beside it, or silent."""
+    assert status(["test", str(cases), "--format", "json"]) == 1
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert (found["holding"], found["failed"], found["broken"], found["not_run"]) == (2, 1, 0, 0)
+    assert [case["case"] for case in found["cases"] if case["moved"]] == ["wlc_111"] and "wlc_111: failed" in said.err
+    assert status(["test", str(cases), "--format", "csv", "-k", "rr"]) == 0
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()] == ["case", "rr_3", "wrr_123"]
 
 
 @pytest.mark.parametrize("arguments", [["-k", "nothing"], []])

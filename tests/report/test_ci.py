@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 from xml.etree import ElementTree
 
 from lbreplay.report import ci
@@ -13,6 +14,8 @@ class Judged:
     name: str
     path: str = "cases/x"
     problems: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
+    broken: bool = False
     changed: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     more: str = ""
@@ -25,6 +28,9 @@ class Judged:
     @property
     def empty(self) -> bool:
         return bool(self.warnings)
+
+    def document(self) -> dict[str, Any]:
+        return {"case": self.name, "moved": self.moved}
 
 
 GOOD = Judged("good")
@@ -42,6 +48,23 @@ def test_words_of_a_failure() -> None:
     ]
     assert list(ci.lines(GOOD)) == []
     assert list(ci.lines(Judged("new", changed=["out.pcap: new"]))) == ["new: updated", "  out.pcap: new"]
+
+
+def test_what_moved_comes_first() -> None:
+    """In short, behind the name; a case that could not be judged is broken, and counted apart."""
+    moved, broken = (
+        Judged("m", problems=["x"], moved=["3 of 9 packets", "1 check"]),
+        Judged("b", problems=["y"], broken=True),
+    )
+    assert [ci.head(one) for one in (moved, broken, GOOD)] == [
+        "m: failed: 3 of 9 packets, 1 check",
+        "b: broken",
+        "good: holds",
+    ]
+    assert ci.summary([moved, broken, GOOD], 1.0, 4) == "1 of 3 cases hold, 1 broken, in 1.0 s; 4 not run"
+    found = ci.document([moved, broken, GOOD], 1.0)
+    assert (found["holding"], found["failed"], found["broken"]) == (1, 1, 1)
+    assert ci.as_csv(found).splitlines()[1] == "m,3 of 9 packets; 1 check"
 
 
 def test_a_case_that_shows_nothing_is_named_and_counted() -> None:
