@@ -5,7 +5,7 @@
     @options.settings          # -c --set --view --seed --burst
     @options.output_format     # --format
     @options.quiet             # -q --no-progress --color
-    def command(capture, config, assignments, view, seed, burst, output_format, quiet, progress, color): ...
+    def command(capture, config, assignments, view, seed, burst, output_format, quiet, color): ...
 
 `setup(capture, config, assignments, view, seed, burst)` turns the second group into a `model.Setup`.
 """

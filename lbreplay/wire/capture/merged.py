@@ -63,6 +63,12 @@ class Files:
             self.close()
             raise
 
+    def come(self) -> tuple[int, int] | None:
+        """Bytes that were read of all files, and how many they have."""
+        each = [come for source in self.sources if (come := source.come()) is not None]
+        read, size = (sum(column) for column in zip(*each, strict=True)) if each else (0, 0)
+        return (read, size) if len(each) == len(self.sources) else None
+
     def close(self) -> None:
         for source in self.sources:
             source.close()
