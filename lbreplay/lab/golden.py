@@ -100,6 +100,7 @@ def run_all(cases: Sequence[tuple[str, Path]], run: Run, executor: Executor | No
     """Run *cases* (name, folder) side by side in *executor*, or here; outcomes come in the order of the cases."""
     with scratch() as room:
         how = replace(how, room=room)
+        judged: Iterator[Outcome]
         if executor is None:
             judged = (run_case(name, path, run, how) for name, path in cases)
         else:

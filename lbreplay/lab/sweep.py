@@ -127,7 +127,8 @@ def sweep(
 ) -> Swept:
     """Replay *path* under each of *wanted*: a row a setting, best first.
 
-    *jobs* processes, or the cluster whose scheduler is at *dask*, of which *tell* says what becomes of it. Raises CaptureError, ConfigError, Died.
+    *jobs* processes, or the cluster whose scheduler is at *dask*, of which *tell* says what becomes of it.
+    Raises CaptureError, ConfigError, Died.
     """
     if dask is not None:
         return _on_cluster(path, wanted, dask, tell)
