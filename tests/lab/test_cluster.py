@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 from farm import ROOT, Farm
+from heard import Heard
 from lab.made_capture import capture, setup
 
 from lbreplay.cli import status
 from lbreplay.cli.inside import run_inside
+from lbreplay.edge import pace
 from lbreplay.errors import ConfigError
 from lbreplay.lab import cluster as module
 from lbreplay.lab.case import discover
@@ -69,12 +71,12 @@ def die() -> None:
 
 def test_a_sweep_is_that_of_processes_here(farm: Farm, tmp_path: Path, told: list[str]) -> None:
     """Row for row; who can read the capture is sent nothing."""
-    address, done = farm.ready(2), []
+    address, heard = farm.ready(2), Heard()
     wanted = settings([axis("workers", "workers", ["1", "2", "3"])], lambda sets: setup(*sets))
-    show = lambda *numbers: done.append(numbers)  # noqa: E731
-    found = sweep(capture(tmp_path), wanted, jobs=1, dask=address, tell=told.append, show=show)
+    with pace.listen(heard):
+        found = sweep(capture(tmp_path), wanted, jobs=1, dask=address, tell=told.append)
     assert found == sweep(capture(tmp_path), wanted, jobs=1)
-    assert told == [f"{address}: 2 workers"] and done == [(1, 3), (2, 3), (3, 3)]
+    assert told == [f"{address}: 2 workers"] and heard.shown[-3:] == [("replaying", n, 3) for n in range(3)]
 
 
 def test_what_they_cannot_read_is_sent_once_to_each(farm: Farm, tmp_path: Path, told: list[str]) -> None:
