@@ -128,6 +128,7 @@ DPVS: Mapping[str, Rule] = {
     "forwarded_fragmented": (SERVES, (
         lambda ask: ask.any(lambda s: s.family == 4 and s.mode != "dr"), "only IPv4 is fragmented, and not under dr")),
     "forwarded_plain": (FORWARDS,),
+    "port_untold": ((lambda ask: ask.setup.several, "one device receives every frame"),),
     "icmp_related_forwarded": (SERVES,),
     "tcp_bad_ack_rst": (
         TCP_VIP,
