@@ -3,6 +3,9 @@
 A trial starts a command in a folder of its own, does something to it, and looks at what is left: the statuses and words
 that are promised, the old files, no file without a name, no folder, no process. What a trial does is drawn from its
 number, so that a failure can be had again: `python tests/siege.py 0 NAME NUMBER`.
+
+Where the system allows, all of it happens among mounts and processes of its own: each trial has a small disk, which it
+may fill, and no process but those of the trial may be there behind it.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from machine import alone
+
 ROOT = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "lbreplay")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -33,22 +38,34 @@ WORK = {  # what is under siege; {o} is an output, whose old file must stay or b
     "test": "test {r}/tests/golden/dpvs -k wrr -q -j 2 --junit {o}.xml",
     "new-case": "new-case {r}/samples/web.pcap case -c {r}/samples/web.toml",
     "init": "init {r}/samples/web.pcap --force -o {o}.toml",
+    "check": "check {r}/samples/web.pcap -q --junit {o}.xml --html {o}.html",
+    "gen": "gen -c {r}/samples/web.toml -o case -q -k strays",
+    "shrink": "shrink {r}/samples/web.pcap -c {r}/samples/web.toml -q --frame 9 -o case --seconds 1",
 }
+OUTPUTS = ("pcap", "json", "jsonl", "xml", "toml", "html")
+INSIDE = "LBREPLAY_SIEGE"  # in the environment: in a namespace of its own
+DISK = 4 << 20  # bytes of a trial's
 
 
 class Run:
     """A command under way in a folder of its own, which holds its temporary files too."""
 
-    def __init__(self, work: str, folder: Path, **more: object) -> None:
-        self.folder, self.work = folder, work
-        for suffix in ("pcap", "json", "jsonl", "xml", "toml"):
+    def __init__(
+        self,
+        work: str,
+        folder: Path,
+        before: Callable[[], None] = lambda: None,
+        limit: Callable[[], None] | None = None,
+    ) -> None:
+        for suffix in OUTPUTS:
             (folder / f"o.{suffix}").write_bytes(OLD)
+        before()
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)}
         source = (ROOT / "samples" / "web.pcap").open("rb")
-        self.process = subprocess.Popen(  # type: ignore[call-overload]
+        self.process = subprocess.Popen(
             [*COMMAND, *WORK[work].format(r=ROOT, o="o").split()],
             cwd=folder, env=environment, start_new_session=True,
-            stdin=source, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **more,
+            stdin=source, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=limit,
         )  # fmt: skip
         source.close()
 
@@ -70,14 +87,17 @@ class Run:
             time.sleep(0.01)
         return self.process.returncode, said
 
-    def clean(self) -> None:
-        """Nothing is left but whole files."""
-        left = {path.name for path in self.folder.iterdir()}
-        assert not [name for name in left if name.startswith(("lbreplay.", ".lbreplay."))], left
-        assert "case" not in left or (self.folder / "case" / "expected" / "stats.json").exists(), "half a case"
-        for path in self.folder.glob("o.*"):
-            data = path.read_bytes()
-            assert data == OLD or data.endswith((b"\n", b">")) or path.suffix == ".pcap", f"half a file: {path.name}"
+
+def clean(folder: Path) -> None:
+    """Nothing is left but whole files."""
+    left = {path.name for path in folder.iterdir()}
+    assert not [name for name in left if name.startswith(("lbreplay.", ".lbreplay."))], left
+    cases = [file.parent for file in folder.glob("case/**/case.toml")]
+    assert "case" not in left or cases, "a folder of nothing"
+    assert all((case / "expected" / "stats.json").exists() for case in cases), "half a case"
+    for path in folder.glob("o.*"):
+        data = path.read_bytes()
+        assert data == OLD or data.endswith((b"\n", b">")) or path.suffix == ".pcap", f"half a file: {path.name}"
 
 
 def family(session: int) -> list[int]:
@@ -103,8 +123,8 @@ def signals(chance: random.Random, folder: Path) -> None:
         (os.killpg if chance.random() < 0.5 else os.kill)(run.process.pid, number)
     status, said = run.end()
     assert status in (0, -number, 128 + number), (status, said)
-    assert "Traceback" not in said and said in ("", "interrupted\n"), said
-    run.clean()
+    assert said in ("", "interrupted\n", "interrupted: the smallest case so far is written\n"), said
+    clean(folder)
 
 
 def kills(chance: random.Random, folder: Path) -> None:
@@ -118,7 +138,7 @@ def kills(chance: random.Random, folder: Path) -> None:
     assert status in (-9, 0, 1, 2) and "Traceback" not in said, (status, said)
     assert Run("kept", folder).end()[0] == 0
     Run("run", folder).end()
-    run.clean()
+    clean(folder)
 
 
 def _limited(kind: int, most: int) -> Callable[[], None]:
@@ -138,12 +158,27 @@ def faults(chance: random.Random, folder: Path) -> None:
             (resource.RLIMIT_AS, chance.randint(250, 500) << 20),
         )
     )
-    run = Run(chance.choice(("run", "kept", "init")), folder, preexec_fn=_limited(kind, most))
+    run = Run(chance.choice(("run", "kept", "init")), folder, limit=_limited(kind, most))
     status, said = run.end()
     if kind == resource.RLIMIT_FSIZE:
         assert status in (0, 2) and said.count("\n") == bool(status), (status, said)
     assert status == 0 or said, "nothing said"
-    run.clean()
+    clean(folder)
+
+
+def full(chance: random.Random, folder: Path) -> None:
+    """The disk is full, or nearly: a line that says so, exit 2, the old files, and nothing half."""
+    left = chance.choice((0, 1, 2, 5, 20, 100))
+
+    def fill() -> None:
+        disk = os.statvfs(folder)
+        (folder / "filler").write_bytes(bytes(max(disk.f_bavail - left, 0) * disk.f_bsize))
+
+    work = chance.choice(("run", "kept", "check", "init", "new-case", "gen"))
+    status, said = Run(work, folder, fill).end()
+    assert status in (0, 2), (work, status, said)
+    assert status == 0 or ("No space left on device" in said and said.count("\n") == 1), (work, left, said)
+    clean(folder)
 
 
 class Promise(NamedTuple):
@@ -160,17 +195,40 @@ PROMISES = {
 }
 
 
+if INSIDE in os.environ:
+    PROMISES["full"] = Promise("a full disk leaves the old files and nothing half, in a line", full)
+
+
 def attempt(name: str, number: int) -> None:
     """Trial *number* of *name*, in a folder of its own."""
     folder = Path(tempfile.mkdtemp(prefix="siege-"))
+    if INSIDE in os.environ:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "none", folder], check=True)
     try:
         PROMISES[name].trial(random.Random(f"{name} {number}"), folder)
+        if INSIDE in os.environ:
+            _alone()
     finally:
+        if INSIDE in os.environ:
+            subprocess.run(["umount", "-l", folder], check=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alone() -> None:
+    """Nobody is left in this namespace but who besieges."""
+    deadline = time.monotonic() + 5
+    while others := [
+        entry for entry in os.listdir("/proc") if entry.isdecimal() and int(entry) not in (1, os.getpid())
+    ]:
+        assert time.monotonic() < deadline, f"processes are left: {others}"
+        time.sleep(0.01)
 
 
 def main(seconds: float, only: str = "", number: int = 0) -> int:
     """Trials in turn for *seconds*, at least one of each; a table of promise, trials and failures. 1: one failed."""
+    if INSIDE not in os.environ and alone():
+        again = [sys.executable, __file__, str(seconds), *([only, str(number)] if only else [])]
+        return subprocess.call([*alone(), "--mount-proc", *again], env={**os.environ, INSIDE: "1"})
     if only:
         attempt(only, number)
         return 0
