@@ -3,6 +3,7 @@
 Without a C compiler, or without Cython, nothing is compiled and nothing fails: the modules run as they are.
 
     LBREPLAY_BUILD=check      every index is checked when it is used
+    LBREPLAY_BUILD=test       the same, compiled in a hurry (tests/test_checked_build.py)
     LBREPLAY_BUILD=sanitize   the same, under the address and undefined-behaviour sanitizers
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 FLAGS = {
     "": ["-O3", "-g0"],
     "check": ["-O2", "-g0"],
+    "test": ["-O0", "-g0"],
     "sanitize": ["-O1", "-g", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"],
 }
 
