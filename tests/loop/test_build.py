@@ -77,7 +77,7 @@ def test_a_build_without_a_compiler(house: Path) -> None:
 def test_every_compiled_module_is_named() -> None:
     """What has a .pxd is compiled, and is in the map of the room."""
     assert [path.stem for path in loop.sources() if f"{path.name} " not in (loop.__doc__ or "")] == []
-    assert set(build.FLAGS) == {"", "check", "sanitize"}
+    assert set(build.FLAGS) == {"", "check", "test", "sanitize"}
 
 
 def test_the_version_says_it(house: Path) -> None:
