@@ -33,8 +33,9 @@ def checked(pytestconfig: pytest.Config) -> dict[str, str]:
         build = [sys.executable, "-m", "lbreplay.loop.build"]
         asked = {"LBREPLAY_BUILD": "test", "LBREPLAY_INTERPRETED": "1"}
         said = subprocess.run(build, cwd=house, env=environment | asked, capture_output=True, text=True).stdout
-        if "modules compiled" not in said:
+        if "is not installed" in said or shutil.which("cc") is None:
             pytest.skip(said.strip())
+        assert "modules compiled" in said, said
     return environment
 
 

@@ -111,6 +111,7 @@ cdef class Loop:
     cdef bint _judged(self, Py_ssize_t row, key, u64 word0, u64 port, int proto) except? -1
     @cython.locals(kind=cython.longlong, missed=cython.longlong, zone=cython.longlong, seen=Seen)
     cdef bint _nobody(self, Py_ssize_t row, long long worker, long long proto, long long link) except? -1
+    @cython.locals(place=object)
     cdef bint _forward(self, Py_ssize_t row, int worker) except? -1
     cdef int _link(self, Py_ssize_t row) noexcept
     cdef bint _goes_to_service(self, int proto) except? -1

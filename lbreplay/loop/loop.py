@@ -443,7 +443,9 @@ class Loop:
 
     def _forward(self, row: int, worker: int) -> bool:
         """The router function: a row in transit leaves by its route (S 4.5); False: not by one that the loop knows."""
-        place = (self.c, self.d) if self.six else self.b
+        place: object = self.b
+        if self.six:
+            place = self.c, self.d
         entry = self.transits.get(place)
         if entry is None:
             if len(self.transits) >= MOST:
