@@ -31,7 +31,7 @@ BELOW = {
     "stack": {"wire"},
     "nic": {"wire"},
     "loop": set(),
-    "wire": set(),
+    "wire": {"loop"},
     "floor": set(),
 }
 # outside package -> where it may be imported (a path or the beginning of one)

@@ -8,6 +8,7 @@ Else it is left aside, and `WHY` says in a line what to do about it. LBREPLAY_IN
 
 build.py    sources -> compiled modules beside them, by pip, make and a packager
 loop.py     THE ordered loop: a connection for every ordinary row
+walk.py     where the records of a capture begin
 parse.py    bytes -> columns
 rewrite.py  what rows leave with -> bytes
 octets.py   bytes of a buffer: read, written, summed, copied

@@ -9,17 +9,13 @@ from __future__ import annotations
 from struct import unpack
 from typing import NamedTuple
 
-import numpy as np
-
 from lbreplay.burst import RECORD, U8
 from lbreplay.errors import CaptureError
+from lbreplay.loop.walk import Shape, heads, walk
 from lbreplay.wire.capture.frames import MAX_CAPLEN, CaptureInfo, Frames, Reader, Warn
 from lbreplay.wire.capture.source import Source
-from lbreplay.wire.capture.walk import Shape, walk
-from lbreplay.wire.fields import overlay
 
 FILE_HEADER = 24
-SECOND = 1_000_000_000
 
 
 class Variant(NamedTuple):
@@ -56,15 +52,8 @@ class PcapReader(Reader):
         starts, used, bad = walk(chunk, 0, end, self.shape)
         if bad:
             self.broken(used, f"a record of at most {MAX_CAPLEN} bytes expected")
-        header = overlay(chunk, RECORD)[starts].view(self.order + "u4").reshape(-1, 4).T
-        seconds, fraction, caplen, length = header.astype(np.int64, order="C")
-        if self.swapped:
-            caplen, length = length, caplen
-        time_ns = seconds * SECOND + fraction * self.unit
+        found = heads(chunk, starts, self.order, self.swapped, self.unit)
         dense = self.variant.header == RECORD and self.info.linktype == 1
-        short = (length < caplen).any()
-        odd = short or (fraction >= SECOND // self.unit).any()
-        native = self.order == "<" and not self.swapped and not odd
+        native = self.order == "<" and not self.swapped and not found.odd
         at = starts + self.variant.header
-        length = np.maximum(length, caplen) if short else length
-        return Frames(chunk, at, caplen, length, time_ns, self.info.linktype, dense, native), used
+        return Frames(chunk, at, found.caplen, found.length, found.time_ns, self.info.linktype, dense, native), used

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lbreplay.burst import I64, U8, Bool, Told
 from lbreplay.errors import CaptureError
+from lbreplay.loop.walk import Shape, walk
 from lbreplay.wire.capture.frames import (
     CHUNK,
     LAST_SECOND,
@@ -28,7 +29,6 @@ from lbreplay.wire.capture.frames import (
 )
 from lbreplay.wire.capture.source import Source
 from lbreplay.wire.capture.told import join_told, read_told
-from lbreplay.wire.capture.walk import Shape, Walk, walk
 from lbreplay.wire.fields import overlay
 
 SECTION, INTERFACE, PACKET, SIMPLE, ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
@@ -40,7 +40,6 @@ LEAST = np.array([12, 20, 32, 16, 12, 12, 32, 12])  # bytes of a block of a kind
 SECTION_LEAST = 28
 EXPECTED = "the header of a section of pcapng version 1 expected"
 HEAD = 28  # bytes before the frame in an enhanced and an old packet block; 12 in a simple one
-REACH = 1 << 16  # bytes walked at first in a section
 SECOND = 1_000_000_000
 NAME, TSRESOL, TSOFFSET = 2, 9, 14
 
@@ -110,7 +109,6 @@ class PcapngReader(Reader):
         self.interfaces: list[Interface] = []
         self.table = table([])
         self.passed = 0  # interfaces of the sections before
-        self.reach = REACH
         first = self._first_interface()
         self.info = CaptureInfo(source.path, "pcapng", first.linktype, True, first.snaplen or MAX_CAPLEN)
 
@@ -141,22 +139,12 @@ class PcapngReader(Reader):
             if chunk[at : at + 4].tobytes() == MAGIC:
                 at = self._section(chunk, at, end)
                 continue
-            starts, at, bad = self._walk(chunk, at, end)
+            starts, at, bad = walk(chunk, at, end, Shape(self.order, 4, 0, 12, MAX_BLOCK, SECTION))
             if len(starts):
                 parts.append(self._frames(chunk, starts))
             if bad and not self.damage:
                 at = self._too_long(chunk, at)
         return joined(parts), at
-
-    def _walk(self, chunk: U8, at: int, end: int) -> Walk:
-        """Walk to the end of the section or somewhere near: far walks are for sections that have shown to be long."""
-        shape = Shape(self.order, 4, 0, 12, MAX_BLOCK, (PACKET, ENHANCED - PACKET + 1), SECTION, 4, True)
-        found = walk(chunk, at, min(end, at + self.reach), shape)
-        while found.used == at and not found.bad and at + self.reach < end and self.reach < CHUNK:
-            self.reach *= 4
-            found = walk(chunk, at, min(end, at + self.reach), shape)
-        self.reach = min(self.reach * 4, CHUNK)
-        return found
 
     def _section(self, chunk: U8, at: int, end: int) -> int:
         """Begin a section; where it goes on, or *at* where its header is not whole."""
@@ -171,7 +159,7 @@ class PcapngReader(Reader):
         if at + size > end:
             return at
         self.passed += len(self.interfaces)
-        self.order, self.interfaces, self.table, self.reach = order, [], table([]), REACH
+        self.order, self.interfaces, self.table = order, [], table([])
         return at + int(size)
 
     def _too_long(self, chunk: U8, at: int) -> int:

@@ -1,16 +1,26 @@
-"""The lockstep walk finds what the plain walk finds."""
+"""Records of a chunk, found one behind the other, and what their heads say."""
 
 from __future__ import annotations
 
-from struct import pack
+from struct import pack, unpack_from
 
 import numpy as np
 import pytest
 
+from lbreplay.loop.walk import Shape, Walk, heads, walk
 from lbreplay.wire.capture.frames import MAX_CAPLEN, SLACK
-from lbreplay.wire.capture.walk import Shape, walk, walk_plainly
 
+SECOND = 1_000_000_000
 PCAP = Shape("<", 8, 16, 0, MAX_CAPLEN)
+
+
+def plainly(data: bytes, end: int) -> Walk:
+    """The same by the standard library, for a pcap."""
+    starts, at = [], 0
+    while at + 12 <= end and at + 16 + unpack_from("<I", data, at + 8)[0] <= end:
+        starts.append(at)
+        at += 16 + unpack_from("<I", data, at + 8)[0]
+    return Walk(np.array(starts, np.int64), at, False)
 
 
 def padded(data: bytes) -> np.ndarray:
@@ -30,38 +40,29 @@ def records(seed: int, count: int, spread: int, body: str = "random") -> bytes:
 
 @pytest.mark.parametrize("body", ["random", "zero", "record"])
 @pytest.mark.parametrize("spread", [1, 100, 300])
-def test_lockstep_is_the_plain_walk(body: str, spread: int) -> None:
-    """Whatever the frames hold, even what looks like records, the starts are those of the plain walk."""
+def test_it_finds_what_the_standard_library_finds(body: str, spread: int) -> None:
+    """Whatever the frames hold, even what looks like records; what the end cuts is left."""
     data = records(spread, 8000, spread, body)
     chunk = padded(data)
     for end in (len(data), len(data) - 1, len(data) - 30):
-        plain, fast = walk_plainly(chunk, 0, end, PCAP), walk(chunk, 0, end, PCAP)
+        plain, fast = plainly(data, end), walk(chunk, 0, end, PCAP)
         assert np.array_equal(plain.starts, fast.starts)
         assert plain[1:] == fast[1:]
 
 
-def test_broken_record_ends_both_walks() -> None:
+def test_a_broken_record_ends_the_walk() -> None:
     """A length beyond reason in the middle ends the walk there, and everything before it is found."""
     data = bytearray(records(1, 8000, 100))
-    chunk = padded(bytes(data))
-    broken = int(walk_plainly(chunk, 0, len(data), PCAP).starts[5000])
+    broken = int(plainly(bytes(data), len(data)).starts[5000])
     for length in (MAX_CAPLEN + 1, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFF):
         data[broken + 8 : broken + 12] = length.to_bytes(4, "little")
         found = walk(padded(bytes(data)), 0, len(data), PCAP)
         assert (len(found.starts), found.used, found.bad) == (5000, broken, True)
 
 
-def test_times_far_apart_are_walked_too() -> None:
-    """Where no mark repeats, no start can be guessed and the walk is still right."""
-    rng = np.random.default_rng(5)
-    data = b"".join(pack("<IIII", int(s), 0, 40, 40) + bytes(40) for s in rng.integers(0, 1 << 32, 6000))
-    found = walk(padded(data), 0, len(data), PCAP)
-    assert np.array_equal(found.starts, np.arange(6000) * 56)
-
-
 def test_stop_ends_the_walk_before_it() -> None:
     """A record that begins with the stop number is not walked over."""
-    shape = Shape("<", 4, 0, 12, 1 << 20, (2, 5), 0x0A0D0D0A, 4, True)
+    shape = Shape("<", 4, 0, 12, 1 << 20, 0x0A0D0D0A)
     blocks = [pack("<II", 6, 32) + bytes(20) + pack("<I", 32)] * 9000
     blocks[8000] = pack("<II", 0x0A0D0D0A, 32) + bytes(24)
     data = b"".join(blocks)
@@ -70,19 +71,31 @@ def test_stop_ends_the_walk_before_it() -> None:
 
 
 def test_a_length_of_nothing_does_not_stand_still() -> None:
-    """A block of no bytes is broken, not an endless walk, also where guesses meet it."""
-    shape = Shape("<", 4, 0, 12, 1 << 20, (2, 5), 0x0A0D0D0A, 4, True)
+    """A block of no bytes is broken, not an endless walk."""
+    shape = Shape("<", 4, 0, 12, 1 << 20, 0x0A0D0D0A)
     good = pack("<II", 6, 32) + bytes(20) + pack("<I", 32)
     data = good * 6000 + pack("<II", 6, 0) * 20000
     found = walk(padded(data), 0, len(data), shape)
     assert (len(found.starts), found.used, found.bad) == (6000, 6000 * 32, True)
 
 
-def test_records_much_smaller_than_the_first_ones() -> None:
-    """Too many steps from one guess to the next: the walk is right without them."""
-    data = b"".join(pack("<IIII", 1_700_000_000, n, 1500, 1500) + bytes(1500) for n in range(70))
-    data += b"".join(pack("<IIII", 1_700_000_000, n, 0, 0) for n in range(100_000))
-    data += b"".join(pack("<IIII", 1_700_000_000, n, 1500, 1500) + bytes(1500) for n in range(4000))
-    chunk = padded(data)
-    plain, fast = walk_plainly(chunk, 0, len(data), PCAP), walk(chunk, 0, len(data), PCAP)
-    assert np.array_equal(plain.starts, fast.starts) and plain[1:] == fast[1:]
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("swapped", [False, True])
+def test_heads(order: str, swapped: bool) -> None:
+    """Times in nanoseconds, lengths in either order of bytes and of the two."""
+    lengths = (90, 60) if swapped else (60, 90)
+    data = pack(f"{order}IIII", 7, 999_999, *lengths) + bytes(60) + pack(f"{order}IIII", 0xFFFFFFFF, 0, *lengths)
+    found = heads(padded(data), np.array([0, 76]), order, swapped, 1000)
+    assert found.time_ns.tolist() == [7 * SECOND + 999_999_000, 0xFFFFFFFF * SECOND]
+    assert (found.caplen.tolist(), found.length.tolist(), found.odd) == ([60, 60], [90, 90], False)
+
+
+@pytest.mark.parametrize(
+    ("head", "length"),
+    [((1, 1_000_000, 60, 60), 60), ((1, 0, 60, 59), 60), ((1, 0xFFFFFFFF, 60, 0), 60)],
+)
+def test_odd_heads(head: tuple[int, ...], length: int) -> None:
+    """A fraction of a second or more, a whole shorter than what was captured: taken, and told."""
+    found = heads(padded(pack("<IIII", *head)), np.array([0]), "<", False, 1000)
+    assert found.odd and found.length.tolist() == [length]
+    assert found.time_ns.tolist() == [head[0] * SECOND + head[1] * 1000]
