@@ -8,9 +8,9 @@ driver, a seed) a script may carry in comments `# lbreplay: KEY=VALUE`, as `expo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lbreplay.config import dpvs_conf, iptables, keepalived, kernel, shell, whose
 from lbreplay.config.dpip import Ports
@@ -136,6 +136,7 @@ def import_texts(texts: Texts, edition: str | None = None, strict: bool = False,
     services.finish_events()
     _directives(state, lambda text: text.startswith("event"))
     _unmarked(found)
+    _unowned(found, profile)
     if profile == "ipvs" and "edition" not in found.document and kernel.edition(found.document) != kernel.OLD:
         found.put(("edition",), kernel.edition(found.document), "a later one than 2.6 for what is used here")
     return found
@@ -296,6 +297,25 @@ def _unmarked(found: Found) -> None:
             found.warnings.append(
                 f"{place}: nothing gives mark {service['fwmark']}: add [[mark]] with what is to have it"
             )
+
+
+def _unowned(found: Found, profile: str) -> None:
+    """Virtual addresses that scripts give to no device though they give others: DPVS answers ARP for its own alone."""
+    devices = found.document.get("device", ())
+    owned = {text.split("/")[0] for text in _addresses([devices] if isinstance(devices, dict) else devices)}
+    for n, service in enumerate(found.document.get("service", ()) if owned and profile == "dpvs" else ()):
+        vip = service.get("vip", "").rpartition(":")[0].strip("[]")
+        if vip and vip not in owned:
+            place = found.notes.get(("service", n), "service")
+            told = f"{vip} is given to no device (dpip addr add)"
+            found.warnings.append(f"{place}: {told}: nobody answers ARP for it, a router has to send it here")
+
+
+def _addresses(devices: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Those of devices and of the VLAN devices on them."""
+    for device in devices:
+        yield from device.get("address", ())
+        yield from _addresses(device.get("vlan", ()))
 
 
 def _events(path: str, text: str, state: _State) -> None:

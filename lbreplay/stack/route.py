@@ -42,6 +42,9 @@ class Routes:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
+        self._of_the_host = (
+            setup.profile == "ipvs"
+        )  # the kernel's addresses are whose they are by any device (RFC 1122)
         self.rebuild(setup.services)
         self._nets = sorted(_nets(setup), key=lambda route: -route.to.prefix)  # stable: first come first served
 
@@ -66,7 +69,9 @@ class Routes:
             self._local[on].add(address)
 
     def is_local(self, address: bytes, vlan: int | None = None, port: int = 0) -> bool:
-        """Whether *address* is one of device *port* (or of VLAN device *vlan* on it)."""
+        """Whether *address* is one of device *port* (or of VLAN device *vlan* on it); the kernel's are of any."""
+        if self._of_the_host:
+            return any(address in own for own in self._local.values())
         return address in self._local.get(On(port, vlan), ())
 
     def local_addresses(self, vlan: int | None = None, port: int = 0) -> frozenset[bytes]:

@@ -9,6 +9,7 @@ import pytest
 from lbreplay.config import draft as drafting
 from lbreplay.config.draft import draft, notes, size
 from lbreplay.config.load import load
+from lbreplay.stack.route import Routes
 
 
 def _neighbour(name: str) -> ModuleType:
@@ -153,3 +154,12 @@ def test_tagged_frames_make_vlan_devices() -> None:
         text = draft([burst(frames)], profile=profile)
         assert [vlan.id for vlan in load(None, text=text).device.vlan] == [3, 0xFF0]
         assert "[[device.vlan]]  # 2 frames\nid = 3" in text
+
+
+def test_a_virtual_address_of_the_kernel_is_local_behind_a_tag() -> None:
+    """It is the host's, by whichever VLAN device it is asked for; DPVS's is of its port alone."""
+    made = frame("172.16.0.1 1", "10.0.0.1 80")
+    tagged = made[:12] + b"\x81\0\0\x64" + made[12:]
+    for profile, local in (("ipvs", True), ("dpvs", False)):
+        setup = load(None, text=draft([burst([tagged])], profile=profile))
+        assert Routes(setup).is_local(setup.services[0].vip.address, 100) is local

@@ -316,3 +316,17 @@ def test_the_edition_of_a_file() -> None:
     conf = "netif_defs {\n device dpdk0 {\n fdir {\n filter off\n }\n }\n}\n"
     assert import_texts(Texts(dpvs_conf=("d", conf))).document["edition"] == "1.8"
     assert "edition" not in import_texts(Texts(dpvs_conf=("d", conf)), "1.10").document
+
+
+def test_a_virtual_address_that_no_device_has() -> None:
+    """Said where the script gives others to devices; not where it does, and not where it gives none at all."""
+    service = "ipvsadm -A -t 192.0.2.10:80 -s rr\nipvsadm -a -t 192.0.2.10:80 -r 192.168.100.20:80 -b\n"
+    laddr = "ipvsadm --add-laddr -z 192.168.100.200 -t 192.0.2.10:80 -F dpdk0\n"
+    other, own = ("dpip addr add 192.168.100.1/24 dev dpdk0\n", "dpip addr add 192.0.2.10/32 dev dpdk0\n")
+    _, found = document("lb.sh", other + service + laddr)
+    assert found.warnings == [
+        "lb.sh:2: 192.0.2.10 is given to no device (dpip addr add): nobody answers ARP for it, "
+        "a router has to send it here"
+    ]
+    for text in (own + service + laddr, service + laddr):
+        assert document("lb.sh", text)[1].warnings == []
