@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,3 +38,13 @@ def test_the_keys_of_the_configuration_are_there(built: Path) -> None:
     """Of every table of the contract at least one."""
     text = (built / "reference" / "generated" / "configuration.html").read_text()
     assert all(key in text for key in ("dst_port_mask", "synproxy", "laddr", "rss_key", "init_timeout", "persistence"))
+
+
+def test_what_attacks_a_promise_is_there() -> None:
+    """Each file and test that the page of promises names."""
+    page = (ROOT / "docs" / "trust.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page)
+    assert len(named) > 30
+    for path, test in named:
+        assert (ROOT / path).is_file(), path
+        assert not test or f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{test}"

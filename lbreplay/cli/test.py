@@ -100,8 +100,6 @@ def test(
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in ci.github(outcomes):
             click.echo(line, err=aside)
-    if summary := _summary():
-        append_text(summary, ci.step_summary(outcomes, seconds))
     streams.say(ci.summary(outcomes, seconds, left), err=aside)
     if covered is not None:
         from lbreplay.report import cover as report
@@ -109,6 +107,8 @@ def test(
         options.show(report, covered, output_format, color, quiet=False)  # it was asked for
     elif aside:
         sys.stdout.write(getattr(ci, f"as_{output_format}")(ci.document(outcomes, seconds, left)))
+    if summary := _summary():  # at last: where it cannot be written, all else is told
+        append_text(summary, ci.step_summary(outcomes, seconds))
     ctx.exit(_status(outcomes))
 
 

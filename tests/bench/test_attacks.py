@@ -30,3 +30,9 @@ def test_a_frame_costs_the_same_in_a_long_capture(
     """The cheapest of some attempts counts, for the machine may have other work."""
     monkeypatch.setattr(attacks, "DESK", tmp_path)
     assert any(cost(attack, FRAMES) <= MOST * cost(attack, FRAMES // 10) for _ in range(4))
+
+
+def test_the_clock_of_the_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `python -m bench attacks` itself measures with, in processes of their own."""
+    monkeypatch.setattr(attacks, "DESK", tmp_path)
+    assert 0 < attacks.ratio(attacks.ATTACKS[2], 50_000, rounds=1) < 10

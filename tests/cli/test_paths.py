@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import pty
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
+from machine import as_nobody, open_to_all
 
 from lbreplay.cli import status
 
@@ -203,3 +205,23 @@ def test_what_github_shows_with_a_job_is_an_output_too(
     assert status(["test", "case"]) == 2
     said = capsys.readouterr()
     assert said.err == "/dev/full: cannot be written: No space left on device\n" and "0 of 1 case" in said.out
+
+
+def test_neither_root_nor_a_network_is_needed(tmp_path: Path) -> None:
+    """The main job by somebody who may do nothing, where no socket can be had."""
+    sample = Path("samples/web.pcap").read_bytes()
+    assert status(["run", "samples/web.pcap", "-o", str(tmp_path / "o.pcap"), "-q"]) == 0  # all is imported then
+    with open_to_all() as folder:
+
+        def attempt() -> None:
+            def refuse(*_: object, **__: object) -> None:
+                raise AssertionError("a socket is asked for")
+
+            socket.socket = socket.create_connection = refuse  # type: ignore[assignment, misc]
+            os.chdir(folder)
+            assert status(["run", "in.pcap", "-o", "out/o.pcap", "--stats", "s.json", "--trace", "t", "-q"]) == 0
+
+        (folder / "in.pcap").write_bytes(sample)
+        os.chmod(folder, 0o777)
+        as_nobody(attempt)
+        assert (folder / "out" / "o.pcap").read_bytes() == (tmp_path / "o.pcap").read_bytes()

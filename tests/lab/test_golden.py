@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +66,22 @@ def test_a_changed_configuration_names_packet_fields_and_statistics(case: Path) 
     assert "of out.pcap differs from packet" in text and "  expected 17" in text and "ip.dst: expected" in text
     assert "services.web.scheduler: expected rr, got wlc" in text
     assert outcome.more.startswith("lbreplay explain ") and " -n " in outcome.more
+
+
+@pytest.mark.parametrize("chance", range(24))
+def test_a_change_of_any_bit_is_noticed(case: Path, chance: int) -> None:
+    """Of any packet that must come out, by its number; nothing is too small."""
+    draw = random.Random(chance)
+
+    def flip(frames: list[golden.Frame]) -> list[golden.Frame]:
+        n = draw.randrange(len(frames))
+        data = bytearray(frames[n].data)
+        data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        return [*frames[:n], frames[n]._replace(data=bytes(data)), *frames[n + 1 :]]
+
+    tamper(case, flip)
+    problems = judged(case).problems
+    assert problems and "out.pcap" in problems[0], problems
 
 
 def test_a_missing_packet_is_one_problem(case: Path) -> None:
