@@ -27,6 +27,8 @@ from numpy.typing import NDArray
 from lbreplay import __version__
 from lbreplay.burst import Made
 from lbreplay.errors import CaptureError
+from lbreplay.loop.count import Count
+from lbreplay.loop.names import CODES
 from lbreplay.model import Setup, Worker
 from lbreplay.verdict import NAMES, Fate, Verdict
 
@@ -38,7 +40,6 @@ ALIKE = ("rr", "dh")  # schedulers that look at no weight above 0 (D 10.3, L 13)
 UNEVEN = ("fo", "ovf", "lblc", "lblcr")  # those that are to load real servers unlike their weights
 STEERED = ("default", "rss", "flow_director")  # the codes of column `by`
 LOOKUP = ("none", "in", "out", "miss")  # the codes of column `lookup`
-CODES = 256  # verdicts fit a byte
 
 Numbers = NDArray[np.int64]
 Table = dict[str, Any]  # a part of the statistics document
@@ -72,31 +73,20 @@ class Counters:
         self.verdict = np.zeros((rows, CODES), np.int64)
         self.steered = np.zeros((rows, len(STEERED)), np.int64)
         self.lookup = np.zeros((rows, len(LOOKUP)), np.int64)
-        self.ibytes = np.zeros(rows, np.int64)
-        self.opackets = np.zeros(rows, np.int64)
-        self.obytes = np.zeros(rows, np.int64)
-        self.wrong_worker = np.zeros(rows, np.int64)
-        self.redirected_in = np.zeros(rows, np.int64)
-        self.redirected_out = np.zeros(rows, np.int64)
+        sums = np.zeros((6, rows), np.int64)
+        self.ibytes, self.opackets, self.obytes, self.wrong_worker, self.redirected_in, self.redirected_out = sums
         self.generated = np.zeros(rows, np.int64)
         self.first_wrong = 0  # the first frame on a wrong worker
         self._index = {w.rank: i for i, w in enumerate(setup.workers) if w.rank >= 0}
-        self._of_rank = np.array(
-            [self._index.get(rank, rows - 1) for rank in range(max(self._index, default=-1) + 1)] + [rows - 1]
-        )
+        of_rank = [self._index.get(rank, rows - 1) for rank in range(max(self._index, default=-1) + 1)] + [rows - 1]
+        self._rows = Count(self.verdict, self.steered, self.lookup, sums, np.array(of_rank, np.int64))
 
     def add(self, burst: Counted) -> None:
         """Count the rows of *burst* and the frames it made."""
-        worker = np.where(burst.worker_index < 0, len(self.setup.workers), burst.worker_index).astype(np.int64)
-        self._cross(self.verdict, worker, burst.verdict)
-        self._cross(self.steered, worker, burst.by)
-        self._cross(self.lookup, worker, burst.lookup)
-        self.ibytes += self._sum(worker, burst.length)
-        if burst.wrong_worker.any():
-            self.wrong_worker += self._sum(worker[burst.wrong_worker])
-            self.first_wrong = self.first_wrong or burst.first + int(burst.wrong_worker.argmax())
-        self._add_redirected(worker, burst.redirected)
-        self._add_written(burst)
+        self._rows.add(burst)
+        if self._rows.first_wrong >= 0:
+            self.first_wrong = self.first_wrong or burst.first + self._rows.first_wrong
+        self.made(burst.made)
 
     def made(self, made: Sequence[Made]) -> None:
         """Count frames that leave without a row of a burst (timers fired at the end of one)."""
@@ -105,28 +95,6 @@ class Counters:
             self.opackets[worker] += 1
             self.obytes[worker] += frame.length
             self.generated[worker] += frame.own
-
-    def _add_redirected(self, worker: Numbers, redirected: NDArray[Any]) -> None:
-        moved = redirected >= 0
-        if moved.any():
-            self.redirected_out += self._sum(worker[moved])
-            self.redirected_in += self._sum(self._of_rank[redirected[moved]])
-
-    def _add_written(self, burst: Counted) -> None:
-        rows = slice(None) if burst.leaving.all() else burst.leaving  # a mask costs a row more than counting it
-        owner = self._of_rank[burst.owner[rows]]
-        self.opackets += self._sum(owner)
-        self.obytes += self._sum(owner, burst.sent[rows])
-        self.made(burst.made)
-
-    def _cross(self, table: Numbers, worker: Numbers, code: NDArray[Any]) -> None:
-        """Count the pairs (worker, code) into *table*."""
-        width = table.shape[1]
-        table += np.bincount(worker * width + code, minlength=table.size).reshape(table.shape)
-
-    def _sum(self, worker: Numbers, weights: NDArray[Any] | None = None) -> Numbers:
-        """By worker: how many, or the exact integer sum of *weights* (below 2**53, where floats are exact)."""
-        return np.bincount(worker, weights, minlength=len(self.setup.workers) + 1).astype(np.int64)
 
     def result(self, gauges: Mapping[str, Any], capture: Mapping[str, Any]) -> Result:
         """The statistics; *gauges* as in the head comment, *capture* the table of interface 5."""

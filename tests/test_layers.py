@@ -12,16 +12,31 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lbreplay"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-FLOOR = {"model", "burst", "verdict", "errors", "stats", "phrases", "edge"}
+FLOOR = {"model", "burst", "verdict", "errors", "phrases", "edge"}
 # room -> the rooms it may import, beside itself and the floor
 BELOW = {
-    "cli": {"lab", "config", "report", "journey", "dpvs", "lvs", "nic", "loop", "wire"},
-    "api": {"lab", "config", "journey", "trace", "wire"},
+    "cli": {"stats", "lab", "config", "report", "journey", "dpvs", "lvs", "nic", "loop", "wire"},
+    "api": {"stats", "lab", "config", "journey", "trace", "wire"},
     "pytest_plugin": {"cli", "lab", "report"},
-    "lab": {"config", "report", "journey", "annotate", "ipvs", "stack", "dpvs", "lvs", "nic", "loop", "wire", "trace"},
-    "report": set(),
+    "lab": {
+        "stats",
+        "config",
+        "report",
+        "journey",
+        "annotate",
+        "ipvs",
+        "stack",
+        "dpvs",
+        "lvs",
+        "nic",
+        "loop",
+        "wire",
+        "trace",
+    },
+    "report": {"stats"},
+    "stats": {"loop"},
     "config": {"loop", "wire"},
-    "journey": {"also", "annotate", "trace", "ipvs", "stack", "dpvs", "nic", "loop", "wire"},
+    "journey": {"stats", "also", "annotate", "trace", "ipvs", "stack", "dpvs", "nic", "loop", "wire"},
     "ipvs": {"stack", "lvs", "loop", "wire"},
     "also": set(),
     "annotate": {"dpvs", "nic", "loop", "wire"},

@@ -40,3 +40,5 @@ SIX = 6 << 40
 
 NO_PORT = -1
 MAX_TRIALS = 16  # local addresses tried for one connection (D 11.1)
+
+CODES = 256  # verdicts: they fit a byte

@@ -1,0 +1,75 @@
+"""The rows of a burst into the tables of statistics (interface 5): one pass over what the stages before found.
+
+Bounds: columns are as long as `verdict`; a verdict fits CODES, `by` and `lookup` are codes of their tables, and workers
+and ranks are of the setup, for the stages before wrote them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lbreplay.loop.names import CODES
+
+# column: the type it is counted in
+COLUMNS: tuple[tuple[str, Any], ...] = (
+    ("verdict", np.uint8), ("by", np.uint8), ("lookup", np.uint8), ("wrong_worker", np.uint8), ("leaving", np.uint8),
+    ("worker_index", np.int16), ("redirected", np.int16), ("owner", np.int16),
+    ("length", np.int64), ("sent", np.int64),
+)  # fmt: skip
+
+
+class Count:
+    """Counts into tables with a row a worker, the last for frames without one.
+
+    verdicts steered lookups    by worker and code
+    ibytes opackets obytes wrong moved_in moved_out    by worker
+    of_rank    the worker of a rank; the last entry: that of no rank
+    """
+
+    def __init__(self, verdicts: Any, steered: Any, lookups: Any, sums: Any, of_rank: Any) -> None:
+        self.last, self.ways, self.looks = verdicts.shape[0] - 1, steered.shape[1], lookups.shape[1]
+        self.verdicts, self.steered = verdicts.reshape(-1).data, steered.reshape(-1).data
+        self.lookups = lookups.reshape(-1).data
+        rows = [row.data for row in sums]
+        self.ibytes, self.opackets, self.obytes, self.wrong, self.moved_in, self.moved_out = rows
+        self.of_rank, self.nobody = of_rank.data, len(of_rank) - 1
+        self.first_wrong = -1  # row of the last burst
+
+    def add(self, burst: Any) -> None:
+        """Count every row of *burst*."""
+        columns = [np.ascontiguousarray(getattr(burst, name)).astype(kind, copy=False).data for name, kind in COLUMNS]
+        self.verdict, self.by, self.lookup, self.wrong_worker, self.leaving = columns[:5]
+        self.worker_index, self.redirected, self.owner, self.length, self.sent = columns[5:]
+        self.first_wrong = -1
+        self.run(len(burst.verdict))
+
+    def run(self, size: int) -> None:
+        """The rows, one after the other."""
+        for row in range(size):
+            worker = self.worker_index[row]
+            if worker < 0:
+                worker = self.last
+            self.verdicts[worker * CODES + self.verdict[row]] += 1
+            self.steered[worker * self.ways + self.by[row]] += 1
+            self.lookups[worker * self.looks + self.lookup[row]] += 1
+            self.ibytes[worker] += self.length[row]
+            if self.wrong_worker[row]:
+                self._stray(row, worker)
+            if self.redirected[row] >= 0:
+                self.moved_out[worker] += 1
+                self.moved_in[self.of_rank[self.redirected[row]]] += 1
+            if self.leaving[row]:
+                self._leave(row)
+
+    def _stray(self, row: int, worker: int) -> None:
+        if self.first_wrong < 0:
+            self.first_wrong = row
+        self.wrong[worker] += 1
+
+    def _leave(self, row: int) -> None:
+        rank = self.owner[row]
+        sender = self.of_rank[rank if rank >= 0 else self.nobody]
+        self.opackets[sender] += 1
+        self.obytes[sender] += self.sent[row]
