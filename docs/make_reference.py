@@ -23,12 +23,12 @@ def commands() -> Iterator[str]:
     """What `--help` says, a section a command."""
     import click
 
-    from lbreplay.cli import COMMANDS, lbreplay
+    from lbreplay.cli import COMMANDS, EXIT_STATUS, lbreplay
 
     yield "# Commands\n"
-    yield "Exit status: 0 done; 1 ran, and found a difference or a failed check; 2 wrong usage, unreadable capture,"
-    yield "refused configuration; 3 an error of lbreplay itself; 5 (of `test`) no case shows anything; 128 and a"
-    yield "signal's number where one ended it.\n"
+    yield from ("| exit status | means |", "|---|---|")
+    yield from (f"| {code} | {sentence} |" for code, sentence in EXIT_STATUS.items())
+    yield ""
     for name, (_, _, sentence) in COMMANDS.items():
         command = lbreplay.get_command(click.Context(lbreplay), name)
         assert command is not None

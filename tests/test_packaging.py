@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
 import tomllib
 import zipfile
+from email import message_from_string
 from pathlib import Path
 
 import pytest
 
+from lbreplay.cli import COMMANDS
+from lbreplay.loop import COMPILED, ROOM, STAMP, SUFFIX, sources
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NEEDED = ("cli/__init__.py", "py.typed", "loop/parse.py", "report/page.html", "report/page.js", "report/page.css")
+PAGES = ["lbreplay.1", *(f"lbreplay-{name}.1" for name in COMMANDS)]
 BUILD = "import sys; from hatchling.build import *; print(globals()[sys.argv[1]](sys.argv[2]))"
 
 
-def built(what: str, folder: Path) -> Path:
-    """A `build_wheel` or `build_sdist` without a compiler, at a fixed time."""
+def built(what: str, folder: Path, compiled: bool = False) -> Path:
+    """A `build_wheel` or `build_sdist` without a compiler, or with what is *compiled* here, at a fixed time."""
     without = {"SOURCE_DATE_EPOCH": "1700000000", "CC": "/nonexistent/cc", "PATH": str(folder)}
     command = [sys.executable, "-c", BUILD, what, str(folder)]
-    done = subprocess.run(command, cwd=source(folder), env=os.environ | without, capture_output=True, text=True)
+    files = source(folder)
+    for path in (*ROOM.glob(f"*{SUFFIX}"), STAMP) if compiled else ():
+        shutil.copy2(path, files / "lbreplay" / "loop")
+    done = subprocess.run(command, cwd=files, env=os.environ | without, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return folder / done.stdout.splitlines()[-1]
 
@@ -58,7 +67,30 @@ def test_built_twice_it_is_the_same(what: str, tmp_path: Path) -> None:
     held = entries(one)
     for name in (*NEEDED, "report/wireshark/lbreplay.lua"):
         assert any(entry.endswith(f"lbreplay/{name}") for entry in held), name
-    assert not any("/tests/" in entry and what == "build_wheel" for entry in held)
+    if what == "build_wheel":
+        assert not any("/tests/" in entry or entry.endswith((".so", ".pyx", ".c")) for entry in held), "no compiler"
+        assert one.name.endswith("py3-none-any.whl") and set(PAGES) <= {Path(entry).name for entry in held}
+
+
+@pytest.mark.skipif(not COMPILED, reason="the loop is not compiled: no wheel of this machine was made")
+def test_a_wheel_of_this_machine(tmp_path: Path) -> None:
+    """With what is compiled here, for this Python and machine alone; installed, `man` finds the pages."""
+    held = entries(wheel := built("build_wheel", tmp_path / "a", compiled=True))
+    assert wheel.name.startswith(f"lbreplay-{PROJECT['version']}-cp{sys.version_info[0]}{sys.version_info[1]}-")
+    assert {f"{path.stem}.pxd" for path in sources()} <= {Path(entry).name for entry in held}
+    assert {Path(entry).name.split(".")[0] for entry in held if entry.endswith(".so")} == {p.stem for p in sources()}
+    pages = {entry for entry in held if entry.endswith(".1")}
+    assert pages == {f"lbreplay-{PROJECT['version']}.data/data/share/man/man1/{name}" for name in PAGES}
+    with zipfile.ZipFile(wheel) as opened:
+        text = opened.read(f"lbreplay-{PROJECT['version']}.dist-info/METADATA").decode()
+        record = opened.read(f"lbreplay-{PROJECT['version']}.dist-info/RECORD").decode()
+    told = message_from_string(text)
+    assert (told["Name"], told["Requires-Python"]) == ("lbreplay", ">=3.11")
+    assert told["License-Expression"] == PROJECT["license"]
+    assert {url.split(",")[0] for url in told.get_all("Project-URL", [])} == set(PROJECT["urls"])
+    assert set(PROJECT["classifiers"]) <= set(told.get_all("Classifier", []))
+    assert set(PROJECT["optional-dependencies"]) == set(told.get_all("Provides-Extra", []))
+    assert told.get_payload().startswith("# lbreplay") and all(entry in record for entry in held)
 
 
 def test_metadata() -> None:

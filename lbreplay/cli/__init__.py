@@ -70,6 +70,16 @@ GROUPS: dict[str, dict[str, tuple[str, str, str]]] = {
 COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 
+EXIT_STATUS = {
+    "0": "Done.",
+    "1": "Ran, and found a difference, a failed check or a case that does not hold.",
+    "2": "Wrong usage, an unreadable capture, a refused configuration or an output that cannot be written.",
+    "3": "An error of lbreplay itself.",
+    "5": "Of test: no case shows anything.",
+    "128+N": "Ended by signal N (130: interrupted).",
+}
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module only when the command is named."""
 

@@ -51,6 +51,13 @@ def strategies(incomplete: str) -> list[CompletionItem]:
     return _listed(incomplete, dict.fromkeys((*STRATEGIES, "redirect"), ""))
 
 
+def drivers(incomplete: str) -> list[CompletionItem]:
+    """Names of --driver, behind a comma too."""
+    from lbreplay.nic.profiles import PROFILES
+
+    return _listed(incomplete, dict.fromkeys(PROFILES, ""))
+
+
 def verdicts(incomplete: str) -> list[CompletionItem]:
     """Names of --verdict."""
     from lbreplay.verdict import Verdict

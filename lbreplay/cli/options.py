@@ -124,14 +124,15 @@ _config = click.option(
     type=paths.READ,
     help="Configuration (TOML). Default: drafted from IN, if any.",
 )
-assignments = click.option(
-    "--set",
-    "assignments",
-    metavar="KEY=VALUE",
-    multiple=True,
-    shell_complete=completes("keys"),
-    help="Override one setting; VALUE in TOML. Repeatable.",
-)
+
+
+def overrides(*names: str, help: str = "Override one setting; VALUE in TOML. Repeatable.") -> Callable[[F], F]:
+    """--set, or one of its kind."""
+    complete = completes("keys")
+    return click.option(*names, metavar="KEY=VALUE", multiple=True, shell_complete=complete, help=help)
+
+
+assignments = overrides("--set", "assignments")
 view = click.option(
     "--view",
     type=click.Choice(["client", "lb", "rx"]),

@@ -22,8 +22,19 @@ CONDITIONS = ("--verdict", "--check", "--frame", "--differs", "--against", "--ex
 @click.command()
 @options.capture
 @options.config
-@click.option("--verdict", metavar="NAME", help="Some frame ends with this verdict.")
-@click.option("--check", "broken", metavar="PROPERTY", help="This property of lbreplay check does not hold.")
+@click.option(
+    "--verdict",
+    metavar="NAME",
+    shell_complete=options.completes("verdicts"),
+    help="Some frame ends with this verdict.",
+)
+@click.option(
+    "--check",
+    "broken",
+    metavar="PROPERTY",
+    shell_complete=options.completes("properties"),
+    help="This property of lbreplay check does not hold.",
+)
 @click.option("--frame", "number", metavar="N", type=click.IntRange(min=1), help="Frame N ends and leaves as it does.")
 @click.option("--differs", metavar="OTHER.toml", type=paths.READ, help="Something is otherwise under OTHER.toml.")
 @click.option("--against", metavar="OLD_OUT", type=paths.READ, help="The first packet that OLD_OUT does not have.")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--driver",
     metavar="NAME,…",
+    shell_complete=options.completes("drivers"),
     help="ixgbe, i40e, ice, mlx5, igb, virtio, bnxt, hns3, ena, gve, vmxnet3, ideal; each with the rules it can hold.",
 )
 @click.option("--rss", metavar="NAME,…", help="all, ip, tcp, udp, off, tcp|udp.")

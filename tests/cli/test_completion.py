@@ -1,8 +1,9 @@
 """Completion as a shell asks for it."""
 
 import pytest
+from click.shell_completion import ShellComplete
 
-from lbreplay.cli import completion, status
+from lbreplay.cli import completion, lbreplay, status
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -28,6 +29,33 @@ def test_names_behind_a_comma() -> None:
     """Properties and strategies are lists."""
     assert "home,checksums" in [item.value for item in completion.properties("home,ch")]
     assert [item.value for item in completion.strategies("off,port-l")] == ["off,port-low"]
+    assert [item.value for item in completion.drivers("mlx5,ix")] == ["mlx5,ixgbe"]
+
+
+def test_verdicts() -> None:
+    """Each with its sentence."""
+    assert [item.value for item in completion.verdicts("no_dest")] == ["no_dest", "no_dest_unreachable"]
+    assert completion.verdicts("no_dest")[0].help
+
+
+@pytest.mark.parametrize(
+    "command, option, word, found",
+    [
+        ("run", "--set", "conn.redir", "conn.redirect=true"),
+        ("diff", "--set-b", "conn.redir", "conn.redirect=true"),
+        ("sweep", "--strategy", "off,port-l", "off,port-low"),
+        ("sweep", "--driver", "ixg", "ixgbe"),
+        ("check", "--assert", "home,ch", "home,checksums"),
+        ("explain", "--verdict", "no_dest_u", "no_dest_unreachable"),
+        ("shrink", "--verdict", "no_dest_u", "no_dest_unreachable"),
+        ("shrink", "--check", "checks", "checksums"),
+        ("schema", "--of", "exp", "explain"),
+    ],
+)
+def test_each_option_knows_its_values(command: str, option: str, word: str, found: str) -> None:
+    """Asked as a shell does."""
+    complete = ShellComplete(lbreplay, {}, "lbreplay", "_LBREPLAY_COMPLETE")
+    assert found in [item.value for item in complete.get_completions([command, option], word)]
 
 
 def test_a_shell_is_answered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
