@@ -57,7 +57,6 @@ DOORS = {
     "scapy": ("lab/explain.py",),
     "Cython": ("loop/build.py",),
     "setuptools": ("loop/build.py",),
-    "hatchling": ("loop/build.py",),
 }
 
 

@@ -49,8 +49,8 @@ def source(folder: Path) -> Path:
     """The project's own files, without what was compiled or built from them."""
     target = folder / "source"
     target.mkdir(parents=True)
-    listed = subprocess.run(["git", "ls-files", "-z", "lbreplay", "*.toml", "*.md", "LICENSE"], cwd=ROOT,
-                            capture_output=True, text=True, check=True).stdout  # fmt: skip
+    command = ["git", "ls-files", "-z", "lbreplay", "*.toml", "*.md", "LICENSE", "hatch_build.py"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file() and not name.startswith("tests/"):
             (target / name).parent.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ import click
 
 from lbreplay import __version__
 from lbreplay.cli import COMMANDS, EXIT_STATUS, GROUPS, lbreplay
+from lbreplay.edge.output import write_text
 
 FILES = (
     (
@@ -34,10 +35,9 @@ def pages() -> dict[str, str]:
 
 def write(folder: Path) -> list[Path]:
     """Every page into *folder*."""
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, text in pages().items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_text(str(folder / name), text)
         written.append(folder / name)
     return written
 

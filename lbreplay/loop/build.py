@@ -1,4 +1,4 @@
-"""Compiles the loop: `python -m lbreplay.loop.build`, `make build`, and by way of hatchling's hook every `pip install`.
+"""Compiles the loop: `python -m lbreplay.loop.build`, `make build`, and by way of hatch_build.py every `pip install`.
 
 Without a C compiler, or without Cython, nothing is compiled and nothing fails: the modules run as they are.
 
@@ -79,40 +79,6 @@ def _compile(loop: Any, kind: str) -> None:
         command.inplace, command.build_temp, command.parallel = True, scratch, 2
         command.ensure_finalized()
         command.run()
-
-
-def manual(folder: Path) -> list[Path]:
-    """The manual pages, written into *folder*; none where click, which knows the options, is not installed."""
-    _loop()  # which makes the package known
-    try:
-        from lbreplay.cli.manual import write
-    except ImportError:
-        return []
-    return write(folder)
-
-
-try:
-    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-except ImportError:  # run by hand
-    pass
-else:
-
-    class Hook(BuildHookInterface):  # type: ignore[misc]
-        """Compiles before a wheel, or an editable installation, is made."""
-
-        def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-            """Put what was compiled into the wheel, which then is one for this Python and machine, and manual pages."""
-            self.app.display_info(build())
-            if _loop().STAMP.exists():
-                build_data["pure_python"], build_data["infer_tag"] = False, True
-            self._pages = TemporaryDirectory(prefix="lbreplay-man-")
-            for page in manual(Path(self._pages.name)) if version == "standard" else ():
-                data = f"{self.metadata.core.name}-{self.metadata.version}.data/data"  # what pip puts beside bin/
-                build_data["force_include"][str(page)] = f"{data}/share/man/man1/{page.name}"
-
-        def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
-            """What is in the wheel is needed no more."""
-            self._pages.cleanup()
 
 
 def main() -> None:
