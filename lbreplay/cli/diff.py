@@ -19,28 +19,9 @@ MOVED = 500  # flows or packets that a page holds
 @options.config
 @click.option("-a", "old", metavar="FILE", type=paths.READ, help="In place of -c: the one configuration.")
 @click.option("-b", "new", metavar="FILE", type=paths.READ, help="The other configuration.")
-@click.option(
-    "--set",
-    "assignments",
-    metavar="KEY=VALUE",
-    multiple=True,
-    shell_complete=options.completes("keys"),
-    help="Override a setting of both.",
-)
-@click.option(
-    "--set-a",
-    metavar="KEY=VALUE",
-    multiple=True,
-    shell_complete=options.completes("keys"),
-    help="Override a setting of the one.",
-)
-@click.option(
-    "--set-b",
-    metavar="KEY=VALUE",
-    multiple=True,
-    shell_complete=options.completes("keys"),
-    help="Override a setting of the other.",
-)
+@options.overrides("--set", "assignments", help="Override a setting of both.")
+@options.overrides("--set-a", help="Override a setting of the one.")
+@options.overrides("--set-b", help="Override a setting of the other.")
 @options.view
 @options.seed
 @click.option("--ignore", metavar="FIELDS", default="", help="Fields that may differ: mac, seq, ip.id, time, ...")
