@@ -64,18 +64,21 @@ def told(probe: Probe, shot: Shot) -> list[str]:
         return []
     if not packet.family or packet.proto in (ICMP, ICMPV6) or packet.is_fragment:
         return []
-    past = _past(setup, probe.path, shot)
+    past = _past(setup, probe, shot)
     return [*_before(setup, shot, past), *_unanswered(probe, shot, past), *_kept(probe, shot, past)]
 
 
 # --- going through the frames --------------------------------------------------------------------------------
 
 
-def _past(setup: Setup, path: str, shot: Shot) -> Past:
-    """The frames of this flow before it, and those of every connection that they lead to."""
-    wanted, past = _flows_of(shot), Past((), {}, frozenset(), 0)
+def _past(setup: Setup, probe: Probe, shot: Shot) -> Past:
+    """The frames of this flow before it, and those of every connection that they lead to; without any, no replay."""
+    wanted, past = _flows_of(shot), Past((), {}, frozenset(), probe.first_ns)
     for _ in range(PASSES):
-        past = _visited(setup, path, shot.burst.first, wanted)
+        frames = frames_among(wanted, setup, probe.path, shot.burst.first)[-LOOKED_THROUGH:]
+        if not frames:
+            break
+        past = _visited(setup, probe.path, shot.burst.first, frames)
         more = wanted | {flow for visit in past.visits for flow in tuples(visit.conn)}
         if more == wanted:
             break
@@ -98,8 +101,8 @@ def tuples(conn: Any) -> set[Flow]:
     return {*Flow.both(conn.proto, conn.client, conn.virtual), *Flow.both(conn.proto, local, conn.real)}
 
 
-def _visited(setup: Setup, path: str, n: int, wanted: frozenset[Flow]) -> Past:
-    frames = frames_among(wanted, setup, path, n)[-LOOKED_THROUGH:]
+def _visited(setup: Setup, path: str, n: int, frames: Sequence[int]) -> Past:
+    """A replay of its own that looks at *frames*, up to frame *n*."""
     with Probe(setup, path) as probe:
         ended: dict[int, int] = {}
         probe.tell_ends(ended)
