@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from functools import partial
 
-from bench.measure import DESK, MIB, Figure, capture, paired, peak, python, replay, seconds
+from bench.measure import DESK, MIB, ROOT, Figure, capture, paired, peak, python, replay, seconds
 
 FULL, QUICK = 1_000_000, 100_000
 # profile: what the replay must reach, in frames a second over those of tcprewrite
@@ -37,6 +37,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...], float]] = {
     "web over IPv6 by direct routing": ("web6", ('service.web6.mode="dr"',), 1),
     "web over IPv6 through tunnels": ("web6", ('service.web6.mode="tunnel"',), 1),
     "web in transit": ("web", ('service.web.vip="203.0.113.1:80"', "ipv4.forwarding=true"), 1),
+    "web by SNAT": ("web", ("bench/snat.toml", "--view=rx"), 1),
     "web, proxy protocol": ("web", ('service.web.proxy_protocol="v2"',), 1),
     "web behind a SYN proxy": ("web", ("service.web.synproxy=true",), 0.3),
     "udp that tells its client (UOA)": ("udp", ("udp.uoa_max_trail=3",), 1),
@@ -61,7 +62,9 @@ def figures(quick: bool) -> Iterator[Figure]:
 
 
 def words(setting: str) -> tuple[str, ...]:
-    """A setting of KINDS on the command line: an option, or what `--set` takes."""
+    """A setting of KINDS on the command line: an option, another configuration, or what `--set` takes."""
+    if setting.endswith(".toml"):
+        return "-c", str(ROOT / setting)
     return (setting,) if setting.startswith("--") else ("--set", setting)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.measure import CONFIG, DESK, capture
-from bench.speed import ASKED, KINDS
+from bench.measure import CONFIG, DESK, ROOT, capture
+from bench.speed import ASKED, KINDS, words
 from lbreplay.config.load import load
 from lbreplay.journey import replay
 
@@ -17,7 +17,9 @@ def shares(quick: bool) -> Iterator[tuple[str, float, list[str]]]:
     frames = QUICK if quick else FULL
     for name, (profile, settings, _) in {**{profile: (profile, (), 0.0) for profile in ASKED}, **KINDS}.items():
         view = next((word.removeprefix("--view=") for word in settings if word.startswith("--view=")), "client")
-        setup = load(CONFIG, [word for word in settings if not word.startswith("--")], view=view)
+        config = next((str(ROOT / word) for word in settings if word.endswith(".toml")), CONFIG)
+        keys = [word for word in settings if words(word)[0] == "--set"]
+        setup = load(config, keys, view=view)
         result = replay(setup, capture(profile, frames), str(DESK / "out.pcap"))
         reasons = sorted(result.plain.items(), key=lambda reason: -reason[1])
         yield name, sum(result.plain.values()) / frames, [f"{reason} {count:,}" for reason, count in reasons]

@@ -61,6 +61,8 @@ KINDS: dict[str, tuple[str, bool | None, str, str, dict[str, str]]] = {
     "tagged reals": ("nat", False, "", "", {"device": "vlan = [{ id = 5, address = ['192.168.100.10/24'] }]"}),
     "transit": ("", None, "", "", {"ipv4": "forwarding = true", "ipv6": "forwarding = true"}),
     "lb": ("", None, "", "", {"view": "lb"}),
+    "snat": ("snat", False, "", "", {"device": "sapool_address = ['198.51.100.1', '198.51.100.2']"}),
+    "snat udp": ("snat", False, "udp", "", {"device": "sapool_address = ['198.51.100.1']", "conn": "redirect = true"}),
     "slow": ("", None, "", "", {"conn": "fast_xmit = false"}),
     "uoa": ("", False, "udp", "", {"udp": "uoa_max_trail = 2"}),
     "uoa6": ("", True, "udp", "", {"udp": "uoa_max_trail = 1"}),
@@ -176,6 +178,8 @@ class World:
         port = 80 + number
         vip = "2001:db8:1::a00:64" if six else "10.0.0.100"
         self.vips.append((proto, raw(vip), port))
+        if self.mode == "snat":
+            return self.outwards(number, proto)
         say(f'[[service]]\nname = "s{number}"\nvip = "{f"[{vip}]" if six else vip}:{port}"\nprotocol = "{proto}"')
         say(f'scheduler = "{"rr" if self.ordinary else r.choice(["rr", "rr", "wrr", "wlc", "conhash", "mh"])}"')
         say(f'mode = "{self.mode}"' if self.mode else f"laddr = {laddrs}")
@@ -189,12 +193,24 @@ class World:
             self.maybe(0.05, "weight = 0")
             self.maybe(0.05, "max_conn = 40")
 
+    def outwards(self, number: int, proto: str) -> None:
+        """Clients are inside hosts, some of them at least, and what they talk to is remote."""
+        say = self.lines.append
+        say(f'[[service]]\nname = "s{number}"\nmode = "snat"\nscheduler = "{self.rng.choice(["rr", "wlc"])}"')
+        inside = f"172.16.0.{number}-172.16.0.{self.rng.choice([20, 255])}"
+        say(f'protocol = "{proto}"\nmatch = "proto={proto},src-range={inside},oif=dpdk0"')
+        for host in range(self.rng.choice([1, 2])):
+            say(f'[[service.real]]\naddress = "198.51.100.{host + 1}:0"')
+            self.maybe(0.05, "max_conn = 40")
+
     def event(self) -> None:
         r = self.rng
         real = "[2001:db8:2::2]" if len(self.vips[0][1]) == 16 else "192.168.100.2"
+        if self.mode == "snat":
+            real = "198.51.100.1"
         what = r.choice(["weight=0", "weight=1", "max_conn=9"])
         self.lines.append(f"[[event]]\nat = {r.choice([0.0005, 0.001, 1, 3])}")
-        self.lines.append(f'set = "service.s0.real.{real}:8080.{what}"')
+        self.lines.append(f'set = "service.s0.real.{real}:{0 if self.mode == "snat" else 8080}.{what}"')
 
     # ---------------------------------------------------------------- traffic
 

@@ -37,7 +37,7 @@ LOOKUP = {"": 0, "in": 1, "out": 2, "miss": 3}  # codes of column `lookup`
 REFUSALS = (
     Verdict.NO_DEST, Verdict.DEST_MAX_CONN, Verdict.LADDR_PORT_EXHAUSTED, Verdict.TEMPLATE_CONN_FAILED,
     Verdict.FORWARDED_FAST, Verdict.FORWARDED_SLOW, Verdict.REPLY_WITHOUT_CONN, Verdict.DIRECT_REPLY,
-    Verdict.OWN_TRANSMIT, Verdict.FORWARDED_PLAIN,
+    Verdict.OWN_TRANSMIT, Verdict.FORWARDED_PLAIN, Verdict.SNAT_PORT_EXHAUSTED, Verdict.SNAT_ADDR_WITHOUT_POOL,
 )  # fmt: skip
 
 
@@ -166,6 +166,18 @@ class Balancer:
         """See `Openers.ready`."""
         self.openers.ready(opener)
 
+    def match(self, rank: int, key: bytes, vlan: int) -> Any:
+        """See `Openers.match`."""
+        return self.openers.match(rank, key, vlan)
+
+    def fetch(self, opener: Any, dest: Any, key: bytes) -> int:
+        """See `Openers.fetch`."""
+        return self.openers.fetch(opener, dest, key)
+
+    def release(self, slot: int) -> None:
+        """See `Openers.release`."""
+        self.openers.release(slot)
+
     def lend(self, opener: Any, owner: Any) -> Any:
         """See `Openers.lend`."""
         return self.openers.lend(opener, owner)
@@ -197,6 +209,13 @@ class Balancer:
         conn.in_seen = conn.in_seen or (told[0], told[1][:6])
         if self.links.may_be_fast(conn):
             conn.in_macs = conn.in_macs or told
+        self.links.refresh(conn)
+
+    def meet_remote(self, slot: int, macs: bytes) -> None:
+        """The first packet from outside of a connection of SNAT with a Conn."""
+        conn = self.machine.table.conns[slot]
+        assert conn is not None, "it has a packet"
+        conn.out_seen = conn.out_seen or (macs[6:12], macs[0:6])
         self.links.refresh(conn)
 
     def towards(self, slot: int, macs: bytes, answer: bool) -> int:
@@ -449,11 +468,11 @@ def _reason(burst: Burst, row: int, reason: int) -> int:
 
 
 def _steps(machine: Machine) -> Any:
-    """New states by side, step and state: of modes whose answers pass here, and IN of those whose do not."""
+    """New states by side, step and state: of modes whose answers pass here, IN of those whose do not, and of SNAT."""
     tables = np.zeros((SIDES, STEPS, STATES), np.uint8)
     for number, steps in ((TCP, range(UDP_STEP)), (UDP, range(UDP_STEP, STEPS))):
         protocol = machine.protocols[number]
-        for side, columns in enumerate((*protocol.sides("fnat"), protocol.sides("dr")[IN])):
+        for side, columns in enumerate((*protocol.sides("fnat"), protocol.sides("dr")[IN], *protocol.sides("snat"))):
             for step in steps:
                 row = protocol.next[columns * len(protocol.events) + protocol.event[step & 0xFF]]
                 tables[side, step, : len(row)] = np.frombuffer(row, np.uint8)

@@ -25,7 +25,7 @@ from lbreplay.dpvs.conn import (
     Macs,
 )
 from lbreplay.dpvs.xmit import tag_of
-from lbreplay.loop.names import DIRECT, FULL_TCP, FULL_UDP, MET, NONE
+from lbreplay.loop.names import BARE, DIRECT, FULL_TCP, FULL_UDP, MET, NONE, SNAT
 from lbreplay.loop.names import TEMPLATE as TEMPLATE_KIND
 from lbreplay.loop.ways import Way
 from lbreplay.wire.packet import IPIP, IPV6_IN_IP, TCP, UDP
@@ -87,6 +87,8 @@ class Links:
         table.limit[slot] = self.machine.limit_of(conn.server.service)
         met = conn.in_seen is not None and (conn.in_macs is not None or not self.may_be_fast(conn))
         table.met[slot] = MET if met else 0
+        if conn.mode.kind == SNAT:
+            table.met[slot] = MET if conn.out_seen is not None else MET | BARE  # it began inside
         odd = next((-way for way, asks in ODD if asks(self, conn)), 0)
         table.mac[2 * slot] = odd or self._side(conn, IN)
         table.mac[2 * slot + 1] = odd or (self._side(conn, OUT) if self._comes_home(conn) else -Way.ELSEWHERE)
@@ -109,6 +111,8 @@ class Links:
         if table.full[slot] == DIRECT:
             table.mac[2 * slot] = self.direct_way(real)
             return
+        if table.full[slot] == SNAT:
+            real = self.machine.tuples.key(2 * slot + 1)[1 : 1 + len(real)]  # it is inside
         if not table.forth[slot]:
             table.mac[2 * slot] = self.way(real, table.server[slot] - 1)
         if not table.back[slot]:
@@ -298,5 +302,4 @@ ODD: tuple[tuple[Way, Callable[[Links, Conn], Any]], ...] = (
     (Way.ENDING, lambda links, conn: links.ending(conn)),
     (Way.UNNUMBERED, lambda links, conn: links.unnumbered(conn)),
     (Way.OVERLAPPING, lambda links, conn: links.overlapping),
-    (Way.MODE, lambda links, conn: conn.mode.name == "snat" and (conn.proto != TCP or conn.out_seen is None)),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, INACTIVE, NOFASTXMIT, Conn, Macs
+from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, IN, INACTIVE, NOFASTXMIT, OUT, Conn, Macs
 from lbreplay.dpvs.conn import TEMPLATE as TEMPLATE_FLAG
 from lbreplay.dpvs.modes import MODES
 from lbreplay.dpvs.server import VirtualServer
@@ -25,7 +25,9 @@ from lbreplay.loop.names import (
     DIRECT,
     FULL_TCP,
     FULL_UDP,
+    NONE,
     SIX,
+    SNAT,
     TEMPLATE,
     TRAILS,
     TUNNEL,
@@ -37,7 +39,7 @@ from lbreplay.loop.ways import Way
 from lbreplay.lvs.flow import Flow
 from lbreplay.lvs.schedulers.rr import RoundRobin
 from lbreplay.lvs.schedulers.wlc import WeightedLeastConnection
-from lbreplay.model import NANOSECOND, Endpoint, Service
+from lbreplay.model import NANOSECOND, Endpoint, On, Service
 from lbreplay.wire import uoa
 from lbreplay.wire.packet import SYN, TCP, UDP
 
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
     from lbreplay.dpvs.links import Links
     from lbreplay.dpvs.machine import Lcore, Machine
     from lbreplay.loop.real import Dest
+
+NO_POOL = -2  # of `Openers.fetch`
 
 
 class Openers:
@@ -69,6 +73,10 @@ class Openers:
             self._opener(lcore, servers[end]) for lcore, servers in zip(self.machine.lcores, found, strict=True)
             for end in ends
         ]  # fmt: skip
+        for lcore in self.machine.lcores:
+            for server in lcore.servers.matching:
+                if server.service.protocol in (TCP, UDP):
+                    self._opener(lcore, server)
         for opener in self._lent:
             opener.ready, opener.why = False, 0
         self.loop.know(self._virtual, Places(ends), openers, len(ends))
@@ -84,7 +92,8 @@ class Openers:
         )
         self.loop.listed, self.loop.chancy = bool(machine.access), machine.access.by_chance
         self.loop.alike = self.links.alike
-        self.passing = machine.resolver is None and not any(lcore.servers.matching for lcore in lcores)
+        self.loop.matching = any(lcore.servers.matching for lcore in lcores)
+        self.passing = machine.resolver is None
 
     def _why(self, server: VirtualServer) -> int:
         """The reason for which new connections of a service are the plain path's; 0: they are the loop's."""
@@ -94,7 +103,7 @@ class Openers:
         """Whether connections leave from a local address, or keep the client's end."""
         if service.mode == "fnat":
             return bool(service.laddr)
-        return service.mode in ("nat", "dr", "tunnel")
+        return service.mode in ("nat", "dr", "tunnel", "snat")
 
     def _opener(self, lcore: Lcore, server: VirtualServer) -> Opener:
         """The one there was, that its connections know, or a new one; it is made ready when it is needed."""
@@ -109,6 +118,28 @@ class Openers:
         self._servers[opener] = lcore, server
         self._describe(opener, lcore, server)
         return opener
+
+    def match(self, rank: int, key: bytes, vlan: int) -> Opener | None:
+        """The opener of the match service that a first packet with *key* is for (D 10.1); *vlan* -1: it had no tag."""
+        machine, (source, dest) = self.machine, _ends(key)
+        setup, on = machine.setup, None if vlan < 0 else vlan
+        route = machine.stack.way_in(dest.address, on)
+        oif = None if route is None or route.local else setup.name(On(route.port, route.vlan))
+        flow = Flow(source.address, source.port, dest.address, dest.port, key[0])
+        server = machine.lcores[rank].servers.match(flow, setup.name(On(0, on)), oif)
+        return None if server is None else self._known[server]
+
+    def fetch(self, opener: Opener, dest: Dest, key: bytes) -> int:
+        """A port of an outside address towards where a packet with *key* goes; NONE: no port is left, -2: no pool."""
+        pool = self._servers[opener][0].pools.get(dest.address)
+        port = None if pool is None else pool.fetch(_ends(key)[1])
+        return NO_POOL if pool is None else NONE if port is None else port
+
+    def release(self, slot: int) -> None:
+        """Give the port of a connection of SNAT back."""
+        remote, outside = _ends(self.machine.tuples.key(2 * slot))
+        lcore = self.machine.lcores[self.machine.table.rank[slot]]
+        lcore.pools[outside.address].release(outside.port, remote)
 
     def lend(self, opener: Opener, owner: Opener) -> Opener:
         """The opener of a worker with the real servers of *owner*'s: of clients whose template that one made."""
@@ -135,7 +166,8 @@ class Openers:
         if opener.kind == FULL_UDP and setup.udp.uoa_max_trail:
             opener.trail = setup.udp.uoa_max_trail + 1
             opener.growth = uoa.size_of(setup.udp.uoa_mode, Endpoint(bytes(_within(service)), 0))
-        opener.first_state = protocol.step(protocol.sides(service.mode)[0], event, 0)
+        side = OUT if opener.kind == SNAT else IN
+        opener.first_state = protocol.step(protocol.sides(service.mode)[side], event, 0)
         opener.first_timeout = timeouts[opener.first_state]
         opener.established = protocol.states.index("established") if "established" in protocol.states else -1
         opener.quiesces = self._quiesces(service)
@@ -159,6 +191,8 @@ class Openers:
 
     def _quiesces(self, service: Service) -> bool:
         """Whether a service's connections end with their real server (D 1.5, step 8; D 2.7)."""
+        if service.mode == "snat":
+            return False
         kept = service.persistent is not None and self.machine.setup.behaviour.quiescent == "conn"
         return service.expire_quiescent or kept
 
@@ -166,7 +200,7 @@ class Openers:
         """What may have changed: its real servers, with what their packets leave, where their answers come in."""
         lcore, server = self._servers[opener]
         way = self.links.direct_way if opener.kind == DIRECT else self.links.way
-        ways = {dest.id: way(dest.address) for dest in server.dests}
+        ways = {dest.id: 0 if opener.kind == SNAT else way(dest.address) for dest in server.dests}
         opener.ready, opener.dests = True, server.dests
         opener.why = opener.why or -min([0, *ways.values()])
         opener.pairs = [
@@ -287,8 +321,10 @@ def _untagged(macs: Macs | None) -> Macs | None:
 
 def _within(service: Service) -> int:
     """Bytes of the addresses that a service's packets go to."""
-    assert service.vip is not None, "it has an opener"
-    return len(service.vip.address)
+    if service.vip is not None:
+        return len(service.vip.address)
+    assert service.match is not None, "a service has an address, a mark of others, or matches"
+    return 4 if service.match.family == 4 else 16
 
 
 # What takes all first packets of a service to the plain path, in this order; what takes those of its connections stands

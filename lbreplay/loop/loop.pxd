@@ -45,14 +45,14 @@ cdef class Loop:
     cdef readonly Table table
     cdef readonly Timers timers
     cdef bint client_view, six
-    cdef public bint redirects, listed, chancy, proxies, strays, passing, alike
+    cdef public bint redirects, listed, chancy, proxies, strays, passing, alike, matching
     cdef public long long asked
     cdef public dict passed, judged, ways_back, transits
     cdef Places locals
     cdef long long[::1] zones
     cdef u64[::1] wide_zones
     cdef public int mtu
-    cdef int no_dest, max_conn, no_port, no_template, fast, slow, unasked, direct_reply, own_transmit, forwarded_plain
+    cdef int no_dest, max_conn, no_port, no_template, fast, slow, unasked, direct_reply, own_transmit, forwarded_plain, no_outside_port, no_outside_pool
     cdef public int why, reason, barred
     cdef bint _plain(self, int reason) noexcept
     cdef public Py_ssize_t due
@@ -183,8 +183,18 @@ cdef class Loop:
     cdef bint _refuse(self, Py_ssize_t row, int verdict) except? -1
     @cython.locals(cursor=LaddrCursor, port=int, trials=int, pair=Pair)
     cdef bint _bind(self, Py_ssize_t row, Opener opener, Dest dest, Py_ssize_t base, long long now) except? -1
-    @cython.locals(slots=Slots, dest=Dest, slot=Py_ssize_t, fraction=cython.longlong, kind=int)
+    @cython.locals(slots=Slots, dest=Dest, slot=Py_ssize_t, kind=int)
     cdef _enter(self, Py_ssize_t row, Opener opener, Pair pair, int port, long long now)
+    @cython.locals(slots=Slots, slot=Py_ssize_t, fraction=cython.longlong)
+    cdef Py_ssize_t _occupy(self, Py_ssize_t row, Opener opener, Pair pair, long long now) except -1
+    cdef _count_in(self, Py_ssize_t row, Opener opener, Dest dest)
+    @cython.locals(at=int, dest=Dest, port=int)
+    cdef bint _open_outwards(self, Py_ssize_t row, Opener opener, long long now) except? -1
+    @cython.locals(slots=Slots, slot=Py_ssize_t, told=int, word0=u64, word1=u64, ports=u64, entry=int)
+    cdef _enter_outwards(self, Py_ssize_t row, Opener opener, Pair pair, u64 port, long long now)
+    @cython.locals(slots=Slots)
+    cdef _meet_remote(self, Py_ssize_t row, Py_ssize_t slot)
+    cdef int _way_on(self, Py_ssize_t row) except? -1000
     @cython.locals(slots=Slots, told=int)
     cdef _link_back(self, Py_ssize_t row, Py_ssize_t slot, Opener opener, Pair pair)
     @cython.locals(place=cython.longlong)

@@ -129,7 +129,8 @@ class Loop:
         self.host, self.slots, self.table, self.timers = host, slots, table, slots.timers
         self.client_view, self.mtu = client_view, mtu
         self.no_dest, self.max_conn, self.no_port, self.no_template, *others = refusals
-        self.fast, self.slow, self.unasked, self.direct_reply, self.own_transmit, self.forwarded_plain = others
+        self.fast, self.slow, self.unasked, self.direct_reply, self.own_transmit, *others = others
+        self.forwarded_plain, self.no_outside_port, self.no_outside_pool = others
         self.why, self.reason, self.due = DONE, 0, NONE
         self.word0 = self.word1 = self.a = self.b = self.c = self.d = self.ports = 0  # the tuple at hand
         self.barred = 0  # reason for which connections are opened by the plain path alone
@@ -144,6 +145,7 @@ class Loop:
         self.judged: dict[Any, int] = {}  # what lists say of a client and a service
         self.ways_back: dict[int, int] = {}  # entries by zone and entry that was told, `_way_back`
         self.transits: dict[Any, int] = {}  # entries of MACs by the address that packets in transit go to
+        self.matching = False  # some service is found by ranges (SNAT)
         self.alike = False  # all of a zone have one way
         self.pool_size = 0
         self.templates: Any = None  # loop.table.Table of their slots
@@ -352,6 +354,10 @@ class Loop:
         number = self._service(row, proto) if first else NONE
         if number >= 0:
             return self._open(row, worker, number, now)
+        if first and self.matching:
+            opener = self.host.match(worker, self.table_key(row), self.tag[row] - 1)
+            if opener is not None:
+                return self._open_outwards(row, opener, now)
         return self._nobody(row, worker, proto, self._link(row))
 
     def _hand_on(self, row: int, rank: int, now: int) -> bool:
@@ -443,6 +449,16 @@ class Loop:
 
     def _forward(self, row: int, worker: int) -> bool:
         """The router function: a row in transit leaves by its route (S 4.5); False: not by one that the loop knows."""
+        entry = self._way_on(row)
+        if entry < 0:
+            return False
+        if entry >= self.entries:
+            self.host.relink()
+        self.leaving[row], self.mac[row], self.full[row], self.owner[row] = 1, entry, TRANSIT, worker
+        return True
+
+    def _way_on(self, row: int) -> int:
+        """With what leaves by the route to where a row goes, of whom nothing is known."""
         place: object = self.b
         if self.six:
             place = self.c, self.d
@@ -451,12 +467,7 @@ class Loop:
             if len(self.transits) >= MOST:
                 self.transits.clear()
             entry = self.transits[place] = self.host.transit(self.table_key(row))
-        if entry < 0:
-            return False
-        if entry >= self.entries:
-            self.host.relink()
-        self.leaving[row], self.mac[row], self.full[row], self.owner[row] = 1, entry, TRANSIT, worker
-        return True
+        return entry
 
     def _link(self, row: int) -> int:
         """By its MAC a row is ours, another's, a group's."""
@@ -569,7 +580,7 @@ class Loop:
         slots.last_use[slot], slots.armed[slot] = now, self._order(row)
         step = UDP_STEP if self.proto[row] == UDP else self.flags[row]
         old = slots.state[slot]
-        table = 2 if kind >= DIRECT else side
+        table = 2 if kind >= DIRECT else 3 + side if kind == SNAT else side
         new = self.steps[(table * STEPS + step) * STATES + old]
         if new != old:
             self._move(slot, old, new, now)
@@ -579,11 +590,24 @@ class Loop:
             if kind == FULL_TCP:
                 self._remember(row, slot, answer)
         elif slots.met[slot] & (BARE | TRAILS):
-            kind = self._trail(row, slot)
+            if kind == SNAT:
+                self._meet_remote(row, slot)
+            else:
+                kind = self._trail(row, slot)
         self.answer[row] = answer
         if answer:
             self._bring_home(row, slot)
         self._settle(row, handle, entry, fdata, kind, LOOKED_UP + side)
+
+    def _meet_remote(self, row: int, slot: int) -> None:
+        """The first answer from outside tells where packets of SNAT go (interface 2)."""
+        slots = self.slots
+        slots.met[slot] &= ~BARE
+        if slots.made and slot in slots.made:
+            self.host.meet_remote(slot, self._macs(row))
+            return
+        slots.client[slot] = self._client(row) + 1
+        slots.mac[2 * slot + 1] = self._way_back(row, slots.client[slot] - 1)
 
     def _trail(self, row: int, slot: int) -> int:
         """The first datagrams of a client tell its address (D 7.4); the one after the last may be the last slow one,
@@ -741,6 +765,46 @@ class Loop:
             return self._refuse(row, self.max_conn)
         return self._bind(row, opener, dest, at * opener.width, now)
 
+    # --- SNAT --------------------------------------------------------------------------------------------------------
+
+    def _open_outwards(self, row: int, opener: Opener, now: int) -> bool:
+        """An inside host's first packet takes a port of an outside address, towards the remote host (D 2.2, D 11.3)."""
+        if not opener.ready:
+            self.host.ready(opener)
+        if opener.why or self.barred or opener.persistent:
+            return self._plain(opener.why or self.barred or PERSISTENT)
+        if self.slots.live >= self.pool_size:
+            return self._plain(POOL)
+        at = self._pick(row, opener)
+        if at < 0:
+            return self._refuse(row, self.no_dest)
+        dest: Dest = opener.dests[at]
+        if dest.is_full():
+            return self._plain(POOL)  # a port is taken first, and given back
+        port: int = self.host.fetch(opener, dest, self.table_key(row))
+        if port < 0:
+            return self._refuse(row, self.no_outside_port if port == NONE else self.no_outside_pool)
+        self._enter_outwards(row, opener, opener.pairs[at], port, now)
+        return True
+
+    def _enter_outwards(self, row: int, opener: Opener, pair: Pair, port: int, now: int) -> None:
+        """It goes out, so its own tuple is the real server's side; answers come to the outside address and port."""
+        slot = self._occupy(row, opener, pair, now)
+        slots, told = self.slots, self._client(row)
+        self.table.enter(2 * slot + 1, self.word0, self.word1, self.a, self.b, self.c, self.d)
+        word0, word1 = self.b, self.word1 >> 32
+        ports = self.ports >> 16 | (port >> 8 | (port & 0xFF) << 8) << 16
+        if self.six:
+            word0 = self.table.mix(self.c, self.d, pair.a, pair.b)
+            self.table.enter(2 * slot, word0, word1 << 32 | ports, self.c, self.d, pair.a, pair.b)
+        else:
+            self.table.enter(2 * slot, pair.word0 << 32 | word0, word1 << 32 | ports, 0, 0, 0, 0)
+        slots.server[slot], slots.met[slot] = told + 1, MET | BARE
+        slots.mac[2 * slot], slots.mac[2 * slot + 1] = self._way_back(row, told), self._way_on(row)
+        entry = slots.mac[2 * slot + 1]
+        self._count_in(row, opener, pair.dest)
+        self._settle(row, 2 * slot + 1, entry, 0, SNAT, MISSED)
+
     # --- a template (D 2.7) ------------------------------------------------------------------------------------------
 
     def _open_by_template(self, row: int, opener: Opener, now: int) -> bool:
@@ -895,7 +959,25 @@ class Loop:
     def _enter(self, row: int, opener: Opener, pair: Pair, port: int, now: int) -> None:
         """Into the tables, with the timer and the state that the first packet gives."""
         slots, dest = self.slots, pair.dest
-        slot = slots.take(dest.id, opener.rank)
+        slot = self._occupy(row, opener, pair, now)
+        self.table.enter(2 * slot, self.word0, self.word1, self.a, self.b, self.c, self.d)
+        self._enter_answers(slot, opener, pair, port)
+        slots.client[slot] = self._client(row) + 1
+        slots.mac[2 * slot], slots.mac[2 * slot + 1] = pair.way, -MODE
+        if not opener.direct:
+            self._link_back(row, slot, opener, pair)
+        if opener.quiesces and dest.weight == 0:
+            slots.mac[2 * slot] = slots.mac[2 * slot + 1] = -ENDING  # the first packet gets through (D 1.5, step 8)
+        if not opener.keeps:
+            opener.cursor.counts[pair.place] += 1
+        self._count_in(row, opener, dest)
+        kind = self._trail(row, slot) if opener.trail else opener.kind
+        self._settle(row, 2 * slot, pair.way, 0, kind, MISSED)
+
+    def _occupy(self, row: int, opener: Opener, pair: Pair, now: int) -> int:
+        """A slot, with the timer and the state that the first packet gives."""
+        slots = self.slots
+        slot = slots.take(pair.dest.id, opener.rank)
         slots.pair[slot], slots.state[slot], slots.limit[slot] = pair.number, opener.first_state, opener.limit
         fraction = 0
         if opener.jitter is not None:
@@ -906,23 +988,15 @@ class Loop:
         if self.template >= 0:
             slots.control[slot] = self.template + 1
             slots.controlled[self.template] += 1
-        self.table.enter(2 * slot, self.word0, self.word1, self.a, self.b, self.c, self.d)
-        self._enter_answers(slot, opener, pair, port)
-        slots.client[slot] = self._client(row) + 1
-        slots.mac[2 * slot], slots.mac[2 * slot + 1] = pair.way, -MODE
-        if not opener.direct:
-            self._link_back(row, slot, opener, pair)
-        if opener.quiesces and dest.weight == 0:
-            slots.mac[2 * slot] = slots.mac[2 * slot + 1] = -ENDING  # the first packet gets through (D 1.5, step 8)
         self.timers.arm(slot, now + slots.timeout[slot])
-        if not opener.keeps:
-            opener.cursor.counts[pair.place] += 1
+        return slot
+
+    def _count_in(self, row: int, opener: Opener, dest: Dest) -> None:
+        """A new connection."""
         dest.conns += 1
         dest.inactconns += 1
         opener.census.opened()
         self.opened[row] = 1
-        kind = self._trail(row, slot) if opener.trail else opener.kind
-        self._settle(row, 2 * slot, pair.way, 0, kind, MISSED)
 
     def _link_back(self, row: int, slot: int, opener: Opener, pair: Pair) -> None:
         """With what answers leave: with the MACs that the client's frame told, or on the slow path by their route."""
@@ -998,6 +1072,8 @@ class Loop:
         if pair.opener.jitter is not None:
             pair.opener.census.passed += 1  # drawn for every expiry
         port = (self.table.word(2 * slot + 1, 1) >> 16) & 0xFFFF
+        if slots.full[slot] == SNAT:
+            self.host.release(slot)
         self.table.remove(2 * slot)
         self.table.remove(2 * slot + 1)
         if active:

@@ -21,7 +21,7 @@ OTHER, FULL_TCP, FULL_UDP, SNAT, TELLING, DIRECT, TUNNEL, TRANSIT, TEMPLATE = ra
 # column `met`: the real server's side was heard of; the client's MACs are still to be learned, behind the datagrams
 # that told its address (TRAILS: there are some to come); answers come in elsewhere than on the connection's worker
 MET, BARE, TRAILS, AWAY = 1, 2, 4, 8
-SIDES = 3  # of tables of states: in, out, and in where answers do not pass here
+SIDES = 5  # of tables of states: in, out, in where answers do not pass here, in and out of SNAT
 
 ORDERS = 256  # places in the order of arming that a frame has: timers before it take the first half, itself the second
 

@@ -71,6 +71,10 @@ class Stack:
         """Route of a received packet: a local address of its own device first (S 4.3)."""
         return self._output.routes.input(packet.dst, packet.vlan, packet.port)
 
+    def way_in(self, dst: bytes, vlan: int | None) -> RouteEntry | None:
+        """The same of what the first port, or its VLAN device, received."""
+        return self._output.routes.input(dst, vlan, 0)
+
     def receive(self, packet: Packet) -> Outcome | None:
         """L2 input; None: an IP packet that goes on to `check`. Sets `packet.l2class`."""
         return self._kernel(link.receive(self._output, packet), packet)
