@@ -63,6 +63,8 @@ KINDS: dict[str, tuple[str, bool | None, str, str, dict[str, str]]] = {
     "lb": ("", None, "", "", {"view": "lb"}),
     "snat": ("snat", False, "", "", {"device": "sapool_address = ['198.51.100.1', '198.51.100.2']"}),
     "snat udp": ("snat", False, "udp", "", {"device": "sapool_address = ['198.51.100.1']", "conn": "redirect = true"}),
+    "proxy": ("", None, "tcp", 'proxy_protocol = "v2"', {}),
+    "proxy1": ("", None, "", 'proxy_protocol = "v1-insecure"', {}),
     "slow": ("", None, "", "", {"conn": "fast_xmit = false"}),
     "uoa": ("", False, "udp", "", {"udp": "uoa_max_trail = 2"}),
     "uoa6": ("", True, "udp", "", {"udp": "uoa_max_trail = 1"}),

@@ -124,7 +124,7 @@ COLUMNS: tuple[tuple[str, Any], ...] = (
     # the rest: another
     ("number", np.int64), ("pair", np.int32), ("fraction", np.int32), ("home_hash", np.uint32),
     ("client", np.int32), ("server", np.int32), ("back", np.int32), ("forth", np.int32), ("trail", np.int16),
-    ("control", np.int32), ("controlled", np.int32),
+    ("control", np.int32), ("controlled", np.int32), ("isn", np.uint32),
 )  # fmt: skip
 PACKED = np.dtype(list(COLUMNS), align=True)
 RECORD = np.dtype([("columns", PACKED), ("rest", np.void, -PACKED.itemsize % LINE)])

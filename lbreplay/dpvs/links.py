@@ -25,7 +25,7 @@ from lbreplay.dpvs.conn import (
     Macs,
 )
 from lbreplay.dpvs.xmit import tag_of
-from lbreplay.loop.names import BARE, DIRECT, FULL_TCP, FULL_UDP, MET, NONE, SNAT
+from lbreplay.loop.names import BARE, DIRECT, FULL_TCP, FULL_UDP, MET, NONE, PROXIED, SNAT
 from lbreplay.loop.names import TEMPLATE as TEMPLATE_KIND
 from lbreplay.loop.ways import Way
 from lbreplay.wire.packet import IPIP, IPV6_IN_IP, TCP, UDP
@@ -87,6 +87,9 @@ class Links:
         table.limit[slot] = self.machine.limit_of(conn.server.service)
         met = conn.in_seen is not None and (conn.in_macs is not None or not self.may_be_fast(conn))
         table.met[slot] = MET if met else 0
+        if table.full[slot] == FULL_TCP and conn.server.service.proxy_protocol != "off":
+            table.met[slot] |= PROXIED
+            table.isn[slot] = conn.isn
         if conn.mode.kind == SNAT:
             table.met[slot] = MET if conn.out_seen is not None else MET | BARE  # it began inside
         odd = next((-way for way, asks in ODD if asks(self, conn)), 0)
@@ -297,7 +300,7 @@ ODD: tuple[tuple[Way, Callable[[Links, Conn], Any]], ...] = (
     (Way.UOA, lambda links, conn: conn.flags & NOFASTXMIT),
     (Way.FAMILIES, lambda links, conn: len(conn.client.address) != len(conn.real.address)),
     (Way.LIMITED, lambda links, conn: 0 < conn.server.service.limit_proportion < 100),
-    (Way.PROXY_PROTOCOL, lambda links, conn: conn.server.service.proxy_protocol != "off"),
+    (Way.PROXY_PROTOCOL, lambda links, conn: conn.server.service.proxy_protocol != "off" and conn.proto != TCP),
     (Way.CHECKED, lambda links, conn: conn.server.service.dest_check is not None),
     (Way.ENDING, lambda links, conn: links.ending(conn)),
     (Way.UNNUMBERED, lambda links, conn: links.unnumbered(conn)),

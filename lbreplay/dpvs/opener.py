@@ -42,6 +42,7 @@ from lbreplay.lvs.schedulers.wlc import WeightedLeastConnection
 from lbreplay.model import NANOSECOND, Endpoint, On, Service
 from lbreplay.wire import uoa
 from lbreplay.wire.packet import SYN, TCP, UDP
+from lbreplay.wire.proxy_protocol import V2_SIZE
 
 if TYPE_CHECKING:
     from lbreplay.dpvs.links import Links
@@ -163,6 +164,9 @@ class Openers:
         opener.delta = setup.tcp.isn_offset if opener.kind == FULL_TCP and setup.tcp.seq_adjust else 0
         opener.limit = self.machine.limit_of(service)
         opener.fast = setup.conn.fast_xmit and (4 if _within(service) == 4 else 6) in MODES[service.mode].fast
+        opener.proxied = opener.kind == FULL_TCP and service.proxy_protocol != "off"
+        if opener.proxied and service.proxy_protocol.startswith("v2"):
+            opener.proxy_growth = V2_SIZE[1 if _within(service) == 4 else 2]
         if opener.kind == FULL_UDP and setup.udp.uoa_max_trail:
             opener.trail = setup.udp.uoa_max_trail + 1
             opener.growth = uoa.size_of(setup.udp.uoa_mode, Endpoint(bytes(_within(service)), 0))
@@ -264,7 +268,7 @@ class Openers:
         conn.in_key, conn.out_key = in_key, out_key
         conn.client, conn.virtual = _ends(in_key)
         conn.real, conn.local = _ends(out_key)
-        conn.delta, conn.fdata = pair.opener.delta, table.fdata[slot]
+        conn.delta, conn.fdata, conn.isn = table.delta[slot], table.fdata[slot], table.isn[slot]
         conn.control = table.control[slot] > 0
         conn.has_isn = pair.opener.kind == FULL_TCP
         active = table.state[slot] == pair.opener.established
@@ -334,7 +338,8 @@ ODD: tuple[tuple[Way, Callable[[Openers, VirtualServer], Any]], ...] = (
     (Way.ONE_PACKET, lambda openers, server: server.service.one_packet),
     (Way.QUIC, lambda openers, server: server.service.quic),
     (Way.CHECKED, lambda openers, server: server.service.dest_check),
-    (Way.PROXY_PROTOCOL, lambda openers, server: server.service.proxy_protocol != "off"),
+    (Way.PROXY_PROTOCOL, lambda openers, server: server.service.proxy_protocol != "off"
+        and server.service.protocol != TCP),
     (Way.LIMITED, lambda openers, server: 0 < server.service.limit_proportion < 100),
     (Way.HASHED, lambda openers, server: server.service.hash_target != "source"),
     (Way.READDRESSED, lambda openers, server: server.service.name in openers.readdressed),

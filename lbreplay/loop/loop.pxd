@@ -13,7 +13,7 @@ ctypedef unsigned long long u64
 cdef int BY_TURN, BY_LOAD, NONE, DONE, PLAIN, CLOCK, TCP, UDP, FIN, SYN, RST, ACK, PURE, UDP_STEP, STATES, STEPS, FULL_TCP, DIRECT, MOST
 cdef int LOOKED_UP, MISSED, HOME, MISSED_BIT
 cdef int UNSOUND, KERNEL, TOO_LONG, STRANGER, MATCHED, LAST_HOP, UNINVITED, FROM_LOCAL
-cdef int OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING, TAGGED, TAG_SIZE, ROUTE, TRANSIT, TEMPLATE, FULL_UDP, SNAT, TELLING, TUNNEL, MET, BARE, TRAILS, AWAY
+cdef int OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING, TAGGED, TAG_SIZE, ROUTE, PROXY_PROTOCOL, PROXIED, PROXYING, ETHERNET, TRANSIT, TEMPLATE, FULL_UDP, SNAT, TELLING, TUNNEL, MET, BARE, TRAILS, AWAY
 cdef long long ORDERS
 cdef u64 SIX, M32, LINK_LOCAL
 
@@ -73,7 +73,7 @@ cdef class Loop:
     cdef u64 word0, word1, a, b, c, d, ports
     cdef unsigned char[::1] buffer, family, proto, flags, simple, ours, own, by, answer, opened, verdict, lookup, leaving, full, wrong
     cdef long long[::1] at, time_ns, conn
-    cdef int[::1] l3_length, header, rule, handle, mac
+    cdef int[::1] l3_length, l4, header, rule, handle, mac
     cdef unsigned int[::1] seq, ack, flow4, wide, hash, fdata, delta
     cdef short[::1] queue, worker, reta, owner, redirected, worker_index
     cpdef know(self, Places virtual, Places services, list openers, Py_ssize_t places)
@@ -90,6 +90,11 @@ cdef class Loop:
     cdef bint _ordinary(self, Py_ssize_t row, long long now) except? -1
     cdef bint _sent_it(self, Py_ssize_t row) noexcept
     cdef bint _known(self, Py_ssize_t row, Py_ssize_t handle, bint answer, long long now) except? -1
+    @cython.locals(slots=Slots)
+    cdef bint _is_first(self, Py_ssize_t row, Py_ssize_t slot) noexcept
+    cdef int _payload(self, Py_ssize_t row) noexcept
+    @cython.locals(slots=Slots, pair=Pair, growth=int, first=int)
+    cdef bint _introduce(self, Py_ssize_t row, Py_ssize_t slot, long long now) except? -1
     @cython.locals(slots=Slots, pair=Pair)
     cdef bint _has_room(self, Py_ssize_t row, Py_ssize_t slot) except? -1
     @cython.locals(home=int, found=int, rank=int)

@@ -33,6 +33,8 @@ from lbreplay.loop.names import (
     NONE,
     ORDERS,
     PLAIN,
+    PROXIED,
+    PROXYING,
     SIX,
     SNAT,
     STATES,
@@ -56,14 +58,16 @@ UNSOUND, KERNEL, TOO_LONG, STRANGER, MATCHED, LAST_HOP, UNINVITED, FROM_LOCAL = 
     Way.UNSOUND, Way.KERNEL, Way.TOO_LONG, Way.STRANGER, Way.MATCHED, Way.LAST_HOP,
     Way.UNINVITED, Way.FROM_LOCAL,
 )  # fmt: skip
-OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING, TAGGED, ROUTE = (
+OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING, TAGGED, ROUTE, PROXY_PROTOCOL = (
     Way.MISSED, Way.UNASKED, Way.SYN_PROXY, Way.POOL, Way.ELSEWHERE, Way.MODE,
-    Way.PERSISTENT, Way.ENDING, Way.TAGGED, Way.ROUTE,
+    Way.PERSISTENT, Way.ENDING, Way.TAGGED, Way.ROUTE, Way.PROXY_PROTOCOL,
 )  # fmt: skip
 TCP, UDP = 6, 17
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 PURE = SYN | ACK | FIN | RST  # the flags that tell a first packet (D 5.1)
 M32 = 0xFFFFFFFF
+PROXY_STARTS = (ord("P"), ord("\r"))  # first bytes of headers that clients send
+ETHERNET = 14  # bytes of its header
 ETH_VLAN, TAG_SIZE = 0x8100, 4  # ethertype and bytes of a tag
 LINK_LOCAL = 0x80FE  # the first two bytes, as little-endian machines read them
 HOME = 5  # queue, rank, by, reta, rule
@@ -200,6 +204,7 @@ class Loop:
         self.family, self.proto, self.flags = burst.family.data, burst.proto.data, burst.flags.data
         self.simple, self.ours = burst.simple.view("u1").data, burst.ours.view("u1").data
         self.own = burst.own.view("u1").data
+        self.l4 = burst.l4.data
         self.l3_length, self.header, self.tag = burst.l3_length.data, burst.header.data, burst.tag.data
         self.seq, self.ack = burst.seq.data, burst.ack.data
         self.flow4, self.wide = burst.flow4.view("u4").ravel().data, burst.wide.view("u4").ravel().data
@@ -280,7 +285,35 @@ class Loop:
             return self._plain(-self.slots.mac[handle])
         if not handle & 1 and not self._has_room(row, handle >> 1):
             return self._plain(TOO_LONG)
+        if self.slots.met[handle >> 1] & PROXIED and not handle & 1 and self._is_first(row, handle >> 1):
+            return self._introduce(row, handle >> 1, now)
         self._step(row, handle, answer, now)
+        return True
+
+    def _is_first(self, row: int, slot: int) -> bool:
+        """Whether a segment has the client's first byte, and a proxy header is due before it (D 5.8)."""
+        slots = self.slots
+        if self.flags[row] & (SYN | RST) or self.ack[row] != slots.fdata[slot] or not self._payload(row):
+            return False
+        return self.seq[row] == (slots.isn[slot] - slots.delta[slot] + 1) & M32
+
+    def _payload(self, row: int) -> int:
+        """Bytes behind the TCP header."""
+        return self.l3_length[row] + ETHERNET - self.l4[row] - self.header[row]
+
+    def _introduce(self, row: int, slot: int, now: int) -> bool:
+        """The client's first byte with a header of version 2 before it, by which sequence numbers grow; what seems to
+        have a header already, and version 1, is the plain path's."""
+        slots, pair = self.slots, self.all_pairs[self.slots.pair[slot]]
+        growth = 0 if pair is None else pair.opener.proxy_growth
+        first = self.buffer[self._inside(row) + self.l4[row] + self.header[row]]
+        if not growth or first in PROXY_STARTS or self.l3_length[row] + growth > self.mtu:
+            return self._plain(PROXY_PROTOCOL)
+        self._step(row, 2 * slot, False, now)
+        self.full[row] = PROXYING
+        slots.delta[slot] = (slots.delta[slot] + growth) & M32
+        if slots.made and slot in slots.made:
+            slots.made[slot].delta = slots.delta[slot]
         return True
 
     def _has_room(self, row: int, slot: int) -> bool:
@@ -725,6 +758,8 @@ class Loop:
         self.verdict[row] = self.fast if self.is_fast[entry] else self.slow
         self.lookup[row], self.leaving[row], self.owner[row] = lookup, 1, self.worker[row]
         self.handle[row], self.mac[row], self.fdata[row] = handle, entry, fdata
+        if slots.met[slot] & PROXIED:
+            self.fdata[row] = (self.ack[row] + 1) & M32  # the header tells the client's address, no option does
         self.delta[row], self.full[row], self.conn[row] = slots.delta[slot], kind, slots.number[slot]
         if kind == TUNNEL:
             self._enclose(row, slot)
@@ -966,6 +1001,9 @@ class Loop:
         slots.mac[2 * slot], slots.mac[2 * slot + 1] = pair.way, -MODE
         if not opener.direct:
             self._link_back(row, slot, opener, pair)
+        if opener.proxied:
+            slots.met[slot] |= PROXIED
+            slots.isn[slot] = (self.seq[row] + opener.delta) & M32
         if opener.quiesces and dest.weight == 0:
             slots.mac[2 * slot] = slots.mac[2 * slot + 1] = -ENDING  # the first packet gets through (D 1.5, step 8)
         if not opener.keeps:

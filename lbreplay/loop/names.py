@@ -14,13 +14,15 @@ STEPS = UDP_STEP + 1
 STATES = 16  # of a protocol, at most
 
 # columns `full`: full NAT, SNAT or OTHER; from DIRECT on answers do not pass here, and what leaves is what came, but
-# for its MACs, or in an outer header; of rows alone TELLING: full NAT of a datagram that tells the client's address;
-# TRANSIT: for somebody else, its TTL lowered. TEMPLATE: no connection, but whose a client's connections are (D 2.7)
-OTHER, FULL_TCP, FULL_UDP, SNAT, TELLING, DIRECT, TUNNEL, TRANSIT, TEMPLATE = range(9)
+# for its MACs, or in an outer header. Of rows alone TELLING: full NAT of a datagram that tells the client's address;
+# PROXYING: of a segment that has a proxy header put in; TRANSIT: for somebody else, its TTL lowered. TEMPLATE: no
+# connection, but whose a client's connections are (D 2.7)
+OTHER, FULL_TCP, FULL_UDP, SNAT, TELLING, PROXYING, DIRECT, TUNNEL, TRANSIT, TEMPLATE = range(10)
 
 # column `met`: the real server's side was heard of; the client's MACs are still to be learned, behind the datagrams
-# that told its address (TRAILS: there are some to come); answers come in elsewhere than on the connection's worker
-MET, BARE, TRAILS, AWAY = 1, 2, 4, 8
+# that told its address (TRAILS: there are some to come); answers come in elsewhere than on the connection's worker;
+# its service puts a proxy header before the client's first byte (D 5.8)
+MET, BARE, TRAILS, AWAY, PROXIED = 1, 2, 4, 8, 16
 SIDES = 5  # of tables of states: in, out, in where answers do not pass here, in and out of SNAT
 
 ORDERS = 256  # places in the order of arming that a frame has: timers before it take the first half, itself the second

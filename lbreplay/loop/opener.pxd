@@ -20,10 +20,10 @@ cdef class Opener:
     cdef public LaddrCursor cursor
     cdef public object scheduler, turn
     cdef public Draws jitter
-    cdef public bint ready, keeps, direct, fast, persistent, lenient, quiesces
+    cdef public bint ready, keeps, direct, fast, proxied, persistent, lenient, quiesces
     cdef public dict lent
     cdef public unsigned long long mask, wide_mask
-    cdef public int why, trail, growth, by, rank, kind, limit, first_state, established, width
+    cdef public int why, trail, growth, proxy_growth, by, rank, kind, limit, first_state, established, width
     cdef public unsigned int delta
     cdef public long long first_timeout, template_timeout
     cdef public list dests, pairs

@@ -52,6 +52,8 @@ class Opener:
         self.lenient = True  # a template of a real server without weight is used
         self.quiesces = False  # connections end with their real server
         self.lent: dict[int, Any] = {}  # openers of this worker with the real servers of another, by its rank
+        self.proxied = False  # the client's first byte has a proxy header before it
+        self.proxy_growth = 0  # bytes of that header; 0: it is for the plain path to make (version 1)
         self.growth = 0  # bytes by which those grow that tell the client's address, or all in tunnels
         self.dests: list[Any] = []  # of the service, in its order
         self.pairs: list[Any] = []  # by position of the real server, then of the local address

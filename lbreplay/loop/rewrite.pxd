@@ -6,6 +6,8 @@ from lbreplay.loop.table cimport Table
 ctypedef unsigned long long u64
 
 cdef int NONE, DIRECT, FULL_TCP, RECORD, TCP, ETHERNET, BASE, SYN, RST, ACK, EOL, NOP, MSS, SACK, TIMESTAMP, TOA
+cdef int PROXYING, PROXY4, PROXY6, PROXY_FIXED
+cdef const unsigned char[::1] PROXY_HEAD
 cdef int MACS, TAG, HEAD, TRANSIT, TELLING, TUNNEL, UDP, OPP, IPO, OPP_HEAD, IPIP, IPV6_IN_IP, OUTER4, OUTER6, DONT_FRAGMENT, ENDS
 cdef int BLOCKS, TIMESTAMP_SIZE, MSS_SIZE, BLOCK, ALIGNED_HEADER, TOA4, TOA6, MOST_HEADER
 cdef unsigned int ALIGNED
@@ -62,6 +64,8 @@ cdef class Rewriter:
     cdef void _put_length(self, unsigned char[::1] made, Py_ssize_t to, bint four, int length) noexcept
     @cython.locals(four=bint, at=Py_ssize_t)
     cdef void _put_telling(self, unsigned char[::1] made, Py_ssize_t to, Py_ssize_t row, int size) noexcept
+    @cython.locals(four=bint, at=Py_ssize_t, ends=int, length=int, byte=int)
+    cdef void _put_proxy(self, unsigned char[::1] made, Py_ssize_t to, Py_ssize_t row, int size) noexcept
     @cython.locals(ends=Py_ssize_t, length=int)
     cdef void _put_outer(self, unsigned char[::1] made, Py_ssize_t at, Py_ssize_t row, int size) noexcept
     @cython.locals(l4=Py_ssize_t, four=bint, at=Py_ssize_t)

@@ -20,7 +20,7 @@ import numpy as np
 
 from lbreplay.burst import PAD, RECORD, Burst
 from lbreplay.loop import octets
-from lbreplay.loop.names import DIRECT, FULL_TCP, NONE, TELLING, TRANSIT, TUNNEL
+from lbreplay.loop.names import DIRECT, FULL_TCP, NONE, PROXYING, TELLING, TRANSIT, TUNNEL
 from lbreplay.loop.table import Table
 
 TCP, UDP, ETHERNET, BASE = 6, 17, 14, 20  # protocols; bytes of headers
@@ -31,6 +31,8 @@ TIMESTAMP_SIZE, MSS_SIZE, BLOCK = 10, 4, 8
 ALIGNED, ALIGNED_HEADER = 0x0A080101, 32  # NOP NOP timestamp, as a word; behind it no SACK is looked for (D 5.5)
 TOA4, TOA6 = 8, 20  # bytes of the client-address option, by which the MSS is lowered, too
 MOST_HEADER = 60
+PROXY4, PROXY6, PROXY_FIXED = 28, 52, 16  # bytes of a proxy header, and of its part without ends
+PROXY_HEAD = b"\r\n\r\n\0\r\nQUIT\n\x21\0\0\0"  # signature, version and command; family and length are put in
 MACS, TAG, HEAD = 12, 4, 16  # bytes of MACs, of a tag, of an entry of `heads`
 OPP, IPO, OPP_HEAD = 248, 31, 4  # the private protocol, the client's address in it or in an IP option; bytes before it
 IPIP, IPV6_IN_IP, OUTER4, OUTER6, DONT_FRAGMENT = 4, 41, 20, 40, 0x40  # of outer headers
@@ -94,7 +96,7 @@ class Rewriter:
                 self._shrink(buffer, row)
                 self.room[row] = self.tags[self.mac[row]] - self.shift[row]
                 self.grows |= self.room[row] != 0
-                if self.full[row] == TELLING or self.full[row] == TUNNEL:
+                if self.full[row] == TELLING or self.full[row] == TUNNEL or self.full[row] == PROXYING:
                     self.room[row] += self._growth(row)
                     self.grows = True
                 elif self.full[row] == FULL_TCP:
@@ -104,8 +106,11 @@ class Rewriter:
                         self._make_room(buffer, row)
 
     def _growth(self, row: int) -> int:
-        """By how many bytes a row grows that tells the client's address (D 7.3), or goes through a tunnel (D 12.1)."""
+        """By how many bytes a row grows that tells the client's address (D 5.8, D 7.3), or goes through a tunnel
+        (D 12.1)."""
         four = self.family[row] == 4
+        if self.full[row] == PROXYING:
+            return PROXY4 if four else PROXY6
         if self.full[row] == TELLING:
             return (OPP_HEAD if self.opp else 0) + (TOA4 if four else TOA6)
         return OUTER4 if four else OUTER6
@@ -253,7 +258,9 @@ class Rewriter:
             self._put_more(made, to, row, growth)
 
     def _place(self, row: int) -> int:
-        """Where in its frame a row grows: behind the base TCP header, before UDP, before its IP header."""
+        """Where in its frame a row grows: behind the (base) TCP header, before UDP, before its IP header."""
+        if self.full[row] == PROXYING:
+            return self.l4[row] + self.header[row]
         if self.full[row] == TUNNEL:
             return ETHERNET
         return self.l4[row] if self.full[row] == TELLING else self.l4[row] + BASE
@@ -264,6 +271,8 @@ class Rewriter:
             self._put_outer(made, to + ETHERNET, row, size)
         elif self.full[row] == TELLING:
             self._put_telling(made, to, row, size)
+        elif self.full[row] == PROXYING:
+            self._put_proxy(made, to, row, size)
         else:
             self._put_toa(made, to, row, size)
 
@@ -298,6 +307,17 @@ class Rewriter:
         made[at], made[at + 1] = IPO, TOA4 if four else TOA6
         octets.copy(made, to + self.l4[row], 2, made, at + 2)
         octets.copy(made, to + (26 if four else 22), 4 if four else 16, made, at + 4)
+
+    def _put_proxy(self, made: Any, to: int, row: int, size: int) -> None:
+        """A PROXY protocol header, version 2, before the client's first byte: both ends as the client has them."""
+        four, at = size == PROXY4, to + self.l4[row] + self.header[row]
+        ends, length = (8, 12) if four else (32, 36)
+        self._put_length(made, to, four, self.l3_length[row] + size)
+        for byte in range(PROXY_FIXED):
+            made[at + byte] = PROXY_HEAD[byte]
+        made[at + 13], made[at + 15] = 0x11 if four else 0x21, length
+        octets.copy(made, to + (26 if four else 22), ends, made, at + PROXY_FIXED)
+        octets.copy(made, to + self.l4[row], 4, made, at + PROXY_FIXED + ends)
 
     def _put_outer(self, made: Any, at: int, row: int, size: int) -> None:
         """An outer header at *at*, with TOS, TTL and DF of the inner one behind it (D 12.1)."""
@@ -402,7 +422,7 @@ class Rewriter:
     def _put_numbers(self, buffer: Any, row: int, at: int) -> int:
         """IN: seq + delta. OUT: ack - delta; an answer that the client saw already has it that way. Their sum."""
         seq, ack = self.seq[row], self.ack[row]
-        if self.full[row] == FULL_TCP:
+        if self.full[row] == FULL_TCP or self.full[row] == PROXYING:
             if not self.handle[row] & 1:
                 seq = (seq + self.delta[row]) & M32
             elif not self.answer[row]:

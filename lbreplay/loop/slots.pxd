@@ -11,7 +11,7 @@ cdef class Slots:
     cdef long long[:] timeout, last_use, armed, number
     cdef short[:] rank, limit, trail
     cdef int[:] dest, pair, control, controlled, fraction, client, server, back, forth, home, mac
-    cdef unsigned int[:] home_hash, delta, fdata, rs_seq, rs_ack
+    cdef unsigned int[:] isn, home_hash, delta, fdata, rs_seq, rs_ack
     cpdef point(self, dict columns)
     @cython.locals(slot=Py_ssize_t)
     cpdef Py_ssize_t take(self, int dest, int rank) except -1

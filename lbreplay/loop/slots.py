@@ -7,6 +7,7 @@ met u1 (bits of loop/names.py: MET, BARE, TRAILS, AWAY), rs_seq rs_ack u4 (D 5.5
 limit i2 (row of the table of timeouts), fraction i4 (ns of its timeouts below a second, D 2.5)
 control i4 (1 + slot of the template that chose its real server, 0: none; of a template -1: it is found no more)
 controlled i4 (of a template: the connections it has)
+isn u4 (of the client, as the real server sees it; where proxy headers are put in)
 trail i2 (datagrams still to come that leave by the slow path; all but the last tell the client's address, D 7.4)
 client server i4 (1 + entry of dpvs/links that the side's first frame told, 0: none came yet), back forth i4 (1 + entry
     that the fast path learned of the client, of the real server, 0: not yet); these of connections without a Conn
@@ -41,6 +42,7 @@ class Slots:
         self.rank, self.limit = memoryview(columns["rank"]), memoryview(columns["limit"])
         self.dest, self.pair = memoryview(columns["dest"]), memoryview(columns["pair"])
         self.fraction, self.trail = memoryview(columns["fraction"]), memoryview(columns["trail"])
+        self.isn = memoryview(columns["isn"])
         self.control, self.controlled = memoryview(columns["control"]), memoryview(columns["controlled"])
         self.client, self.server = memoryview(columns["client"]), memoryview(columns["server"])
         self.back, self.forth = memoryview(columns["back"]), memoryview(columns["forth"])

@@ -91,7 +91,7 @@ PLAIN: dict[str, dict[str, object]] = {
     "one_packet": {"service": "one_packet = true", "protocol": "udp"},
     "ttl": {"conn": "xmit_ttl = true"},
     "limited": {"service": "limit_proportion = 50"}, "quic": {"service": "quic = true", "protocol": "udp"},
-    "proxy_protocol": {"service": 'proxy_protocol = "v2"'}, "resolved": {"device": "resolve = true"},
+    "proxy_protocol": {"service": 'proxy_protocol = "v2"', "protocol": "udp"}, "resolved": {"device": "resolve = true"},
     "overlapping": {"conn": 'table = "shared"', "more": '[flow_director]\nstrategy = "off"\n'},
 }  # fmt: skip
 
