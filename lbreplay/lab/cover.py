@@ -30,7 +30,7 @@ from lbreplay.lab.gen.reach import unreachable
 from lbreplay.lab.gen.scene import reachable
 from lbreplay.lvs.protocols import protocols
 from lbreplay.model import AccessList, Network, Service, Setup
-from lbreplay.nic.steer import Nic
+from lbreplay.nic.ports import nic
 from lbreplay.verdict import NAMES
 from lbreplay.wire.packet import Packet
 
@@ -120,7 +120,7 @@ def _by(name: str) -> Callable[[Told], Iterator[str]]:
 
 
 def _rules(setup: Setup) -> Iterator[str]:
-    return (str(rule) for rule in Nic(setup).rules) if setup.profile == "dpvs" else iter(())
+    return (str(rule) for rule in nic(setup).rules) if setup.profile == "dpvs" else iter(())
 
 
 def _rules_met(told: Told) -> Iterator[str]:
@@ -129,7 +129,8 @@ def _rules_met(told: Told) -> Iterator[str]:
 
 def _entries(setup: Setup) -> Iterator[str]:
     spread = setup.profile == "dpvs" and len(setup.workers) > 1 and bool(setup.device.rss)
-    return map(str, range(len(Nic(setup).rss.reta))) if spread else iter(())
+    sizes = [card.reta_size for device in setup.devices for card in device.cards]
+    return map(str, range(max(sizes))) if spread else iter(())
 
 
 def _entries_met(told: Told) -> Iterator[str]:

@@ -234,7 +234,7 @@ def _scheduler(run: Replay, shot: Shot) -> Document | None:
         return None
     own, candidates = shot.before.scheduling[name]
     service = next(s for s in run.setup.services if s.name == name)
-    by_template = shot.story.conn is not None and shot.story.conn.control is not None
+    by_template = shot.story.conn is not None and bool(shot.story.conn.control)
     return {
         "name": service.scheduler,
         "rule": "the client's persistence template names it" if by_template else CHOICE.get(service.scheduler, ""),

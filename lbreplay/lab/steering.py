@@ -10,10 +10,13 @@ from typing import Any, NamedTuple
 
 from lbreplay.burst import KIND_FRAGMENT, KIND_NONE, KIND_OTHER, KIND_SCTP, KIND_TCP, KIND_UDP
 from lbreplay.model import Endpoint, Setup
+from lbreplay.nic import ports
 from lbreplay.nic.flow_director import TCP, UDP, Rule
+from lbreplay.nic.ports import Ports
 from lbreplay.nic.profiles import PAIR, TUPLE
 from lbreplay.nic.rss import toeplitz
 from lbreplay.nic.steer import Nic, Steered
+from lbreplay.stack import Stack
 from lbreplay.stats import STEERED
 
 CLASSES = {
@@ -50,6 +53,14 @@ def steering(nic: Nic, arrival: Arrival) -> dict[str, Any]:
         "worker": steered.rank if steered.rank >= 0 else None,
         "cpu_id": next((w.cpu_id for w in setup.workers if steered.queue in w.queues), None),
     }
+
+
+def standing(setup: Setup) -> Nic | Ports:
+    """The cards of *setup* by themselves, without a replay: with the routes that tell several apart."""
+    made = ports.nic(setup)
+    if isinstance(made, Ports):
+        made.face(Stack(setup).facing)
+    return made
 
 
 def steer(nic: Nic, arrival: Arrival) -> Steered:

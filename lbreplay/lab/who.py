@@ -21,9 +21,9 @@ from lbreplay.lab.audit import legs as both_legs
 from lbreplay.lab.audit import owners
 from lbreplay.lab.audit import settings as worked_out
 from lbreplay.lab.audit.legs import Leg
+from lbreplay.lab.steering import standing
 from lbreplay.loop.parse import parse
 from lbreplay.model import NANOSECOND, Endpoint, Setup
-from lbreplay.nic.steer import Nic
 from lbreplay.wire.capture import open_capture
 
 Flow = tuple[Endpoint, Endpoint]
@@ -100,7 +100,7 @@ def _ranks(legs: Sequence[Leg], setup: Setup | None) -> list[int | None]:
         from lbreplay.config.load import load
 
         setup = load(None, (), text=worked_out.toml(solved, 0))
-    nic = Nic(setup)
+    nic = standing(setup)
     return [owners.owner_of(nic, setup, leg) for leg in legs]
 
 

@@ -76,6 +76,15 @@ def seen_by(setup: Setup, port: int, card: Device) -> Setup:
     return setup._replace(device=device, others=(), workers=workers)
 
 
+def of_interface(setup: Setup, name: str) -> Setup | None:
+    """*setup* as the port or slave has it that a capture's interface is named after; None: it is named after none."""
+    if not setup.several:
+        return setup
+    wanted = name.partition(":")[0]
+    cards = [(port, card) for port, device in enumerate(setup.devices) for card in (*device.cards, device)]
+    return next((seen_by(setup, port, card) for port, card in cards if card.name == wanted), None)
+
+
 def judging(setup: Setup) -> tuple[bytes | None, bool, list[tuple[int, bytes | None]]]:
     """What parsing asks of the port: its MAC (of several: judged when the port is known), and whether IP header
     checksums are verified (by one of several, by all; those that do not judge again, one by one), and VLAN devices."""

@@ -69,3 +69,15 @@ def test_odd_classes(kind):
     found = told(arrival)
     assert found["queue"] == steer(Nic(setup()), arrival).queue
     assert found["rules"]["tried"] == []
+
+
+def test_cards_that_stand_alone():
+    """Without a replay several ports are told apart by routes too: an answer comes in where its real server is."""
+    import arms
+
+    from lbreplay.lab.steering import standing
+
+    cards = standing(arms.setup(workers="2"))
+    ends = bytes([192, 168, 100, 20]), 80, bytes([192, 168, 100, 200])
+    assert [cards.steer_flow(3, 4, *ends, lport).rank for lport in (1026, 1025)] == [0, 1]
+    assert cards.steer_flow(3, 4, bytes([198, 51, 100, 7]), 5, bytes([192, 0, 2, 10]), 80).queue >> 8 == 1

@@ -166,3 +166,15 @@ def test_rows_swapped() -> None:
         ports.steer_on(card, kind, 4, *_end(a), *_end(b)).queue for card, (a, b, kind) in zip(cards, other, strict=True)
     ]
     assert seen == [wanted]
+
+
+def test_the_card_of_an_interface() -> None:
+    """By the name of a port, a slave, or one of these and a colon; of one port, whatever it is called."""
+    from lbreplay.nic.ports import of_interface
+
+    both, bond = arms.setup(second='driver = "i40e"'), arms.bonded()
+    assert [seen and seen.device.driver for seen in (of_interface(both, name) for name in ("dpdk1:worker2", "x"))] == [
+        "i40e",
+        None,
+    ]
+    assert [(of_interface(bond, name) or both).device.driver for name in ("dpdk0", "dpdk1")] == ["mlx5", "i40e"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from lbreplay.errors import CaptureError
 from lbreplay.model import Setup
+from lbreplay.nic.ports import of_interface
 from lbreplay.wire.capture import open_capture
 
 LOOKED_AT = 4096  # frames
@@ -20,6 +21,7 @@ def contradiction(setup: Setup, path: str) -> str | None:
     try:
         with open_capture(path, telling=True) as source:
             burst = next(source.bursts(LOOKED_AT), None) if source.info.format == "pcapng" else None
+            names = source.names
     except CaptureError:
         return None
     if burst is None:
@@ -27,7 +29,11 @@ def contradiction(setup: Setup, path: str) -> str | None:
     from lbreplay.lab.audit.hold import Holder  # of no use to other formats
     from lbreplay.lab.audit.recorded import busiest
 
-    holder = Holder(setup, busiest(burst.told))
+    interface = busiest(burst.told)
+    seen = of_interface(setup, names[interface] if interface < len(names) else "")
+    if seen is None:
+        return None  # nobody says which of several ports it was
+    holder = Holder(seen, interface)
     holder.add(burst)
     found = holder.found
     wrong = found.all.queue - found.all.same_queue

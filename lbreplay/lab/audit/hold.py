@@ -16,6 +16,7 @@ from lbreplay.lab.audit.recorded import received
 from lbreplay.lab.steering import CLASSES, INPUTS
 from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
+from lbreplay.nic.ports import of_interface, seen_by
 from lbreplay.nic.steer import Nic
 from lbreplay.wire.capture import open_capture
 
@@ -171,12 +172,17 @@ class Holder:
 
 
 def hold(setup: Setup, path: str, interface: int = 0) -> Holding:
-    """Hold the records of *path* against *setup*. Raises CaptureError."""
-    holder = Holder(setup, interface)
+    """Hold the records of *path* against *setup*, of several ports the one that *interface* is named after, else the
+    first. Raises CaptureError."""
+    holder: Holder | None = None
     with open_capture(path, telling=True) as source:
         for burst in source.bursts(4 * 4096):
+            if holder is None:
+                name = source.names[interface] if interface < len(source.names) else ""
+                seen = of_interface(setup, name) or seen_by(setup, 0, setup.device.cards[0])
+                holder = Holder(seen, interface)
             holder.add(burst)
-    return holder.found
+    return Holding() if holder is None else holder.found
 
 
 def class_name(kind: int, six: bool, tagged: bool) -> str:

@@ -23,7 +23,9 @@ from lbreplay.lab.audit.rules import Rules
 from lbreplay.lab.audit.solve import SIGNIFICANT, Held, Settings, by_chance, codes_of, held_back, possible_fields
 from lbreplay.lab.audit.toeplitz import BITS, Forms, Key
 from lbreplay.lab.keys import named_keys
+from lbreplay.lab.steering import standing
 from lbreplay.model import Endpoint, Setup
+from lbreplay.nic.ports import Ports
 from lbreplay.nic.steer import Nic, Steered
 from lbreplay.wire.packet import TCP
 
@@ -137,7 +139,7 @@ class Homes(NamedTuple):
 
 def homes(legs: Sequence[Leg], setup: Setup) -> Homes:
     """Where *setup*'s NIC sends clients and answers of *legs*, and which worker has their local ports."""
-    nic, owned, home = Nic(setup), 0, 0
+    nic, owned, home = standing(setup), 0, 0
     strange: Departure | None = None
     away: Departure | None = None
     for leg in legs:
@@ -153,12 +155,12 @@ def homes(legs: Sequence[Leg], setup: Setup) -> Homes:
     return Homes(len(legs), owned, home, strange, away)
 
 
-def client_steered(nic: Nic, leg: Leg) -> Steered:
+def client_steered(nic: Nic | Ports, leg: Leg) -> Steered:
     """Where the NIC sends the client's packets."""
     return _steered(nic, leg.proto, leg.client, leg.virtual)
 
 
-def owner_of(nic: Nic, setup: Setup, leg: Leg) -> int | None:
+def owner_of(nic: Nic | Ports, setup: Setup, leg: Leg) -> int | None:
     """The worker that a connection's local port belongs to; None: nobody's."""
     if setup.flow_director.strategy in ("off", "rss-port"):
         return client_steered(nic, leg).rank
@@ -167,12 +169,12 @@ def owner_of(nic: Nic, setup: Setup, leg: Leg) -> int | None:
     return next((rank for rank in ranks if port in nic.strategy.ports(laddr, rank, port, port)), None)
 
 
-def _steered(nic: Nic, proto: int, source: Endpoint, dest: Endpoint) -> Steered:
+def _steered(nic: Nic | Ports, proto: int, source: Endpoint, dest: Endpoint) -> Steered:
     kind, family = KIND.get(proto, KIND_UDP), 4 if len(source.address) == 4 else 6
     return nic.steer_flow(kind, family, source.address, source.port, dest.address, dest.port)
 
 
-def _way(nic: Nic, steered: Steered) -> str:
+def _way(nic: Nic | Ports, steered: Steered) -> str:
     if steered.rule >= 0:
         return f"rule {nic.rules[steered.rule]}"
     return f"RSS {steered.hash:#010x}, table entry {steered.reta}" if steered.reta >= 0 else "default queue"

@@ -12,7 +12,9 @@ from itertools import cycle, islice
 
 from lbreplay.burst import KIND_SCTP, KIND_TCP, KIND_UDP
 from lbreplay.lab.gen.stage import own_addresses
+from lbreplay.lab.steering import standing
 from lbreplay.model import AccessList, AddressRange, Endpoint, Network, Service, Setup
+from lbreplay.nic.ports import Ports
 from lbreplay.nic.steer import Nic, Steered
 from lbreplay.wire.packet import SCTP, TCP, UDP
 
@@ -40,9 +42,9 @@ class Clients:
         self._outside: dict[int, list[bytes]] = {}
 
     @cached_property
-    def nic(self) -> Nic:
+    def nic(self) -> Nic | Ports:
         """The port, asked where it sends a packet."""
-        return Nic(self.setup)
+        return standing(self.setup)
 
     def one(self, service: Service, worker: int | None = None, *, entry: int | None = None) -> Endpoint | None:
         """A client that *service* lets in, received by *worker* or through *entry* of the redirection table.
