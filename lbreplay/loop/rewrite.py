@@ -386,7 +386,8 @@ class Rewriter:
         total = ends + octets.word32(buffer, at + 14) + octets.word32(buffer, at + 18) + octets.word16(buffer, at + 22)
         l4 = self.l4[row]
         if l4 > 34 and not self.opp:
-            total += octets.word32(buffer, at + 34) + octets.word32(buffer, at + 38)  # the IP option
+            total += octets.word32(buffer, at + 34)  # the IP option; two words at once lose their carry in C
+            total += octets.word32(buffer, at + 38)
         octets.put16(buffer, at + 24, octets.checksum(total))
         self._put_l4(buffer, row, at + l4, self.l3_length[row] + ETHERNET - l4, self.table.words[other + 1], ends)
 
