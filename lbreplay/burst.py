@@ -168,7 +168,9 @@ class Burst:
     answer: Bool  # of a virtual address, taken for its real server's (client view)
     opened: Bool  # ordinary rows that opened their connection
     conn: I64  # numbers of ordinary rows' connections
-    mac: I32  # what they leave with: entry of dpvs/links
+    course: I32  # profile ipvs: number and side of the course that they take (loop/entry.py)
+    ident: I32  # profile ipvs: identification of the outer header that they get
+    mac: I32  # what they leave with: entry of dpvs/links, ipvs/compile
     fdata: U32  # acknowledgement that asks for the client's address (D 5.4)
     delta: U32  # what sequence numbers move by
     full: U8  # dpvs/conn FULL_*

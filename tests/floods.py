@@ -1,6 +1,7 @@
 """Floods, from a seed: many connections at once, the traffic that takes the engine's columns.
 
     flood(seed) -> Flood: setup and records; flood(seed, kind="nat"): of one kind of KINDS
+    kernel(seed) -> the same, of profile ipvs
 
 Where `traffic.py` looks for everything a packet can be, this looks for everything a *burst* can be: first packets by
 the score, connections opened, answered, closed, expired and opened again inside one burst, ports and real servers that
@@ -320,3 +321,72 @@ def flood(seed: int, connections: int = 150, kind: str = "") -> Flood:
     """Configuration and traffic of *seed*, of one *kind* of KINDS."""
     world = World(random.Random(seed), connections, kind)
     return Flood(world.text, world.setup, world.records)
+
+
+SWITCHES = (  # chance, key of [ipvs]
+    (0.1, "conn_reuse_mode = 0"), (0.1, "expire_nodest_conn = 1"), (0.05, "sloppy_tcp = 1"), (0.1, "pmtu_disc = 0"),
+    (0.05, "secure_tcp = 3"), (0.03, "nat_icmp_send = 1"), (0.03, "conntrack = 1"), (0.03, "drop_packet = 3"),
+    (0.1, "sync_refresh_period = 20"), (0.1, 'sync_threshold = "1 2"'), (0.1, "sync_persist_mode = 1"),
+    (0.1, "expire_quiescent_template = 1"), (0.3, "timeout = { tcp = 3, tcpfin = 1, udp = 2 }"),
+)  # fmt: skip
+KERNELS = ("2.6", "2.6", "6.1.192", "6.1.192", "6.1", "5.10", "4.15", "4.11", "4.9")
+OLD = ("expire_", "secure_tcp", "nat_icmp_send", "drop_packet", "timeout", "sync_threshold")  # keys that 2.6 has too
+LATER, HAVE_THEM = ("mh", "ovf", "fo"), ("6.1.192", "6.1", "5.10")  # schedulers that came late
+SCHEDULERS = ("rr", "rr", "wrr", "wlc", "lc", "sed", "nq", "sh", "dh", "mh", "lblc", "lblcr", "ovf", "fo")
+
+
+class KernelWorld(World):
+    """The same world around the kernel's director; `edition` "": any."""
+
+    edition, mode = "", ""
+
+    def configure(self) -> None:
+        r, say = self.rng, self.lines.append
+        self.era = self.edition or r.choice(KERNELS)
+        say(f'profile = "ipvs"\nedition = "{self.era}"')
+        self.maybe(0.1, "seed = 7")
+        self.section("device", (0.8, 'mac = "02:70:63:61:70:00"'), (0.15, "mtu = 600"), (0.5, ADDRESSES))
+        known = [switch for switch in SWITCHES if self.era != "2.6" or any(name in switch[1] for name in OLD)]
+        self.section("ipvs", *known)
+        for number in range(r.choice([1, 1, 2, 3])):
+            self.service(number, r.choice(["tcp", "tcp", "tcp", "udp"]), [], r.random() < 0.25)
+        for left in reversed(range(r.choice([0, 0, 1, 3]))):
+            self.happen(last=left == 0)
+
+    def service(self, number: int, proto: str, laddrs: list[str], six: bool) -> None:
+        r, say, mode = self.rng, self.lines.append, self.mode or self.rng.choice(["nat", "nat", "dr", "tunnel"])
+        vip, port = "2001:db8:1::a00:64" if six else "10.0.0.100", r.choice([80, 80, 80, 21]) + number
+        self.vips.append((proto, raw(vip), port))
+        say(f'[[service]]\nname = "s{number}"\nvip = "{f"[{vip}]" if six else vip}:{port}"\nprotocol = "{proto}"')
+        say(f'mode = "{mode}"\nscheduler = "{"rr" if self.ordinary else self.scheduler()}"')
+        self.maybe(0.1, "persistent = { timeout = 2 }")
+        self.maybe(0.03, "one_packet = true" if proto == "udp" else "one_packet = false")
+        for host in range(2, 2 + r.choice([1, 2, 3, 5])):
+            end = f"[2001:db8:2::{host}]" if six else f"192.168.100.{host}"
+            say(f'[[service.real]]\naddress = "{end}:{8080 if mode == "nat" else port}"')
+            self.maybe(0.1, f"weight = {r.choice([0, 2, 5])}")
+            self.maybe(0.1, "max_conn = 9\nmin_conn = 5")
+            self.maybe(0.05, 'mode = "dr"' if mode == "nat" else 'mode = "tunnel"')
+
+    def scheduler(self) -> str:
+        found = self.rng.choice(SCHEDULERS)
+        return "rr" if found in LATER and self.era not in HAVE_THEM else found
+
+    def happen(self, last: bool) -> None:
+        """An event; the last one may take something out."""
+        r, say = self.rng, self.lines.append
+        real = "service.s0.real." + next(line for line in self.lines if "[[service.real]]" in line).split('"')[1]
+        say(f"[[event]]\nat = {r.choice([0.0005, 0.001, 1, 3])}")
+        said = [f'set = "{real}.{what}"' for what in ("weight=0", "weight=3", "max_conn=3")]
+        said += [f'set = "ipvs.{what}"' for what in ("expire_nodest_conn=1", "secure_tcp=3")]
+        said += [f'remove = "{real}"', 'remove = "service.s0"'] if last else []
+        say(r.choice(said))
+
+
+ADDRESSES = 'address = ["192.168.100.1/24", "2001:db8:2::1/64"]'
+
+
+def kernel(seed: int, connections: int = 150, world: type[KernelWorld] = KernelWorld) -> Flood:
+    """Configuration and traffic of *seed*, for a director."""
+    made = world(random.Random(seed), connections)
+    return Flood(made.text, made.setup, made.records)

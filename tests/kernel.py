@@ -19,10 +19,11 @@ from scapy.packet import Packet as Dissected
 
 from lbreplay.burst import RECORD, Burst, Made
 from lbreplay.config.load import load
-from lbreplay.ipvs.conn import Conn
 from lbreplay.ipvs.director import Director
 from lbreplay.ipvs.parts import Story
 from lbreplay.ipvs.states import name
+from lbreplay.loop.entry import Conn
+from lbreplay.loop.parse import parse
 from lbreplay.model import Endpoint, Event, RealServer
 from lbreplay.verdict import Verdict
 from lbreplay.wire.packet import Packet
@@ -171,9 +172,11 @@ class Kernel:
         return dest.actconns, dest.inactconns
 
 
-def burst(first: int, record: craft.Record) -> Burst:
-    """One frame as a burst."""
+def burst(first: int, record: craft.Record, mac: bytes | None) -> Burst:
+    """One frame as a burst, as a port with *mac* receives it."""
     time, length, data = record
     buffer = np.frombuffer(bytes(RECORD) + data + bytes(256), np.uint8).copy()
     column = [np.array([value], np.int64) for value in (RECORD, len(data), length, time)]
-    return Burst(first, buffer, *column)
+    made = Burst(first, buffer, *column)
+    parse(made, mac, False)
+    return made

@@ -26,8 +26,9 @@ BURSTS = (1, 7, 256, 4096)
 def outcome(setup: Setup, source: Path, burst: int = 4096, plain: bool = False) -> tuple[list[craft.Record], Any]:
     """What leaves, and the statistics."""
     out, trace = source.with_name("out.pcap"), str(source.with_name("trace")) if plain else None
-    document = replay(setup._replace(burst_size=burst), str(source), str(out), trace=trace).document()
-    return craft.read(out), json.loads(json.dumps(document))
+    result = replay(setup._replace(burst_size=burst), str(source), str(out), trace=trace)
+    listed = None if result.listing is None else json.dumps(result.listing(), default=repr)
+    return craft.read(out), json.loads(json.dumps(result.document() | {"listing": listed}))
 
 
 def disagreement(setup: Setup, records: list[craft.Record], folder: Path, bursts: tuple[int, ...] = BURSTS) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lbreplay.burst import KIND_FRAGMENT, QUEUE_BITS, Burst
+from lbreplay.burst import QUEUE_BITS, Burst
 from lbreplay.dpvs.conn import IN
 from lbreplay.dpvs.events import Events
 from lbreplay.dpvs.links import Links
@@ -24,12 +24,12 @@ from lbreplay.dpvs.view import Steer, View
 from lbreplay.loop.loop import Loop, Places, Seen
 from lbreplay.loop.names import CLOCK, MISSED_BIT, NONE, SIDES, STATES, STEPS, UDP_STEP
 from lbreplay.loop.rewrite import Rewriter
-from lbreplay.loop.ways import NAMES as WAYS
 from lbreplay.loop.ways import Way
+from lbreplay.lvs.detour import Detours
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
 from lbreplay.wire.options import client_of, insert_toa
-from lbreplay.wire.packet import ETH_VLAN, TCP, UDP, Packet
+from lbreplay.wire.packet import TCP, UDP, Packet
 
 ETHERNET = 14  # bytes of its header
 MOST = 1 << 16  # kinds of packets for nobody that are remembered at once
@@ -65,7 +65,7 @@ class Balancer:
             self._with_odd_toa,
         )
         self._worker_of_queue, self._port_of_queue = _workers_of_queues(setup), _ports_of_queues(setup)
-        self._plain_rows = [0] * len(Way)  # by reason
+        self.detours = Detours()
         self._place = 0  # of the frame before which timers went off last
         self._started = False
 
@@ -249,7 +249,7 @@ class Balancer:
     def _plain(self, burst: Burst, row: int) -> None:
         """One row as a packet of its own."""
         machine, n = self.machine, burst.first + row
-        self._plain_rows[_reason(burst, row, self.loop.reason)] += 1
+        self.detours.note(burst, row, self.loop.reason)
         machine.row, machine.cause, machine.order = row, n, itself(n)
         machine.now = int(burst.time_ns[row])
         self.path.story = Story()
@@ -414,7 +414,7 @@ class Balancer:
             "workers": [_worker(lcore) for lcore in self.machine.lcores],
             "services": [self._service(name) for name in self.machine.lcores[0].servers.by_name],
             "warnings": self.machine.warnings,
-            "plain": {WAYS[way]: count for way, count in enumerate(self._plain_rows) if count},
+            "plain": self.detours.table(),
         }
 
     def _service(self, name: str) -> dict[str, Any]:
@@ -451,20 +451,6 @@ def _packet(burst: Burst, row: int, port: int) -> Packet:
     """*row* for the plain path."""
     n, now = burst.first + row, int(burst.time_ns[row])
     return Packet(burst.frame(row), int(burst.length[row]), now, n, row, int(burst.worker[row]), port)
-
-
-def _reason(burst: Burst, row: int, reason: int) -> int:
-    """Why *row* takes the plain path: of what is not simple (loop/parse.py), what it is."""
-    if reason != Way.UNSOUND:
-        return reason
-    at = int(burst.at[row])
-    odd = (
-        (Way.TAGGED, burst.buffer[at + 12 : at + 14].tobytes() == ETH_VLAN.to_bytes(2)),
-        (Way.NO_IP, not burst.family[row]),
-        (Way.FRAGMENT, burst.kind[row] == KIND_FRAGMENT),
-        (Way.OTHER_PROTOCOL, burst.proto[row] not in (TCP, UDP)),
-    )
-    return next((way for way, so in odd if so), Way.UNSOUND)
 
 
 def _steps(machine: Machine) -> Any:

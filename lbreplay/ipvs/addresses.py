@@ -39,6 +39,10 @@ class Addresses:
         """A group, everybody, or everybody of a network of the port."""
         return is_group(dst) or dst == EVERYBODY or dst in self._all.get(vlan, ())
 
+    def ends(self) -> frozenset[bytes]:
+        """The first and last addresses of the networks of the port."""
+        return self._deserted.union(*self._all.values())
+
     def deserted(self, dst: bytes) -> bool:
         """On link, but nobody's: its neighbour never answers."""
         return dst in self._deserted

@@ -6,16 +6,17 @@ from collections.abc import Iterable
 from random import Random
 from typing import TYPE_CHECKING
 
-from lbreplay.ipvs.conn import Conn, Connections
+from lbreplay.ipvs.conn import Connections
 from lbreplay.ipvs.states import NAMES
-from lbreplay.loop.names import NEVER
+from lbreplay.loop.clock import Timed
+from lbreplay.loop.entry import Conn
 from lbreplay.model import NANOSECOND
 from lbreplay.wire.packet import SCTP, TCP
 
 if TYPE_CHECKING:
-    from lbreplay.ipvs.clock import Clock
     from lbreplay.ipvs.edition import Edition
     from lbreplay.ipvs.sysctl import Sysctls
+    from lbreplay.loop.clock import Clock
 
 SHARE = 32  # one of so many buckets is looked at each second
 IDLE = 60 * NANOSECOND  # a connection used since is spared
@@ -30,10 +31,10 @@ OF_STATE = {  # "drop", "chance" (todrop) or spared
 }
 
 
-class Defence:
+class Defence(Timed):
     def __init__(self, seed: int, edition: Edition, sysctls: Sysctls, clock: Clock, conns: Connections) -> None:
+        super().__init__()
         self._edition, self._sysctls, self._clock, self._conns = edition, sysctls, clock, conns
-        self.slot, self.due, self.armed = -1, NEVER, 0
         self._started = clock.now
         self._chance = Random(f"{seed}:drop_entry")
         self._until_drop = 0  # of drop_packet: one counter for everybody
@@ -73,7 +74,7 @@ class Defence:
 
     def _thin(self, chain: Iterable[Conn]) -> None:
         for conn in list(chain):
-            ending = not conn.keys or conn.due <= self._clock.now
+            ending = not conn.hashed or conn.due <= self._clock.now
             if not ending and self._takes(conn):
                 self.dropped_entries += 1
                 self._conns.delete(conn)

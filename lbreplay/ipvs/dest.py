@@ -4,35 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from lbreplay.loop.real import Dest as Counted
+from lbreplay.loop.server import Counts, Server
 from lbreplay.model import RealServer, Service
 
 if TYPE_CHECKING:
-    from lbreplay.ipvs.clock import Clock
     from lbreplay.ipvs.edition import Edition
     from lbreplay.ipvs.sysctl import Sysctls
+    from lbreplay.loop.clock import Clock
 
 Key = tuple[int, int, bytes, int]  # of a service: firewall mark, protocol, address, port
 
 
 COUNTED = ("conns", "inpkts", "outpkts", "inbytes", "outbytes")
-
-
-class Counts:
-    """What is counted for a service: connections, packets and bytes (L 16)."""
-
-    __slots__ = ("conns", "inbytes", "inpkts", "outbytes", "outpkts")
-
-    def __init__(self) -> None:
-        self.conns = self.inpkts = self.inbytes = self.outpkts = self.outbytes = 0
-
-    def zero(self) -> None:
-        """Begin anew."""
-        self.conns = self.inpkts = self.inbytes = self.outpkts = self.outbytes = 0
-
-    def values(self) -> tuple[int, ...]:
-        """In the order of `COUNTED`."""
-        return self.conns, self.inpkts, self.outpkts, self.inbytes, self.outbytes
 
 
 class Serving(Protocol):
@@ -51,21 +34,19 @@ class Serving(Protocol):
     def remembers(self, dest: Dest) -> bool: ...
 
 
-class Dest(Counted):
+class Dest(Server):
     """A real server.
 
     mode         nat | dr | tunnel | local; local only where the edition fixes it when configured
     last_weight  the last weight that was not 0
-    upper lower  thresholds of connections, 0: none
-    refs         connections that refer to it, templates too
     added        how many were added before it, over all services
     idle_ns      when the trash was found to hold it for nobody
     """
 
     def __init__(self, number: int, real: RealServer, service: Serving, local: bool) -> None:
-        super().__init__(number, real, 1)
+        super().__init__(number, real, service.counts)
         self.service = service
-        self.upper = self.lower = self.last_weight = self.refs = self.idle_ns = self.added = 0
+        self.last_weight = self.idle_ns = self.added = 0
         self.take(real, local)
 
     def take(self, real: RealServer, local: bool) -> None:

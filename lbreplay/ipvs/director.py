@@ -1,6 +1,8 @@
 """The director: every row of a burst, in capture order, through the kernel's IPVS. The shape of `dpvs/balancer.py`.
 
-Before a row: timers due at or before its time, then events of that time. Every frame that leaves goes to `burst.made`.
+The loop (loop/kernel.py) takes ordinary rows by itself, and comes back with what needs words: a packet for the plain
+path (`path.py`), or an event. Before a row: timers due at or before its time, then events of that time. With stories
+kept (a trace), every row takes the plain path, and the bytes are the same.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lbreplay.burst import Burst
+from lbreplay.ipvs.compile import Compiler
 from lbreplay.ipvs.dest import Dest
 from lbreplay.ipvs.events import Events
 from lbreplay.ipvs.listing import listing
@@ -18,6 +21,9 @@ from lbreplay.ipvs.parts import Parts, Story
 from lbreplay.ipvs.path import Path
 from lbreplay.ipvs.service import VirtualService
 from lbreplay.ipvs.view import View
+from lbreplay.loop.names import CLOCK, PLAIN
+from lbreplay.loop.ways import Way
+from lbreplay.lvs.detour import Detours
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
 from lbreplay.wire.packet import Packet
@@ -41,6 +47,8 @@ class Director:
         self.path = Path(self.parts)
         self.view = View(self.parts)
         self.events = Events(self.parts)
+        self.compiler = Compiler(self.parts, self.view.virtual)
+        self.loop, self.detours = self.compiler.loop, Detours()
         self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
         self._started = False
 
@@ -53,8 +61,23 @@ class Director:
         if self.stories is not None:
             self.stories.clear()
         self.parts.net.out = burst.made
-        for row in range(burst.size):
-            self._row(burst, row)
+        self.loop.bind(burst)
+        row = self._next(burst, 0)
+        while row < burst.size:
+            if self.loop.why == CLOCK:
+                self.parts.net.row, self.parts.net.cause = row, 0
+                self.advance(int(burst.time_ns[row]))
+            else:
+                self._plain(burst, row)
+                row += 1
+            row = self._next(burst, row)
+
+    def _next(self, burst: Burst, row: int) -> int:
+        """The next row from *row* on that the loop does not take."""
+        if self.stories is None:
+            return self.loop.run(row, burst.size, min(self.events.next_ns, self.parts.estimator.next_ns))
+        self.loop.why, self.loop.reason = PLAIN, Way.TOLD
+        return row
 
     def start(self, first_ns: int) -> None:
         """The first frame comes at *first_ns*: events before it happen, the second hand starts."""
@@ -70,8 +93,13 @@ class Director:
         burst.redirected = np.full(burst.size, -1, np.int16)
         burst.owner = np.zeros(burst.size, np.int16)
         burst.worker = np.zeros(burst.size, np.int16)
+        burst.course, burst.mac = np.zeros(burst.size, np.int32), np.zeros(burst.size, np.int32)
+        burst.ident = np.zeros(burst.size, np.int32)
+        burst.answer = np.zeros(burst.size, np.bool_)
 
-    def _row(self, burst: Burst, row: int) -> None:
+    def _plain(self, burst: Burst, row: int) -> None:
+        """One row as a packet of its own."""
+        self.detours.note(burst, row, self.loop.reason)
         now, n = int(burst.time_ns[row]), burst.first + row
         net = self.parts.net
         net.row, net.cause = row, 0
@@ -88,6 +116,7 @@ class Director:
             burst.lookup[row] = LOOKUP[story.lookup]
         if self.stories is not None:
             self.stories.append(story)
+        self.compiler.learned()
 
     def advance(self, now: int) -> None:
         """Everything due at or before *now*, in order: timers before events of the same time."""
@@ -99,6 +128,7 @@ class Director:
             clock.advance(at)
             clock.now = max(clock.now, at)
             self.events.apply()
+            self.compiler.rebuild()
         clock.advance(now)
         clock.now = max(clock.now, now)
 
@@ -113,6 +143,7 @@ class Director:
             "services": [_service(service) for service in self.parts.services.by_name.values()],
             "kernel": self._figures(),
             "warnings": [TAKEN_AS_TRACKED] if self.parts.tracking.taken_for_granted else [],
+            "plain": self.detours.table(),
             "listing": lambda: listing(self.parts),
         }
 
@@ -129,11 +160,12 @@ class Director:
                 "locks": self.parts.edition.locks,
             },
             "dropped_entries": self.parts.defence.dropped_entries,
-            "sync": {what: self.parts.sync.counters[what] for what in ("conns", "templates", "deferred")},
+            "sync": self.parts.sync.counters,
         }
 
     def rewrite(self, burst: Burst) -> None:
-        """Rewrite the rows that leave in place: none does."""
+        """Rewrite the rows that leave in place."""
+        self.compiler.rewrite(burst)
 
     def connection(self, story: Story) -> dict[str, Any]:
         """What the trace tells of a packet's connection."""

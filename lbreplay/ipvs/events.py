@@ -55,7 +55,7 @@ class Events:
             self._parts.states.seconds(**{event.path[2]: _number(event.value)})
         else:
             self._parts.sysctls.set(event.path[1], _number(event.value))
-            self._parts.defence.wake()
+            self._parts.settle()
 
     def _zero(self, event: Event) -> None:
         """`ipvsadm -Z`: of one service, or of all and the director."""
@@ -103,10 +103,10 @@ class Events:
             return
         for conn in list(parts.conns):
             deserted = conn.dest is not None and not conn.dest.available
-            if conn.keys and deserted and not conn.n_control:
+            if conn.hashed and deserted and not conn.n_control:
                 parent = conn.control
                 parts.conns.delete(conn)
-                if parent is not None and parent.keys and not parent.n_control:
+                if parent is not None and parent.hashed and not parent.n_control:
                     parts.conns.delete(parent)
 
 

@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterable
 from struct import pack, pack_into, unpack_from
 from typing import NamedTuple
 
-from lbreplay.ipvs.clock import Clock
 from lbreplay.ipvs.options import HEADER, without_copied
 from lbreplay.ipvs.skb import Pieces, Skb
-from lbreplay.loop.names import NEVER
+from lbreplay.loop.clock import Clock, Timed
 from lbreplay.model import NANOSECOND
 from lbreplay.wire import checksum
 from lbreplay.wire.length import Bytes, set_length
@@ -77,15 +76,15 @@ def _place(skb: Skb) -> Place:
     return Place(at, start, end - (end - start) % 8 if more else end, more)
 
 
-class Queue:
+class Queue(Timed):
     """What is there of one datagram: pieces by offset, each with its place; a thing of the clock."""
 
-    __slots__ = ("armed", "due", "end", "late", "pieces", "slot")
+    __slots__ = ("end", "late", "pieces")
 
     def __init__(self, late: Callable[[], None]) -> None:
+        super().__init__()
         self.end = -1  # length of the datagram's body, once the last piece is there
         self.pieces: dict[int, tuple[Skb, Place]] = {}
-        self.slot, self.due, self.armed = -1, NEVER, 0
         self.late = late
 
     def fire(self) -> None:

@@ -10,8 +10,10 @@ import re
 from struct import pack_into
 from typing import TYPE_CHECKING
 
-from lbreplay.ipvs.conn import NFCT, NO_CPORT, Conn, Connections
+from lbreplay.ipvs.conn import Connections
 from lbreplay.ipvs.states import ESTABLISHED, LISTEN, States
+from lbreplay.loop.entry import Conn
+from lbreplay.loop.flags import NFCT, NO_CPORT
 from lbreplay.model import Endpoint
 from lbreplay.wire import checksum, options
 from lbreplay.wire.length import set_length
@@ -79,9 +81,13 @@ class Helpers:
         self._modern, self._strict = edition.ftp_extended, edition.ftp_strict
         self._conns, self._states, self._tracking = conns, states, tracking
 
+    def binds(self, port: int) -> bool:
+        """Whether a helper is registered for a virtual port."""
+        return self._loaded and port in PORTS
+
     def bind(self, conn: Conn) -> None:
         """Give a new NAT connection its helper, if one is registered for its virtual port (L 6.5)."""
-        if self._loaded and conn.proto == TCP and conn.method == "nat" and conn.virtual.port in PORTS:
+        if conn.proto == TCP and conn.method == "nat" and self.binds(conn.virtual.port):
             conn.app = Control()
 
     # --- from the client -------------------------------------------------------------------------------------

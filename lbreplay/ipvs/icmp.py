@@ -10,10 +10,11 @@ from struct import pack
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lbreplay.ipvs import nat
-from lbreplay.ipvs.conn import Conn
 from lbreplay.ipvs.ends import Ends, ends
 from lbreplay.ipvs.schedule import Ask
 from lbreplay.ipvs.skb import Skb
+from lbreplay.ipvs.states import IN, OUT
+from lbreplay.loop.entry import Conn
 from lbreplay.model import Endpoint
 from lbreplay.verdict import Verdict
 from lbreplay.wire import checksum, craft
@@ -140,7 +141,7 @@ class Errors:
     def _towards_real(self, conn: Conn, skb: Skb, quoted: Quoted) -> Verdict:
         story = self._parts.story
         story.conn, story.lookup = conn, story.lookup or "in"
-        count(conn, skb.packet.l3_length, out=False)
+        conn.passed(IN, skb.packet.l3_length)
         if conn.method != "nat":
             verdict = self._xmit.forward(conn, skb, error=True)
             conn.in_pkts += 1
@@ -176,7 +177,7 @@ class Errors:
             nat.translate_quoted(skb.l3, packet.l4_at, quoted.at, quoted.proto in PORTED, nat.DEST, conn.virtual)
             skb.ends_as = Verdict.ICMP_RELATED_FORWARDED
         story.conn, story.lookup, skb.marked = conn, "out", True
-        count(conn, packet.l3_length, out=True)
+        conn.passed(OUT, packet.l3_length)
         return None
 
     def sent(self, l3: bytes) -> None:
@@ -184,7 +185,7 @@ class Errors:
         quoted = read_quoted(l3, 20 + HEADER, 4) if l3[0] >> 4 == 4 else read_quoted(l3, 40 + HEADER, 6)
         conn = self._conns.find_out(*quoted.answered) if quoted is not None and quoted.whole else None
         if conn is not None:
-            count(conn, len(l3), out=True)
+            conn.passed(OUT, len(l3))
 
     # --- about what was tunnelled ----------------------------------------------------------------------------
 
@@ -242,7 +243,7 @@ class Errors:
         client, ident = inner.source.address, self._net.ident(inner.source.address)
         error = craft.ipv4(inner.dest.address, client, ICMP, body, tos=error_tos(l3[inner.at + 1]), ident=ident)
         checksum.l4(error, 20, ICMP)
-        count(conn, packet.l3_length - inner.at, out=True)
+        conn.passed(OUT, packet.l3_length - inner.at)
         self._net.own(skb, bytes(error), client, conn.client_mac)
         return Verdict.TUNNEL_ERROR_RETURNED
 
@@ -283,17 +284,3 @@ def _tunnel_header(kind: str | None, l3: bytes, at: int) -> int:
     if kind == "gue":
         return 12
     return (8 if len(l3) > at and l3[at] & 0x80 else 4) if kind == "gre" else 0
-
-
-def count(conn: Conn, length: int, *, out: bool) -> None:
-    """A packet of *length* bytes of L3 for its real server and service; one that was deleted counts nowhere (L 16)."""
-    dest = conn.dest
-    if dest is None or not dest.available:
-        return
-    for counts in (dest, dest.service.counts):
-        if out:
-            counts.outpkts += 1
-            counts.outbytes += length
-        else:
-            counts.inpkts += 1
-            counts.inbytes += length

@@ -12,9 +12,9 @@ from lbreplay.model import NANOSECOND
 from lbreplay.wire.packet import TCP, UDP
 
 if TYPE_CHECKING:
-    from lbreplay.ipvs.conn import Conn
     from lbreplay.ipvs.parts import Parts
     from lbreplay.ipvs.service import VirtualService
+    from lbreplay.loop.entry import Conn
 
 BUCKETS = 256  # of services (L 5.2)
 

@@ -5,13 +5,13 @@ Identifications of packets made here come from a counter; the kernel's cannot be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from lbreplay.burst import Made
 from lbreplay.ipvs import fragments
 from lbreplay.ipvs.addresses import Addresses
-from lbreplay.ipvs.clock import Clock
 from lbreplay.ipvs.skb import Skb
+from lbreplay.loop.clock import Clock
 from lbreplay.model import NANOSECOND, Service, Setup
 from lbreplay.stack.link import L2
 from lbreplay.stack.output import Output
@@ -36,6 +36,7 @@ class Net:
         self.is_local = self.output.routes.is_local
         self.addresses = Addresses(setup.device, self.is_local, lowest)
         self._learned: dict[bytes, tuple[int, int]] = {}  # path MTU and until when
+        self.version = 0  # changes when one is learned
         self.out: list[Made] = []
         self.row = self.cause = 0
         self.on_own: Callable[[bytes], None] = lambda l3: None  # sees the director's own packets at LOCAL_OUT
@@ -60,6 +61,11 @@ class Net:
 
     def learn_mtu(self, dst: bytes, mtu: int) -> None:
         self._learned[dst] = mtu, self._clock.now + LEARNED
+        self.version += 1
+
+    def learned(self) -> Iterable[bytes]:
+        """The destinations of which a path MTU was told."""
+        return self._learned
 
     def source(self, dst: bytes) -> bytes | None:
         """The director's own address towards *dst*: the route's, else one in the network of its gateway, else the first

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from lbreplay.ipvs.clock import Clock
-from lbreplay.ipvs.conn import Conn, Connections
+from lbreplay.ipvs.conn import Connections
 from lbreplay.ipvs.defence import Defence
 from lbreplay.ipvs.edition import edition
 from lbreplay.ipvs.estimate import Estimator
 from lbreplay.ipvs.ftp import Helpers
 from lbreplay.ipvs.net import Net
 from lbreplay.ipvs.service import Services
-from lbreplay.ipvs.states import States
-from lbreplay.ipvs.sync import Sync
+from lbreplay.ipvs.states import States, synced
 from lbreplay.ipvs.sysctl import Sysctls
 from lbreplay.ipvs.tracking import Tracking
+from lbreplay.loop.clock import Clock
+from lbreplay.loop.entry import Conn
+from lbreplay.loop.sync import Sync
 from lbreplay.model import Setup
 from lbreplay.wire.packet import Packet
 
@@ -59,7 +60,17 @@ class Parts:
         self.helpers = Helpers(setup, self.edition, self.conns, self.states, self.tracking)
         self.defence = Defence(setup.seed, self.edition, self.sysctls, self.clock, self.conns)
         self.estimator = Estimator(self.services.counted, self.sysctls)
-        self.sync = Sync(self.edition, self.sysctls, self.clock)
-        self.conns.on_destroy = self.tracking.forget
+        self.sync = Sync(self.clock, self.edition.sync == "6.1", *synced(self.edition.sync))
+        self.settle()
+        self.conns.on_untracked = self.tracking.forget
         self.conns.on_deferred = self.sync.deferred
         self.story = Story()
+
+    def looked_at(self, family: int) -> bool:
+        """Whether the hooks look at packets of IPv4 (4) or IPv6 (6)."""
+        return not self.edition.hooks_need_service or self.services.has_family(family)
+
+    def settle(self) -> None:
+        """A sysctl may have another value now."""
+        self.sync.settle((self.sysctls.threshold, self.sysctls.period), self.sysctls.values)
+        self.defence.wake()

@@ -152,7 +152,7 @@ class Path:
     def _run(self, place: str, skb: Skb) -> Verdict | None:
         """The hooks of *place* in their order; None: all of them let the packet go."""
         parts = self.parts
-        if parts.edition.hooks_need_service and not parts.services.has_family(skb.packet.family):
+        if not parts.looked_at(skb.packet.family):
             return None
         for hook in self._hooks[place]:
             verdict = hook(skb)
@@ -168,14 +168,11 @@ class Path:
         if refused is not None:
             return refused
         skb.lower_ttl()
-        looked_at = packet.family == 4 and packet.proto in GATHERED and self._looked_at(packet)
+        looked_at = packet.family == 4 and packet.proto in GATHERED and self.parts.looked_at(packet.family)
         if looked_at and not self._gathered(skb, FORWARD_PATH):
             return Verdict.FRAGMENT_QUEUED
         verdict = self._run(FORWARD, skb)
         return self._out(skb) if verdict is None else verdict
-
-    def _looked_at(self, packet: Packet) -> bool:
-        return not self.parts.edition.hooks_need_service or self.parts.services.has_family(packet.family)
 
     def _refused(self, skb: Skb) -> Verdict | None:
         """What a router checks before it lowers the TTL."""

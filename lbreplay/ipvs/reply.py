@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lbreplay.ipvs import nat, sip
-from lbreplay.ipvs.conn import ONE_PACKET, TEMPLATE, Conn
-from lbreplay.ipvs.icmp import Errors, Unrelated, count
+from lbreplay.ipvs.icmp import Errors, Unrelated
 from lbreplay.ipvs.schedule import network
 from lbreplay.ipvs.skb import Skb
 from lbreplay.ipvs.states import OUT, name
 from lbreplay.ipvs.xmit import PORT, UNREACHABLE
+from lbreplay.loop.entry import Conn
+from lbreplay.loop.flags import ONE_PACKET, TEMPLATE
 from lbreplay.lvs.protocols import sctp
 from lbreplay.model import NANOSECOND, Endpoint
 from lbreplay.verdict import Verdict
@@ -58,8 +59,9 @@ class Replies:
         translated = conn.method == "nat" or not self._edition.checks_method
         if translated and not self._translate(conn, skb):
             return Verdict.HELPER_FAILED
-        conn.real_mac = conn.real_mac or packet.src_mac
-        count(conn, total_length(skb.l3), out=True)
+        if conn.real_mac is None:
+            conn.learn_real(packet.src_mac)
+        conn.passed(OUT, total_length(skb.l3))
         parts.tracking.answers(conn, skb)
         parts.states.step(conn, packet, OUT)
         story.after = name(conn, False)
@@ -105,8 +107,7 @@ class Replies:
         if template is not None:
             self._conns.adopt(conn, template)
             self._conns.put(template)
-        dest.conns += 1
-        dest.service.counts.conns += 1
+        dest.opened()
         self._parts.story.new = True
         return conn
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lbreplay.ipvs.conn import NOOUTPUT, ONE_PACKET, Conn
-from lbreplay.ipvs.icmp import Errors, Unrelated, count
+from lbreplay.ipvs.icmp import Errors, Unrelated
 from lbreplay.ipvs.skb import Skb
 from lbreplay.ipvs.states import CLOSE, FIN_WAIT, IN, SCTP_CLOSED, TIME_WAIT, name
+from lbreplay.loop.entry import Conn
+from lbreplay.loop.flags import NOOUTPUT, ONE_PACKET
 from lbreplay.lvs.protocols import sctp
 from lbreplay.stack.link import L2
 from lbreplay.verdict import Verdict
@@ -85,8 +86,9 @@ class Requests:
         parts, packet = self._parts, skb.packet
         story = parts.story
         story.conn, story.lookup, story.before = conn, lookup, name(conn, False)
-        conn.client_mac = conn.client_mac or packet.src_mac
-        count(conn, packet.l3_length, out=False)
+        if conn.client_mac is None:
+            conn.learn_client(packet.src_mac)
+        conn.passed(IN, packet.l3_length)
         parts.states.step(conn, packet, IN)
         story.after = name(conn, False)
         verdict = self._xmit.forward(conn, skb)

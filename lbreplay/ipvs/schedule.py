@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from lbreplay.ipvs import sip
-from lbreplay.ipvs.conn import ONE_PACKET, TEMPLATE, Conn
 from lbreplay.ipvs.dest import Dest, Serving
 from lbreplay.ipvs.service import FTP, FTP_DATA, VirtualService
 from lbreplay.ipvs.skb import Skb
 from lbreplay.ipvs.xmit import PORT, UNREACHABLE
+from lbreplay.loop.entry import Conn
+from lbreplay.loop.flags import ONE_PACKET, TEMPLATE
 from lbreplay.lvs.flow import Flow
 from lbreplay.lvs.protocols import sctp
 from lbreplay.model import NANOSECOND, Endpoint

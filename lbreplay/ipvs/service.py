@@ -10,17 +10,18 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING
 
-from lbreplay.ipvs.dest import COUNTED, Counts, Dest, Key
+from lbreplay.ipvs.dest import COUNTED, Dest, Key
 from lbreplay.ipvs.schedulers import scheduler
 from lbreplay.ipvs.schedulers.lblc import Locality
 from lbreplay.ipvs.trash import Trash
+from lbreplay.loop.server import Counts
 from lbreplay.model import Endpoint, RealServer, Service
 from lbreplay.wire.packet import TCP
 
 if TYPE_CHECKING:
-    from lbreplay.ipvs.clock import Clock
     from lbreplay.ipvs.edition import Edition
     from lbreplay.ipvs.sysctl import Sysctls
+    from lbreplay.loop.clock import Clock
 
 FTP, FTP_DATA, UNPRIVILEGED = 21, 20, 1024
 
@@ -55,7 +56,7 @@ class VirtualService:
 
     def insert(self, dest: Dest) -> None:
         """Put a real server at the head of the list."""
-        dest.available, dest.service = True, self
+        dest.available, dest.service, dest.counts = True, self, self.counts
         self.dests.insert(0, dest)
         self.scheduler.changed(dest)
 
@@ -167,6 +168,10 @@ class Services:
         service.dests.remove(dest)
         service.scheduler.changed(dest)
         self._trash.throw(service.key, dest)
+
+    def exact(self) -> dict[Key, VirtualService]:
+        """All of them, as a packet's mark, or its protocol, address and port find them."""
+        return self._exact
 
     def has_family(self, family: int) -> bool:
         """Whether there is a service of IPv4 (4) or IPv6 (6)."""

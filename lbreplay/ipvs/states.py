@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lbreplay.ipvs.conn import INACTIVE, NOOUTPUT
+from lbreplay.loop.entry import Conn
+from lbreplay.loop.flags import CLOSING, INACTIVE, NOOUTPUT, STEADY, SYNCED
 from lbreplay.lvs.protocols import sctp, tcp
 from lbreplay.lvs.protocols.table import read
 from lbreplay.model import NANOSECOND
 from lbreplay.wire.packet import SCTP, TCP, UDP, Packet
 
 if TYPE_CHECKING:
-    from lbreplay.ipvs.conn import Conn
     from lbreplay.ipvs.edition import Edition
     from lbreplay.ipvs.sysctl import Sysctls
 
@@ -71,6 +71,26 @@ ESTABLISHED, FIN_WAIT, TIME_WAIT, CLOSE, LISTEN = (
     TCP_NAMES.index(name) for name in ("ESTABLISHED", "FIN_WAIT", "TIME_WAIT", "CLOSE", "LISTEN")
 )
 SCTP_CLOSED = SCTP_NAMES.index("CLOSED")
+STATES = 16  # of a protocol, at most
+# what a backup is told of, by edition and state (L 15); what is not here is not told of, of SCTP by number alone
+TOLD = {
+    "6.1": (
+        {"ESTABLISHED": SYNCED | STEADY}
+        | dict.fromkeys(("FIN_WAIT", "CLOSE_WAIT", "TIME_WAIT", "CLOSE"), SYNCED | CLOSING | STEADY),
+        {},
+    ),
+    "2.6": (
+        {"ESTABLISHED": SYNCED | STEADY} | dict.fromkeys(("FIN_WAIT", "CLOSE_WAIT", "TIME_WAIT"), SYNCED | CLOSING),
+        dict.fromkeys(("CLOSED", "S-ACK-SENT"), SYNCED | CLOSING | STEADY),
+    ),
+}
+
+
+def synced(edition: str) -> tuple[bytes, bytes]:
+    """What loop/sync.py does with a connection, by state: of TCP, and of SCTP."""
+    of_tcp, of_sctp = TOLD[edition]
+    told = [of_tcp.get(name, 0) for name in TCP_NAMES], [of_sctp.get(name, SYNCED | STEADY) for name in SCTP_NAMES]
+    return bytes(told[0]).ljust(STATES, b"\0"), bytes(told[1]).ljust(STATES, b"\0")
 
 
 def tcp_table(text: str, none_ack: str) -> tuple[bytes, ...]:
@@ -108,6 +128,14 @@ class States:
         for proto, state, value in ((TCP, ESTABLISHED, tcp), (TCP, FIN_WAIT, tcpfin), (UDP, 0, udp)):
             if value:
                 self.timeouts[proto][state] = value * NANOSECOND
+
+    def rows(self, secure: bool) -> tuple[bytes, ...]:
+        """The machine of TCP, normal or secure: a row of new states for each column set and event."""
+        return self._tcp[secure]
+
+    def active(self, proto: int) -> frozenset[int]:
+        """The states of a protocol in which connections count as active."""
+        return self._active[proto]
 
     def step(self, conn: Conn, packet: Packet, columns: int) -> None:
         """Take *packet* into account; *columns* is IN or OUT. AH and ESP have no states (L 3)."""

@@ -50,6 +50,11 @@ class Sysctls:
         self._values |= {name: value for name, value in given.items() if name in self._values}
         self.threshold, self.period = _threshold(given.get("sync_threshold"))
 
+    @property
+    def values(self) -> Mapping[str, int]:
+        """All of them, by name."""
+        return self._values
+
     def __getitem__(self, name: str) -> int:
         return self._values[name]
 

@@ -19,18 +19,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lbreplay.ipvs.conn import NFCT, ONE_PACKET, Conn
 from lbreplay.ipvs.ends import Ends
 from lbreplay.ipvs.skb import Seen, Skb
 from lbreplay.ipvs.tracker import BACK, OUT, Entry, Reply, Segment, Tracker, segment
+from lbreplay.loop.entry import Conn
+from lbreplay.loop.flags import NFCT, ONE_PACKET
 from lbreplay.wire import checksum
 from lbreplay.wire.packet import SCTP, TCP, UDP
 
 if TYPE_CHECKING:
-    from lbreplay.ipvs.clock import Clock
     from lbreplay.ipvs.edition import Edition
     from lbreplay.ipvs.service import Services
     from lbreplay.ipvs.sysctl import Sysctls
+    from lbreplay.loop.clock import Clock
     from lbreplay.model import Setup
 
 FTP = 21

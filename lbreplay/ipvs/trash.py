@@ -11,24 +11,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lbreplay.loop.names import NEVER
+from lbreplay.loop.clock import Timed
 from lbreplay.model import NANOSECOND, Endpoint
 
 if TYPE_CHECKING:
-    from lbreplay.ipvs.clock import Clock
     from lbreplay.ipvs.dest import Dest, Key
+    from lbreplay.loop.clock import Clock
 
 LOOK, IDLE = 60 * NANOSECOND, 120 * NANOSECOND
 NOT_IDLE = -1  # nobody saw that no one refers to it
 
 
-class Trash:
+class Trash(Timed):
     """The deleted real servers of one run, each with the key of its service; a thing of the clock."""
 
     def __init__(self, clock: Clock, keeps: bool) -> None:
+        super().__init__()
         self._clock, self._keeps = clock, keeps
         self._entries: list[tuple[Key, Dest]] = []
-        self.slot, self.due, self.armed = -1, NEVER, 0
 
     def throw(self, key: Key, dest: Dest) -> None:
         """*dest* of the service *key* was deleted."""

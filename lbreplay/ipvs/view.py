@@ -17,15 +17,15 @@ from lbreplay.wire import craft
 from lbreplay.wire.packet import SCTP, TCP, UDP, Packet
 
 if TYPE_CHECKING:
-    from lbreplay.ipvs.conn import Conn
     from lbreplay.ipvs.parts import Parts
+    from lbreplay.loop.entry import Conn
 
 
 class View:
     def __init__(self, parts: Parts) -> None:
         self._parts, self._name = parts, parts.setup.view
         added = (event.value for event in parts.setup.events if isinstance(event.value, Service))
-        self._virtual = {(s.protocol, *s.vip) for s in (*parts.setup.services, *added) if s.vip is not None}
+        self.virtual = {(s.protocol, *s.vip) for s in (*parts.setup.services, *added) if s.vip is not None}
 
     def judge(self, packet: Packet) -> Verdict | Packet:
         """*packet* as the director receives it, or why it does not. A tag changes nothing about whose it is."""
@@ -42,7 +42,7 @@ class View:
         return self._turned(conn, inside) if conn.method == "nat" else Verdict.DIRECT_REPLY
 
     def _is_answer(self, packet: Packet) -> bool:
-        return any((packet.proto, packet.src, port) in self._virtual for port in (packet.sport, 0))
+        return any((packet.proto, packet.src, port) in self.virtual for port in (packet.sport, 0))
 
     def _conn(self, packet: Packet) -> Conn | None:
         """The connection whose virtual end speaks."""

@@ -11,8 +11,10 @@ from struct import pack
 from typing import TYPE_CHECKING
 
 from lbreplay.ipvs import nat
-from lbreplay.ipvs.conn import NO_CPORT, Conn
 from lbreplay.ipvs.skb import Skb
+from lbreplay.loop.entry import Conn
+from lbreplay.loop.flags import NO_CPORT
+from lbreplay.loop.server import Server
 from lbreplay.lvs.hashes import jhash, native_words
 from lbreplay.stack.route import RouteEntry
 from lbreplay.verdict import Verdict
@@ -136,7 +138,7 @@ class Transmitters:
 
     def _tunnel(self, conn: Conn, skb: Skb, error: bool) -> Verdict:
         assert conn.dest is not None, "only bypass has no real server"
-        kind, port, summed = tunnel_of(conn)
+        kind, port, summed = tunnel_of(conn.dest)
         added = OUTER[kind, summed] + (20 if len(conn.real.address) == 4 else 40)
         route = self.ready(skb, conn.real.address, error, added)
         if isinstance(route, Verdict):
@@ -191,9 +193,9 @@ OUTER = {  # bytes between the outer and the inner header, by kind and whether i
 }
 
 
-def tunnel_of(conn: Conn) -> tuple[str, int, bool]:
-    """Kind, UDP port and checksum of a connection's tunnel."""
-    given = (conn.dest.real.tunnel if conn.dest is not None else None) or {}
+def tunnel_of(dest: Server) -> tuple[str, int, bool]:
+    """Kind, UDP port and checksum of the tunnel to a real server."""
+    given = dest.real.tunnel or {}
     return str(given.get("type", "ipip")), int(str(given.get("port") or 0)), bool(given.get("checksum"))
 
 

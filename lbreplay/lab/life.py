@@ -206,7 +206,7 @@ def _resets(setup: Setup, conn: Any, state: str) -> bool:
 
 
 def _one_packet(setup: Setup) -> int:
-    from lbreplay.ipvs.conn import ONE_PACKET as KERNELS
+    from lbreplay.loop.flags import ONE_PACKET as KERNELS
 
     return ONE_PACKET if setup.profile == "dpvs" else KERNELS
 

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lbreplay.burst import Bool, Burst
-from lbreplay.ipvs.conn import ONE_PACKET, TEMPLATE
 from lbreplay.ipvs.states import name
 from lbreplay.journey import Replay
 from lbreplay.lab.fit import NOTICED
 from lbreplay.lab.judge import FATES, Failure, Frames
 from lbreplay.lab.life import setting
+from lbreplay.loop.flags import ONE_PACKET, TEMPLATE
 from lbreplay.model import NANOSECOND, Endpoint
 from lbreplay.phrases import plural
 from lbreplay.stats import Result
@@ -127,7 +127,6 @@ def _of_dpvs(judge: Outlived, balancer: Any) -> None:
 def _of_the_kernel(judge: Outlived, balancer: Any) -> None:
     """What deleting, drop_entry and rescheduling end is no matter of timeouts."""
     parts = balancer.parts
-    then = parts.conns.on_destroy
 
     def told(conn: Any) -> None:
         state, dropping = name(conn, False), parts.sysctls.always("drop_entry")
@@ -137,9 +136,8 @@ def _of_the_kernel(judge: Outlived, balancer: Any) -> None:
             keys = _keys(conn.proto, asked, answered)
             last = parts.clock.now - conn.timeout
             judge.ended(Ended(last, conn.timeout, setting(parts.setup, conn, state), keys))
-        then(conn)
 
-    parts.conns.on_destroy = told
+    parts.conns.listen(told)
 
 
 def _key(proto: int, source: Endpoint, dest: Endpoint) -> bytes:

@@ -214,13 +214,11 @@ class Probe:
         if self._looking:
             return
         parts = self.run.balancer.parts
-        then = parts.conns.on_destroy
 
         def told(conn: Any) -> None:
             ended[conn.number] = parts.clock.now
-            then(conn)
 
-        parts.conns.on_destroy = told
+        parts.conns.listen(told)
 
     # --- what stands in the tables ---------------------------------------------------------------------------
 

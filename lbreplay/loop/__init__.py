@@ -22,6 +22,13 @@ real.py     who it is, and who is counted
 ports.py    local ports and addresses
 draws.py    chance
 ways.py     why a packet takes the plain path
+clock.py    things with a time, of the kernel's balancer
+server.py   who is counted there
+entry.py    its connections, as records
+kernel.py   its ordered loop
+translate.py  what its rows leave as
+sync.py     what its backup would be told
+flags.py    numbers of the kernel's connections
 names.py    numbers that all of them know
 """
 

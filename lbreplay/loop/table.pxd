@@ -40,6 +40,7 @@ cdef class Table:
     cpdef int newest(self, Py_ssize_t handle) noexcept
     cpdef int found(self, int handle, int rank) noexcept
     cpdef int behind(self, Py_ssize_t handle) noexcept
+    cpdef bint alone(self, Py_ssize_t handle) noexcept
     @cython.locals(older=int, at=Py_ssize_t)
     cpdef enter(self, Py_ssize_t handle, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d)
     @cython.locals(behind=int, ahead=int, at=Py_ssize_t)

@@ -147,6 +147,10 @@ class Table:
         """The next older handle of the same tuple, or NONE."""
         return self._links[2 * handle]
 
+    def alone(self, handle: int) -> bool:
+        """Whether no other handle has the tuple of this one, which is in the table."""
+        return self._links[2 * handle] < 0 and self._links[2 * handle + 1] < 0
+
     def enter(self, handle: int, word0: int, word1: int, a: int, b: int, c: int, d: int) -> None:
         """The tuple belongs to *handle* from now on."""
         if 2 * self.size > self._last:

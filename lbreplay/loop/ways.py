@@ -77,6 +77,19 @@ class Way(IntEnum):
     TTL = "D 12.2", "Its TTL is lowered."
     RESOLVED = "S 4.9", "Its next hop is asked for its MAC."
     ROUTE = "D 12.4", "Its route is none, is local, leads to a VLAN, or has an MTU of its own."
+    # the kernel's own
+    TRACKED = "L 12", "Connection tracking is in use, and counts every packet to an entry of its own."
+    MARKED = "L 3", "Firewall marks decide what a packet is looked at for."
+    DEVICES = "S 3.7", "There are several devices."
+    SWITCHED = "L 17", "A sysctl has the balancer do more with each packet, or with each new connection."
+    TUNNEL = "L 9", "Its real server's tunnel has more than an IP header."
+    OTHER_HOST = "L 3", "Sent to another host's MAC."
+    SHARED = "L 6.2, L 6.3", "More than one connection, or side of one, has its ends."
+    UNPORTED = "L 6.2", "Some connection waits for its client's port, which may be this one."
+    REUSED = "L 4.2", "A first packet on a connection that is finishing."
+    DESERTED = "L 4.2", "The real server of its connection was deleted."
+    REFUSED = "L 5.5", "Nobody takes its connection."
+    FTP = "L 5.1, L 5.3", "A helper is bound to its service's connections, or it comes from the port of FTP's data."
 
 
 NAMES: tuple[str, ...] = tuple(way.name.lower() for way in Way)

@@ -64,6 +64,10 @@ class Neighbors:
             self._known[port, address] = mac
             self.version += 1
 
+    def hops(self) -> set[bytes]:
+        """The next hops that somebody told of."""
+        return {address for _, address in self._known}
+
     def known(self, hop: bytes, port: int = 0) -> bytes | None:
         """The MAC that somebody told of *hop* on device *port*."""
         return self._known.get((port, hop)) or self._known.get((None, hop))

@@ -6,7 +6,7 @@ import craft
 import pytest
 from kernel import CLIENT, VIP, A, B, C, Kernel, service
 
-from lbreplay.ipvs.conn import NO_CPORT
+from lbreplay.loop.flags import NO_CPORT
 from lbreplay.model import Endpoint
 
 HERE, THERE, REAL = Endpoint(b"\1\1\1\1", 1000), Endpoint(b"\2\2\2\2", 80), Endpoint(b"\3\3\3\3", 8080)

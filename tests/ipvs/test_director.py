@@ -113,7 +113,7 @@ def test_states_after_every_frame(case: Case) -> None:
     director = Director(load(str(case.config), (), view="rx"))
     wanted = {row["n"]: row for row in snapshots(case)}
     for n, record in enumerate(case.received, 1):
-        director.balance(burst(n, record))
+        director.balance(burst(n, record, director.parts.setup.device.mac))
         if (want := wanted.get(n)) is None:
             continue
         director.advance(record[0] + AFTER)

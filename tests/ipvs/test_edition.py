@@ -8,8 +8,8 @@ from kernel import CLIENT, VIP, A, B, C, Kernel, real, service
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, TCPerror
 
 from lbreplay.errors import ConfigError
-from lbreplay.ipvs.conn import Conn
 from lbreplay.ipvs.edition import CHANGES, EDITIONS, FORWARD, LOCAL_IN, LOCAL_OUT, edition
+from lbreplay.loop.entry import Conn
 from lbreplay.model import KERNELS
 
 OLD, NEW, NEWEST = "2.6", "6.1", "6.1.192"
@@ -257,7 +257,7 @@ def test_thresholds(edition: str, overloaded: bool) -> None:
     k = Kernel(service(real(A, max_conn=4), persistent={"timeout": 60}), edition=edition)
     k.send(craft.syn(CLIENT, VIP))
     k.dest(A).overload = True
-    k.parts.conns._unbind(template(k))
+    k.parts.conns.unbind(template(k))
     assert k.dest(A).overload is overloaded
 
 

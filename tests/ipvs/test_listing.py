@@ -58,7 +58,7 @@ def test_recorded_listings(case: Case) -> None:
     """All that ipvsadm and /proc showed at the end, but for seconds and for an order that hangs on a word of chance."""
     director = Director(load(str(case.config), (), view="rx"))
     for n, record in enumerate(case.received, 1):
-        director.balance(burst(n, record))
+        director.balance(burst(n, record, director.parts.setup.device.mac))
     said = {}
     for after in (500, 3500):
         director.advance(case.received[-1][0] + after * craft.MILLISECOND)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from lbreplay.ipvs.clock import Clock
+from lbreplay.loop.clock import Clock, Timed
 
 
-class Thing:
+class Thing(Timed):
     def __init__(self, clock: Clock, log: list[tuple[str, int]], name: str) -> None:
-        self.slot, self.due, self.armed = -1, 0, 0
+        super().__init__()
         self.clock, self.log, self.name = clock, log, name
 
     def fire(self) -> None:

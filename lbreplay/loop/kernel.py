@@ -1,0 +1,522 @@
+"""The loop of the kernel's balancer: frames in capture order, each with all that becomes of it before the next one.
+
+    for each row: timers due, look up, open, step, count; what is out of the ordinary goes to the plain path, one packet
+
+It is a sister of loop/loop.py and stands on the same table, timers and turns. It is one of its own because the kernel's
+story is another one: one worker, answers looked up before requests, hooks for what is delivered and what is forwarded,
+no local ports, no learned fast path, timeouts without jitter. What `run` says (`why`, `reason`) is the same.
+
+What is ordinary: complete TCP and UDP without IP options or tags (`simple`, loop/parse.py), addressed to this host, of
+a connection (loop/entry.py) whose course is usable, or the first packet of a service that has a `Starter`; in the
+client view, the answers of virtual addresses. ipvs/compile.py makes the records, and is the *host* that is asked about
+what it takes words to say: see its methods `chart`, `towards`, `back`, `ready`, `pick`, `fire`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lbreplay.loop.entry import Conn, Course, Entries
+from lbreplay.loop.flags import INACTIVE, NAT, NFCT, NO_CPORT, NOOUTPUT, ONE_PACKET, TEMPLATE, TUNNEL
+from lbreplay.loop.names import BY_LOAD, BY_TURN, CLOCK, DONE, LOOKED_UP, MISSED, NONE, PLAIN, SIX, STATES, STEPS
+from lbreplay.loop.server import Server
+from lbreplay.loop.sync import Sync
+from lbreplay.loop.table import Table
+from lbreplay.loop.ways import Way
+
+TCP, UDP = 6, 17
+SYN, RST = 2, 4
+M32 = 0xFFFFFFFF
+IN, OUT, IN_ONLY = range(3)  # tables of states
+FTP_DATA = 20 << 8  # the port as a little-endian machine reads it
+ODD = NO_CPORT | TEMPLATE | ONE_PACKET | NFCT  # connections with one of these flags are the plain path's
+DF = 0x40  # in the first byte of the fragment word
+ASK = -2  # `Conn.back`: nobody asked yet
+# reasons, as numbers of C
+UNSOUND, OTHER_HOST, FROM_LOCAL, SHARED, REUSED, DESERTED, ONE_OF_ITS_KIND, ROUTE, TOO_LONG, LAST_HOP, STRANGER = (
+    Way.UNSOUND, Way.OTHER_HOST, Way.FROM_LOCAL, Way.SHARED, Way.REUSED, Way.DESERTED, Way.ONE_OF_ITS_KIND, Way.ROUTE,
+    Way.TOO_LONG, Way.LAST_HOP, Way.STRANGER,
+)  # fmt: skip
+REFUSED, FTP, UNPORTED, TAGGED = Way.REFUSED, Way.FTP, Way.UNPORTED, Way.TAGGED
+
+
+class Ends:
+    """Addresses and ports by number, of both families: (protocol, address, port) each."""
+
+    def __init__(self, ends: Any) -> None:
+        self.table = Table(shared=True)
+        self.table.point(np.zeros(max(1, len(ends)), np.int16))
+        for number, (proto, address, port) in enumerate(ends):
+            low, high = int.from_bytes(address[:8], "little"), int.from_bytes(address[8:], "little")
+            word1 = port >> 8 | (port & 0xFF) << 8 | proto << 32
+            if len(address) == 16:
+                self.table.enter(2 * number, self.table.mix(low, high, 0, 0), word1 | SIX, low, high, 0, 0)
+            else:
+                self.table.enter(2 * number, low, word1, 0, 0, 0, 0)
+
+    def find(self, low: int, high: int, port: int, proto: int, six: bool) -> int:
+        """The number of an end, address and port as little-endian machines read them, or NONE."""
+        word1 = proto << 32 | port
+        if six:
+            return self.table.first(self.table.mix(low, high, 0, 0), word1 | SIX, low, high, 0, 0) >> 1
+        return self.table.first(low, word1, 0, 0, 0, 0) >> 1
+
+
+class Starter:
+    """Who opens the connections of a service in the loop. `version`: what it says of courses is so as of then; `why`:
+    the reason for which it opens none, 0: it does.
+
+    courses   by position of the real server in `dests`
+    mtu       the longest packet that all of them take
+    by, turn  how a real server is picked: loop/turn.py, or the host is asked
+    """
+
+    def __init__(self, service: Any) -> None:
+        self.service, self.version, self.why, self.mtu = service, -1, 0, 0
+        self.by, self.turn = NONE, service.scheduler
+        self.dests: list[Any] = []
+        self.courses: list[Any] = []
+
+
+class Kernel:
+    """The rows of bursts."""
+
+    def __init__(self, host: Any, entries: Entries, sync: Sync, view: str, verdicts: Any) -> None:
+        self.host, self.entries, self.sync = host, entries, sync
+        self.table, self.clock = entries.table, entries.clock
+        self.client_view, self.own_view = view == "client", view == "lb"
+        self.answered, self.direct_reply, self.unasked, self.own = verdicts
+        self.why, self.reason = DONE, 0
+        self.shut = 0  # reason for which the loop takes nothing
+        self.barred = 0  # reason for which it opens no connection
+        self.deserts = False  # a weightless real server's connections end with a first packet (expire_nodest_conn)
+        self.version = 0  # of what is known about routes and neighbours
+        self.families = 0  # that are looked at: 1 IPv4, 2 IPv6
+        self.longest = 0  # packet that every route takes
+        self.secure = 0  # which tables of states
+        self.assures = False  # templates become ASSURED
+        self.lowers = True  # the TTL, on the way to a real server
+        self.discovers = True  # DF of an outer header is that of the inner one
+        self.first = SYN | RST  # of these flags, a first segment has SYN alone
+        self.data_passes = False  # what comes from the port of FTP's data opens nothing
+        self.port_mac = b""  # of the device, b"": any is ours
+        self._zone, self._zone_version, self._zone_entry = NONE, NONE, NONE  # of the answer that came last
+        self._zone_mac: Any = b""
+        self.six = False
+        self.word0 = self.word1 = self.a = self.b = self.c = self.d = self.ports = 0  # the tuple at hand
+        self.source1 = self.dest0 = self.dest1 = 0
+        self._head, self._tail = 0, 0
+        self._mac: Any = b""  # the source MAC that came last
+
+    # --- what is read ------------------------------------------------------------------------------------------------
+
+    def know(self, virtual: Ends, services: Ends, starters: list[Any]) -> None:
+        """Who answers, and who opens: *starters* by number in *services*."""
+        self.virtual, self.services, self.starters = virtual, services, starters
+
+    def place(self, locals_: Ends, zones: Any) -> None:
+        """What is local; and where, among IPv4 addresses as numbers, another zone begins: what goes to the addresses
+        of one zone takes one route."""
+        self.locals, self.zones = locals_, zones
+        self.version += 1
+
+    def rules(self, steps: Any, limits: Any, active: Any, steady: int, finishing: Any) -> None:
+        """New states by table, step and state, of normal and secure machines; timeouts (ns) of TCP and UDP by state;
+        which states count as active; the one that assures a template; and in which a first packet may begin anew."""
+        self.steps, self.limits, self.active = steps, limits, active
+        self.steady, self.finishing = steady, finishing
+
+    def bind(self, burst: Any) -> None:
+        """The columns of *burst*; what is ordinary fills them."""
+        self.buffer, self.at, self.time_ns = burst.buffer.data, burst.at.data, burst.time_ns.data
+        self.family, self.proto, self.flags = burst.family.data, burst.proto.data, burst.flags.data
+        self.simple, self.ours = burst.simple.view("u1").data, burst.ours.view("u1").data
+        self.l3_length, self.tag = burst.l3_length.data, burst.tag.data
+        self.flow4, self.wide = burst.flow4.view("u4").ravel().data, burst.wide.view("u4").ravel().data
+        self.verdict, self.lookup = burst.verdict.data, burst.lookup.data
+        self.worker_index, self.leaving = burst.worker_index.data, burst.leaving.view("u1").data
+        self.course, self.mac, self.answer = burst.course.data, burst.mac.data, burst.answer.view("u1").data
+        self.ident = burst.ident.data
+
+    # --- the story ---------------------------------------------------------------------------------------------------
+
+    def run(self, row: int, stop: int, event_ns: int) -> int:
+        """Take rows from *row* on; the first that is not taken. The next event is due at *event_ns*."""
+        while row < stop:
+            now = self.time_ns[row]
+            if now >= event_ns:
+                self.why = CLOCK
+                return row
+            if now >= self.clock.timers.nearest:
+                self._clock(row, now)
+            if now > self.clock.now:
+                self.clock.now = now
+            if not self._ordinary(row, now):
+                self.why = PLAIN
+                return row
+            row += 1
+        self.why = DONE
+        return stop
+
+    def _plain(self, reason: int) -> bool:
+        """The row takes the plain path, for *reason*."""
+        self.reason = reason
+        return False
+
+    def _clock(self, row: int, now: int) -> None:
+        """Timers due at or before *now*, in their order."""
+        thing = self.clock.due(now)
+        while thing is not None:
+            if isinstance(thing, Conn):
+                conn: Conn = thing
+                self.entries.expire(conn)
+            else:
+                self.host.fire(row, thing)
+            thing = self.clock.due(now)
+
+    def _ordinary(self, row: int, now: int) -> bool:
+        """One row, up to its verdict; False: it is not ordinary after all, and nothing has happened."""
+        if self.shut:
+            return self._plain(self.shut)
+        if not self.simple[row]:
+            return self._plain(UNSOUND)
+        if self.tag[row]:
+            return self._plain(TAGGED)
+        self._read(row)
+        if not self.families & (2 if self.six else 1):
+            return self._plain(STRANGER)
+        if self.own_view and self.port_mac and self._source_mac(row) == self.port_mac:
+            return self._ignored(row, self.own)
+        if self.locals.find(self.a, self.source1, 0, 0, self.six) >= 0:
+            return self._from_here(row, now)
+        if not self.ours[row] or not (self.port_mac or self._named(self.at[row])):
+            return self._plain(OTHER_HOST)
+        if not self.six and self._sum20(self.at[row] + 14) != 0xFFFF:
+            return self._plain(UNSOUND)
+        handle = self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d)
+        if handle >= 0 and self.table.behind(handle) >= 0:
+            return self._plain(SHARED)
+        if self.locals.find(self.dest0, self.dest1, 0, 0, self.six) < 0:
+            return self._forwarded(row, handle, now)
+        if handle < 0:
+            return self._open(row, now)
+        if handle & 1:
+            return self._plain(SHARED)
+        return self._request(row, handle >> 1, now)
+
+    def _forwarded(self, row: int, handle: int, now: int) -> bool:
+        """A packet on its way through: an answer of a real server, or no business of the balancer."""
+        if handle < 0 or not handle & 1:
+            return self._plain(STRANGER)
+        conn: Conn = self.clock.things[handle >> 1]
+        return self._reply(row, conn, False, now)
+
+    # --- what a local address says -----------------------------------------------------------------------------------
+
+    def _from_here(self, row: int, now: int) -> bool:
+        """A packet with a local source was not received as it is: it answers for a real server, or is our own."""
+        if self.own_view and self._is_answer(row):
+            return self._ignored(row, self.own)
+        if not self.client_view:
+            return self._plain(FROM_LOCAL)
+        handle = self._asked()
+        if handle < 0:
+            if self.entries.unported or not self._is_answer(row):
+                return self._plain(FROM_LOCAL)
+            return self._ignored(row, self.unasked)
+        if handle & 1 or self.table.behind(handle) >= 0 or not self.table.alone(handle + 1):
+            return self._plain(SHARED)
+        conn: Conn = self.clock.things[handle >> 1]
+        if conn.dest is None:
+            return self._plain(ONE_OF_ITS_KIND)
+        if not self._charted(conn):
+            return False
+        if conn.course.kind != NAT:
+            return self._ignored(row, self.direct_reply)
+        return self._reply(row, conn, True, now)
+
+    def _is_answer(self, row: int) -> bool:
+        """Whether the row comes from the address, and port, of a service."""
+        proto = self.proto[row]
+        if self.virtual.find(self.a, self.source1, self.ports & 0xFFFF, proto, self.six) >= 0:
+            return True
+        return self.virtual.find(self.a, self.source1, 0, proto, self.six) >= 0
+
+    def _asked(self) -> int:
+        """The handle of what the client that an answer goes to sends, or NONE."""
+        word1 = (self.word1 >> 32) << 32 | self.ports >> 16 | (self.ports & 0xFFFF) << 16
+        if self.six:
+            word0 = self.table.mix(self.c, self.d, self.a, self.b)
+            return self.table.first(word0, word1, self.c, self.d, self.a, self.b)
+        return self.table.first(self.word0 >> 32 | (self.word0 & M32) << 32, word1, 0, 0, 0, 0)
+
+    def _ignored(self, row: int, verdict: int) -> bool:
+        """It was not received (interface 3)."""
+        self.verdict[row], self.worker_index[row] = verdict, NONE
+        return True
+
+    # --- the tuple ---------------------------------------------------------------------------------------------------
+
+    def _read(self, row: int) -> None:
+        """The tuple of a row, as loop/table.py has it; the words of its source are a and `source1`, of its destination
+        `dest0` and `dest1`."""
+        self.six = self.family[row] == 6
+        word1 = self.proto[row]
+        if not self.six:
+            source, dest = self.flow4[3 * row], self.flow4[3 * row + 1]
+            self.a, self.source1, self.dest0, self.dest1 = source, 0, dest, 0
+            self.b = self.c = self.d = 0
+            self.word0, self.ports = dest, self.flow4[3 * row + 2]
+            self.word0 = self.word0 << 32 | source
+            self.word1 = word1 << 32 | self.ports
+            return
+        at = 9 * row
+        self.a, self.b, self.c, self.d = self._wide(at), self._wide(at + 2), self._wide(at + 4), self._wide(at + 6)
+        self.source1, self.dest0, self.dest1 = self.b, self.c, self.d
+        self.ports = self.wide[at + 8]
+        self.word0, self.word1 = self.table.mix(self.a, self.b, self.c, self.d), word1 << 32 | self.ports | SIX
+
+    def _wide(self, at: int) -> int:
+        high = self.wide[at + 1]
+        return high << 32 | self.wide[at]
+
+    def _sum20(self, at: int) -> int:
+        """Ones' complement sum of an IPv4 header."""
+        total = 0
+        for word in range(0, 20, 2):
+            total += self.buffer[at + word] << 8 | self.buffer[at + word + 1]
+        total = (total & 0xFFFF) + (total >> 16)
+        return (total & 0xFFFF) + (total >> 16)
+
+    def _ttl(self, row: int) -> int:
+        return self.buffer[self.at[row] + (21 if self.six else 22)]
+
+    # --- a known connection ------------------------------------------------------------------------------------------
+
+    def _request(self, row: int, slot: int, now: int) -> bool:
+        """A client's packet (L 4.1 steps 9 to 14), unless its connection does not hold (L 4.2 rows 5 and 6)."""
+        conn: Conn = self.clock.things[slot]
+        if conn.flags & ODD or conn.app is not None or conn.dest is None:
+            return self._plain(ONE_OF_ITS_KIND)
+        if not conn.dest.available:
+            return self._plain(DESERTED)
+        if self.proto[row] == TCP and self.flags[row] & SYN and (self.deserts or self.finishing[conn.state]):
+            return self._plain(REUSED)
+        if not self._charted(conn):
+            return False
+        if conn.towards < 0:
+            return self._plain(ROUTE)
+        if self.l3_length[row] > conn.course.mtu:
+            return self._plain(TOO_LONG)
+        if self.lowers and self._ttl(row) <= 1:
+            return self._plain(LAST_HOP)
+        if conn.client_mac is None:
+            conn.client_mac = self._source_mac(row)
+        self._carry(row, conn, LOOKED_UP, now)
+        return True
+
+    def _carry(self, row: int, conn: Conn, lookup: int, now: int) -> None:
+        """Counted, its state changed, sent."""
+        dest: Server = conn.dest
+        dest.passed(0, self.l3_length[row])
+        self._step(row, conn, IN)
+        conn.in_pkts += 1
+        self.sync.packet(conn, conn.in_pkts)
+        self.clock.arm(conn, now + conn.timeout)
+        if conn.course.kind == TUNNEL and not self.six and not (self.discovers and self.buffer[self.at[row] + 20] & DF):
+            self.ident[row] = conn.course.next_ident()
+        self._settle(row, 2 * conn.course.number, conn.towards, lookup, conn.course.verdict)
+
+    def _reply(self, row: int, conn: Conn, answer: bool, now: int) -> bool:
+        """A real server's packet (L 10 row 6); *answer*: the client's side heard it."""
+        if conn.flags & ODD or conn.app is not None or conn.dest is None or not conn.entered & 2:
+            return self._plain(ONE_OF_ITS_KIND)
+        if not self._charted(conn):
+            return False
+        if conn.course.kind != NAT:
+            return self._plain(ONE_OF_ITS_KIND)
+        if self.l3_length[row] > self.longest:
+            return self._plain(TOO_LONG)
+        if self._ttl(row) <= 1:
+            return self._plain(LAST_HOP)
+        if answer and not (self.port_mac or self._named(self.at[row] + 6)):
+            return self._plain(OTHER_HOST)
+        if conn.back == ASK:
+            conn.back = self._back(conn)
+        if conn.back < 0:
+            return self._plain(ROUTE)
+        if conn.real_mac is None:
+            self._meet(row, conn, answer)
+        conn.passed(1, self.l3_length[row])
+        self._step(row, conn, OUT)
+        self.clock.arm(conn, now + conn.timeout)
+        self.answer[row] = answer
+        self._settle(row, 2 * conn.course.number + 1, conn.back, LOOKED_UP + 1, self.answered)
+        return True
+
+    def _charted(self, conn: Conn) -> bool:
+        """Whether it is known how packets of a connection leave; else they are the plain path's."""
+        if conn.course is None or conn.course.version != self.version:
+            self.host.chart(conn)
+        if conn.course.why:
+            return self._plain(conn.course.why)
+        if conn.version != self.version:
+            conn.towards, conn.back, conn.version = self.host.towards(conn), ASK, self.version
+        return True
+
+    def _meet(self, row: int, conn: Conn, answer: bool) -> None:
+        """The first packet of the real server's side tells its MAC: where no neighbour is known, requests leave with
+        it. The MAC of an answer that the client heard is the one that requests leave with already."""
+        course: Course = conn.course
+        if answer:
+            conn.real_mac = course.mac
+            return
+        conn.real_mac = self._source_mac(row)
+        if course.told:
+            return
+        if course.met_version != self.version or course.met_mac != conn.real_mac:
+            course.met_entry = self.host.towards(conn)
+            course.met_version, course.met_mac = self.version, conn.real_mac
+        conn.towards = course.met_entry
+
+    def _back(self, conn: Conn) -> int:
+        """With what the answer at hand goes to the client: most clients are of one zone, behind one MAC."""
+        if self.six:
+            return self._asked_back(conn)
+        zone = self._zone_of(self.dest0)
+        if zone != self._zone or self._zone_version != self.version or conn.client_mac is not self._zone_mac:
+            self._zone, self._zone_version, self._zone_mac = zone, self.version, conn.client_mac
+            self._zone_entry = self._asked_back(conn)
+        return self._zone_entry
+
+    def _asked_back(self, conn: Conn) -> int:
+        entry: int = self.host.back(conn)
+        return entry
+
+    def _zone_of(self, word: int) -> int:
+        """The number of the zone that an IPv4 address lies in."""
+        address = (word & 0xFF) << 24 | (word & 0xFF00) << 8 | (word >> 8 & 0xFF00) | word >> 24
+        low, high = 0, len(self.zones)
+        while low < high:
+            middle = (low + high) >> 1
+            if self.zones[middle] <= address:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _named(self, at: int) -> bool:
+        """Whether the MAC at *at* is one host's, and not blank: what leaves has it as its source."""
+        buffer = self.buffer
+        some = buffer[at] | buffer[at + 1] | buffer[at + 2] | buffer[at + 3] | buffer[at + 4] | buffer[at + 5]
+        return not buffer[at] & 1 and some != 0
+
+    def _source_mac(self, row: int) -> Any:
+        """The source MAC of a row; most come from the same."""
+        at = self.at[row] + 6
+        head = self.buffer[at] << 8 | self.buffer[at + 1]
+        tail = self.buffer[at + 2] << 24 | self.buffer[at + 3] << 16 | self.buffer[at + 4] << 8 | self.buffer[at + 5]
+        if head != self._head or tail != self._tail or not self._mac:
+            self._head, self._tail, self._mac = head, tail, bytes(self.buffer[at : at + 6])
+        return self._mac
+
+    def _step(self, row: int, conn: Conn, side: int) -> None:
+        """The state, and its timeout (L 8); who counts as active (L 7)."""
+        if self.proto[row] == UDP:
+            conn.timeout = self.limits[STATES]
+            if side == OUT and conn.control is not None:
+                self._assure(conn.control)
+            return
+        table = side
+        if conn.flags & NOOUTPUT:
+            if side == OUT:
+                conn.flags &= ~NOOUTPUT
+            else:
+                table = IN_ONLY
+        new = self.steps[((self.secure * 3 + table) * STEPS + self.flags[row]) * STATES + conn.state]
+        if new != conn.state and self.active[new] == (conn.flags & INACTIVE != 0):
+            dest: Server = conn.dest
+            conn.flags ^= INACTIVE
+            dest.activate(1 if self.active[new] else -1)
+        conn.state, conn.timeout = new, self.limits[new]
+        if new == self.steady and conn.control is not None:
+            self._assure(conn.control)
+
+    def _assure(self, parent: Conn) -> None:
+        """A template of a connection that was answered is to stay (of editions that know it)."""
+        if parent.flags & TEMPLATE and self.assures:
+            parent.assured = True
+
+    def _settle(self, row: int, course: int, entry: int, lookup: int, verdict: int) -> None:
+        """Verdict, and what the row leaves with."""
+        self.verdict[row], self.lookup[row], self.leaving[row] = verdict, lookup, 1
+        self.course[row], self.mac[row] = course, entry
+
+    # --- a new connection --------------------------------------------------------------------------------------------
+
+    def _open(self, row: int, now: int) -> bool:
+        """The first packet of a service that has a starter (L 5.1, 5.3)."""
+        proto = self.proto[row]
+        if self.entries.unported:
+            return self._plain(UNPORTED)
+        if proto == TCP and self.flags[row] & self.first != SYN:
+            return self._plain(STRANGER)
+        number = self.services.find(self.dest0, self.dest1, self.ports >> 16, proto, self.six)
+        if number < 0:
+            return self._plain(STRANGER)
+        starter: Starter = self.starters[number]
+        if starter.version != self.version:
+            self.host.ready(starter)
+        if starter.why:
+            return self._plain(starter.why)
+        if self.barred:
+            return self._plain(self.barred)
+        if self.data_passes and self.ports & 0xFFFF == FTP_DATA:
+            return self._plain(FTP)
+        if not self.six and self._odd_source():
+            return self._plain(FROM_LOCAL)
+        if self.l3_length[row] > starter.mtu:
+            return self._plain(TOO_LONG)
+        if self.lowers and self._ttl(row) <= 1:
+            return self._plain(LAST_HOP)
+        at = self._pick(row, starter)
+        if at < 0:
+            return self._plain(REFUSED)
+        self._enter(row, starter.courses[at], proto, now)
+        return True
+
+    def _odd_source(self) -> bool:
+        """Whether the source is of this network, loopback, a group, or everybody (ipvs/addresses.py)."""
+        first = self.a & 0xFF
+        return first == 0 or first == 127 or (first & 0xF0) == 0xE0 or self.a == M32
+
+    def _pick(self, row: int, starter: Starter) -> int:
+        """The position of the real server that is picked; NONE: there is none, and nothing was changed by asking."""
+        if starter.by == BY_TURN:
+            return self._by_turn(starter)
+        if starter.by == BY_LOAD:
+            return self._by_load(starter)
+        place: int = self.host.pick(starter, self._ends(row))
+        return place
+
+    def _by_turn(self, starter: Starter) -> int:
+        turn = starter.turn
+        return turn.next(starter.dests)
+
+    def _by_load(self, starter: Starter) -> int:
+        load = starter.turn
+        return load.least(starter.dests)
+
+    def _ends(self, row: int) -> bytes:
+        """Source and destination, and both ports, as they stand in the packet."""
+        at, width = self.at[row] + (22 if self.six else 26), 36 if self.six else 12
+        return bytes((self.proto[row],)) + bytes(self.buffer[at : at + width])
+
+    def _enter(self, row: int, course: Course, proto: int, now: int) -> None:
+        """The connection, and its first packet on it."""
+        conn = self.entries.open(course, proto, self.word0, self.word1, self.a, self.b, self.c, self.d)
+        conn.client_mac = self._source_mac(row)
+        conn.towards, conn.back, conn.version = course.entry, ASK, self.version
+        self._carry(row, conn, MISSED, now)

@@ -1,0 +1,85 @@
+"""The kernel's loop: what it takes, and why it lets go of the rest."""
+
+from __future__ import annotations
+
+import craft
+import pytest
+import twins
+from kernel import CLIENT, VIP, A, B, Kernel, service
+
+from lbreplay.loop.kernel import Ends
+from lbreplay.model import Setup
+from lbreplay.wire.packet import TCP, UDP
+
+REAL = A
+
+
+def _plain(setup: Setup, frames: list[bytes]) -> dict[str, int]:
+    """By what reasons frames took the plain path, after a replay that came to what the plain path alone comes to."""
+    twins.both(setup, frames)
+    run, _ = twins.driven(setup, frames)
+    return run.balancer.detours.table()
+
+
+def _talk(client: str = CLIENT, vip: str = VIP, real: str = REAL) -> list[bytes]:
+    """A handshake, a segment each way, and an end, as a director sees them."""
+    to, back = (client, vip), (real, client)
+    flags = ((to, "S"), (back, "SA"), (to, "A"), (to, "PA"), (back, "A"), (back, "FA"), (to, "FA"), (back, "A"))
+    return [craft.tcp(*ends, of) for ends, of in flags]
+
+
+@pytest.mark.parametrize("edition", ["2.6", "4.15", "6.1.192"])
+def test_nat_is_its_own(edition: str) -> None:
+    """Requests, answers and the end of a connection never leave it."""
+    assert _plain(Kernel(service(A), edition=edition).setup, _talk()) == {}
+
+
+@pytest.mark.parametrize("mode", ["dr", "tunnel"])
+def test_requests_of_other_modes_are_its_own(mode: str) -> None:
+    """Answers do not pass here."""
+    setup = Kernel(service("10.1.0.11:80", mode=mode)).setup
+    assert _plain(setup, [frame for frame in _talk() if frame[26:30] == bytes((198, 51, 100, 1))]) == {}
+
+
+@pytest.mark.parametrize(
+    ("tables", "ipvs", "frames", "reason"),
+    [
+        ([service(A)], "", [craft.tcp(CLIENT, VIP, "A")], "stranger"),
+        ([service(A)], "", [craft.syn(CLIENT, VIP, ttl=1)], "last_hop"),
+        ([service(A)], "", [*_talk(), craft.syn(CLIENT, VIP)], "reused"),
+        ([service(A)], "nat_icmp_send = 1", [craft.syn(CLIENT, VIP)], "switched"),
+        ([service(A)], "drop_packet = 3", [craft.syn(CLIENT, VIP)], "switched"),
+        ([service(A, persistent={"timeout": 60})], "", [craft.syn(CLIENT, VIP)], "persistent"),
+        ([service(A, protocol="udp", one_packet=True)], "", [craft.udp(CLIENT, VIP)], "one_packet"),
+        ([service()], "", [craft.syn("10.0.0.100:1", VIP)], "from_local"),
+        ([service("10.1.0.11:80", mode="tunnel", vip="[2001:db8:1::9]:80")], "", [], ""),
+    ],
+)
+def test_what_is_odd_has_a_reason(tables: list[str], ipvs: str, frames: list[bytes], reason: str) -> None:
+    """One packet at a time, by its name."""
+    assert _plain(Kernel(*tables, ipvs=ipvs).setup, frames or [craft.syn(CLIENT, VIP)])[reason or "stranger"] == 1
+
+
+def test_many_connections_with_one_answer() -> None:
+    """Two virtual addresses behind one real server, and one client port: the newer has its answers."""
+    setup = Kernel(service(A), service(A, name="other", vip="10.0.0.101:80")).setup
+    frames = [craft.syn(CLIENT, VIP), craft.syn(CLIENT, "10.0.0.101:80"), craft.tcp(A, CLIENT, "SA")]
+    assert _plain(setup, frames) == {"shared": 1}
+
+
+def test_a_removed_real_server_lets_go() -> None:
+    """Its connections are the plain path's from then on."""
+    event = '[[event]]\nat = 0.0025\nremove = "service.web.real.10.1.0.12:8080"'
+    setup = Kernel(service(A, B), event).setup
+    assert _plain(setup, [*_talk(real=B)[:2], *[craft.tcp(CLIENT, VIP, "A")] * 2]) == {"deserted": 1}
+
+
+def test_ends_of_both_families() -> None:
+    """By protocol, address and port, each its number; nothing else is found."""
+    four, six = bytes((10, 0, 0, 1)), bytes(range(16))
+    ends = Ends([(TCP, four, 80), (UDP, four, 80), (TCP, six, 443)])
+    low, high = int.from_bytes(six[:8], "little"), int.from_bytes(six[8:], "little")
+    word = int.from_bytes(four, "little")
+    assert [ends.find(word, 0, 80 << 8, proto, False) for proto in (TCP, UDP, 132)] == [0, 1, -1]
+    assert ends.find(low, high, 443 >> 8 | (443 & 255) << 8, TCP, True) == 2
+    assert ends.find(low, high + 1, 443 >> 8 | (443 & 255) << 8, TCP, True) == -1
