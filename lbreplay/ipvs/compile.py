@@ -114,7 +114,7 @@ class Compiler:
         self._known = net.output.neighbors.version, net.version
         special = (*net.output.neighbors.hops(), *net.addresses.ends(), *net.learned())
         single = {int.from_bytes(address) for address in special if len(address) == 4}
-        zones = sorted({*routes.zones(), *single, *(address + 1 for address in single)})
+        zones = sorted({*routes.zones(4), *single, *(address + 1 for address in single)})
         self.loop.place(Ends([(0, address, 0) for address in routes.local_addresses()]), np.array(zones, np.int64).data)
 
     def _shut(self) -> int:
