@@ -117,7 +117,7 @@ def test_other_things_have_their_time_too(monkeypatch: pytest.MonkeyPatch) -> No
     event = f'[[event]]\nat = 0.0005\nremove = "service.web.real.{B}"'
     taken: Counter[str] = Counter()
     monkeypatch.setattr(Compiler, "fire", _counted(taken, "fire", Compiler.fire))
-    frames = [(0, craft.syn(CLIENT, VIP)), (61_000, craft.syn("198.51.100.2:40000", VIP))]
+    frames = [(at, craft.syn(CLIENT, VIP)) for at in (0, 60_000, 60_500)]  # ms; every other second rates are taken
     twins.driven(Kernel(service(A, B), event, edition="6.1.192").setup, frames)
     assert taken["fire"] == 1
 
