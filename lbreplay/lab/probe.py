@@ -191,7 +191,7 @@ class Probe:
         """Whether a connection is still found."""
         if self._looking:
             return self.run.balancer.machine.table.conns[conn.slot] is conn and not conn.flags & ONE_PACKET
-        return bool(conn.keys)
+        return bool(conn.hashed)
 
     def due_ns(self, conn: Any) -> int:
         """When it ends, if nothing comes."""
