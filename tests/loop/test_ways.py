@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import craft
 import pytest
 import rig
@@ -9,6 +11,8 @@ import twins
 
 from bench.load import write
 from bench.measure import CONFIG
+from bench.speed import KINDS
+from bench.ways import given
 from lbreplay.config.load import load
 from lbreplay.journey import replay
 from lbreplay.loop.ways import NAMES, Way
@@ -42,3 +46,15 @@ def test_ordinary_loads_stay_in_the_loop(profile: str, tmp_path: object) -> None
     write(path, profile, 4000)
     plain = replay(load(CONFIG, (), view="client"), path, None).plain
     assert sum(plain.values()) <= 4000 // 500, plain
+
+
+PLAIN_YET = {"web behind a SYN proxy"}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in PLAIN_YET])
+def test_every_kind_of_traffic_stays_in_the_loop(kind: str, tmp_path: Path) -> None:
+    """At most one frame in a hundred, of few: each kind is met for the first time."""
+    profile, settings, _ = KINDS[kind]
+    write(str(tmp_path / "in.pcap"), profile, 4000)
+    plain = replay(given(settings), str(tmp_path / "in.pcap"), None).plain
+    assert sum(plain.values()) <= 4000 // 100, plain
