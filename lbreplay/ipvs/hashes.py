@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
+
+from lbreplay.burst import U64
 from lbreplay.lvs.hashes import M32, jhash, native_port, native_words
 
 GOLDEN = 0x9E3779B9
@@ -24,6 +28,18 @@ FUNCTIONS = {"lookup2": lookup2, "lookup3": jhash}
 
 def conn_hash(proto: int, client: bytes, port: int, function: str, seed: int = 0) -> int:
     """The 32 bits from which a bucket is taken. An IPv6 address is hashed first, down to a word."""
+    return FUNCTIONS[function]((client_word(client, seed), native_port(port), proto), seed)
+
+
+def client_word(client: bytes, seed: int = 0) -> int:
+    """What stands for a client's address in the hash."""
     words = native_words(client)
-    address = words[0] if len(words) == 1 else jhash(words, seed)
-    return FUNCTIONS[function]((address, native_port(port), proto), seed)
+    return words[0] if len(words) == 1 else jhash(words, seed)
+
+
+def conn_hashes(protos: Sequence[int], clients: Sequence[int], ports: Sequence[int], function: str) -> U64:
+    """`conn_hash` of many: *clients* as `client_word` gives them. The functions are sums and shifts of 32 bits, which
+    columns of 64 do as well."""
+    words: Any = [np.array(column, np.uint64) for column in (clients, list(map(native_port, ports)), protos)]
+    hashes: U64 = np.asarray(FUNCTIONS[function](words), np.uint64)
+    return hashes

@@ -99,3 +99,15 @@ def test_locks() -> None:
     k = Kernel()
     conn = k.send(craft.syn("192.168.1.10:40000", VIP)).conn
     assert (k.parts.conns.bucket(conn), k.parts.conns.lock(conn)) == (3802, 3802 % 32)
+
+
+@pytest.mark.parametrize("edition", ["2.6", "6.1.192"])
+def test_buckets_of_all(edition: str) -> None:
+    """Each connection's own, IPv6 among them; of none there is none."""
+    k = Kernel(service(A), service("[2001:db8:2::2]:80", name="six", vip="[2001:db8:1::9]:80"), edition=edition)
+    conns = k.parts.conns
+    assert conns.buckets().tolist() == []
+    for number in range(1, 20):
+        k.send(craft.syn(f"198.51.100.{number}:{40000 + number}", VIP))
+        k.send(craft.syn(f"[2001:db8:c::{number}]:65535", "[2001:db8:1::9]:80"))
+    assert conns.buckets().tolist() == [conns.bucket(conn) for conn in conns] and len(conns) == 38
