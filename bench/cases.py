@@ -16,7 +16,7 @@ CASES = 200
 
 def figures(quick: bool) -> Iterator[Figure]:
     cases = CASES // 10 if quick else CASES
-    yield Figure(f"test of {cases} golden cases", "one run", partial(_cases, cases), 20, less=True)
+    yield Figure(f"test of {cases} golden cases", "one run", partial(_cases, cases), 10, less=True)
 
 
 def _cases(cases: int) -> float:

@@ -12,7 +12,9 @@ PAIRS = 9
 
 def figures(quick: bool) -> Iterator[Figure]:
     run = replay(capture("steady", 100))[:-1]  # with its table
-    yield Figure("run of 100 frames", "import numpy, click", partial(_beside, run, "import numpy, click"), 3, less=True)
+    yield Figure(
+        "run of 100 frames", "import numpy, click", partial(_beside, run, "import numpy, click"), 1.5, less=True
+    )
     yield Figure("--help", "import click", partial(_beside, (LBREPLAY, "--help"), "import click"), 3, less=True)
 
 
