@@ -170,6 +170,8 @@ class Openers:
         if opener.kind == FULL_UDP and setup.udp.uoa_max_trail:
             opener.trail = setup.udp.uoa_max_trail + 1
             opener.growth = uoa.size_of(setup.udp.uoa_mode, Endpoint(bytes(_within(service)), 0))
+        if opener.kind == TUNNEL:
+            opener.growth = 20 if _within(service) == 4 else 40  # an outer header of the inner one's family
         side = OUT if opener.kind == SNAT else IN
         opener.first_state = protocol.step(protocol.sides(service.mode)[side], event, 0)
         opener.first_timeout = timeouts[opener.first_state]

@@ -45,7 +45,7 @@ cdef class Loop:
     cdef readonly Table table
     cdef readonly Timers timers
     cdef bint client_view, six
-    cdef public bint redirects, listed, chancy, proxies, strays, passing, alike, matching
+    cdef public bint redirects, listed, chancy, proxies, strays, passing, turned, alike, matching
     cdef public long long asked
     cdef public dict passed, judged, ways_back, transits
     cdef Places locals
@@ -99,7 +99,7 @@ cdef class Loop:
     cdef bint _has_room(self, Py_ssize_t row, Py_ssize_t slot) except? -1
     @cython.locals(home=int, found=int, rank=int)
     cdef int _found(self, int handle) except? -2
-    @cython.locals(table=Table, slot=Py_ssize_t, home=int)
+    @cython.locals(table=Table, slot=Py_ssize_t, home=int, nobody=bint)
     cdef bint _strayed(self, Py_ssize_t row, int handle, int proto) except? -1
     @cython.locals(full=int)
     cdef int _owner(self, int handle) except? -2
@@ -193,7 +193,7 @@ cdef class Loop:
     @cython.locals(slots=Slots, slot=Py_ssize_t, fraction=cython.longlong)
     cdef Py_ssize_t _occupy(self, Py_ssize_t row, Opener opener, Pair pair, long long now) except -1
     cdef _count_in(self, Py_ssize_t row, Opener opener, Dest dest)
-    @cython.locals(at=int, dest=Dest, port=int)
+    @cython.locals(at=int, way=int, dest=Dest, port=int)
     cdef bint _open_outwards(self, Py_ssize_t row, Opener opener, long long now) except? -1
     @cython.locals(slots=Slots, slot=Py_ssize_t, told=int, word0=u64, word1=u64, ports=u64, entry=int)
     cdef _enter_outwards(self, Py_ssize_t row, Opener opener, Pair pair, u64 port, long long now)

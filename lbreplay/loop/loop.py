@@ -137,6 +137,7 @@ class Loop:
         self.forwarded_plain, self.no_outside_port, self.no_outside_pool = others
         self.why, self.reason, self.due = DONE, 0, NONE
         self.word0 = self.word1 = self.a = self.b = self.c = self.d = self.ports = 0  # the tuple at hand
+        self.turned = False  # the tuple at hand is that of an answer that a client saw, as its real server sent it
         self.barred = 0  # reason for which connections are opened by the plain path alone
         self.redirects = False  # a worker that misses hands on to the owner (D 4.4)
         self.listed = False  # some service has a black or a white list
@@ -371,7 +372,10 @@ class Loop:
             self.a, self.b, self.c, self.d = (table.wide_word(handle, word) for word in range(4))
         else:
             self.a, self.b = self.word0 & M32, self.word0 >> 32
-        if not self._nobody(row, home, proto, 0):
+        self.turned = True  # its bytes are still those of the client's side: none leave
+        nobody = self._nobody(row, home, proto, 0)
+        self.turned = False
+        if not nobody:
             return False
         self._bring_home(row, slot)
         self.owner[row] = home
@@ -473,7 +477,7 @@ class Loop:
         seen: Seen | None = self.passed.get(self.asked)
         if seen is None:
             return self._plain(STRANGER)
-        if seen.verdict == self.forwarded_plain and not self._forward(row, worker):
+        if seen.verdict == self.forwarded_plain and (self.turned or not self._forward(row, worker)):
             return self._plain(ROUTE)
         seen.count += 1
         self.handle[row], self.verdict[row], self.lookup[row] = NONE, seen.verdict, seen.lookup
@@ -810,6 +814,9 @@ class Loop:
             return self._plain(opener.why or self.barred or PERSISTENT)
         if self.slots.live >= self.pool_size:
             return self._plain(POOL)
+        way = self._way_on(row)
+        if way < 0:
+            return self._plain(-way)
         at = self._pick(row, opener)
         if at < 0:
             return self._refuse(row, self.no_dest)
