@@ -193,7 +193,7 @@ cdef class Loop:
     @cython.locals(slots=Slots, slot=Py_ssize_t, fraction=cython.longlong)
     cdef Py_ssize_t _occupy(self, Py_ssize_t row, Opener opener, Pair pair, long long now) except -1
     cdef _count_in(self, Py_ssize_t row, Opener opener, Dest dest)
-    @cython.locals(at=int, way=int, dest=Dest, port=int)
+    @cython.locals(at=int, way=int, strayed=bint, dest=Dest, port=int)
     cdef bint _open_outwards(self, Py_ssize_t row, Opener opener, long long now) except? -1
     @cython.locals(slots=Slots, slot=Py_ssize_t, told=int, word0=u64, word1=u64, ports=u64, entry=int)
     cdef _enter_outwards(self, Py_ssize_t row, Opener opener, Pair pair, u64 port, long long now)

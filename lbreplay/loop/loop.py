@@ -826,7 +826,9 @@ class Loop:
         port: int = self.host.fetch(opener, dest, self.table_key(row))
         if port < 0:
             return self._refuse(row, self.no_outside_port if port == NONE else self.no_outside_pool)
+        strayed = self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d) >= 0
         self._enter_outwards(row, opener, opener.pairs[at], port, now)
+        self.wrong[row] = strayed  # it is an answer to another worker's client
         return True
 
     def _enter_outwards(self, row: int, opener: Opener, pair: Pair, port: int, now: int) -> None:
