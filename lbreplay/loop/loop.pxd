@@ -13,7 +13,7 @@ ctypedef unsigned long long u64
 cdef int BY_TURN, BY_LOAD, NONE, DONE, PLAIN, CLOCK, TCP, UDP, FIN, SYN, RST, ACK, PURE, UDP_STEP, STATES, STEPS, FULL_TCP, DIRECT, MOST
 cdef int LOOKED_UP, MISSED, HOME, MISSED_BIT
 cdef int UNSOUND, KERNEL, TOO_LONG, STRANGER, MATCHED, LAST_HOP, UNINVITED, FROM_LOCAL
-cdef int OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING, TAGGED, TAG_SIZE, ROUTE, PROXY_PROTOCOL, PROXIED, PROXYING, ETHERNET, TRANSIT, TEMPLATE, FULL_UDP, SNAT, TELLING, TUNNEL, MET, BARE, TRAILS, AWAY
+cdef int OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING, TAGGED, TAG_SIZE, ROUTE, PROXY_PROTOCOL, UOA, PROXIED, PROXYING, ETHERNET, TRANSIT, TEMPLATE, FULL_UDP, SNAT, TELLING, TUNNEL, MET, BARE, TRAILS, AWAY
 cdef long long ORDERS
 cdef u64 SIX, M32, LINK_LOCAL
 
@@ -91,6 +91,7 @@ cdef class Loop:
     cdef bint _sent_it(self, Py_ssize_t row) noexcept
     cdef bint _known(self, Py_ssize_t row, Py_ssize_t handle, bint answer, long long now) except? -1
     @cython.locals(slots=Slots)
+    cdef bint _is_told_elsewhere(self, Py_ssize_t slot) except? -1
     cdef bint _is_first(self, Py_ssize_t row, Py_ssize_t slot) noexcept
     cdef int _payload(self, Py_ssize_t row) noexcept
     @cython.locals(slots=Slots, pair=Pair, growth=int, first=int)

@@ -58,9 +58,9 @@ UNSOUND, KERNEL, TOO_LONG, STRANGER, MATCHED, LAST_HOP, UNINVITED, FROM_LOCAL = 
     Way.UNSOUND, Way.KERNEL, Way.TOO_LONG, Way.STRANGER, Way.MATCHED, Way.LAST_HOP,
     Way.UNINVITED, Way.FROM_LOCAL,
 )  # fmt: skip
-OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING, TAGGED, ROUTE, PROXY_PROTOCOL = (
+OWNED_ELSEWHERE, UNASKED, SYN_PROXY, POOL, ELSEWHERE, MODE, PERSISTENT, ENDING, TAGGED, ROUTE, PROXY_PROTOCOL, UOA = (
     Way.MISSED, Way.UNASKED, Way.SYN_PROXY, Way.POOL, Way.ELSEWHERE, Way.MODE,
-    Way.PERSISTENT, Way.ENDING, Way.TAGGED, Way.ROUTE, Way.PROXY_PROTOCOL,
+    Way.PERSISTENT, Way.ENDING, Way.TAGGED, Way.ROUTE, Way.PROXY_PROTOCOL, Way.UOA,
 )  # fmt: skip
 TCP, UDP = 6, 17
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -286,10 +286,18 @@ class Loop:
             return self._plain(-self.slots.mac[handle])
         if not handle & 1 and not self._has_room(row, handle >> 1):
             return self._plain(TOO_LONG)
+        if not handle & 1 and self._is_told_elsewhere(handle >> 1):
+            return self._plain(UOA)
         if self.slots.met[handle >> 1] & PROXIED and not handle & 1 and self._is_first(row, handle >> 1):
             return self._introduce(row, handle >> 1, now)
         self._step(row, handle, answer, now)
         return True
+
+    def _is_told_elsewhere(self, slot: int) -> bool:
+        """Whether the plain path counts the datagrams that tell the client's address: it has a Conn (D 7.4)."""
+        slots = self.slots
+        waits = slots.met[slot] & (BARE | TRAILS) and slots.full[slot] != SNAT
+        return bool(waits and slots.made and slot in slots.made)
 
     def _is_first(self, row: int, slot: int) -> bool:
         """Whether a segment has the client's first byte, and a proxy header is due before it (D 5.8)."""
