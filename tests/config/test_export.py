@@ -246,7 +246,7 @@ workers = [{ cpu_id = 1, queues = { dpdk2 = [0], bond0 = [0, 1] } }, { cpu_id = 
 name = "dpdk2"
 driver = "mlx5"
 mac = "02:00:00:00:00:02"
-address = ["10.0.0.1/24"]
+address = ["10.0.0.1/24", "10.0.0.100/32"]
 vlan = [{ id = 7, address = ["10.7.0.1/24"] }]
 sapool_address = ["10.0.0.77"]
 [[device]]
