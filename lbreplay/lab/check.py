@@ -26,6 +26,7 @@ from lbreplay.lab.life import dead, service_of
 from lbreplay.lab.outlived import Outlived
 from lbreplay.lab.probe import looked_up
 from lbreplay.lab.reals import Answered, Even, answers, enough_to_share
+from lbreplay.loop.verify import Verifier
 from lbreplay.model import Setup
 from lbreplay.phrases import plural
 from lbreplay.stats import Result
@@ -105,7 +106,7 @@ class Sums:
     def see(self, burst: Burst) -> None:
         """See `Judge`."""
         ours = burst.verdict != Verdict.FORWARDED_PLAIN
-        rows = np.flatnonzero(burst.leaving & ours).tolist()
+        rows = Verifier(burst).unsure(np.flatnonzero(burst.leaving & ours).tolist())
         wrong = {burst.first + row for row in rows if not sound(burst.frame(row), int(burst.length[row]))}
         made = [m for m in burst.made if m.own or m.cause < burst.first or ours[m.cause - burst.first]]
         made = [m for m in made if not sound(m.frame, m.length)]

@@ -11,6 +11,7 @@ loop.py     THE ordered loop: a connection for every ordinary row
 walk.py     where the records of a capture begin
 parse.py    bytes -> columns
 rewrite.py  what rows leave with -> bytes
+verify.py   which rows' checksums are right
 count.py    rows -> the tables of statistics
 octets.py   bytes of a buffer: read, written, summed, copied
 table.py    whose a tuple is
