@@ -188,6 +188,13 @@ class Burst:
         self.leaving: Bool = np.zeros(self.size, np.bool_)  # rows whose bytes leave in place
         self.made: list[Made] = []  # by row, ascending
 
+    def wider(self, grown: int) -> U8:
+        """Memory for all rows, each behind its record header, with *grown* bytes more in all; PAD zeros behind."""
+        end = int(self.caplen.sum()) + RECORD * self.size + grown
+        made = np.empty(end + PAD, np.uint8)
+        made[end:] = 0
+        return made
+
     def frame(self, row: int) -> bytes:
         """The captured bytes of *row* as they are in the buffer now."""
         at = int(self.at[row])

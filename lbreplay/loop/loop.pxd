@@ -45,7 +45,7 @@ cdef class Loop:
     cdef readonly Table table
     cdef readonly Timers timers
     cdef bint client_view, six
-    cdef public bint redirects, listed, chancy, proxies, strays, passing, turned, alike, matching
+    cdef public bint redirects, listed, chancy, proxies, strays, passing, alike, matching
     cdef public long long asked
     cdef public dict passed, judged, ways_back, transits
     cdef Places locals
@@ -116,7 +116,7 @@ cdef class Loop:
     cdef bint _refused_answer(self, Py_ssize_t row, int handle) except? -1
     cdef bint _judged(self, Py_ssize_t row, key, u64 word0, u64 port, int proto) except? -1
     @cython.locals(kind=cython.longlong, missed=cython.longlong, zone=cython.longlong, seen=Seen)
-    cdef bint _nobody(self, Py_ssize_t row, long long worker, long long proto, long long link) except? -1
+    cdef bint _nobody(self, Py_ssize_t row, long long worker, long long proto, long long link, bint turned) except? -1
     @cython.locals(place=object)
     cdef bint _forward(self, Py_ssize_t row, int worker) except? -1
     cdef int _link(self, Py_ssize_t row) noexcept
@@ -196,8 +196,8 @@ cdef class Loop:
     cdef _count_in(self, Py_ssize_t row, Opener opener, Dest dest)
     @cython.locals(at=int, way=int, strayed=bint, dest=Dest, port=int)
     cdef bint _open_outwards(self, Py_ssize_t row, Opener opener, long long now) except? -1
-    @cython.locals(slots=Slots, slot=Py_ssize_t, told=int, word0=u64, word1=u64, ports=u64, entry=int)
-    cdef _enter_outwards(self, Py_ssize_t row, Opener opener, Pair pair, u64 port, long long now)
+    @cython.locals(slots=Slots, slot=Py_ssize_t, told=int, word0=u64, word1=u64, ports=u64)
+    cdef _enter_outwards(self, Py_ssize_t row, Opener opener, Pair pair, int way, u64 port, long long now)
     @cython.locals(slots=Slots)
     cdef _meet_remote(self, Py_ssize_t row, Py_ssize_t slot)
     cdef int _way_on(self, Py_ssize_t row) except? -1000

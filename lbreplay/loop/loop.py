@@ -137,7 +137,6 @@ class Loop:
         self.forwarded_plain, self.no_outside_port, self.no_outside_pool = others
         self.why, self.reason, self.due = DONE, 0, NONE
         self.word0 = self.word1 = self.a = self.b = self.c = self.d = self.ports = 0  # the tuple at hand
-        self.turned = False  # the tuple at hand is that of an answer that a client saw, as its real server sent it
         self.barred = 0  # reason for which connections are opened by the plain path alone
         self.redirects = False  # a worker that misses hands on to the owner (D 4.4)
         self.listed = False  # some service has a black or a white list
@@ -264,7 +263,7 @@ class Loop:
         if self.client_view and self._from_virtual(row, proto):
             return self._answer(row, proto, now)
         if not self.ours[row]:
-            return self._nobody(row, worker, proto, self._link(row))
+            return self._nobody(row, worker, proto, self._link(row), False)
         if self.listed:
             if self.proxies and proto == TCP and self.flags[row] & PURE == SYN:
                 return self._plain(SYN_PROXY)  # it comes before lists (D 6.1)
@@ -380,10 +379,7 @@ class Loop:
             self.a, self.b, self.c, self.d = (table.wide_word(handle, word) for word in range(4))
         else:
             self.a, self.b = self.word0 & M32, self.word0 >> 32
-        self.turned = True  # its bytes are still those of the client's side: none leave
-        nobody = self._nobody(row, home, proto, 0)
-        self.turned = False
-        if not nobody:
+        if not self._nobody(row, home, proto, 0, True):
             return False
         self._bring_home(row, slot)
         self.owner[row] = home
@@ -403,7 +399,7 @@ class Loop:
             opener = self.host.match(worker, self.table_key(row), self.tag[row] - 1)
             if opener is not None:
                 return self._open_outwards(row, opener, now)
-        return self._nobody(row, worker, proto, self._link(row))
+        return self._nobody(row, worker, proto, self._link(row), False)
 
     def _hand_on(self, row: int, rank: int, now: int) -> bool:
         """The owner's ring takes the packet through the whole receive path again (D 4.4)."""
@@ -465,9 +461,10 @@ class Loop:
         self.handle[row], self.verdict[row] = NONE, verdict
         return True
 
-    def _nobody(self, row: int, worker: int, proto: int, link: int) -> bool:
+    def _nobody(self, row: int, worker: int, proto: int, link: int, turned: bool) -> bool:
         """A packet that goes to no service and belongs to no connection of its worker: once it is known what becomes of
-        those that go where it goes (and that nothing leaves), the same becomes of it."""
+        those that go where it goes (and that nothing leaves), the same becomes of it. *turned*: the tuple at hand is
+        its real server's, the bytes are still those that the client saw, and none leave."""
         kind = SYN if proto == UDP else self.flags[row] & PURE
         if self.tag[row]:
             return self._plain(TAGGED)
@@ -485,7 +482,7 @@ class Loop:
         seen: Seen | None = self.passed.get(self.asked)
         if seen is None:
             return self._plain(STRANGER)
-        if seen.verdict == self.forwarded_plain and (self.turned or not self._forward(row, worker)):
+        if seen.verdict == self.forwarded_plain and (turned or not self._forward(row, worker)):
             return self._plain(ROUTE)
         seen.count += 1
         self.handle[row], self.verdict[row], self.lookup[row] = NONE, seen.verdict, seen.lookup
@@ -835,11 +832,11 @@ class Loop:
         if port < 0:
             return self._refuse(row, self.no_outside_port if port == NONE else self.no_outside_pool)
         strayed = self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d) >= 0
-        self._enter_outwards(row, opener, opener.pairs[at], port, now)
+        self._enter_outwards(row, opener, opener.pairs[at], way, port, now)
         self.wrong[row] = strayed  # it is an answer to another worker's client
         return True
 
-    def _enter_outwards(self, row: int, opener: Opener, pair: Pair, port: int, now: int) -> None:
+    def _enter_outwards(self, row: int, opener: Opener, pair: Pair, way: int, port: int, now: int) -> None:
         """It goes out, so its own tuple is the real server's side; answers come to the outside address and port."""
         slot = self._occupy(row, opener, pair, now)
         slots, told = self.slots, self._client(row)
@@ -852,10 +849,9 @@ class Loop:
         else:
             self.table.enter(2 * slot, pair.word0 << 32 | word0, word1 << 32 | ports, 0, 0, 0, 0)
         slots.server[slot], slots.met[slot] = told + 1, MET | BARE
-        slots.mac[2 * slot], slots.mac[2 * slot + 1] = self._way_back(row, told), self._way_on(row)
-        entry = slots.mac[2 * slot + 1]
+        slots.mac[2 * slot], slots.mac[2 * slot + 1] = self._way_back(row, told), way
         self._count_in(row, opener, pair.dest)
-        self._settle(row, 2 * slot + 1, entry, 0, SNAT, MISSED)
+        self._settle(row, 2 * slot + 1, way, 0, SNAT, MISSED)
 
     # --- a template (D 2.7) ------------------------------------------------------------------------------------------
 

@@ -62,6 +62,9 @@ cdef inline void put32(unsigned char[::1] buffer, Py_ssize_t at, unsigned int wo
 cdef inline unsigned int swapped(unsigned int word) noexcept:
     return lb_swapped(word)
 
+cdef inline unsigned int number(unsigned char[::1] buffer, Py_ssize_t at, bint big) noexcept:
+    return lb_swapped(word32(buffer, at)) if big else word32(buffer, at)
+
 cdef inline void copy(unsigned char[::1] source, Py_ssize_t at, Py_ssize_t size, unsigned char[::1] target, Py_ssize_t to) noexcept:
     if size > 0:
         memmove(ends(target, to, size), ends(source, at, size), size)

@@ -22,6 +22,12 @@ def word32(buffer: Any, at: int) -> int:
     return int.from_bytes(buffer[at : at + 4], "little")
 
 
+def number(buffer: Any, at: int, big: bool) -> int:
+    """Four bytes in the order of a file, big-endian or little."""
+    word = word32(buffer, at)
+    return swapped(word) if big else word
+
+
 def put16(buffer: Any, at: int, word: int) -> None:
     """Store what `word16` reads."""
     buffer[at : at + 2] = word.to_bytes(2, "little")

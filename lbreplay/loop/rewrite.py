@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from lbreplay.burst import PAD, RECORD, Burst
+from lbreplay.burst import RECORD, Burst
 from lbreplay.loop import octets
 from lbreplay.loop.names import DIRECT, FULL_TCP, NONE, PROXYING, TELLING, TRANSIT, TUNNEL
 from lbreplay.loop.table import Table
@@ -210,9 +210,7 @@ class Rewriter:
 
     def _spread(self, burst: Burst) -> None:
         """Lay all rows out again: one piece for the sink."""
-        end = int(burst.caplen.sum()) + RECORD * burst.size + int(np.asarray(self.room[: burst.size]).sum())
-        made = np.empty(end + PAD, np.uint8)
-        made[end:] = 0
+        made = burst.wider(int(np.asarray(self.room[: burst.size]).sum()))
         self._lay_out(made.data, burst.size)
         burst.buffer = made
         self.buffer = made.data

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from lbreplay.burst import PAD, RECORD, Burst
+from lbreplay.burst import RECORD, Burst
 from lbreplay.loop import octets
 from lbreplay.loop.entry import Course
 from lbreplay.loop.flags import NAT, TUNNEL
@@ -69,9 +67,7 @@ class Translator:
 
     def _spread(self, burst: Burst, grown: int) -> None:
         """Lay all rows out again, with room between MACs and L3 where an outer header comes: one piece for the sink."""
-        end = int(burst.caplen.sum()) + RECORD * burst.size + grown
-        made = np.empty(end + PAD, np.uint8)
-        made[end:] = 0
+        made = burst.wider(grown)
         self._lay_out(made.data, burst.size)
         burst.buffer = made
         self.buffer = made.data

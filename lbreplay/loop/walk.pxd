@@ -13,8 +13,6 @@ cdef class Walker:
     cdef readonly bint bad
     @cython.locals(found=Py_ssize_t, length=cython.longlong)
     cpdef Py_ssize_t run(self, Py_ssize_t at, Py_ssize_t end, long long[::1] starts)
-    @cython.locals(word=cython.uint)
-    cdef long long _number(self, Py_ssize_t at) noexcept
 
 @cython.final
 cdef class Reader:
@@ -24,5 +22,3 @@ cdef class Reader:
     cdef long long unit, fractions
     @cython.locals(row=Py_ssize_t, at=Py_ssize_t, odd=bint, seconds=cython.longlong, fraction=cython.longlong, captured=cython.longlong, whole=cython.longlong)
     cpdef bint run(self, const long long[::1] starts, long long[::1] time_ns, long long[::1] caplen, long long[::1] length)
-    @cython.locals(word=cython.uint)
-    cdef long long _number(self, Py_ssize_t at) noexcept

@@ -57,8 +57,8 @@ class Walker:
     def run(self, at: int, end: int, starts: Any) -> int:
         """Note where each record begins; how many there are."""
         found = 0
-        while at + self.field + 4 <= end and at + 4 <= end and self._number(at) != self.stop:
-            length = self._number(at + self.field)
+        while at + self.field + 4 <= end and at + 4 <= end and octets.number(self.chunk, at, self.big) != self.stop:
+            length = octets.number(self.chunk, at + self.field, self.big)
             self.bad = length < self.least or length > self.most
             if self.bad or at + self.add + length > end:
                 break
@@ -67,10 +67,6 @@ class Walker:
             at += self.add + length
         self.at = at
         return found
-
-    def _number(self, at: int) -> int:
-        word = octets.word32(self.chunk, at)
-        return octets.swapped(word) if self.big else word
 
 
 class Heads(NamedTuple):
@@ -105,13 +101,10 @@ class Reader:
         odd = False
         for row in range(len(starts)):
             at = starts[row]
-            seconds, fraction = self._number(at), self._number(at + 4)
-            captured, whole = self._number(at + self.caplen_at), self._number(at + self.length_at)
+            seconds, fraction = octets.number(self.chunk, at, self.big), octets.number(self.chunk, at + 4, self.big)
+            captured = octets.number(self.chunk, at + self.caplen_at, self.big)
+            whole = octets.number(self.chunk, at + self.length_at, self.big)
             odd = odd or fraction >= self.fractions or whole < captured
             time_ns[row] = seconds * SECOND + fraction * self.unit
             caplen[row], length[row] = captured, max(captured, whole)
         return odd
-
-    def _number(self, at: int) -> int:
-        word = octets.word32(self.chunk, at)
-        return octets.swapped(word) if self.big else word

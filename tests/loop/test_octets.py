@@ -19,6 +19,12 @@ def test_words_are_little_endian() -> None:
     assert bytes(buffer) == b"\xcd\xab\xab\xcd\1\2"
 
 
+def test_numbers_are_in_the_order_of_their_file() -> None:
+    """Big-endian or little, all 32 bits."""
+    buffer = memoryview(bytearray(b"\0\xff\1\2\3"))
+    assert (octets.number(buffer, 1, True), octets.number(buffer, 1, False)) == (0xFF010203, 0x030201FF)
+
+
 def test_copies_may_overlap() -> None:
     """Within one buffer, and nothing is copied where nothing is asked for."""
     buffer = memoryview(bytearray(b"abcdef"))
