@@ -55,12 +55,14 @@ picture: $(READY)  ## the table and the page in the README (the page needs chrom
 	$(BIN)/python samples/make_picture.py
 
 SANITIZERS = $(shell for l in asan ubsan; do gcc -print-file-name=lib$$l.so; done)
+SANITIZED = ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$(SANITIZERS)"
 
 fuzz: $(READY)  ## hostile captures, configurations, imports, arguments and cases, for FUZZ_SECONDS: every index checked, then under sanitizers
 	LBREPLAY_BUILD=check $(COMPILE)
 	$(BIN)/python tests/fuzz.py $(or $(FUZZ_SECONDS),60)
 	LBREPLAY_BUILD=sanitize $(COMPILE)
-	ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$(SANITIZERS)" $(BIN)/python tests/fuzz.py $(or $(FUZZ_SECONDS),60) replay
+	$(SANITIZED) $(BIN)/python tests/fuzz.py $(or $(FUZZ_SECONDS),60) replay
+	$(SANITIZED) $(BIN)/python tests/fuzz.py $(or $(FUZZ_SECONDS),60) flood
 	@$(COMPILE)
 
 siege: $(READY)  ## signals, kills and faults at any moment, for SIEGE_SECONDS

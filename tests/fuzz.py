@@ -1,4 +1,4 @@
-"""Hostile input, for as long as one likes: `python tests/fuzz.py SECONDS [TARGET]` (`make fuzz`).
+"""Hostile input, for as long as one likes: `python tests/fuzz.py SECONDS [TARGET [SEED]]` (`make fuzz`).
 
 A target takes bytes and may raise nothing: where lbreplay refuses, it does so with a LbreplayError. With atheris (`pip
 install atheris` on Linux) the bytes follow the coverage, else they are mutations of the seeds. What was found once
@@ -19,11 +19,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from struct import pack
 from typing import Any
 
 import captures
+import floods
+import twins
 
 from lbreplay.cli.inside import run_inside
 from lbreplay.config.imports import Files, import_files
@@ -58,6 +61,8 @@ SETTINGS: list[list[str]] = [
     [], ["udp.uoa_max_trail=0"], ['service.web.mode="nat"'], ['service.web.mode="dr"'], ["conn.redirect=true"],
     ['service.web.blacklist=["10.0.0.1"]'], ["workers=2", "flow_director.dst_port_mask=0"],
 ]  # fmt: skip
+KINDS = (*floods.KINDS, "kernel", "kernel", "kernel")
+CONNECTIONS, CUT = 12, 0x5A  # of a flood; the byte that means an end
 CLIENT, VIP = Endpoint(bytes([10, 0, 0, 1]), 1025), Endpoint(bytes([10, 0, 0, 100]), 80)
 
 
@@ -137,6 +142,28 @@ def fuzz_replay(data: bytes) -> None:
             return
     assert sum(result.totals["verdicts"].values()) == len(frames)
     gc.collect()  # a run's cycles hold its tables; under atheris nobody comes by in time
+
+
+def fuzz_flood(data: bytes) -> None:
+    """Many connections at once whose frames were changed under way: compiled or plain, the same becomes of them. Two
+    bytes say which flood, one the burst, and then three each which frame gets which byte where, or ends there."""
+    kind, seed, burst = (data + bytes(3))[:3]
+    made = flood(KINDS[kind % len(KINDS)], seed % 4)
+    records = list(made.records)
+    for at in range(3, len(data) - 2, 3):
+        row, place, value = data[at] * len(records) >> 8, data[at + 1], data[at + 2]
+        when, _, frame = records[row]
+        frame = frame[:place] if value == CUT else frame[:place] + bytes([value]) + frame[place + 1 :]
+        records[row] = (when, len(frame), frame)
+    with tempfile.TemporaryDirectory() as folder:
+        differs = twins.disagreement(made.setup, records, Path(folder), (twins.BURSTS[burst % len(twins.BURSTS)],))
+    assert not differs, differs
+
+
+@cache
+def flood(kind: str, seed: int) -> floods.Flood:
+    """One of few connections; *kind* of floods.KINDS, or "kernel"."""
+    return floods.kernel(seed, CONNECTIONS) if kind == "kernel" else floods.flood(seed, CONNECTIONS, kind)
 
 
 def setup(number: int = 0) -> Setup:
@@ -223,6 +250,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "options": fuzz_options,
     "config": fuzz_config,
     "replay": fuzz_replay,
+    "flood": fuzz_flood,
     "import": fuzz_import,
     "set": fuzz_set,
     "arguments": fuzz_arguments,
@@ -251,12 +279,19 @@ def seeds(target: str) -> list[bytes]:
             "options": _options,
             "config": lambda: [SETUP.encode()],
             "replay": lambda: [b"".join(bytes([len(f)]) + f for f in _frames() if len(f) < 256)],
+            "flood": lambda: [bytes([kind, kind, kind]) + _patches(kind) for kind in range(len(KINDS))],
             "import": _imports,
             "set": lambda: [text.encode() for text in OVERRIDES],
             "arguments": lambda: [bytes(map(WORDS.index, text.split())) for text in TYPED],
             "case": lambda: [CASE.encode()],
         }[target]()
     )
+
+
+def _patches(kind: int) -> bytes:
+    """Some of the bytes that headers are told by: lengths, protocols, fragments, flags, offsets."""
+    places = (12, 14, 16, 17, 20, 22, 23, 46, 47, 54, 60)
+    return b"".join(bytes([(23 * n + kind) % 256, place, 0xFF >> n % 8]) for n, place in enumerate(places))
 
 
 def _captures() -> list[bytes]:
@@ -373,9 +408,9 @@ def mutate(data: bytes, chance: random.Random) -> bytes:
     return bytes(work)
 
 
-def with_mutations(target: str, seconds: float) -> int:
-    """Try mutations of the seeds for *seconds*; how many. What breaks is kept in the corpus."""
-    chance, begin, count = random.Random(target), time.monotonic(), 0
+def with_mutations(target: str, seconds: float, seed: str) -> int:
+    """Try mutations of the seeds for *seconds*, others for each *seed*; how many. What breaks is kept in the corpus."""
+    chance, begin, count = random.Random(target + seed), time.monotonic(), 0
     pool = seeds(target)
     while time.monotonic() - begin < seconds:
         data = mutate(chance.choice(pool), chance)
@@ -383,7 +418,7 @@ def with_mutations(target: str, seconds: float) -> int:
             TARGETS[target](data)
         except BaseException:
             (CORPUS / target).mkdir(parents=True, exist_ok=True)
-            (CORPUS / target / f"found-{count}").write_bytes(data)
+            (CORPUS / target / f"found-{seed}-{count}").write_bytes(data)
             raise
         count += 1
     return count
@@ -408,15 +443,16 @@ def with_atheris(target: str, seconds: float) -> None:
         atheris.Fuzz()
 
 
-def main(seconds: float, only: str = "") -> int:
-    """Give each target its share of *seconds*; 1 where one broke."""
+def main(seconds: float, only: str = "", seed: str = "") -> int:
+    """Give each target its share of *seconds*; 1 where one broke. Without a *seed* every run tries something else."""
     sys.unraisablehook = found_in_c
     targets = [only] if only else list(TARGETS)
     try:
         import atheris  # noqa: F401
     except ImportError:
         for target in targets:
-            print(f"{target}: {with_mutations(target, seconds / len(targets))} mutations held")
+            tried = with_mutations(target, seconds / len(targets), seed or str(time.time_ns()))
+            print(f"{target}: {tried} mutations held")
         return 0
     if only:
         with_atheris(only, seconds)
@@ -430,4 +466,4 @@ def main(seconds: float, only: str = "") -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(float(sys.argv[1]), *sys.argv[2:3]))
+    sys.exit(main(float(sys.argv[1]), *sys.argv[2:4]))

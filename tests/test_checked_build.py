@@ -16,7 +16,7 @@ import pytest
 import lbreplay.loop as loop
 
 ROOT = Path(__file__).parent.parent
-SECONDS = {"replay": 5, "capture": 3}  # of mutations, a target of tests/fuzz.py
+SECONDS = {"replay": 4, "flood": 12, "capture": 3}  # of mutations, a target of tests/fuzz.py
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,6 @@ def test_it_is_such_a_build(checked: dict[str, str]) -> None:
 @pytest.mark.parametrize("target", SECONDS)
 def test_no_index_is_wrong(checked: dict[str, str], target: str) -> None:
     """Compiled code that checks an index can only say so where nobody listens: tests/fuzz.py ends then."""
-    command = [sys.executable, str(ROOT / "tests" / "fuzz.py"), str(SECONDS[target]), target]
+    command = [sys.executable, str(ROOT / "tests" / "fuzz.py"), str(SECONDS[target]), target, "0"]
     run = subprocess.run(command, env=checked, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0 and "mutations held" in run.stdout, run.stdout + run.stderr

@@ -7,7 +7,7 @@ import random
 import fuzz
 import pytest
 
-MUTATIONS = {"capture": 300, "frame": 1000, "options": 1500, "config": 150, "replay": 40}
+MUTATIONS = {"capture": 300, "frame": 1000, "options": 1500, "config": 150, "replay": 40, "flood": 60}
 MUTATIONS |= {"import": 60, "set": 200, "arguments": 25, "case": 10}
 
 

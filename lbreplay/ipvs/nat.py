@@ -24,8 +24,8 @@ def translate(l3: bytearray, l4_at: int, proto: int, end: int, to: Endpoint, *, 
 
     full: the whole packet is summed anew. port_only: an SCTP CRC only where the port really changes.
     """
-    family = l3[0] >> 4
-    at, size = ADDRESS[family, end], 4 if family == 4 else 16
+    size = len(to.address)  # what a header says of its version need not be so
+    at = ADDRESS[4 if size == 4 else 6, end]
     before = bytes(l3[at : at + size])
     if proto in HEADER:
         if len(l3) < l4_at + HEADER[proto]:
