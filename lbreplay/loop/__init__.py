@@ -67,6 +67,8 @@ def _why_not() -> str:
         return "the loop is interpreted, as LBREPLAY_INTERPRETED asks"
     if not STAMP.exists():
         return f"the loop is not compiled; {GAIN}: install a C compiler and say {BUILD}"
+    if STAMP.read_text().startswith("sanitize ") and "asan" not in os.environ.get("LD_PRELOAD", ""):
+        return f"the compiled loop is built for sanitizers, and left aside; {GAIN}: {BUILD}"
     if not STAMP.read_text().endswith(stamp()) or not all(path.with_suffix(SUFFIX).exists() for path in sources()):
         return f"the compiled loop is not of these sources or not for this Python, and left aside; {GAIN}: {BUILD}"
     return ""

@@ -44,6 +44,14 @@ def test_what_is_whole_is_taken(house: Path) -> None:
 
 
 @compiled
+def test_what_is_built_for_sanitizers_is_left_aside(house: Path) -> None:
+    """Without their runtime in the process it would end it, at the first import."""
+    stamp = house / "lbreplay" / "loop" / "compiled.txt"
+    stamp.write_text(f"sanitize {loop.stamp()}")
+    assert says(house).startswith("False py the compiled loop is built for sanitizers")
+
+
+@compiled
 def test_what_is_stale_is_left_aside(house: Path) -> None:
     """A source changed since: a line says so, and the sources run."""
     with (house / "lbreplay" / "loop" / "parse.py").open("a") as file:
