@@ -18,9 +18,10 @@ from lbreplay.burst import U8, Bool, Burst
 from lbreplay.ipvs import states
 from lbreplay.ipvs.addresses import EVERYBODY, LOOPBACK, THIS, is_group
 from lbreplay.ipvs.xmit import MIN_MTU, tunnel_of
+from lbreplay.loop.ends import Ends
 from lbreplay.loop.entry import Course, words
 from lbreplay.loop.flags import DIRECTED, NAT, OTHERWISE, TUNNEL
-from lbreplay.loop.kernel import Ends, Kernel, Starter
+from lbreplay.loop.kernel import Kernel, Starter
 from lbreplay.loop.names import BY_ASKING, BY_LOAD, BY_TURN, NONE, STATES, STEPS
 from lbreplay.loop.translate import Translator
 from lbreplay.loop.ways import Way

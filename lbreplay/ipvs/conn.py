@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lbreplay.burst import I64
-from lbreplay.ipvs.hashes import client_word, conn_hash, conn_hashes
+from lbreplay.ipvs.hashes import conn_hash, conn_hashes
 from lbreplay.loop.entry import Conn, Entries
 from lbreplay.loop.flags import IN_THERE, INACTIVE, NFCT, NO_CPORT, NOOUTPUT, ONE_PACKET, OUT_THERE, TEMPLATE
 from lbreplay.model import Endpoint
@@ -205,11 +205,8 @@ class Connections(Entries):
         return conn_hash(conn.proto, conn.client.address, conn.client.port, self._edition.hash) & self.size - 1
 
     def buckets(self) -> I64:
-        """The buckets of all of them."""
-        conns = list(self)
-        clients = [client_word(conn.client.address) for conn in conns]
-        ports, protos = [conn.client.port for conn in conns], [conn.proto for conn in conns]
-        return (conn_hashes(protos, clients, ports, self._edition.hash) & self.size - 1).astype(np.int64)
+        """The buckets of all of them, by slot."""
+        return (conn_hashes(self.clients(), self._edition.hash) & self.size - 1).astype(np.int64)
 
     def lock(self, conn: Conn) -> int:
         """The lock that guards its bucket."""

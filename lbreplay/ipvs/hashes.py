@@ -37,9 +37,13 @@ def client_word(client: bytes, seed: int = 0) -> int:
     return words[0] if len(words) == 1 else jhash(words, seed)
 
 
-def conn_hashes(protos: Sequence[int], clients: Sequence[int], ports: Sequence[int], function: str) -> U64:
-    """`conn_hash` of many: *clients* as `client_word` gives them. The functions are sums and shifts of 32 bits, which
-    columns of 64 do as well."""
-    words: Any = [np.array(column, np.uint64) for column in (clients, list(map(native_port, ports)), protos)]
-    hashes: U64 = np.asarray(FUNCTIONS[function](words), np.uint64)
-    return hashes
+def conn_hashes(clients: U64, function: str) -> U64:
+    """`conn_hash` of many, as `Entries.clients` has them. The functions are sums and shifts of 32 bits, which columns
+    of 64 do as well."""
+    low, high, port, proto, six = clients.T
+    word, wide = low.copy(), np.flatnonzero(six)
+    if wide.size:
+        quarters: Any = [half[wide] >> shift & M32 for half in (low, high) for shift in (0, 32)]
+        word[wide] = jhash(quarters)
+    columns: Any = (word, port, proto)
+    return np.asarray(FUNCTIONS[function](columns), np.uint64)

@@ -15,6 +15,7 @@ verify.py   which rows' checksums are right
 count.py    rows -> the tables of statistics
 octets.py   bytes of a buffer: read, written, summed, copied
 table.py    whose a tuple is
+ends.py     addresses and ports by number
 slots.py    what every packet of a connection asks for
 timers.py   when connections end
 opener.py   what new connections are made of

@@ -37,6 +37,7 @@ cdef class Conn(Timed):
     cdef object _client
     cdef u64 _c0, _c1
     cdef unsigned int _cport
+    cdef bint _six
     cpdef passed(self, int side, long long octets)
 
 cdef class Entries:
@@ -52,6 +53,9 @@ cdef class Entries:
     cpdef Conn open(self, Course course, int proto, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d)
     @cython.locals(word0=u64, other=u64, port=u64, ports=u64, mixed=u64)
     cdef _enter_answers(self, Conn conn, Course course, u64 word1)
+    cpdef clients(self)
+    @cython.locals(at=Py_ssize_t, conn=Conn)
+    cdef _tell_clients(self, u64[:, ::1] found)
     cpdef put(self, Conn conn)
     cpdef unhash(self, Conn conn)
     @cython.locals(parent=Conn)

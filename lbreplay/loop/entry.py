@@ -14,6 +14,8 @@ from __future__ import annotations
 from struct import pack
 from typing import Any
 
+import numpy as np
+
 from lbreplay.loop.clock import Clock, Timed
 from lbreplay.loop.flags import IN_THERE, INACTIVE, NAT, NFCT, NO_CPORT, NOOUTPUT, ONE_PACKET, OUT_THERE, TEMPLATE
 from lbreplay.loop.server import Server
@@ -105,6 +107,7 @@ class Conn(Timed):
         self.version, self.towards, self.back = -1, -1, -1
         self._client: Any = None
         self._c0 = self._c1 = self._cport = 0
+        self._six = False
 
     @property
     def client(self) -> Any:
@@ -112,12 +115,14 @@ class Conn(Timed):
         if self._client is None:
             address = pack("<QQ", self._c0, self._c1)
             port = (self._cport & 0xFF) << 8 | self._cport >> 8
-            self._client = Endpoint(address if self.course.six else address[:4], port)
+            self._client = Endpoint(address if self._six else address[:4], port)
         return self._client
 
     @client.setter
     def client(self, end: Any) -> None:
         self._client = end
+        self._c0, self._c1 = words(end.address)
+        self._cport, self._six = _port(end.port), len(end.address) == 16
 
     @property
     def is_template(self) -> bool:
@@ -127,7 +132,7 @@ class Conn(Timed):
         """A packet of *octets* of L3, from the client (side 0) or from its real server."""
         if self.dest is not None:
             dest: Server = self.dest
-            dest.passed(side, octets)
+            Server.passed(dest, side, octets)
 
     def learn_client(self, mac: bytes) -> None:
         """Where the client's frames come from: its answers may leave otherwise."""
@@ -200,20 +205,20 @@ class Entries:
         conn.course, conn.dest, conn.virtual, conn.real = course, dest, course.virtual, course.real
         conn.service, conn.method = course.service, course.method
         conn.flags = INACTIVE if course.kind == NAT else INACTIVE | NOOUTPUT
-        dest.enter()
+        Server.enter(dest)
         self.created += 1
         conn.number = self.created
-        conn._c0, conn._c1, conn._cport = word0 & M32, 0, word1 & 0xFFFF
+        conn._c0, conn._c1, conn._cport, conn._six = word0 & M32, 0, word1 & 0xFFFF, course.six
         if course.six:
             conn._c0, conn._c1 = a, b
-        self.slotted(conn)
+        Entries.slotted(self, conn)
         self._enter_answers(conn, course, word1)
         self.table.enter(2 * conn.slot, word0, word1, a, b, c, d)
         conn.entered = IN_THERE | OUT_THERE
-        self.placed(conn)
+        Entries.placed(self, conn)
         if self.live > self.peak:
             self.peak = self.live
-        dest.opened()
+        Server.opened(dest)
         return conn
 
     def _enter_answers(self, conn: Conn, course: Course, word1: int) -> None:
@@ -229,12 +234,29 @@ class Entries:
         else:
             self.table.enter(2 * conn.slot + 1, word0 | conn._c0 << 32, ports, 0, 0, 0, 0)
 
+    def clients(self) -> Any:
+        """u8[n, 5]: the clients of all that stand in a table: both words of the address, the port, the protocol, and
+        whether it is IPv6, as the packet's bytes are read by a little-endian machine."""
+        found = np.empty((self.live, 5), np.uint64)
+        self._tell_clients(found)
+        return found
+
+    def _tell_clients(self, found: Any) -> None:
+        at = 0
+        for thing in self.clock.things:
+            if isinstance(thing, Conn):
+                conn: Conn = thing
+                if conn.hashed:
+                    found[at, 0], found[at, 1], found[at, 2] = conn._c0, conn._c1, conn._cport
+                    found[at, 3], found[at, 4] = conn.proto, conn._six
+                    at += 1
+
     # --- its timer and its end ---------------------------------------------------------------------------------------
 
     def put(self, conn: Conn) -> None:
         """Let go of a connection after use: its timer starts anew; a one-packet connection is over."""
         if conn.flags & ONE_PACKET:
-            self.expire(conn)
+            Entries.expire(self, conn)
         else:
             self.clock.arm(conn, self.clock.now + conn.timeout)
 
@@ -255,7 +277,7 @@ class Entries:
         if conn.n_control:
             conn.timeout = LATER
             if self._deferred_moves:
-                self.unhash(conn)
+                Entries.unhash(self, conn)
                 self.hash(conn)
             self.deferred(conn)
             self.clock.arm(conn, self.clock.now + LATER)
@@ -266,12 +288,12 @@ class Entries:
             self.delete(parent)
 
     def _destroy(self, conn: Conn) -> None:
-        self.unhash(conn)
+        Entries.unhash(self, conn)
         self.clock.disarm(conn)
         if conn.control is not None:
             conn.control.n_control -= 1
             conn.control = None
-        self.unbind(conn)
+        Entries.unbind(self, conn)
         if conn.flags & NO_CPORT:
             self.unported -= 1
         if not conn.flags & TEMPLATE:
@@ -288,4 +310,4 @@ class Entries:
             dest.unbound(True)
             dest.refs -= 1
         else:
-            dest.leave(not conn.flags & INACTIVE)
+            Server.leave(dest, not conn.flags & INACTIVE)

@@ -1,7 +1,9 @@
 cimport cython
 
 from lbreplay.loop.clock cimport Clock
+from lbreplay.loop.ends cimport Ends
 from lbreplay.loop.entry cimport Conn, Course, Entries
+from lbreplay.loop.real cimport Dest
 from lbreplay.loop.server cimport Server
 from lbreplay.loop.sync cimport Sync
 from lbreplay.loop.table cimport Table
@@ -14,12 +16,6 @@ cdef int TCP, UDP, SYN, RST, IN, OUT, IN_ONLY, ODD, ASK, DF
 cdef int UNSOUND, OTHER_HOST, FROM_LOCAL, SHARED, REUSED, DESERTED, ONE_OF_ITS_KIND, ROUTE, TOO_LONG, LAST_HOP, STRANGER
 cdef int REFUSED, FTP, UNPORTED, TAGGED
 cdef u64 SIX, M32, FTP_DATA
-
-@cython.final
-cdef class Ends:
-    cdef Table table
-    @cython.locals(word1=u64)
-    cpdef int find(self, u64 low, u64 high, u64 port, u64 proto, bint six) noexcept
 
 @cython.final
 cdef class Starter:

@@ -16,14 +16,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from lbreplay.loop.ends import Ends
 from lbreplay.loop.entry import Conn, Course, Entries
 from lbreplay.loop.flags import INACTIVE, NAT, NFCT, NO_CPORT, NOOUTPUT, ONE_PACKET, TEMPLATE, TUNNEL
 from lbreplay.loop.names import BY_LOAD, BY_TURN, CLOCK, DONE, LOOKED_UP, MISSED, NONE, PLAIN, SIX, STATES, STEPS
+from lbreplay.loop.real import Dest
 from lbreplay.loop.server import Server
 from lbreplay.loop.sync import Sync
-from lbreplay.loop.table import Table
 from lbreplay.loop.ways import Way
 
 TCP, UDP = 6, 17
@@ -40,28 +39,6 @@ UNSOUND, OTHER_HOST, FROM_LOCAL, SHARED, REUSED, DESERTED, ONE_OF_ITS_KIND, ROUT
     Way.TOO_LONG, Way.LAST_HOP, Way.STRANGER,
 )  # fmt: skip
 REFUSED, FTP, UNPORTED, TAGGED = Way.REFUSED, Way.FTP, Way.UNPORTED, Way.TAGGED
-
-
-class Ends:
-    """Addresses and ports by number, of both families: (protocol, address, port) each."""
-
-    def __init__(self, ends: Any) -> None:
-        self.table = Table(shared=True)
-        self.table.point(np.zeros(max(1, len(ends)), np.int16))
-        for number, (proto, address, port) in enumerate(ends):
-            low, high = int.from_bytes(address[:8], "little"), int.from_bytes(address[8:], "little")
-            word1 = port >> 8 | (port & 0xFF) << 8 | proto << 32
-            if len(address) == 16:
-                self.table.enter(2 * number, self.table.mix(low, high, 0, 0), word1 | SIX, low, high, 0, 0)
-            else:
-                self.table.enter(2 * number, low, word1, 0, 0, 0, 0)
-
-    def find(self, low: int, high: int, port: int, proto: int, six: bool) -> int:
-        """The number of an end, address and port as little-endian machines read them, or NONE."""
-        word1 = proto << 32 | port
-        if six:
-            return self.table.first(self.table.mix(low, high, 0, 0), word1 | SIX, low, high, 0, 0) >> 1
-        return self.table.first(low, word1, 0, 0, 0, 0) >> 1
 
 
 class Starter:
@@ -171,7 +148,7 @@ class Kernel:
         while thing is not None:
             if isinstance(thing, Conn):
                 conn: Conn = thing
-                self.entries.expire(conn)
+                Entries.expire(self.entries, conn)
             else:
                 self.host.fire(row, thing)
             thing = self.clock.due(now)
@@ -320,7 +297,7 @@ class Kernel:
     def _carry(self, row: int, conn: Conn, lookup: int, now: int) -> None:
         """Counted, its state changed, sent."""
         dest: Server = conn.dest
-        dest.passed(0, self.l3_length[row])
+        Server.passed(dest, 0, self.l3_length[row])
         self._step(row, conn, IN)
         conn.in_pkts += 1
         self.sync.packet(conn, conn.in_pkts)
@@ -349,7 +326,7 @@ class Kernel:
             return self._plain(ROUTE)
         if conn.real_mac is None:
             self._meet(row, conn, answer)
-        conn.passed(1, self.l3_length[row])
+        Server.passed(conn.dest, 1, self.l3_length[row])
         self._step(row, conn, OUT)
         self.clock.arm(conn, now + conn.timeout)
         self.answer[row] = answer
@@ -439,7 +416,7 @@ class Kernel:
         if new != conn.state and self.active[new] == (conn.flags & INACTIVE != 0):
             dest: Server = conn.dest
             conn.flags ^= INACTIVE
-            dest.activate(1 if self.active[new] else -1)
+            Dest.activate(dest, 1 if self.active[new] else -1)
         conn.state, conn.timeout = new, self.limits[new]
         if new == self.steady and conn.control is not None:
             self._assure(conn.control)
@@ -516,7 +493,7 @@ class Kernel:
 
     def _enter(self, row: int, course: Course, proto: int, now: int) -> None:
         """The connection, and its first packet on it."""
-        conn = self.entries.open(course, proto, self.word0, self.word1, self.a, self.b, self.c, self.d)
+        conn = Entries.open(self.entries, course, proto, self.word0, self.word1, self.a, self.b, self.c, self.d)
         conn.client_mac = self._source_mac(row)
         conn.towards, conn.back, conn.version = course.entry, ASK, self.version
         self._carry(row, conn, MISSED, now)

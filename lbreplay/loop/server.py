@@ -1,4 +1,4 @@
-"""Who is counted in the kernel: a real server, and its service (L 16)."""
+"""Who is counted in the kernel: a real server, and its service (L 16); see loop/real.py about calls."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Server(Dest):
         """A packet of *octets* of L3 from the client (side 0) or the real server; after its deletion none counts."""
         if not self.available:
             return
-        self.count(side, 1, octets)
+        Dest.count(self, side, 1, octets)
         counts = self.counts
         if side:
             counts.outpkts += 1

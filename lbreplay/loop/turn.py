@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lbreplay.loop.real import Dest
+
 NOBODY_THERE = -1
 NOBODY = NOBODY_THERE  # the same, as compiled code has it
 
@@ -20,7 +22,7 @@ class Turn:
         for _ in range(count):
             at = (at + 1) % count
             dest = dests[at]
-            if dest.may_be_picked():
+            if Dest.may_be_picked(dest):
                 self.at = at
                 return at
         return NOBODY
@@ -38,7 +40,7 @@ class Load:
         count, at, best, lowest, light = len(dests), self.first, NOBODY, 0, 0
         for _ in range(count):
             dest = dests[at]
-            if dest.may_be_picked():
+            if Dest.may_be_picked(dest):
                 own, weight = self.overhead * dest.actconns + dest.inactconns, dest.weight
                 if best < 0 or (lowest * weight) & self.mask > (own * light) & self.mask:
                     best, lowest, light = at, own, weight

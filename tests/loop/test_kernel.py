@@ -7,9 +7,7 @@ import pytest
 import twins
 from kernel import CLIENT, VIP, A, B, Kernel, service
 
-from lbreplay.loop.kernel import Ends
 from lbreplay.model import Setup
-from lbreplay.wire.packet import TCP, UDP
 
 REAL = A
 
@@ -72,14 +70,3 @@ def test_a_removed_real_server_lets_go() -> None:
     event = '[[event]]\nat = 0.0025\nremove = "service.web.real.10.1.0.12:8080"'
     setup = Kernel(service(A, B), event).setup
     assert _plain(setup, [*_talk(real=B)[:2], *[craft.tcp(CLIENT, VIP, "A")] * 2]) == {"deserted": 1}
-
-
-def test_ends_of_both_families() -> None:
-    """By protocol, address and port, each its number; nothing else is found."""
-    four, six = bytes((10, 0, 0, 1)), bytes(range(16))
-    ends = Ends([(TCP, four, 80), (UDP, four, 80), (TCP, six, 443)])
-    low, high = int.from_bytes(six[:8], "little"), int.from_bytes(six[8:], "little")
-    word = int.from_bytes(four, "little")
-    assert [ends.find(word, 0, 80 << 8, proto, False) for proto in (TCP, UDP, 132)] == [0, 1, -1]
-    assert ends.find(low, high, 443 >> 8 | (443 & 255) << 8, TCP, True) == 2
-    assert ends.find(low, high + 1, 443 >> 8 | (443 & 255) << 8, TCP, True) == -1
