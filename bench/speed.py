@@ -46,6 +46,9 @@ KINDS: dict[str, tuple[str, tuple[str, ...], float]] = {
     "web by the kernel's direct routing": ("web", ("bench/director.toml", 'service.web.mode="dr"'), 1),
     "web through the kernel's tunnels": ("web", ("bench/director.toml", 'service.web.mode="tunnel"'), 1),
 }
+IPV4_MAPS = "10.0.0.0/8:198.18.0.0/16", "192.0.2.10/32:198.18.0.1/32"
+IPV6_MAPS = "[2001:db8::a00:0/104]:[2001:db8:ff::/112]", "[2001:db8::c000:20a/128]:[2001:db8:fe::1/128]"
+OVER_IPV6 = ("web6",)
 SCRIPTS = {"dpkt": 20, "scapy": 400}  # how many times fewer frames they get
 BASE, MOST = 100 * MIB, 200  # bytes of a run, and more of each live connection
 
@@ -71,14 +74,16 @@ def words(setting: str) -> tuple[str, ...]:
     return (setting,) if setting.startswith("--") else ("--set", setting)
 
 
+def maps(profile: str) -> tuple[str, ...]:
+    """What tcprewrite does to a profile: clients become local addresses, the virtual address a real server, and the
+    ports with it."""
+    source, dest = IPV6_MAPS if profile in OVER_IPV6 else IPV4_MAPS
+    return f"--srcipmap={source}", f"--dstipmap={dest}", "--portmap=80:8080,53:5353"
+
+
 def _tcprewrite(profile: str, frames: int, *more: str) -> float:
     path = capture(profile, frames)
-    maps = (
-        "--srcipmap=10.0.0.0/8:198.18.0.0/16",
-        "--dstipmap=192.0.2.10/32:198.18.0.1/32",
-        "--portmap=80:8080,53:5353",
-    )
-    beside = ("tcprewrite", *maps, f"--infile={path}", f"--outfile={DESK / 'beside.pcap'}")
+    beside = ("tcprewrite", *maps(profile), f"--infile={path}", f"--outfile={DESK / 'beside.pcap'}")
     return paired(partial(seconds, *beside), partial(seconds, *replay(path, *more)))
 
 
