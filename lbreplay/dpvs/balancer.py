@@ -21,9 +21,11 @@ from lbreplay.dpvs.opener import Openers
 from lbreplay.dpvs.path import Path
 from lbreplay.dpvs.story import Story
 from lbreplay.dpvs.view import Steer, View
-from lbreplay.loop.loop import Loop, Places, Seen
+from lbreplay.loop.addressed import Places
+from lbreplay.loop.loop import Loop
 from lbreplay.loop.names import CLOCK, MISSED_BIT, NONE, SIDES, STATES, STEPS, UDP_STEP
 from lbreplay.loop.rewrite import Rewriter
+from lbreplay.loop.unwanted import Seen
 from lbreplay.loop.ways import Way
 from lbreplay.lvs.detour import Detours
 from lbreplay.model import Setup

@@ -17,7 +17,8 @@ from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, IN, INACTIVE, NOFASTXMIT, OUT, 
 from lbreplay.dpvs.conn import TEMPLATE as TEMPLATE_FLAG
 from lbreplay.dpvs.modes import MODES
 from lbreplay.dpvs.server import VirtualServer
-from lbreplay.loop.loop import Loop, Places
+from lbreplay.loop.addressed import Places
+from lbreplay.loop.loop import Loop
 from lbreplay.loop.names import (
     BY_ASKING,
     BY_LOAD,

@@ -7,7 +7,15 @@ What was compiled is taken only where it is whole: made from the present sources
 Else it is left aside, and `WHY` says in a line what to do about it. LBREPLAY_INTERPRETED=1 leaves it aside too.
 
 build.py    sources -> compiled modules beside them, by pip, make and a packager
-loop.py     THE ordered loop: a connection for every ordinary row
+loop.py     THE ordered loop: a connection for every ordinary row. Its chapters, each on the one before:
+rows.py         columns, the tuple at hand, who is picked (both loops)
+addressed.py    to whom: a service, a local address, a zone
+hops.py         with what rows leave
+unwanted.py     what lists drop, and packets for nobody here
+answers.py      whose answers are, in a capture of clients
+making.py       what a connection is made of, and gives back
+templates.py    the real server that a client keeps
+opening.py      first packets
 walk.py     where the records of a capture begin
 parse.py    bytes -> columns
 rewrite.py  what rows leave with -> bytes

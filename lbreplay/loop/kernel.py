@@ -19,15 +19,28 @@ from typing import Any
 from lbreplay.loop.ends import Ends
 from lbreplay.loop.entry import Conn, Course, Entries
 from lbreplay.loop.flags import INACTIVE, NAT, NFCT, NO_CPORT, NOOUTPUT, ONE_PACKET, TEMPLATE, TUNNEL
-from lbreplay.loop.names import BY_LOAD, BY_TURN, CLOCK, DONE, LOOKED_UP, MISSED, NONE, PLAIN, SIX, STATES, STEPS
+from lbreplay.loop.names import (
+    CLOCK,
+    DONE,
+    LOOKED_UP,
+    M32,
+    MISSED,
+    NONE,
+    PLAIN,
+    RST,
+    STATES,
+    STEPS,
+    SYN,
+    TCP,
+    UDP,
+)
 from lbreplay.loop.real import Dest
+from lbreplay.loop.rows import Rows
 from lbreplay.loop.server import Server
 from lbreplay.loop.sync import Sync
+from lbreplay.loop.turn import Picker
 from lbreplay.loop.ways import Way
 
-TCP, UDP = 6, 17
-SYN, RST = 2, 4
-M32 = 0xFFFFFFFF
 IN, OUT, IN_ONLY = range(3)  # tables of states
 FTP_DATA = 20 << 8  # the port as a little-endian machine reads it
 ODD = NO_CPORT | TEMPLATE | ONE_PACKET | NFCT  # connections with one of these flags are the plain path's
@@ -41,31 +54,28 @@ UNSOUND, OTHER_HOST, FROM_LOCAL, SHARED, REUSED, DESERTED, ONE_OF_ITS_KIND, ROUT
 REFUSED, FTP, UNPORTED, TAGGED = Way.REFUSED, Way.FTP, Way.UNPORTED, Way.TAGGED
 
 
-class Starter:
+class Starter(Picker):
     """Who opens the connections of a service in the loop. `version`: what it says of courses is so as of then; `why`:
     the reason for which it opens none, 0: it does.
 
     courses   by position of the real server in `dests`
     mtu       the longest packet that all of them take
-    by, turn  how a real server is picked: loop/turn.py, or the host is asked
     """
 
     def __init__(self, service: Any) -> None:
+        super().__init__()
         self.service, self.version, self.why, self.mtu = service, -1, 0, 0
-        self.by, self.turn = NONE, service.scheduler
-        self.dests: list[Any] = []
         self.courses: list[Any] = []
 
 
-class Kernel:
+class Kernel(Rows):
     """The rows of bursts."""
 
     def __init__(self, host: Any, entries: Entries, sync: Sync, view: str, verdicts: Any) -> None:
-        self.host, self.entries, self.sync = host, entries, sync
-        self.table, self.clock = entries.table, entries.clock
+        super().__init__(host, entries.table)
+        self.entries, self.sync, self.clock = entries, sync, entries.clock
         self.client_view, self.own_view = view == "client", view == "lb"
         self.answered, self.direct_reply, self.unasked, self.own = verdicts
-        self.why, self.reason = DONE, 0
         self.shut = 0  # reason for which the loop takes nothing
         self.barred = 0  # reason for which it opens no connection
         self.deserts = False  # a weightless real server's connections end with a first packet (expire_nodest_conn)
@@ -81,9 +91,7 @@ class Kernel:
         self.port_mac = b""  # of the device, b"": any is ours
         self._zone, self._zone_version, self._zone_entry = NONE, NONE, NONE  # of the answer that came last
         self._zone_mac: Any = b""
-        self.six = False
-        self.word0 = self.word1 = self.a = self.b = self.c = self.d = self.ports = 0  # the tuple at hand
-        self.source1 = self.dest0 = self.dest1 = 0
+        self.source1 = self.dest0 = self.dest1 = 0  # of the tuple at hand, as `Ends` has addresses
         self._head, self._tail = 0, 0
         self._mac: Any = b""  # the source MAC that came last
 
@@ -107,15 +115,8 @@ class Kernel:
 
     def bind(self, burst: Any) -> None:
         """The columns of *burst*; what is ordinary fills them."""
-        self.buffer, self.at, self.time_ns = burst.buffer.data, burst.at.data, burst.time_ns.data
-        self.family, self.proto, self.flags = burst.family.data, burst.proto.data, burst.flags.data
-        self.simple, self.ours = burst.simple.view("u1").data, burst.ours.view("u1").data
-        self.l3_length, self.tag = burst.l3_length.data, burst.tag.data
-        self.flow4, self.wide = burst.flow4.view("u4").ravel().data, burst.wide.view("u4").ravel().data
-        self.verdict, self.lookup = burst.verdict.data, burst.lookup.data
-        self.worker_index, self.leaving = burst.worker_index.data, burst.leaving.view("u1").data
-        self.course, self.mac, self.answer = burst.course.data, burst.mac.data, burst.answer.view("u1").data
-        self.ident = burst.ident.data
+        Rows.bind(self, burst)
+        self.course, self.ident = burst.course.data, burst.ident.data
 
     # --- the story ---------------------------------------------------------------------------------------------------
 
@@ -137,11 +138,6 @@ class Kernel:
         self.why = DONE
         return stop
 
-    def _plain(self, reason: int) -> bool:
-        """The row takes the plain path, for *reason*."""
-        self.reason = reason
-        return False
-
     def _clock(self, row: int, now: int) -> None:
         """Timers due at or before *now*, in their order."""
         thing = self.clock.due(now)
@@ -161,7 +157,8 @@ class Kernel:
             return self._plain(UNSOUND)
         if self.tag[row]:
             return self._plain(TAGGED)
-        self._read(row)
+        self._read(row, self.proto[row])
+        self._tell_ends()
         if not self.families & (2 if self.six else 1):
             return self._plain(STRANGER)
         if self.own_view and self.port_mac and self._source_mac(row) == self.port_mac:
@@ -183,6 +180,13 @@ class Kernel:
             return self._plain(SHARED)
         return self._request(row, handle >> 1, now)
 
+    def _tell_ends(self) -> None:
+        """The words of the source are a and `source1`, of the destination `dest0` and `dest1`."""
+        if self.six:
+            self.source1, self.dest0, self.dest1 = self.b, self.c, self.d
+        else:
+            self.source1, self.dest0, self.dest1 = 0, self.b, 0
+
     def _forwarded(self, row: int, handle: int, now: int) -> bool:
         """A packet on its way through: an answer of a real server, or no business of the balancer."""
         if handle < 0 or not handle & 1:
@@ -198,7 +202,7 @@ class Kernel:
             return self._ignored(row, self.own)
         if not self.client_view:
             return self._plain(FROM_LOCAL)
-        handle = self._asked()
+        handle = self._turned()
         if handle < 0:
             if self.entries.unported or not self._is_answer(row):
                 return self._plain(FROM_LOCAL)
@@ -221,43 +225,12 @@ class Kernel:
             return True
         return self.virtual.find(self.a, self.source1, 0, proto, self.six) >= 0
 
-    def _asked(self) -> int:
-        """The handle of what the client that an answer goes to sends, or NONE."""
-        word1 = (self.word1 >> 32) << 32 | self.ports >> 16 | (self.ports & 0xFFFF) << 16
-        if self.six:
-            word0 = self.table.mix(self.c, self.d, self.a, self.b)
-            return self.table.first(word0, word1, self.c, self.d, self.a, self.b)
-        return self.table.first(self.word0 >> 32 | (self.word0 & M32) << 32, word1, 0, 0, 0, 0)
-
     def _ignored(self, row: int, verdict: int) -> bool:
         """It was not received (interface 3)."""
         self.verdict[row], self.worker_index[row] = verdict, NONE
         return True
 
-    # --- the tuple ---------------------------------------------------------------------------------------------------
-
-    def _read(self, row: int) -> None:
-        """The tuple of a row, as loop/table.py has it; the words of its source are a and `source1`, of its destination
-        `dest0` and `dest1`."""
-        self.six = self.family[row] == 6
-        word1 = self.proto[row]
-        if not self.six:
-            source, dest = self.flow4[3 * row], self.flow4[3 * row + 1]
-            self.a, self.source1, self.dest0, self.dest1 = source, 0, dest, 0
-            self.b = self.c = self.d = 0
-            self.word0, self.ports = dest, self.flow4[3 * row + 2]
-            self.word0 = self.word0 << 32 | source
-            self.word1 = word1 << 32 | self.ports
-            return
-        at = 9 * row
-        self.a, self.b, self.c, self.d = self._wide(at), self._wide(at + 2), self._wide(at + 4), self._wide(at + 6)
-        self.source1, self.dest0, self.dest1 = self.b, self.c, self.d
-        self.ports = self.wide[at + 8]
-        self.word0, self.word1 = self.table.mix(self.a, self.b, self.c, self.d), word1 << 32 | self.ports | SIX
-
-    def _wide(self, at: int) -> int:
-        high = self.wide[at + 1]
-        return high << 32 | self.wide[at]
+    # --- the header ---------------------------------------------------------------------------------------------------
 
     def _sum20(self, at: int) -> int:
         """Ones' complement sum of an IPv4 header."""
@@ -372,18 +345,6 @@ class Kernel:
         entry: int = self.host.back(conn)
         return entry
 
-    def _zone_of(self, word: int) -> int:
-        """The number of the zone that an IPv4 address lies in."""
-        address = (word & 0xFF) << 24 | (word & 0xFF00) << 8 | (word >> 8 & 0xFF00) | word >> 24
-        low, high = 0, len(self.zones)
-        while low < high:
-            middle = (low + high) >> 1
-            if self.zones[middle] <= address:
-                low = middle + 1
-            else:
-                high = middle
-        return low
-
     def _named(self, at: int) -> bool:
         """Whether the MAC at *at* is one host's, and not blank: what leaves has it as its source."""
         buffer = self.buffer
@@ -468,28 +429,6 @@ class Kernel:
         """Whether the source is of this network, loopback, a group, or everybody (ipvs/addresses.py)."""
         first = self.a & 0xFF
         return first == 0 or first == 127 or (first & 0xF0) == 0xE0 or self.a == M32
-
-    def _pick(self, row: int, starter: Starter) -> int:
-        """The position of the real server that is picked; NONE: there is none, and nothing was changed by asking."""
-        if starter.by == BY_TURN:
-            return self._by_turn(starter)
-        if starter.by == BY_LOAD:
-            return self._by_load(starter)
-        place: int = self.host.pick(starter, self._ends(row))
-        return place
-
-    def _by_turn(self, starter: Starter) -> int:
-        turn = starter.turn
-        return turn.next(starter.dests)
-
-    def _by_load(self, starter: Starter) -> int:
-        load = starter.turn
-        return load.least(starter.dests)
-
-    def _ends(self, row: int) -> bytes:
-        """Source and destination, and both ports, as they stand in the packet."""
-        at, width = self.at[row] + (22 if self.six else 26), 36 if self.six else 12
-        return bytes((self.proto[row],)) + bytes(self.buffer[at : at + width])
 
     def _enter(self, row: int, course: Course, proto: int, now: int) -> None:
         """The connection, and its first packet on it."""

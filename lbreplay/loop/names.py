@@ -36,6 +36,16 @@ LOOKED_UP, MISSED = 1, 3
 BY_TURN, BY_LOAD, BY_ASKING = range(3)
 UNKNOWN = -1  # where answers come in differs from port to port
 
+MOST = 1 << 18  # answers of lists, and ways, that are remembered at once
+HOME = 5  # numbers of where answers come in: queue, rank, by, reta, rule
+
+# the frame
+TCP, UDP = 6, 17
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+PURE = SYN | ACK | FIN | RST  # the flags that tell a first packet (D 5.1)
+M32 = 0xFFFFFFFF
+ETHERNET = 14  # bytes of its header
+
 # tuples (loop/table.py): whose, and the mark of IPv6 in word 1
 ANYBODY = -1
 SIX = 6 << 40

@@ -53,6 +53,9 @@ cdef inline unsigned int word16(unsigned char[::1] buffer, Py_ssize_t at) noexce
 cdef inline unsigned int word32(unsigned char[::1] buffer, Py_ssize_t at) noexcept:
     return lb_get32(ends(buffer, at, 4))
 
+cdef inline u64 word64(unsigned char[::1] buffer, Py_ssize_t at) noexcept:
+    return <u64>lb_get32(ends(buffer, at + 4, 4)) << 32 | lb_get32(ends(buffer, at, 4))
+
 cdef inline void put16(unsigned char[::1] buffer, Py_ssize_t at, unsigned int word) noexcept:
     lb_put16(ends(buffer, at, 2), word)
 

@@ -22,6 +22,11 @@ def word32(buffer: Any, at: int) -> int:
     return int.from_bytes(buffer[at : at + 4], "little")
 
 
+def word64(buffer: Any, at: int) -> int:
+    """Eight bytes as a word."""
+    return int.from_bytes(buffer[at : at + 8], "little")
+
+
 def number(buffer: Any, at: int, big: bool) -> int:
     """Four bytes in the order of a file, big-endian or little."""
     word = word32(buffer, at)

@@ -3,6 +3,7 @@ cimport cython
 from lbreplay.loop.draws cimport Draws
 from lbreplay.loop.ports cimport Bucket, LaddrCursor
 from lbreplay.loop.real cimport Census, Dest
+from lbreplay.loop.turn cimport Picker
 
 cdef class Opener
 
@@ -15,15 +16,15 @@ cdef class Pair:
     cdef public Bucket bucket
     cdef public unsigned long long word0, word1, a, b, c, d
 
-cdef class Opener:
+cdef class Opener(Picker):
     cdef public Census census
     cdef public LaddrCursor cursor
-    cdef public object scheduler, turn
+    cdef public object scheduler
     cdef public Draws jitter
     cdef public bint ready, keeps, direct, fast, proxied, persistent, lenient, quiesces
     cdef public dict lent
     cdef public unsigned long long mask, wide_mask
-    cdef public int why, trail, growth, proxy_growth, by, rank, kind, limit, first_state, established, width
+    cdef public int why, trail, growth, proxy_growth, rank, kind, limit, first_state, established, width
     cdef public unsigned int delta
     cdef public long long first_timeout, template_timeout
-    cdef public list dests, pairs
+    cdef public list pairs

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lbreplay.loop.names import BY_ASKING, UNKNOWN
+from lbreplay.loop.names import UNKNOWN
 from lbreplay.loop.ports import Bucket, LaddrCursor
 from lbreplay.loop.real import Census, Dest
+from lbreplay.loop.turn import Picker
 
 
 class Pair:
@@ -29,16 +30,15 @@ class Pair:
         self.at_home = False
 
 
-class Opener:
+class Opener(Picker):
     """A service on one worker, which is the worker's `rank`. `ready`: what it says of real servers is so now; `why`:
     not 0, where new connections are made by the plain path, for a reason of loop/ways.py."""
 
     def __init__(self, census: Census, cursor: LaddrCursor, scheduler: Any, jitter: Any) -> None:
+        super().__init__()
         self.census, self.cursor, self.scheduler = census, cursor, scheduler
         self.jitter = jitter  # loop.draws.Draws of the fractions of timeouts, None where they are 0
         self.ready, self.why = False, 0
-        self.by = BY_ASKING
-        self.turn: Any = None
         self.rank = self.kind = self.delta = self.limit = self.first_state = 0
         self.established = -1  # the state that counts as active; -1: none
         self.first_timeout = 0  # ns
@@ -55,5 +55,4 @@ class Opener:
         self.proxied = False  # the client's first byte has a proxy header before it
         self.proxy_growth = 0  # bytes of that header; 0: it is for the plain path to make (version 1)
         self.growth = 0  # bytes by which those grow that tell the client's address, or all in tunnels
-        self.dests: list[Any] = []  # of the service, in its order
         self.pairs: list[Any] = []  # by position of the real server, then of the local address

@@ -2,7 +2,7 @@ cimport cython
 
 from lbreplay.loop.real cimport Dest
 
-cdef int NOBODY
+cdef int BY_ASKING, NOBODY
 
 @cython.final
 cdef class Turn:
@@ -16,3 +16,8 @@ cdef class Load:
     cdef public int first
     @cython.locals(count=int, at=int, best=int, lowest=cython.ulonglong, own=cython.ulonglong, weight=cython.ulonglong, light=cython.ulonglong, dest=Dest)
     cpdef int least(self, list dests) except? -2
+
+cdef class Picker:
+    cdef public int by
+    cdef public object turn
+    cdef public list dests

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lbreplay.loop.names import BY_ASKING
 from lbreplay.loop.real import Dest
 
 NOBODY_THERE = -1
@@ -48,3 +49,12 @@ class Load:
             if at == count:
                 at = 0
         return best
+
+
+class Picker:
+    """Who has its real servers picked: `dests` in order, `by` what; `turn`: the record that picks (`Turn`, `Load`)."""
+
+    def __init__(self) -> None:
+        self.by = BY_ASKING
+        self.turn: Any = None
+        self.dests: list[Any] = []

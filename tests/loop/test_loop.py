@@ -69,24 +69,6 @@ def test_events_come_between_rows_of_a_burst() -> None:
     assert set(reals[:10]) == {REAL, "192.168.100.3:8080"} and set(reals[10:]) == {REAL}
 
 
-def test_a_real_server_that_is_full_refuses_in_its_turn() -> None:
-    """No connection, and the packet's end; the next ones after an expiry are served again."""
-    made = setup(real="max_conn = 2", conn="init_timeout = 3")
-    frames = [syn(client, VIP) for client in MORE[:4]] + [(40_000, syn(MORE[4], VIP))]
-    plain, rows = both(made, frames)
-    assert plain.verdicts == ["forwarded_slow"] * 2 + ["dest_max_conn", "no_dest", "forwarded_slow"]
-    assert rows == set()
-
-
-def test_ports_that_run_out_refuse() -> None:
-    """And are counted where they were missed."""
-    made = setup(more="[sa_pool]\nlow = 1025\nhigh = 1030\n")
-    plain, _ = both(made, [syn(client, VIP) for client in MORE])
-    assert plain.verdicts.count("forwarded_slow") == 6
-    assert set(plain.verdicts[6:]) == {"laddr_port_exhausted"}
-    assert plain.document["workers"][0]["sa_pool"]["miss"] == len(MORE) - 6
-
-
 @pytest.mark.parametrize("workers", [1, 4])
 def test_rows_of_several_workers_keep_their_order(workers: int) -> None:
     """Connections are numbered as their packets came, whoever received them."""
@@ -126,55 +108,6 @@ def test_figures_at_the_end() -> None:
     )
     assert service["reals"][0]["inactconns"] == len(MORE) + 1 and service["laddrs"][0]["used"] == len(MORE) + 1
     assert gauges["warnings"] == []
-
-
-def test_lists_are_asked_once_for_a_client() -> None:
-    """A blacklisted client is dropped, the others' packets stay ordinary; an event changes the list."""
-    event = "[[event]]\nat = 0.02\nset = \"service.web.blacklist=['172.16.1.2']\"\n"
-    made = setup('blacklist = ["172.16.1.1"]', events=event)
-    plain, rows = both(made, [syn(client, VIP) for client in MORE[:3] * 12])
-    assert rows == set()
-    assert [plain.verdicts.count(name) for name in ("acl_blacklist", "forwarded_slow")] == [12, 24]
-    assert plain.verdicts[0] == plain.verdicts[18] == "acl_blacklist" == plain.verdicts[25]
-
-
-@pytest.mark.parametrize("defence", [False, True])
-def test_packets_for_nobody_are_known_by_where_they_go(defence: bool) -> None:
-    """The first of each kind takes the plain path, and the next ones end as it did; whatever is answered takes it."""
-    made = setup(more="[tcp]\ndefence_drop = true\n" if defence else "")
-    strangers = [f"198.51.100.{n}:{1000 + n}" for n in range(1, 20)]
-    frames = [tcp(CLIENT, to, "PA", 1, 1, b"x") for to in strangers]
-    frames += [tcp(f"172.16.2.{n}:9", "10.0.0.100:81", "F", 1, 1) for n in range(1, 20)]
-    frames += [udp(f"172.16.2.{n}:9", "10.0.0.100:81") for n in range(1, 20)]
-    plain, rows = both(made, frames)
-    assert rows == {1, 20, 39} and len(set(plain.verdicts[:19])) == len(set(plain.verdicts[19:38])) == 1
-    assert plain.verdicts[19] == ("tcp_defence" if defence else "local_to_kernel")
-    ttl = [craft.frame(craft.ip("172.16.0.9", "198.51.100.9", ttl=1) / craft.UDP(sport=5, dport=6))] * 3
-    assert both(made, ttl)[1] == {1, 2, 3}
-
-
-def test_answers_that_nobody_asked_for() -> None:
-    """A capture of clients that began in the middle: they are no packets of the balancer, and cost nothing."""
-    made = setup(view="client")
-    plain, rows = both(made, [tcp(VIP, client, "PA", 1, 1, b"x") for client in MORE])
-    assert rows == set() and set(plain.verdicts) == {"reply_without_conn"}
-
-
-@pytest.mark.parametrize("view", ["rx", "client"])
-def test_a_packet_is_handed_to_its_owner(view: str) -> None:
-    """Redirect under a wrong mask: the worker that misses asks for the owner, who takes it on (D 4.4)."""
-    made = setup(workers=4, view=view, conn="redirect = true", more="[flow_director]\ndst_port_mask = 0\n")
-    frames = [syn(client, VIP) for client in MORE]
-    if view == "client":
-        frames += [tcp(VIP, client, "SA", 5000, 1001) for client in MORE]
-    else:
-        opened = both(made, frames)[0]
-        laddrs = [opened.trace[n]["laddr"] for n in range(1, len(MORE) + 1)]
-        frames += [tcp(REAL, laddr, "SA", 5000, 1001 + DELTA, mac=rig.RS_MAC) for laddr in laddrs]
-    plain, rows = both(made, frames)
-    workers = plain.document["workers"]
-    assert sum(worker["redirected"]["in"] for worker in workers) > 9 and plain.document["totals"]["dropped"] == 0
-    assert rows == set()
 
 
 def kept(mode: str, view: str) -> list[tuple[float, bytes]]:

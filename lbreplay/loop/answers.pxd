@@ -1,0 +1,25 @@
+cimport cython
+
+from lbreplay.loop.slots cimport Slots
+from lbreplay.loop.table cimport Table
+from lbreplay.loop.unwanted cimport Unwanted
+
+ctypedef unsigned long long u64
+
+cdef int DIRECT, HOME, NONE, SNAT
+cdef int KERNEL, UNASKED
+cdef u64 M32
+
+cdef class Answers(Unwanted):
+    cdef public bint redirects
+    @cython.locals(handle=int)
+    cdef int _asked(self) except? -2
+    cdef int _asked_of_many(self, int handle) except? -2
+    cdef bint _unasked(self, Py_ssize_t row, int verdict) except? -1
+    cdef bint _refused_answer(self, Py_ssize_t row, int handle) except? -1
+    @cython.locals(home=int, found=int, rank=int)
+    cdef int _found(self, int handle) except? -2
+    @cython.locals(full=int)
+    cdef int _owner(self, int handle) except? -2
+    @cython.locals(table=Table, slot=Py_ssize_t, home=int, nobody=bint)
+    cdef bint _strayed(self, Py_ssize_t row, int handle, int proto) except? -1

@@ -1,0 +1,86 @@
+"""Answers, in a capture of clients: whose they are, and on which worker they come in (interface 3; dpvs/view.py); and
+whom the redirect table names as the owner of a tuple (D 4.4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lbreplay.loop.names import DIRECT, HOME, M32, NONE, SNAT
+from lbreplay.loop.unwanted import Unwanted
+from lbreplay.loop.ways import Way
+
+KERNEL, UNASKED = Way.KERNEL, Way.UNASKED
+
+
+class Answers(Unwanted):
+    """What virtual addresses say."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.redirects = False  # a worker that misses hands on to the owner (D 4.4)
+
+    def _asked(self) -> int:
+        """The handle, IN, of the client that an answer goes to: of the first worker that has one (dpvs/view.py)."""
+        handle = self._turned()
+        if handle >= 0 and self.table.behind(handle) >= 0:
+            return self._asked_of_many(handle)
+        return NONE if handle & 1 else handle
+
+    def _asked_of_many(self, handle: int) -> int:
+        """Each worker is asked for its newest; of a shared table all give the same."""
+        newest: dict[int, int] = {}
+        while handle >= 0:
+            newest.setdefault(0 if self.table.shared else self.slots.rank[handle >> 1], handle)
+            handle = self.table.behind(handle)
+        for rank in sorted(newest):
+            if not newest[rank] & 1:
+                return newest[rank]
+        return NONE
+
+    def _unasked(self, row: int, verdict: int) -> bool:
+        """An answer that belongs to no connection, or does not pass here: it was not received (interface 3)."""
+        if not self.strays or self._is_local(self.c if self.six else self.b, self.d):
+            return self._plain(UNASKED)
+        self.handle[row], self.verdict[row], self.worker_index[row] = NONE, verdict, NONE
+        return True
+
+    def _refused_answer(self, row: int, handle: int) -> bool:
+        """The same of an answer, as its real server sends it: a white list may shut out packets to any place."""
+        key = self.table.key(handle)
+        return self._judged(row, key, self.table.word(handle, 0), self.table.word(handle, 1) >> 16 & 0xFFFF, key[0])
+
+    def _found(self, handle: int) -> int:
+        """What the worker that answers of *handle* come in on finds for them, itself or by their owner (D 4.4)."""
+        if self.slots.home[handle >> 1] >= self.home_entries:
+            self.host.relink()
+        home = self.homes[HOME * self.slots.home[handle >> 1] + 1]
+        found = self.table.found(handle, home) if home >= 0 else NONE
+        if found < 0 and home >= 0 and self.redirects:
+            rank = self._owner(self.table.newest(handle))
+            if rank >= 0 and rank != home:
+                found = self.table.found(handle, rank)
+        return found
+
+    def _owner(self, handle: int) -> int:
+        """The worker that the redirect table names for a tuple, *handle* the newest that has it, or NONE: whose mode
+        enters that side of its connections."""
+        while handle >= 0:
+            full = self.slots.full[handle >> 1]
+            if full < DIRECT and (handle & 1) != (full == SNAT):
+                return self.slots.rank[handle >> 1]
+            handle = self.table.behind(handle)
+        return NONE
+
+    def _strayed(self, row: int, handle: int, proto: int) -> bool:
+        """An answer that comes in on a worker that knows nothing of its connection: it is for nobody here."""
+        table, slot = self.table, handle >> 1
+        home = self.homes[HOME * self.slots.home[slot] + 1]
+        if home < 0 or self.ports >> 16 == 0:
+            return self._plain(KERNEL)
+        self.word0, self.word1 = table.word(handle, 0), table.word(handle, 1)
+        self.ports = self.word1 & M32
+        if self.six:
+            self.a, self.b, self.c, self.d = (table.wide_word(handle, word) for word in range(4))
+        else:
+            self.a, self.b = self.word0 & M32, self.word0 >> 32
+        return self._nobody(row, home, proto, 0, True)

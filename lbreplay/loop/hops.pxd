@@ -1,0 +1,42 @@
+cimport cython
+
+from lbreplay.loop cimport octets
+from lbreplay.loop.addressed cimport Addressed
+from lbreplay.loop.opener cimport Opener, Pair
+from lbreplay.loop.real cimport Dest
+from lbreplay.loop.slots cimport Slots
+from lbreplay.loop.timers cimport Timers
+
+ctypedef unsigned long long u64
+
+cdef int AWAY, BARE, FULL_UDP, HOME, MET, MOST, NONE, TELLING, TRAILS
+
+cdef class Hops(Addressed):
+    cdef public bint alike
+    cdef long long version
+    cdef public dict ways_back, transits
+    cdef public list dests, all_pairs
+    cdef u64 _head, _tail
+    cdef int _client_entry, _tag
+    cdef Py_ssize_t entries, home_entries
+    cdef const unsigned char[::1] is_fast
+    cdef long long[::1] homes
+    cpdef link(self, fast, homes)
+    cdef _forget_ways(self)
+    @cython.locals(dest=Dest)
+    cdef Dest _dest(self, Py_ssize_t slot)
+    cdef int _way_on(self, Py_ssize_t row) except? -1000
+    @cython.locals(place=cython.longlong)
+    cdef int _way_back(self, Py_ssize_t row, int told) except? -1000
+    @cython.locals(at=Py_ssize_t, head=u64, tail=u64)
+    cdef int _client(self, Py_ssize_t row) except? -2
+    @cython.locals(slots=Slots, told=int)
+    cdef _link_back(self, Py_ssize_t row, Py_ssize_t slot, Opener opener, Pair pair)
+    @cython.locals(home=bint)
+    cdef bint _at_home(self, Py_ssize_t slot, Pair pair) except? -1
+    @cython.locals(slots=Slots, at=Py_ssize_t, dest=Dest, pair=Pair, head=u64, tail=u64, version=cython.longlong, first=bint)
+    cdef _meet(self, Py_ssize_t row, Py_ssize_t slot, bint answer)
+    @cython.locals(slots=Slots)
+    cdef _meet_remote(self, Py_ssize_t row, Py_ssize_t slot)
+    @cython.locals(slots=Slots, pair=Pair)
+    cdef int _trail(self, Py_ssize_t row, Py_ssize_t slot) except? -1

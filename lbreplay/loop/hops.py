@@ -1,0 +1,155 @@
+"""With what rows leave: entries of MACs (dpvs/links.py), learned of frames or found by routes, each asked for once.
+
+What is learned of many is kept by where they are: answers of a zone that came with the same MACs go back the same way
+(`ways_back`), packets in transit to an address too (`transits`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lbreplay.loop import octets
+from lbreplay.loop.addressed import Addressed
+from lbreplay.loop.names import AWAY, BARE, FULL_UDP, HOME, MET, MOST, NONE, TELLING, TRAILS
+from lbreplay.loop.opener import Opener, Pair
+from lbreplay.loop.real import Dest
+
+
+class Hops(Addressed):
+    """Ways out, of connections and of packets in transit."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.alike = False  # all of a zone have one way
+        self.version = 0  # of what is known about next hops
+        self.ways_back: dict[int, int] = {}  # entries by zone and entry that was told, `_way_back`
+        self.transits: dict[Any, int] = {}  # entries of MACs by the address that packets in transit go to
+        self.dests: list[Any] = []  # by id
+        self.all_pairs: list[Any] = []  # by number
+        self._head = self._tail = self._tag = 0  # the MACs that came last, and their entry
+        self._client_entry = NONE
+
+    def link(self, fast: Any, homes: Any) -> None:
+        """Whether entries of MACs are of the fast path; where answers come in, HOME numbers each."""
+        self.is_fast, self.homes = fast, homes
+        self.entries, self.home_entries = len(fast), len(homes) // HOME
+
+    def _forget_ways(self) -> None:
+        """A neighbour's MAC, or anything else that an event can, has changed."""
+        self.version += 1
+        self.ways_back.clear()
+        self.transits.clear()
+        self._client_entry = NONE
+
+    def _dest(self, slot: int) -> Dest:
+        dest: Dest = self.dests[self.slots.dest[slot]]
+        return dest
+
+    def _way_on(self, row: int) -> int:
+        """With what leaves by the route to where a row goes, of whom nothing is known."""
+        place: object = self.b
+        if self.six:
+            place = self.c, self.d
+        entry = self.transits.get(place)
+        if entry is None:
+            if len(self.transits) >= MOST:
+                self.transits.clear()
+            entry = self.transits[place] = self.host.transit(self.table_key(row))
+        return entry
+
+    def _way_back(self, row: int, told: int) -> int:
+        """By route and neighbour towards the row's source: the same for all of a zone that came with these MACs, unless
+        each is a next hop of its own, with a MAC that somebody knows."""
+        place = NONE if self.six else self._zone_of(self.a) << 32 | told
+        way = self.ways_back.get(place)
+        if way is None:
+            found: int = self.host.way_back(self.table_key(row), told)
+            if place >= 0 and self.alike:
+                self.ways_back[place] = found
+            return found
+        return way
+
+    def _client(self, row: int) -> int:
+        """With what goes back to where the row came from: most come from the same."""
+        at = self.at[row]
+        head, tail = octets.word64(self.buffer, at), octets.word32(self.buffer, at + 8)
+        if self._client_entry < 0 or head != self._head or tail != self._tail or self.tag[row] != self._tag:
+            self._head, self._tail, self._tag = head, tail, self.tag[row]
+            self._client_entry = self.host.answering(self._macs(row))
+        return self._client_entry
+
+    def _link_back(self, row: int, slot: int, opener: Opener, pair: Pair) -> None:
+        """With what answers leave: with the MACs that the client's frame told, or on the slow path by their route."""
+        slots, told = self.slots, self.slots.client[slot] - 1
+        if not self._at_home(slot, pair):
+            slots.met[slot] = AWAY
+        if opener.fast and not opener.trail:
+            slots.mac[2 * slot + 1], slots.back[slot] = told, told + 1
+            return
+        slots.mac[2 * slot + 1] = self._way_back(row, told)
+        if opener.trail:
+            slots.met[slot] |= TRAILS
+            slots.trail[slot] = opener.trail
+
+    def _at_home(self, slot: int, pair: Pair) -> bool:
+        """Whether answers come in on the worker that has the connection; where, is remembered."""
+        if not self.client_view:
+            return True
+        if pair.home < 0:
+            home: bool = self.host.comes_home(slot)
+            return home
+        self.slots.home[slot] = pair.home
+        return pair.at_home
+
+    def _meet(self, row: int, slot: int, answer: bool) -> None:
+        """The first packet of the real server's side: its MACs are those the client's packets leave with (D 12.3)."""
+        slots = self.slots
+        if slots.pair[slot] == 0 or (slots.made and slot in slots.made):
+            self.host.meet(slot, self._macs(row), answer)
+            return
+        at, dest, pair = self.at[row], self._dest(slot), self.all_pairs[slots.pair[slot]]
+        head, tail = octets.word64(self.buffer, at), octets.word32(self.buffer, at + 8)
+        version = (2 * self.version + answer) << 13 | self.tag[row]
+        if dest.met_version != version or dest.met_head != head or dest.met_tail != tail:
+            dest.met_told = self.host.towards(slot, self._macs(row), answer)
+            dest.met_way = self.host.way(slot, dest.met_told) if dest.met_told >= 0 else dest.met_told
+            dest.met_version, dest.met_head, dest.met_tail = version, head, tail
+        if dest.met_told < 0:
+            self.host.meet(slot, self._macs(row), answer)
+            return
+        first = not slots.server[slot]
+        if first:
+            slots.server[slot] = dest.met_told + 1
+        if pair.opener.fast and not slots.met[slot] & TRAILS:
+            slots.mac[2 * slot], slots.forth[slot] = dest.met_told, dest.met_told + 1
+        elif first:
+            slots.mac[2 * slot] = dest.met_way
+        slots.met[slot] |= MET
+
+    def _meet_remote(self, row: int, slot: int) -> None:
+        """The first answer from outside tells where packets of SNAT go (interface 2)."""
+        slots = self.slots
+        slots.met[slot] &= ~BARE
+        if slots.made and slot in slots.made:
+            self.host.meet_remote(slot, self._macs(row))
+            return
+        slots.client[slot] = self._client(row) + 1
+        slots.mac[2 * slot + 1] = self._way_back(row, slots.client[slot] - 1)
+
+    def _trail(self, row: int, slot: int) -> int:
+        """The first datagrams of a client tell its address (D 7.4); the one after the last may be the last slow one,
+        and the next one the first that tells its MACs."""
+        slots = self.slots
+        if slots.met[slot] & BARE:
+            slots.mac[2 * slot + 1] = self._client(row)
+            slots.back[slot] = slots.mac[2 * slot + 1] + 1
+            slots.met[slot] &= ~BARE
+            return FULL_UDP
+        pair: Pair = self.all_pairs[slots.pair[slot]]
+        slots.trail[slot] -= 1
+        if slots.trail[slot]:
+            return TELLING if pair.opener.growth else FULL_UDP
+        slots.met[slot] &= ~TRAILS
+        if pair.opener.fast:
+            slots.met[slot] = slots.met[slot] & AWAY | BARE
+        return FULL_UDP

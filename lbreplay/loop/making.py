@@ -1,0 +1,139 @@
+"""What a connection is made of: a slot, a local end, a place in the tables, a timer (D 2.4); and what its end gives
+back (D 2.5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lbreplay.loop.answers import Answers
+from lbreplay.loop.names import M32, MISSED, NONE, ORDERS, PROXIED, SNAT
+from lbreplay.loop.opener import Opener, Pair
+from lbreplay.loop.real import Dest
+from lbreplay.loop.ways import Way
+
+MODE, ENDING = Way.MODE, Way.ENDING
+
+
+class Making(Answers):
+    """Connections come into being, and end. With what the first packet of one leaves, whoever opened it says: `begun`
+    is its handle, NONE where it was refused."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.begun, self.begun_way, self.begun_kind = NONE, 0, 0
+        self.template = NONE  # that chose the real server of the connection at hand
+
+    def _bind(self, row: int, opener: Opener, dest: Dest, base: int, now: int) -> bool:
+        """A local end: the first address in turn that has a port left (D 11.1)."""
+        if opener.keeps:
+            self._enter(row, opener, opener.pairs[base], 0, now)
+            return True
+        cursor, port, trials = opener.cursor, NONE, opener.width if opener.width < 16 else 16
+        while trials > 0:
+            trials -= 1
+            pair: Pair = opener.pairs[base + cursor.next()]
+            port = pair.bucket.take(dest.endpoint)
+            if port >= 0:
+                self._enter(row, opener, pair, port, now)
+                return True
+        return self._refuse(row, self.no_port)
+
+    def _enter(self, row: int, opener: Opener, pair: Pair, port: int, now: int) -> None:
+        """Into the tables, with the timer and the state that the first packet gives."""
+        slots, dest = self.slots, pair.dest
+        slot = self._occupy(row, opener, pair, now)
+        self.table.enter(2 * slot, self.word0, self.word1, self.a, self.b, self.c, self.d)
+        self._enter_answers(slot, opener, pair, port)
+        slots.client[slot] = self._client(row) + 1
+        slots.mac[2 * slot], slots.mac[2 * slot + 1] = pair.way, -MODE
+        if not opener.direct:
+            self._link_back(row, slot, opener, pair)
+        if opener.proxied:
+            slots.met[slot] |= PROXIED
+            slots.isn[slot] = (self.seq[row] + opener.delta) & M32
+        if opener.quiesces and dest.weight == 0:
+            slots.mac[2 * slot] = slots.mac[2 * slot + 1] = -ENDING  # the first packet gets through (D 1.5, step 8)
+        if not opener.keeps:
+            opener.cursor.counts[pair.place] += 1
+        self._count_in(row, opener, dest)
+        kind = self._trail(row, slot) if opener.trail else opener.kind
+        self._begin(2 * slot, pair.way, kind)
+
+    def _begin(self, handle: int, way: int, kind: int) -> None:
+        """The first packet of a connection is to leave."""
+        self.begun, self.begun_way, self.begun_kind = handle, way, kind
+
+    def _occupy(self, row: int, opener: Opener, pair: Pair, now: int) -> int:
+        """A slot, with the timer and the state that the first packet gives."""
+        slots = self.slots
+        slot = slots.take(pair.dest.id, opener.rank)
+        slots.pair[slot], slots.state[slot], slots.limit[slot] = pair.number, opener.first_state, opener.limit
+        fraction = 0
+        if opener.jitter is not None:
+            fraction = int(opener.jitter.one() * 1000000) * 1000
+        slots.fraction[slot], slots.timeout[slot] = fraction, opener.first_timeout + fraction
+        slots.last_use[slot], slots.armed[slot] = now, self._order(row)
+        slots.delta[slot], slots.full[slot] = opener.delta, opener.kind
+        if self.template >= 0:
+            slots.control[slot] = self.template + 1
+            slots.controlled[self.template] += 1
+        self.timers.arm(slot, now + slots.timeout[slot])
+        return slot
+
+    def _count_in(self, row: int, opener: Opener, dest: Dest) -> None:
+        """A new connection."""
+        dest.conns += 1
+        dest.inactconns += 1
+        opener.census.opened()
+        self.opened[row] = 1
+
+    def _enter_answers(self, slot: int, opener: Opener, pair: Pair, port: int) -> None:
+        """By what answers are found: to the local port, or to the client where it keeps its own end."""
+        word0, word1, c, d = pair.word0, self.ports & 0xFFFF, pair.c, pair.d
+        if not opener.keeps:
+            word1 = port >> 8 | (port & 0xFF) << 8
+        elif self.six:
+            c, d = self.a, self.b
+            word0 = self.table.mix(pair.a, pair.b, c, d)
+        else:
+            word0 |= self.a << 32
+        word1 = word1 << 16 | pair.word1
+        self.table.enter(2 * slot + 1, word0, word1, pair.a, pair.b, c, d)
+
+    def _refuse(self, row: int, verdict: int) -> bool:
+        """No connection; the packet is lost."""
+        self.begun = NONE
+        self.handle[row], self.verdict[row], self.lookup[row] = NONE, verdict, MISSED
+        return True
+
+    def _order(self, row: int) -> int:
+        """The place of a row in the order of arming: behind timers that go off before it."""
+        return (self.first + row) * ORDERS + ORDERS // 2
+
+    # --- an end ------------------------------------------------------------------------------------------------------
+
+    def _close(self, slot: int, pair: Pair) -> bool:
+        """A connection ends in silence, and gives back all it took (D 2.5); False: not so, for somebody is told."""
+        slots, active = self.slots, self.slots.state[slot] == pair.opener.established
+        if active and not pair.opener.direct:
+            return False
+        if pair.opener.jitter is not None:
+            pair.opener.census.passed += 1  # drawn for every expiry
+        port = (self.table.word(2 * slot + 1, 1) >> 16) & 0xFFFF
+        if slots.full[slot] == SNAT:
+            self.host.release(slot)
+        self.table.remove(2 * slot)
+        self.table.remove(2 * slot + 1)
+        if active:
+            pair.dest.actconns -= 1
+        else:
+            pair.dest.inactconns -= 1
+        pair.dest.admit()
+        if not pair.opener.keeps:
+            pair.bucket.give((port & 0xFF) << 8 | port >> 8)
+            pair.opener.cursor.counts[pair.place] -= 1
+        if slots.control[slot]:
+            slots.controlled[slots.control[slot] - 1] -= 1
+        slots.free_slot(slot)
+        pair.opener.census.closed()
+        return True

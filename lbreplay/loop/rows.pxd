@@ -1,0 +1,41 @@
+cimport cython
+
+from lbreplay.loop cimport octets
+from lbreplay.loop.table cimport Table
+from lbreplay.loop.turn cimport Load, Picker, Turn
+
+ctypedef unsigned long long u64
+
+cdef int BY_TURN, BY_LOAD, DONE, ETH_VLAN, TAG_SIZE
+cdef u64 SIX, M32
+
+cdef class Rows:
+    cdef object host
+    cdef readonly Table table
+    cdef public int why, reason
+    cdef bint six
+    cdef u64 word0, word1, a, b, c, d, ports
+    cdef long long[::1] zones
+    cdef unsigned char[::1] buffer, family, proto, flags, simple, ours, verdict, lookup, leaving, answer
+    cdef long long[::1] at, time_ns
+    cdef int[::1] l3_length, mac
+    cdef unsigned int[::1] flow4, wide
+    cdef unsigned short[::1] tag
+    cdef short[::1] worker_index
+    cpdef bind(self, burst)
+    cdef bint _plain(self, int reason) noexcept
+    @cython.locals(word1=u64, source=u64, dest=u64, at=Py_ssize_t)
+    cdef void _read(self, Py_ssize_t row, int proto) noexcept
+    @cython.locals(high=u64)
+    cdef u64 _wide(self, Py_ssize_t at) noexcept
+    @cython.locals(word0=u64, word1=u64)
+    cdef int _turned(self) noexcept
+    @cython.locals(at=Py_ssize_t, width=Py_ssize_t)
+    cpdef bytes table_key(self, Py_ssize_t row)
+    cdef Py_ssize_t _inside(self, Py_ssize_t row) noexcept
+    @cython.locals(at=Py_ssize_t, tag=int)
+    cdef bytes _macs(self, Py_ssize_t row)
+    @cython.locals(address=cython.longlong, low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t)
+    cdef long long _zone_of(self, u64 word) noexcept
+    @cython.locals(turn=Turn, load=Load, place=int)
+    cdef int _pick(self, Py_ssize_t row, Picker picker) except? -2

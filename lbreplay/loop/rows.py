@@ -1,0 +1,113 @@
+"""Rows of a burst, as both ordered loops read them: their columns, the tuple at hand, and who is picked for it.
+
+A tuple stands in words as loop/table.py has it: `word0`, `word1` (and `ports`, the low half of it), and the addresses:
+of IPv4 a is the source and b the destination, of IPv6 a and b, c and d.
+"""
+
+from __future__ import annotations
+
+from struct import pack
+from typing import Any
+
+from lbreplay.loop import octets
+from lbreplay.loop.names import BY_LOAD, BY_TURN, DONE, M32, SIX
+from lbreplay.loop.turn import Load, Picker, Turn
+
+ETH_VLAN, TAG_SIZE = 0x8100, 4  # ethertype and bytes of a tag
+
+
+class Rows:
+    """What `run` of a loop says (`why`, `reason`), and what it reads. *host* is asked about what takes words to say."""
+
+    def __init__(self, host: Any, table: Any) -> None:
+        self.host, self.table = host, table
+        self.why, self.reason = DONE, 0
+        self.six = False
+        self.word0 = self.word1 = self.a = self.b = self.c = self.d = self.ports = 0  # the tuple at hand
+        self.zones: Any = None  # where, among IPv4 addresses as numbers, another zone begins
+
+    def bind(self, burst: Any) -> None:
+        """The columns of *burst*; what is ordinary fills them."""
+        self.buffer, self.at, self.time_ns = burst.buffer.data, burst.at.data, burst.time_ns.data
+        self.family, self.proto, self.flags = burst.family.data, burst.proto.data, burst.flags.data
+        self.simple, self.ours = burst.simple.view("u1").data, burst.ours.view("u1").data
+        self.l3_length, self.tag = burst.l3_length.data, burst.tag.data
+        self.flow4, self.wide = burst.flow4.view("u4").ravel().data, burst.wide.view("u4").ravel().data
+        self.verdict, self.lookup = burst.verdict.data, burst.lookup.data
+        self.worker_index, self.leaving = burst.worker_index.data, burst.leaving.view("u1").data
+        self.mac, self.answer = burst.mac.data, burst.answer.view("u1").data
+
+    def _plain(self, reason: int) -> bool:
+        """The row takes the plain path, for *reason*."""
+        self.reason = reason
+        return False
+
+    # --- the tuple ---------------------------------------------------------------------------------------------------
+
+    def _read(self, row: int, proto: int) -> None:
+        """The tuple of a row."""
+        self.six = self.family[row] == 6
+        word1 = proto
+        if not self.six:
+            source, dest = self.flow4[3 * row], self.flow4[3 * row + 1]
+            self.a, self.b, self.c, self.d = source, dest, 0, 0
+            self.word0, self.ports = dest, self.flow4[3 * row + 2]
+            self.word0 = self.word0 << 32 | source
+            self.word1 = word1 << 32 | self.ports
+            return
+        at = 9 * row
+        self.a, self.b, self.c, self.d = self._wide(at), self._wide(at + 2), self._wide(at + 4), self._wide(at + 6)
+        self.ports = self.wide[at + 8]
+        self.word0, self.word1 = self.table.mix(self.a, self.b, self.c, self.d), word1 << 32 | self.ports | SIX
+
+    def _wide(self, at: int) -> int:
+        high = self.wide[at + 1]
+        return high << 32 | self.wide[at]
+
+    def _turned(self) -> int:
+        """The newest handle of the tuple at hand turned about: of the client that an answer goes to; or NONE."""
+        word1 = (self.word1 >> 32) << 32 | self.ports >> 16 | (self.ports & 0xFFFF) << 16
+        if self.six:
+            word0 = self.table.mix(self.c, self.d, self.a, self.b)
+            return self.table.first(word0, word1, self.c, self.d, self.a, self.b)
+        return self.table.first(self.word0 >> 32 | (self.word0 & M32) << 32, word1, 0, 0, 0, 0)
+
+    def table_key(self, row: int) -> bytes:
+        """The key of a row, as the plain path has it (wire.packet.flow_key)."""
+        at, width = self._inside(row) + (22 if self.six else 26), 36 if self.six else 12
+        return bytes((self.proto[row],)) + bytes(self.buffer[at : at + width])
+
+    def _inside(self, row: int) -> int:
+        """Where a frame would begin if it had no tag."""
+        return self.at[row] + (TAG_SIZE if self.tag[row] else 0)
+
+    def _macs(self, row: int) -> bytes:
+        """Of a frame, with its tag as the MACs that are learned have it (dpvs/xmit.py)."""
+        at, tag = self.at[row], self.tag[row]
+        macs = bytes(self.buffer[at : at + 12])
+        return macs + pack(">HH", ETH_VLAN, tag - 1) if tag else macs
+
+    def _zone_of(self, word: int) -> int:
+        """The number of the zone of an IPv4 address."""
+        address = octets.swapped(word)
+        low, high = 0, len(self.zones)
+        while low < high:
+            middle = (low + high) >> 1
+            if self.zones[middle] <= address:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    # --- who is picked -----------------------------------------------------------------------------------------------
+
+    def _pick(self, row: int, picker: Picker) -> int:
+        """The position of the real server that is picked for the row, or NONE."""
+        if picker.by == BY_TURN:
+            turn: Turn = picker.turn
+            return turn.next(picker.dests)
+        if picker.by == BY_LOAD:
+            load: Load = picker.turn
+            return load.least(picker.dests)
+        place: int = self.host.pick(picker, self.table_key(row))
+        return place
