@@ -17,6 +17,7 @@ import numpy as np
 from lbreplay.burst import U8, Bool, Burst
 from lbreplay.ipvs import states
 from lbreplay.ipvs.addresses import EVERYBODY, LOOPBACK, THIS, is_group
+from lbreplay.ipvs.service import FTP
 from lbreplay.ipvs.xmit import MIN_MTU, tunnel_of
 from lbreplay.loop.ends import Ends
 from lbreplay.loop.entry import Course, words
@@ -29,7 +30,7 @@ from lbreplay.lvs.flow import Flow
 from lbreplay.lvs.protocols import tcp
 from lbreplay.lvs.schedulers.rr import RoundRobin
 from lbreplay.lvs.schedulers.wlc import WeightedLeastConnection
-from lbreplay.model import Endpoint
+from lbreplay.model import NANOSECOND, Endpoint, Persistence
 from lbreplay.verdict import PENDING, Verdict
 from lbreplay.wire.packet import IPIP, RST, SYN, TCP, UDP
 
@@ -97,6 +98,7 @@ class Compiler:
         loop.know(self._virtual, Ends(ends), self.starters)
         loop.rules(self._steps, _limits(parts.states), _active(parts.states), states.ESTABLISHED, self._finishing())
         loop.secure = int(parts.sysctls.always("secure_tcp"))
+        loop.quiesces = parts.sysctls["expire_quiescent_template"] != 0
         loop.deserts = parts.edition.reschedules and parts.sysctls["expire_nodest_conn"] != 0
         loop.families = IPV4 * parts.looked_at(4) | IPV6 * parts.looked_at(6)
         loop.discovers = self.translator.discovers = parts.edition.tunnel != "6.1" or parts.sysctls["pmtu_disc"] != 0
@@ -162,6 +164,8 @@ class Compiler:
         starter.why = next((course.why for course in starter.courses if course.why), 0)
         starter.mtu = min((course.mtu for course in starter.courses), default=0)
         starter.by, starter.turn = _picked(service)
+        if service.service.persistent is not None:
+            self._keep(starter, service.service.persistent, 4 if service.service.family == 4 else 16)
 
     def _why(self, service: VirtualService) -> int:
         """Why the loop opens no connection of *service*."""
@@ -170,7 +174,7 @@ class Compiler:
         width = len(asked.vip.address)
         return _first(
             (
-                (Way.PERSISTENT, asked.persistent is not None),
+                (Way.PERSISTENT, asked.persistent is not None and self._odd_templates(service)),
                 (Way.ONE_PACKET, asked.one_packet and asked.protocol == UDP),
                 (Way.FTP, self._parts.helpers.binds(asked.vip.port)),
                 (Way.FAMILIES, any(len(dest.address) != width for dest in service.dests)),
@@ -178,6 +182,20 @@ class Compiler:
                 (Way.OTHER_PROTOCOL, asked.protocol not in (TCP, UDP)),
             )
         )
+
+    def _odd_templates(self, service: VirtualService) -> bool:
+        """Whether its templates are of sessions, of FTP, or of real servers that take any port (L 5.4)."""
+        return (
+            bool(service.service.persistence_engine)
+            or service.port == FTP
+            or any(dest.port == 0 for dest in service.dests)
+        )
+
+    def _keep(self, starter: Starter, persistent: Persistence, width: int) -> None:
+        """Who are one client, of addresses of *width* bytes, and how long their template lives."""
+        prefix = 8 * width if persistent.netmask is None else persistent.netmask
+        starter.persistent, starter.timeout = True, persistent.timeout * NANOSECOND
+        starter.mask, starter.wide_mask = words(((1 << 8 * width) - (1 << 8 * width - prefix)).to_bytes(width))
 
     def pick(self, starter: Starter, ends: bytes) -> int:
         """The position of the real server that the scheduler picks; NONE where nobody can be, and nobody was asked."""

@@ -16,7 +16,8 @@ import numpy as np
 from lbreplay.burst import I64
 from lbreplay.ipvs.hashes import conn_hash, conn_hashes
 from lbreplay.loop.entry import Conn, Entries
-from lbreplay.loop.flags import IN_THERE, INACTIVE, NFCT, NO_CPORT, NOOUTPUT, ONE_PACKET, OUT_THERE, TEMPLATE
+from lbreplay.loop.flags import IN_THERE, NFCT, NO_CPORT, ONE_PACKET, OUT_THERE, TEMPLATE
+from lbreplay.loop.names import ANYBODY
 from lbreplay.model import Endpoint
 from lbreplay.wire.packet import flow_key
 
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 
 DEAD_PORT = 65535  # of a template that shall not be found any more
 
-TemplateKey = tuple[int, Endpoint, Endpoint, bytes]
+SessionKey = tuple[int, Endpoint, Endpoint, bytes]
 
 
-def _key(conn: Conn) -> TemplateKey:
+def _session(conn: Conn) -> SessionKey:
     return conn.proto, conn.client, conn.virtual, conn.pe_data
 
 
@@ -39,10 +40,10 @@ class Connections(Entries):
     """The table of one run, and everything that makes or ends a connection."""
 
     def __init__(self, edition: Edition, sysctls: Sysctls, clock: Clock, bits: int = 12) -> None:
-        super().__init__(clock, edition.deferred_moves, edition.out_by == "real")
+        super().__init__(clock, edition.deferred_moves, edition.out_by == "real", edition.thresholds == "every")
         self._edition, self._sysctls = edition, sysctls
         self.size = 1 << bits
-        self._templates: dict[TemplateKey, list[Conn]] = {}
+        self._sessions: dict[SessionKey, list[Conn]] = {}
         self.on_untracked: Callable[[Conn], None] = lambda conn: None
         self._listeners: list[Callable[[Conn], None]] = []
         self.on_deferred: Callable[[Conn], None] = lambda conn: None
@@ -78,8 +79,11 @@ class Connections(Entries):
 
     def template(self, proto: int, client: Endpoint, virtual: Endpoint, pe_data: bytes = b"") -> Conn | None:
         """The template of a client, or with *pe_data* of its session (L 6.4)."""
-        found = self._templates.get((proto, client, virtual, pe_data))
-        return found[-1] if found else None
+        if pe_data:
+            found = self._sessions.get((proto, client, virtual, pe_data))
+            return found[-1] if found else None
+        handle = self.templates.get(flow_key(proto, *client, *virtual), ANYBODY)
+        return None if handle is None else self.clock.things[handle >> 1]
 
     # --- life ------------------------------------------------------------------------------------------------
 
@@ -91,7 +95,7 @@ class Connections(Entries):
         conn.flags, conn.pe_data = flags, pe_data
         conn.method = "bypass" if dest is None else dest.mode
         if dest is not None:
-            self._bind(conn, dest)
+            self.bind(conn, dest)
         if flags & NO_CPORT:
             self.unported += 1
         if not flags & TEMPLATE:
@@ -102,23 +106,13 @@ class Connections(Entries):
         self.peak = max(self.peak, self.live)
         return conn
 
-    def _bind(self, conn: Conn, dest: Dest) -> None:
-        conn.dest, conn.service = dest, dest.service
-        conn.flags |= INACTIVE | (0 if conn.method == "nat" else NOOUTPUT)
-        if not conn.is_template:
-            dest.enter()
-            return
-        dest.refs += 1
-        dest.persistconns += 1
-        conn.flags &= ~ONE_PACKET
-        if self._edition.thresholds == "every":
-            dest.bound()
-
     def hash(self, conn: Conn) -> None:
         """Enter it before its equals."""
         self.slotted(conn)
-        if conn.is_template:
-            self._templates.setdefault(_key(conn), []).append(conn)
+        if conn.is_template and conn.pe_data:
+            self._sessions.setdefault(_session(conn), []).append(conn)
+        elif conn.is_template:
+            self.templates.put(2 * conn.slot, flow_key(conn.proto, *conn.client, *conn.virtual))
         else:
             answering = conn.real if conn.method == "nat" or self._edition.out_by == "real" else conn.virtual
             self._enter(conn, OUT_THERE, answering, conn.client)
@@ -132,11 +126,11 @@ class Connections(Entries):
             self.table.put(2 * conn.slot + side - 1, flow_key(conn.proto, *source, *dest))
             conn.entered |= side
 
-    def unhash_template(self, conn: Conn) -> None:
-        key = _key(conn)
-        self._templates[key].remove(conn)
-        if not self._templates[key]:
-            del self._templates[key]
+    def unhash_session(self, conn: Conn) -> None:
+        key = _session(conn)
+        self._sessions[key].remove(conn)
+        if not self._sessions[key]:
+            del self._sessions[key]
 
     def deferred(self, conn: Conn) -> None:
         self.on_deferred(conn)
@@ -168,11 +162,6 @@ class Connections(Entries):
         if conn.control is not None:
             conn.timeout = 0
         self.expire(conn)
-
-    def adopt(self, conn: Conn, parent: Conn) -> None:
-        """Attach *conn* to the template or control connection it belongs to."""
-        conn.control = parent
-        parent.n_control += 1
 
     def fill_cport(self, conn: Conn, port: int) -> None:
         """The first packet of the client tells its port."""

@@ -42,15 +42,19 @@ cdef class Conn(Timed):
 
 cdef class Entries:
     cdef public Clock clock
-    cdef public Table table
+    cdef public Table table, templates
     cdef public long long room, live, created, expired, peak, unported
     cdef long long _hashings
-    cdef bint _deferred_moves, _by_real
+    cdef bint _deferred_moves, _by_real, _each
     cdef public bint watched
     cpdef void placed(self, Conn conn) noexcept
     cpdef slotted(self, Conn conn)
     @cython.locals(conn=Conn, dest=Server)
     cpdef Conn open(self, Course course, int proto, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d)
+    @cython.locals(conn=Conn)
+    cpdef Conn open_template(self, Course course, int proto, long long timeout, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d)
+    cpdef bind(self, Conn conn, Server dest)
+    cpdef void adopt(self, Conn conn, Conn parent) noexcept
     @cython.locals(word0=u64, other=u64, port=u64, ports=u64, mixed=u64)
     cdef _enter_answers(self, Conn conn, Course course, u64 word1)
     cpdef clients(self)

@@ -148,16 +148,18 @@ class Conn(Timed):
 
 
 class Entries:
-    """The connections of one run, in their table."""
+    """The connections of one run, in their table, and the templates, in theirs: by what their clients would send from
+    port 0 (L 6.4)."""
 
-    def __init__(self, clock: Clock, deferred_moves: bool, by_real: bool) -> None:
-        self.clock, self.table = clock, Table(shared=True)
+    def __init__(self, clock: Clock, deferred_moves: bool, by_real: bool, each: bool) -> None:
+        self.clock, self.table, self.templates = clock, Table(shared=True), Table(shared=True)
         self.room = 0  # slots that the table has room for
         self.watched = False
         self.live = self.created = self.expired = self.peak = 0
         self.unported = 0  # connections that wait for their client's port
         self._hashings = 0
-        self._deferred_moves, self._by_real = deferred_moves, by_real  # see ipvs/edition.py
+        # see ipvs/edition.py; *each*: thresholds are looked at with each connection, templates among them
+        self._deferred_moves, self._by_real, self._each = deferred_moves, by_real, each
 
     # --- what the plain path adds ------------------------------------------------------------------------------------
 
@@ -165,8 +167,8 @@ class Entries:
         """Enter it before its equals, by its ends."""
         raise NotImplementedError
 
-    def unhash_template(self, conn: Conn) -> None:
-        """The same for a template, out of its table."""
+    def unhash_session(self, conn: Conn) -> None:
+        """A template of a session is found no more."""
         raise NotImplementedError
 
     def deferred(self, conn: Conn) -> None:
@@ -197,6 +199,7 @@ class Entries:
             ranks = self.clock.capacity()
             self.room = len(ranks)
             self.table.point(ranks)
+            self.templates.point(ranks)
 
     def open(self, course: Course, proto: int, word0: int, word1: int, a: int, b: int, c: int, d: int) -> Conn:
         """A connection of the first packet with this tuple (loop/table.py), scheduled to take *course*."""
@@ -220,6 +223,41 @@ class Entries:
             self.peak = self.live
         Server.opened(dest)
         return conn
+
+    def open_template(self, course: Course, proto: int, timeout: int, word0: int, word1: int, a: int, b: int, c: int,
+                      d: int) -> Conn:  # fmt: skip
+        """A template to the real server of *course*, for clients whose packets, but for ports, have this tuple."""
+        conn = Conn(self, proto)
+        conn.virtual, conn.real, conn.method = course.virtual, course.real, course.method
+        conn._c0, conn._six = word0 & M32, course.six
+        if course.six:
+            conn._c0, conn._c1 = a, b
+        conn.flags, conn.timeout = TEMPLATE, timeout
+        self.bind(conn, course.dest)
+        Entries.slotted(self, conn)
+        self.templates.enter(2 * conn.slot, word0, word1, a, b, c, d)
+        Entries.placed(self, conn)
+        if self.live > self.peak:
+            self.peak = self.live
+        return conn
+
+    def bind(self, conn: Conn, dest: Server) -> None:
+        """*conn* refers to *dest* (L 6.5)."""
+        conn.dest, conn.service = dest, dest.service  # type: ignore[attr-defined]
+        conn.flags |= INACTIVE if conn.method == "nat" else INACTIVE | NOOUTPUT
+        if not conn.flags & TEMPLATE:
+            Server.enter(dest)
+            return
+        conn.flags &= ~ONE_PACKET
+        dest.refs += 1
+        dest.persistconns += 1
+        if self._each:
+            dest.bound()
+
+    def adopt(self, conn: Conn, parent: Conn) -> None:
+        """Attach *conn* to the template or control connection it belongs to."""
+        conn.control = parent
+        parent.n_control += 1
 
     def _enter_answers(self, conn: Conn, course: Course, word1: int) -> None:
         """What answers look like: from the real end under NAT, else from the virtual one (of 2.6 always from the real
@@ -268,8 +306,10 @@ class Entries:
             self.table.remove(2 * conn.slot + 1)
         if conn.hashed:
             self.live -= 1
-            if conn.flags & TEMPLATE:
-                self.unhash_template(conn)
+            if conn.flags & TEMPLATE and conn.pe_data:
+                self.unhash_session(conn)
+            elif conn.flags & TEMPLATE:
+                self.templates.remove(2 * conn.slot)
         conn.hashed = conn.entered = 0
 
     def expire(self, conn: Conn) -> None:

@@ -15,7 +15,7 @@ ctypedef unsigned long long u64
 cdef int CLOCK, DONE, PLAIN, INACTIVE, LOOKED_UP, MISSED, NAT, NONE, NOOUTPUT, TEMPLATE, TUNNEL, STATES, STEPS
 cdef int TCP, UDP, SYN, RST, IN, OUT, IN_ONLY, ODD, ASK, DF
 cdef int UNSOUND, OTHER_HOST, FROM_LOCAL, SHARED, REUSED, DESERTED, ONE_OF_ITS_KIND, ROUTE, TOO_LONG, LAST_HOP, STRANGER
-cdef int REFUSED, FTP, UNPORTED, TAGGED
+cdef int REFUSED, FTP, UNPORTED, TAGGED, PERSISTENT
 cdef u64 SIX, M32, FTP_DATA
 
 @cython.final
@@ -24,6 +24,9 @@ cdef class Starter(Picker):
     cdef public long long version
     cdef public int why, mtu
     cdef public list courses
+    cdef public bint persistent
+    cdef public long long timeout
+    cdef public u64 mask, wide_mask
 
 @cython.final
 cdef class Kernel(Rows):
@@ -33,7 +36,7 @@ cdef class Kernel(Rows):
     cdef bint client_view, own_view
     cdef int answered, direct_reply, unasked, own
     cdef public int shut, barred, families, longest, secure
-    cdef public bint deserts, assures, lowers, discovers, data_passes
+    cdef public bint deserts, assures, quiesces, lowers, discovers, data_passes
     cdef public int first
     cdef public long long version
     cdef public bytes port_mac
@@ -93,4 +96,14 @@ cdef class Kernel(Rows):
     @cython.locals(first=int)
     cdef bint _odd_source(self) noexcept
     @cython.locals(conn=Conn)
-    cdef _enter(self, Py_ssize_t row, Course course, int proto, long long now)
+    cdef Conn _enter(self, Py_ssize_t row, Course course, int proto)
+    @cython.locals(at=int, template=Conn, course=Course, conn=Conn)
+    cdef bint _open_by_template(self, Py_ssize_t row, Starter starter, int proto, long long now) except? -1
+    @cython.locals(word0=u64, word1=u64, a=u64, b=u64, handle=int)
+    cdef Conn _template(self, Starter starter)
+    @cython.locals(dest=Server)
+    cdef bint _serves(self, Starter starter, Conn template) except? -1
+    @cython.locals(word0=u64, word1=u64, a=u64, b=u64)
+    cdef Conn _make_template(self, Starter starter, Course course, int proto)
+    @cython.locals(word1=u64, a=u64, b=u64)
+    cdef (u64, u64, u64, u64) _client_words(self, Starter starter) noexcept

@@ -51,7 +51,7 @@ UNSOUND, OTHER_HOST, FROM_LOCAL, SHARED, REUSED, DESERTED, ONE_OF_ITS_KIND, ROUT
     Way.UNSOUND, Way.OTHER_HOST, Way.FROM_LOCAL, Way.SHARED, Way.REUSED, Way.DESERTED, Way.ONE_OF_ITS_KIND, Way.ROUTE,
     Way.TOO_LONG, Way.LAST_HOP, Way.STRANGER,
 )  # fmt: skip
-REFUSED, FTP, UNPORTED, TAGGED = Way.REFUSED, Way.FTP, Way.UNPORTED, Way.TAGGED
+REFUSED, FTP, UNPORTED, TAGGED, PERSISTENT = Way.REFUSED, Way.FTP, Way.UNPORTED, Way.TAGGED, Way.PERSISTENT
 
 
 class Starter(Picker):
@@ -60,12 +60,15 @@ class Starter(Picker):
 
     courses   by position of the real server in `dests`
     mtu       the longest packet that all of them take
+    persistent    a client's connections have one real server, by a template that lives for `timeout` (ns); mask,
+                  wide_mask: whose clients are one to it, of the first and last 8 bytes of an address as they are read
     """
 
     def __init__(self, service: Any) -> None:
         super().__init__()
         self.service, self.version, self.why, self.mtu = service, -1, 0, 0
         self.courses: list[Any] = []
+        self.persistent, self.timeout, self.mask, self.wide_mask = False, 0, 0, 0
 
 
 class Kernel(Rows):
@@ -84,6 +87,7 @@ class Kernel(Rows):
         self.longest = 0  # packet that every route takes
         self.secure = 0  # which tables of states
         self.assures = False  # templates become ASSURED
+        self.quiesces = False  # a weightless real server's templates serve no more (expire_quiescent_template)
         self.lowers = True  # the TTL, on the way to a real server
         self.discovers = True  # DF of an outer header is that of the inner one
         self.first = SYN | RST  # of these flags, a first segment has SYN alone
@@ -419,20 +423,65 @@ class Kernel(Rows):
             return self._plain(TOO_LONG)
         if self.lowers and self._ttl(row) <= 1:
             return self._plain(LAST_HOP)
+        if starter.persistent:
+            return self._open_by_template(row, starter, proto, now)
         at = self._pick(row, starter)
         if at < 0:
             return self._plain(REFUSED)
-        self._enter(row, starter.courses[at], proto, now)
+        self._carry(row, self._enter(row, starter.courses[at], proto), MISSED, now)
         return True
+
+    def _open_by_template(self, row: int, starter: Starter, proto: int, now: int) -> bool:
+        """One to the real server that the client's template names; without a template one is picked, and told by a new
+        one (L 5.4)."""
+        template = self._template(starter)
+        if template is None:
+            at = self._pick(row, starter)
+            if at < 0:
+                return self._plain(REFUSED)
+            template = self._make_template(starter, starter.courses[at], proto)
+        elif not self._serves(starter, template):
+            return self._plain(PERSISTENT)
+        course: Course = starter.courses[template.dest.place]
+        conn = self._enter(row, course, proto)
+        self.entries.adopt(conn, template)
+        Entries.put(self.entries, template)
+        self._carry(row, conn, MISSED, now)
+        return True
+
+    def _template(self, starter: Starter) -> Any:
+        """The newest template of the client at hand, or None."""
+        word0, word1, a, b = self._client_words(starter)
+        handle = self.entries.templates.first(word0, word1, a, b, self.c, self.d)
+        return self.clock.things[handle >> 1] if handle >= 0 else None
+
+    def _serves(self, starter: Starter, template: Conn) -> bool:
+        """Whether a template is of use as it is (L 6.6), to a real server of the service as it is."""
+        dest: Server = template.dest
+        if dest is None or not dest.available or (self.quiesces and dest.weight == 0):
+            return False
+        return dest.place < len(starter.dests) and starter.dests[dest.place] is dest
+
+    def _make_template(self, starter: Starter, course: Course, proto: int) -> Conn:
+        word0, word1, a, b = self._client_words(starter)
+        return Entries.open_template(self.entries, course, proto, starter.timeout, word0, word1, a, b, self.c, self.d)
+
+    def _client_words(self, starter: Starter) -> tuple[int, int, int, int]:
+        """The first words of a template's tuple (loop/table.py): of its clients' network, and of no port."""
+        word1 = (self.word1 >> 16) << 16
+        if not self.six:
+            return self.dest0 << 32 | self.a & starter.mask, word1, 0, 0
+        a, b = self.a & starter.mask, self.b & starter.wide_mask
+        return self.entries.templates.mix(a, b, self.c, self.d), word1, a, b
 
     def _odd_source(self) -> bool:
         """Whether the source is of this network, loopback, a group, or everybody (ipvs/addresses.py)."""
         first = self.a & 0xFF
         return first == 0 or first == 127 or (first & 0xF0) == 0xE0 or self.a == M32
 
-    def _enter(self, row: int, course: Course, proto: int, now: int) -> None:
-        """The connection, and its first packet on it."""
+    def _enter(self, row: int, course: Course, proto: int) -> Conn:
+        """The connection of the first packet at hand."""
         conn = Entries.open(self.entries, course, proto, self.word0, self.word1, self.a, self.b, self.c, self.d)
         conn.client_mac = self._source_mac(row)
         conn.towards, conn.back, conn.version = course.entry, ASK, self.version
-        self._carry(row, conn, MISSED, now)
+        return conn

@@ -39,6 +39,34 @@ def test_requests_of_other_modes_are_its_own(mode: str) -> None:
     assert _plain(setup, [frame for frame in _talk() if frame[26:30] == bytes((198, 51, 100, 1))]) == {}
 
 
+@pytest.mark.parametrize("edition", ["2.6", "4.15", "6.1.192"])
+@pytest.mark.parametrize("mode", ["nat", "dr", "tunnel"])
+def test_a_client_keeps_its_real_server(edition: str, mode: str) -> None:
+    """By a template of its network, which outlives its first connection."""
+    setup = Kernel(service(A, B, mode=mode, persistent={"timeout": 300, "netmask": 24}), edition=edition).setup
+    frames = [craft.syn(f"198.51.{100 + n % 3}.{n}:{4000 + n}", VIP) for n in range(1, 9)]
+    assert _plain(setup, frames) == {}
+    run, _ = twins.driven(setup, frames)
+    assert sorted(real["conns"] for real in run.balancer.gauges()["services"][0]["reals"]) == [3, 5]
+
+
+def test_a_client_of_ipv6_keeps_its_real_server() -> None:
+    """By the network that a netmask leaves of its address."""
+    reals, vip = ("[2001:db8:2::2]:80", "[2001:db8:2::3]:80"), "[2001:db8:1::9]:80"
+    setup = Kernel(service(*reals, vip=vip, persistent={"timeout": 300, "netmask": 72})).setup
+    clients = [f"[2001:db8:c:{n % 2}:{n // 2 % 2:x}00::{n}]:{4000 + n}" for n in range(12)]
+    assert _plain(setup, [craft.syn(client, vip) for client in clients]) == {}
+
+
+def test_a_template_that_serves_no_more() -> None:
+    """Its real server lost its weight: the plain path lets go of it, and the loop makes another one."""
+    event = '[[event]]\nat = 0.0015\nset = "service.web.real.10.1.0.12:8080.weight=0"'
+    ipvs = "expire_quiescent_template = 1"
+    setup = Kernel(service(A, B, persistent={"timeout": 300}), event, ipvs=ipvs).setup
+    frames = [craft.syn(f"198.51.100.1:{4000 + n}", VIP) for n in range(5)]
+    assert _plain(setup, frames) in ({}, {"persistent": 1})
+
+
 @pytest.mark.parametrize(
     ("tables", "ipvs", "frames", "reason"),
     [
@@ -47,7 +75,7 @@ def test_requests_of_other_modes_are_its_own(mode: str) -> None:
         ([service(A)], "", [*_talk(), craft.syn(CLIENT, VIP)], "reused"),
         ([service(A)], "nat_icmp_send = 1", [craft.syn(CLIENT, VIP)], "switched"),
         ([service(A)], "drop_packet = 3", [craft.syn(CLIENT, VIP)], "switched"),
-        ([service(A, persistent={"timeout": 60})], "", [craft.syn(CLIENT, VIP)], "persistent"),
+        ([service("10.1.0.11:0", persistent={"timeout": 60})], "", [craft.syn(CLIENT, VIP)], "persistent"),
         ([service(A, protocol="udp", one_packet=True)], "", [craft.udp(CLIENT, VIP)], "one_packet"),
         ([service()], "", [craft.syn("10.0.0.100:1", VIP)], "from_local"),
         ([service("10.1.0.11:80", mode="tunnel", vip="[2001:db8:1::9]:80")], "", [], ""),
