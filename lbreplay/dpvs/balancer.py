@@ -21,7 +21,7 @@ from lbreplay.dpvs.opener import Openers
 from lbreplay.dpvs.path import Path
 from lbreplay.dpvs.story import Story
 from lbreplay.dpvs.view import Steer, View
-from lbreplay.loop.addressed import Places
+from lbreplay.loop.ends import Ends
 from lbreplay.loop.loop import Loop
 from lbreplay.loop.names import CLOCK, MISSED_BIT, NONE, SIDES, STATES, STEPS, UDP_STEP
 from lbreplay.loop.rewrite import Rewriter
@@ -87,7 +87,7 @@ class Balancer:
         loop.rules(_steps(machine), machine.limits.ravel().data)
         loop.redirects, loop.proxies = self.setup.conn.redirect, any(map(view.proxied, self.setup.services))
         loop.strays = not loop.proxies  # else it may be the answer that a SYN proxy is still to ask for
-        self.openers = Openers(machine, self.links, loop, Places(list(view.virtual)))
+        self.openers = Openers(machine, self.links, loop, Ends(list(view.virtual)))
         machine.table.revive, self.links.quiesces = self.openers.revive, self.openers.quiesces
         return loop
 

@@ -17,7 +17,7 @@ from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, IN, INACTIVE, NOFASTXMIT, OUT, 
 from lbreplay.dpvs.conn import TEMPLATE as TEMPLATE_FLAG
 from lbreplay.dpvs.modes import MODES
 from lbreplay.dpvs.server import VirtualServer
-from lbreplay.loop.addressed import Places
+from lbreplay.loop.ends import Ends
 from lbreplay.loop.loop import Loop
 from lbreplay.loop.names import (
     BY_ASKING,
@@ -56,7 +56,7 @@ NO_POOL = -2  # of `Openers.fetch`
 class Openers:
     """The openers of a machine; they are the loop's."""
 
-    def __init__(self, machine: Machine, links: Links, loop: Loop, virtual: Places) -> None:
+    def __init__(self, machine: Machine, links: Links, loop: Loop, virtual: Ends) -> None:
         self.machine, self.links, self.loop, self._virtual = machine, links, loop, virtual
         self.readdressed = {event.path[1] for event in machine.setup.events if event.path[-1:] == ("laddr",)}
         self._lent: list[Opener] = []
@@ -81,7 +81,7 @@ class Openers:
                     self._opener(lcore, server)
         for opener in self._lent:
             opener.ready, opener.why = False, 0
-        self.loop.know(self._virtual, Places(ends), openers, len(ends))
+        self.loop.know(self._virtual, Ends(ends), openers, len(ends))
         self._tell_ends()
 
     def _tell_ends(self) -> None:
@@ -90,7 +90,7 @@ class Openers:
         laddrs = [(0, address, 0) for address in machine.setup.local_addresses]
         wide = [(zone >> 64, zone & (1 << 64) - 1) for zone in machine.stack.zones(6)]
         self.loop.ends_of(
-            Places(laddrs), np.array(machine.stack.zones(4), np.int64).data, np.array(wide, np.uint64).ravel().data
+            Ends(laddrs), np.array(machine.stack.zones(4), np.int64).data, np.array(wide, np.uint64).ravel().data
         )
         self.loop.listed, self.loop.chancy = bool(machine.access), machine.access.by_chance
         self.loop.alike = self.links.alike

@@ -194,7 +194,7 @@ class Compiler:
     def _keep(self, starter: Starter, persistent: Persistence, width: int) -> None:
         """Who are one client, of addresses of *width* bytes, and how long their template lives."""
         prefix = 8 * width if persistent.netmask is None else persistent.netmask
-        starter.persistent, starter.timeout = True, persistent.timeout * NANOSECOND
+        starter.persistent, starter.template_timeout = True, persistent.timeout * NANOSECOND
         starter.mask, starter.wide_mask = words(((1 << 8 * width) - (1 << 8 * width - prefix)).to_bytes(width))
 
     def pick(self, starter: Starter, ends: bytes) -> int:

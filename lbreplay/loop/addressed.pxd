@@ -1,5 +1,6 @@
 cimport cython
 
+from lbreplay.loop.ends cimport Ends
 from lbreplay.loop.rows cimport Rows
 from lbreplay.loop.slots cimport Slots
 from lbreplay.loop.table cimport Table
@@ -7,22 +8,8 @@ from lbreplay.loop.timers cimport Timers
 
 ctypedef unsigned long long u64
 
-cdef int NONE
-
 @cython.locals(turned=u64, _=int)
 cdef u64 _big(u64 word) noexcept
-
-@cython.final
-cdef class Places:
-    cdef u64 _last
-    cdef u64[::1] _ends
-    cdef int[::1] _numbers
-    cdef readonly dict wide
-    @cython.locals(at=u64)
-    cdef _put(self, u64 end, int number)
-    cdef u64 _home(self, u64 end) noexcept
-    @cython.locals(end=u64, at=u64)
-    cpdef int find(self, u64 address, u64 port, u64 proto) noexcept
 
 cdef class Addressed(Rows):
     cdef readonly Slots slots
@@ -37,15 +24,13 @@ cdef class Addressed(Rows):
     cdef unsigned int[::1] seq, ack, hash, fdata, delta
     cdef short[::1] queue, worker, reta, owner, redirected
     cdef long long[::1] conn
-    cdef Places virtual, services, locals
+    cdef Ends virtual, services, locals
     cdef u64[::1] wide_zones
     cdef readonly list openers
     cdef Py_ssize_t places
-    cpdef know(self, Places virtual, Places services, list openers, Py_ssize_t places)
-    @cython.locals(at=Py_ssize_t, number=int)
-    cdef int _service(self, Py_ssize_t row, int proto) except? -2
-    cdef bint _goes_to_service(self, int proto) except? -1
-    cdef bint _is_local(self, u64 address, u64 more) except? -1
-    cdef _wide_end(self, u64 address, u64 more, int port, int proto)
+    cpdef know(self, Ends virtual, Ends services, list openers, Py_ssize_t places)
+    cdef int _service(self, int proto) noexcept
+    cdef bint _is_local(self, u64 low, u64 high) noexcept
+    cdef long long _zone(self, u64 low, u64 high) noexcept
     @cython.locals(first=u64, second=u64, begin=u64, low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t)
-    cdef long long _wide_zone(self) noexcept
+    cdef long long _wide_zone(self, u64 address, u64 more) noexcept

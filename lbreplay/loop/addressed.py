@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from struct import pack
 from typing import Any
 
-from lbreplay.loop.names import NONE
+from lbreplay.loop.ends import Ends
 from lbreplay.loop.rows import Rows
 from lbreplay.loop.slots import Slots
 from lbreplay.loop.table import Table
@@ -19,42 +18,6 @@ def _big(word: int) -> int:
     return turned
 
 
-class Places:
-    """Addresses and ports of services, by number: IPv4 in places of an open table, IPv6 in a dict of bytes."""
-
-    def __init__(self, ends: Any) -> None:
-        import numpy as np
-
-        bits = max(6, (4 * len(ends)).bit_length())
-        self._last = (1 << bits) - 1
-        self._ends, self._numbers = np.zeros(1 << bits, np.uint64).data, np.full(1 << bits, NONE, np.int32).data
-        self.wide: dict[bytes, int] = {}
-        for number, (proto, address, port) in enumerate(ends):
-            if len(address) == 16:
-                self.wide[bytes((proto,)) + address + port.to_bytes(2)] = number
-            else:
-                self._put(int.from_bytes(address + port.to_bytes(2), "little") | proto << 48, number)
-
-    def _put(self, end: int, number: int) -> None:
-        at = self._home(end)
-        while self._numbers[at] >= 0:
-            at = (at + 1) & self._last
-        self._ends[at], self._numbers[at] = end, number
-
-    def _home(self, end: int) -> int:
-        return (end ^ (end >> 17) ^ (end >> 40)) & self._last
-
-    def find(self, address: int, port: int, proto: int) -> int:
-        """The number of an IPv4 end, address and port as little-endian machines read them, or NONE."""
-        end = port << 32 | proto << 48 | address
-        at = self._home(end)
-        while self._numbers[at] >= 0:
-            if self._ends[at] == end:
-                return self._numbers[at]
-            at = (at + 1) & self._last
-        return NONE
-
-
 class Addressed(Rows):
     """Rows of DPVS's balancer, among the places of services, of local addresses, and of zones: all addresses of one
     have one route. *refusals*: numbers of verdicts."""
@@ -66,7 +29,7 @@ class Addressed(Rows):
         self.slots, self.timers, self.client_view, self.mtu = slots, slots.timers, client_view, mtu
         self.no_dest, self.max_conn, self.no_port, self.no_template, *others = refusals
         self.fast, self.slow, self.unasked, self.direct_reply, self.own_transmit, *others = others
-        self.locals: Any = None  # `Places`
+        self.locals: Any = None  # `Ends`
         self.wide_zones: Any = None  # as `zones`, of IPv6: two numbers of 64 bits each
         self.forwarded_plain, self.no_outside_port, self.no_outside_pool = others
 
@@ -82,41 +45,24 @@ class Addressed(Rows):
         self.wrong, self.handle, self.conn = burst.wrong_worker.view("u1").data, burst.handle.data, burst.conn.data
         self.fdata, self.delta, self.full = burst.fdata.data, burst.delta.data, burst.full.data
 
-    def know(self, virtual: Places, services: Places, openers: list[Any], places: int) -> None:
+    def know(self, virtual: Ends, services: Ends, openers: list[Any], places: int) -> None:
         """Who answers, and who opens: *openers* by worker and number in *services*, of which there are *places*."""
         self.virtual, self.services, self.openers, self.places = virtual, services, openers, places
 
-    def _service(self, row: int, proto: int) -> int:
-        """The number of the service that a row is for, or NONE."""
-        if not self.six:
-            return self.services.find(self.b, self.ports >> 16, proto)
-        if not self.services.wide:
-            return NONE
-        at = self._inside(row) + 38
-        end = bytes((proto,)) + bytes(self.buffer[at : at + 16]) + bytes(self.buffer[at + 18 : at + 20])
-        number: int = self.services.wide.get(end, NONE)
-        return number
+    def _service(self, proto: int) -> int:
+        """The number of the service that the packet at hand is for, or NONE."""
+        return self.services.find(self.dest0, self.dest1, self.ports >> 16, proto, self.six)
 
-    def _goes_to_service(self, proto: int) -> bool:
-        if not self.six:
-            return self.services.find(self.b, self.ports >> 16, proto) >= 0
-        return (
-            bool(self.services.wide) and self._wide_end(self.c, self.d, self.ports >> 16, proto) in self.services.wide
-        )
+    def _is_local(self, low: int, high: int) -> bool:
+        """Whether a local address stands in two words."""
+        return self.locals.find(low, high, 0, 0, self.six) >= 0
 
-    def _is_local(self, address: int, more: int) -> bool:
-        """Whether a local address stands in a word, of IPv6 in two."""
-        if not self.six:
-            return self.locals.find(address, 0, 0) >= 0
-        return bool(self.locals.wide) and self._wide_end(address, more, 0, 0) in self.locals.wide
+    def _zone(self, low: int, high: int) -> int:
+        """The number of the zone of an address: those of IPv6 stand behind those of IPv4."""
+        return 1 << 31 | self._wide_zone(low, high) if self.six else self._zone_of(low)
 
-    def _wide_end(self, address: int, more: int, port: int, proto: int) -> bytes:
-        """An end as `Places.wide` has it: IPv6, *port* as little-endian machines read it."""
-        return bytes((proto,)) + pack("<QQH", address, more, port)
-
-    def _wide_zone(self) -> int:
-        """The same of the IPv6 address that the row goes to."""
-        first, second = _big(self.c), _big(self.d)
+    def _wide_zone(self, address: int, more: int) -> int:
+        first, second = _big(address), _big(more)
         low, high = 0, len(self.wide_zones) >> 1
         while low < high:
             middle = (low + high) >> 1

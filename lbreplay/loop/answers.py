@@ -39,7 +39,7 @@ class Answers(Unwanted):
 
     def _unasked(self, row: int, verdict: int) -> bool:
         """An answer that belongs to no connection, or does not pass here: it was not received (interface 3)."""
-        if not self.strays or self._is_local(self.c if self.six else self.b, self.d):
+        if not self.strays or self._is_local(self.dest0, self.dest1):
             return self._plain(UNASKED)
         self.handle[row], self.verdict[row], self.worker_index[row] = NONE, verdict, NONE
         return True
@@ -83,4 +83,5 @@ class Answers(Unwanted):
             self.a, self.b, self.c, self.d = (table.wide_word(handle, word) for word in range(4))
         else:
             self.a, self.b = self.word0 & M32, self.word0 >> 32
+        self._tell_ends()
         return self._nobody(row, home, proto, 0, True)

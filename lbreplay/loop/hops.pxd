@@ -27,7 +27,7 @@ cdef class Hops(Addressed):
     cdef Dest _dest(self, Py_ssize_t slot)
     cdef int _way_on(self, Py_ssize_t row) except? -1000
     @cython.locals(place=cython.longlong)
-    cdef int _way_back(self, Py_ssize_t row, int told) except? -1000
+    cdef int _way_back(self, Py_ssize_t row, long long told) except? -1000
     @cython.locals(at=Py_ssize_t, head=u64, tail=u64)
     cdef int _client(self, Py_ssize_t row) except? -2
     @cython.locals(slots=Slots, told=int)

@@ -60,11 +60,11 @@ class Hops(Addressed):
     def _way_back(self, row: int, told: int) -> int:
         """By route and neighbour towards the row's source: the same for all of a zone that came with these MACs, unless
         each is a next hop of its own, with a MAC that somebody knows."""
-        place = NONE if self.six else self._zone_of(self.a) << 32 | told
+        place = self._zone(self.a, self.source1) | told << 32
         way = self.ways_back.get(place)
         if way is None:
             found: int = self.host.way_back(self.table_key(row), told)
-            if place >= 0 and self.alike:
+            if self.alike:
                 self.ways_back[place] = found
             return found
         return way

@@ -24,9 +24,6 @@ cdef class Starter(Picker):
     cdef public long long version
     cdef public int why, mtu
     cdef public list courses
-    cdef public bint persistent
-    cdef public long long timeout
-    cdef public u64 mask, wide_mask
 
 @cython.final
 cdef class Kernel(Rows):
@@ -40,7 +37,6 @@ cdef class Kernel(Rows):
     cdef public int first
     cdef public long long version
     cdef public bytes port_mac
-    cdef u64 source1, dest0, dest1
     cdef unsigned int _head, _tail
     cdef bytes _mac
     cdef long long _zone, _zone_version
@@ -55,7 +51,6 @@ cdef class Kernel(Rows):
     cpdef know(self, Ends virtual, Ends services, list starters)
     cpdef place(self, Ends locals_, zones)
     cpdef rules(self, steps, limits, active, int steady, finishing)
-    cdef void _tell_ends(self) noexcept
     @cython.locals(now=cython.longlong)
     cpdef Py_ssize_t run(self, Py_ssize_t row, Py_ssize_t stop, long long event_ns) except? -1
     @cython.locals(conn=Conn)
@@ -103,7 +98,6 @@ cdef class Kernel(Rows):
     cdef Conn _template(self, Starter starter)
     @cython.locals(dest=Server)
     cdef bint _serves(self, Starter starter, Conn template) except? -1
-    @cython.locals(word0=u64, word1=u64, a=u64, b=u64)
+    @cython.locals(word0=u64, word1=u64, a=u64, b=u64, timeout=cython.longlong)
     cdef Conn _make_template(self, Starter starter, Course course, int proto)
-    @cython.locals(word1=u64, a=u64, b=u64)
-    cdef (u64, u64, u64, u64) _client_words(self, Starter starter) noexcept
+

@@ -60,15 +60,12 @@ class Starter(Picker):
 
     courses   by position of the real server in `dests`
     mtu       the longest packet that all of them take
-    persistent    a client's connections have one real server, by a template that lives for `timeout` (ns); mask,
-                  wide_mask: whose clients are one to it, of the first and last 8 bytes of an address as they are read
     """
 
     def __init__(self, service: Any) -> None:
         super().__init__()
         self.service, self.version, self.why, self.mtu = service, -1, 0, 0
         self.courses: list[Any] = []
-        self.persistent, self.timeout, self.mask, self.wide_mask = False, 0, 0, 0
 
 
 class Kernel(Rows):
@@ -95,7 +92,6 @@ class Kernel(Rows):
         self.port_mac = b""  # of the device, b"": any is ours
         self._zone, self._zone_version, self._zone_entry = NONE, NONE, NONE  # of the answer that came last
         self._zone_mac: Any = b""
-        self.source1 = self.dest0 = self.dest1 = 0  # of the tuple at hand, as `Ends` has addresses
         self._head, self._tail = 0, 0
         self._mac: Any = b""  # the source MAC that came last
 
@@ -162,7 +158,6 @@ class Kernel(Rows):
         if self.tag[row]:
             return self._plain(TAGGED)
         self._read(row, self.proto[row])
-        self._tell_ends()
         if not self.families & (2 if self.six else 1):
             return self._plain(STRANGER)
         if self.own_view and self.port_mac and self._source_mac(row) == self.port_mac:
@@ -183,13 +178,6 @@ class Kernel(Rows):
         if handle & 1:
             return self._plain(SHARED)
         return self._request(row, handle >> 1, now)
-
-    def _tell_ends(self) -> None:
-        """The words of the source are a and `source1`, of the destination `dest0` and `dest1`."""
-        if self.six:
-            self.source1, self.dest0, self.dest1 = self.b, self.c, self.d
-        else:
-            self.source1, self.dest0, self.dest1 = 0, self.b, 0
 
     def _forwarded(self, row: int, handle: int, now: int) -> bool:
         """A packet on its way through: an answer of a real server, or no business of the balancer."""
@@ -451,7 +439,7 @@ class Kernel(Rows):
 
     def _template(self, starter: Starter) -> Any:
         """The newest template of the client at hand, or None."""
-        word0, word1, a, b = self._client_words(starter)
+        word0, word1, a, b = self._client_words(starter, self.entries.templates)
         handle = self.entries.templates.first(word0, word1, a, b, self.c, self.d)
         return self.clock.things[handle >> 1] if handle >= 0 else None
 
@@ -463,16 +451,9 @@ class Kernel(Rows):
         return dest.place < len(starter.dests) and starter.dests[dest.place] is dest
 
     def _make_template(self, starter: Starter, course: Course, proto: int) -> Conn:
-        word0, word1, a, b = self._client_words(starter)
-        return Entries.open_template(self.entries, course, proto, starter.timeout, word0, word1, a, b, self.c, self.d)
-
-    def _client_words(self, starter: Starter) -> tuple[int, int, int, int]:
-        """The first words of a template's tuple (loop/table.py): of its clients' network, and of no port."""
-        word1 = (self.word1 >> 16) << 16
-        if not self.six:
-            return self.dest0 << 32 | self.a & starter.mask, word1, 0, 0
-        a, b = self.a & starter.mask, self.b & starter.wide_mask
-        return self.entries.templates.mix(a, b, self.c, self.d), word1, a, b
+        word0, word1, a, b = self._client_words(starter, self.entries.templates)
+        timeout = starter.template_timeout
+        return Entries.open_template(self.entries, course, proto, timeout, word0, word1, a, b, self.c, self.d)
 
     def _odd_source(self) -> bool:
         """Whether the source is of this network, loopback, a group, or everybody (ipvs/addresses.py)."""

@@ -27,8 +27,7 @@ cdef class Loop(Opening):
     @cython.locals(worker=int, proto=int, handle=int)
     cdef bint _ordinary(self, Py_ssize_t row, long long now) except? -1
     cdef bint _sent_it(self, Py_ssize_t row) noexcept
-    @cython.locals(at=Py_ssize_t)
-    cdef bint _from_virtual(self, Py_ssize_t row, int proto) except? -1
+    cdef bint _from_virtual(self, int proto) noexcept
     cdef bint _known(self, Py_ssize_t row, Py_ssize_t handle, bint answer, long long now) except? -1
     @cython.locals(slots=Slots)
     cdef bint _is_told_elsewhere(self, Py_ssize_t slot) except? -1

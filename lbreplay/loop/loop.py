@@ -108,7 +108,7 @@ class Loop(Opening):
         if self.l3_length[row] > self.mtu:
             return self._plain(TOO_LONG)
         self._read(row, proto)
-        if self.client_view and self._from_virtual(row, proto):
+        if self.client_view and self._from_virtual(proto):
             return self._answer(row, proto, now)
         if not self.ours[row]:
             return self._nobody(row, worker, proto, self._link(row), False)
@@ -127,15 +127,9 @@ class Loop(Opening):
         self.handle[row], self.verdict[row], self.worker_index[row] = NONE, self.own_transmit, NONE
         return True
 
-    def _from_virtual(self, row: int, proto: int) -> bool:
-        """Whether the row comes from the address and port of a service."""
-        if self.six:
-            at = self._inside(row) + 22
-            if not self.virtual.wide:
-                return False
-            end = bytes((proto,)) + bytes(self.buffer[at : at + 16]) + bytes(self.buffer[at + 32 : at + 34])
-            return end in self.virtual.wide
-        return self.virtual.find(self.a, self.ports & 0xFFFF, proto) >= 0
+    def _from_virtual(self, proto: int) -> bool:
+        """Whether the packet at hand comes from the address and port of a service."""
+        return self.virtual.find(self.a, self.source1, self.ports & 0xFFFF, proto, self.six) >= 0
 
     def _known(self, row: int, handle: int, answer: bool, now: int) -> bool:
         """A packet of a connection, unless the plain path alone knows with what it leaves."""
@@ -239,7 +233,7 @@ class Loop(Opening):
             if rank >= 0 and rank != worker:
                 return self._hand_on(row, rank, now)
         first = proto == UDP or self.flags[row] & PURE == SYN
-        number = self._service(row, proto) if first else NONE
+        number = self._service(proto) if first else NONE
         if number >= 0:
             return self._open(row, worker, number, now) and self._begins(row)
         if first and self.matching:

@@ -21,10 +21,9 @@ cdef class Opener(Picker):
     cdef public LaddrCursor cursor
     cdef public object scheduler
     cdef public Draws jitter
-    cdef public bint ready, keeps, direct, fast, proxied, persistent, lenient, quiesces
+    cdef public bint ready, keeps, direct, fast, proxied, lenient, quiesces
     cdef public dict lent
-    cdef public unsigned long long mask, wide_mask
     cdef public int why, trail, growth, proxy_growth, rank, kind, limit, first_state, established, width
     cdef public unsigned int delta
-    cdef public long long first_timeout, template_timeout
+    cdef public long long first_timeout
     cdef public list pairs

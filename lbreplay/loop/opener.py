@@ -46,9 +46,6 @@ class Opener(Picker):
         self.keeps = self.direct = False  # its connections keep the client's end (NAT); nothing but MACs changes
         self.fast = True  # they may take the fast path (D 12.3), and learn MACs
         self.trail = 0  # of their first datagrams leave by the slow path (slots.trail)
-        self.persistent = False  # a client's connections have one real server, by a template
-        self.mask, self.wide_mask = 0, 0  # of clients that are one to templates; of IPv6 of its first and last 8 bytes
-        self.template_timeout = 0  # ns
         self.lenient = True  # a template of a real server without weight is used
         self.quiesces = False  # connections end with their real server
         self.lent: dict[int, Any] = {}  # openers of this worker with the real servers of another, by its rank

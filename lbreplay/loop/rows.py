@@ -1,7 +1,8 @@
 """Rows of a burst, as both ordered loops read them: their columns, the tuple at hand, and who is picked for it.
 
 A tuple stands in words as loop/table.py has it: `word0`, `word1` (and `ports`, the low half of it), and the addresses:
-of IPv4 a is the source and b the destination, of IPv6 a and b, c and d.
+of IPv4 a is the source and b the destination, of IPv6 a and b, c and d. As loop/ends.py has addresses, the source is a
+and `source1`, the destination `dest0` and `dest1`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 from lbreplay.loop import octets
 from lbreplay.loop.names import BY_LOAD, BY_TURN, DONE, M32, SIX
+from lbreplay.loop.table import Table
 from lbreplay.loop.turn import Load, Picker, Turn
 
 ETH_VLAN, TAG_SIZE = 0x8100, 4  # ethertype and bytes of a tag
@@ -24,6 +26,7 @@ class Rows:
         self.why, self.reason = DONE, 0
         self.six = False
         self.word0 = self.word1 = self.a = self.b = self.c = self.d = self.ports = 0  # the tuple at hand
+        self.source1 = self.dest0 = self.dest1 = 0
         self.zones: Any = None  # where, among IPv4 addresses as numbers, another zone begins
 
     def bind(self, burst: Any) -> None:
@@ -54,11 +57,20 @@ class Rows:
             self.word0, self.ports = dest, self.flow4[3 * row + 2]
             self.word0 = self.word0 << 32 | source
             self.word1 = word1 << 32 | self.ports
+            self._tell_ends()
             return
         at = 9 * row
         self.a, self.b, self.c, self.d = self._wide(at), self._wide(at + 2), self._wide(at + 4), self._wide(at + 6)
         self.ports = self.wide[at + 8]
         self.word0, self.word1 = self.table.mix(self.a, self.b, self.c, self.d), word1 << 32 | self.ports | SIX
+        self._tell_ends()
+
+    def _tell_ends(self) -> None:
+        """The words of the source and of the destination."""
+        if self.six:
+            self.source1, self.dest0, self.dest1 = self.b, self.c, self.d
+        else:
+            self.source1, self.dest0, self.dest1 = 0, self.b, 0
 
     def _wide(self, at: int) -> int:
         high = self.wide[at + 1]
@@ -98,6 +110,14 @@ class Rows:
             else:
                 high = middle
         return low
+
+    def _client_words(self, picker: Picker, templates: Table) -> tuple[int, int, int, int]:
+        """The first words of the tuple that a template of the client at hand has: of its network, and of no port."""
+        word1 = (self.word1 >> 16) << 16
+        if not self.six:
+            return self.dest0 << 32 | self.a & picker.mask, word1, 0, 0
+        a, b = self.a & picker.mask, self.b & picker.wide_mask
+        return templates.mix(a, b, self.c, self.d), word1, a, b
 
     # --- who is picked -----------------------------------------------------------------------------------------------
 

@@ -16,8 +16,6 @@ cdef class Templates(Making):
     cdef bint _open_by_template(self, Py_ssize_t row, Opener opener, long long now) except? -1
     @cython.locals(word0=u64, word1=u64, a=u64, b=u64, slot=int, dest=Dest)
     cdef int _template(self, Py_ssize_t row, Opener opener) except? -2
-    @cython.locals(word0=u64, word1=u64, a=u64, b=u64)
-    cdef (u64, u64, u64, u64) _client_words(self, Opener opener) noexcept
     @cython.locals(at=int, dest=Dest, slots=Slots, pair=Pair, slot=Py_ssize_t, fraction=cython.longlong)
     cdef bint _make_template(self, Py_ssize_t row, Opener opener, long long now) except? -1
     @cython.locals(word0=u64, word1=u64, a=u64, b=u64, older=int)

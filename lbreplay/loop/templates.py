@@ -47,22 +47,13 @@ class Templates(Making):
 
     def _template(self, row: int, opener: Opener) -> int:
         """The slot of the client's template, if it may be used, or NONE."""
-        word0, word1, a, b = self._client_words(opener)
+        word0, word1, a, b = self._client_words(opener, self.templates)
         slot = self.templates.first(word0, word1, a, b, self.c, self.d)
         if slot >= 0:
             dest = self._dest(slot)
             if not dest.available or not (opener.lenient or dest.weight):
                 return NONE
         return slot
-
-    def _client_words(self, opener: Opener) -> tuple[int, int, int, int]:
-        """The words of a template's key, as loop/table.py has tuples: its clients' network without a port."""
-        word1 = (self.word1 >> 16) << 16
-        if self.six:
-            a, b = self.a & opener.mask, self.b & opener.wide_mask
-            return self.templates.mix(a, b, self.c, self.d), word1, a, b
-        word0 = self.b
-        return word0 << 32 | self.a & opener.mask, word1, 0, 0
 
     def _make_template(self, row: int, opener: Opener, now: int) -> bool:
         """A template for a client that has none; False: there is none, and the packet is lost."""
@@ -89,7 +80,7 @@ class Templates(Making):
 
     def _enter_template(self, slot: int, opener: Opener) -> None:
         """What was found by its key before is found no more."""
-        word0, word1, a, b = self._client_words(opener)
+        word0, word1, a, b = self._client_words(opener, self.templates)
         older = self.templates.first(word0, word1, a, b, self.c, self.d)
         if older >= 0:
             self.templates.remove(older)

@@ -21,3 +21,6 @@ cdef class Picker:
     cdef public int by
     cdef public object turn
     cdef public list dests
+    cdef public bint persistent
+    cdef public unsigned long long mask, wide_mask
+    cdef public long long template_timeout

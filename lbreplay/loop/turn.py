@@ -52,9 +52,14 @@ class Load:
 
 
 class Picker:
-    """Who has its real servers picked: `dests` in order, `by` what; `turn`: the record that picks (`Turn`, `Load`)."""
+    """Who has its real servers picked: `dests` in order, `by` what; `turn`: the record that picks (`Turn`, `Load`).
+
+    persistent    a client's connections have one real server, by a template that lives for `template_timeout` (ns)
+    mask, wide_mask    of clients that are one to templates; of IPv6 of the first and last 8 bytes
+    """
 
     def __init__(self) -> None:
         self.by = BY_ASKING
         self.turn: Any = None
         self.dests: list[Any] = []
+        self.persistent, self.template_timeout, self.mask, self.wide_mask = False, 0, 0, 0

@@ -1,6 +1,6 @@
 cimport cython
 
-from lbreplay.loop.addressed cimport Places
+from lbreplay.loop.ends cimport Ends
 from lbreplay.loop.hops cimport Hops
 
 ctypedef unsigned long long u64
@@ -19,7 +19,7 @@ cdef class Unwanted(Hops):
     cdef public bint chancy, strays, passing
     cdef public long long asked
     cdef public dict passed, judged
-    cpdef ends_of(self, Places locals_, zones, wide_zones)
+    cpdef ends_of(self, Ends locals_, zones, wide_zones)
     cpdef forget_hops(self)
     cdef bint _refused(self, Py_ssize_t row, int proto) except? -1
     cdef bint _judged(self, Py_ssize_t row, key, u64 word0, u64 port, int proto) except? -1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lbreplay.loop.addressed import Places
+from lbreplay.loop.ends import Ends
 from lbreplay.loop.hops import Hops
 from lbreplay.loop.names import ACK, MISSED_BIT, MOST, NONE, PURE, SYN, TRANSIT, UDP
 from lbreplay.loop.ways import Way
@@ -40,7 +40,7 @@ class Unwanted(Hops):
         self.passed: dict[int, Seen] = {}
         self.judged: dict[Any, int] = {}  # what lists say of a client and a service
 
-    def ends_of(self, locals_: Places, zones: Any, wide_zones: Any) -> None:
+    def ends_of(self, locals_: Ends, zones: Any, wide_zones: Any) -> None:
         """Local addresses; and where, among addresses as numbers (IPv6: two of 64 bits), another zone begins: all
         addresses of one have one route, or are one local address."""
         self.locals, self.zones, self.wide_zones = locals_, zones, wide_zones
@@ -54,7 +54,7 @@ class Unwanted(Hops):
 
     def _refused(self, row: int, proto: int) -> bool:
         """Whether a list drops the packet (D 14.2), which is remembered by client and service."""
-        if not self.chancy and self._service(row, proto) < 0:
+        if not self.chancy and self._service(proto) < 0:
             return False
         return self._judged(row, self.table_key(row) if self.six else None, self.word0, self.ports >> 16, proto)
 
@@ -83,12 +83,12 @@ class Unwanted(Hops):
             return self._plain(MATCHED)
         if self.buffer[self._inside(row) + (21 if self.six else 22)] < 2:
             return self._plain(LAST_HOP)
-        if kind in (SYN, ACK) and self._goes_to_service(proto):
+        if kind in (SYN, ACK) and self._service(proto) >= 0:
             return self._plain(UNINVITED)
-        if self._is_local(self.a, self.b) or (self.six and self.a & 0xFFFF == LINK_LOCAL):
+        if self._is_local(self.a, self.source1) or (self.six and self.a & 0xFFFF == LINK_LOCAL):
             return self._plain(FROM_LOCAL)
         missed = self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d) >= 0
-        zone = 1 << 31 | self._wide_zone() if self.six else self._zone_of(self.b)
+        zone = self._zone(self.dest0, self.dest1)
         self.asked = zone | kind << 32 | proto << 40 | worker << 48 | link << 60 | missed << MISSED_BIT
         seen: Seen | None = self.passed.get(self.asked)
         if seen is None:

@@ -1,28 +1,10 @@
-"""Whose ends are services': by address, port and protocol, of both families."""
+"""To whom rows are addressed, and where answers go, by zones of both families."""
 
 from __future__ import annotations
 
 import craft
 from rig import setup, tcp
 from twins import both
-
-from lbreplay.loop.addressed import Places
-from lbreplay.loop.names import NONE, TCP, UDP
-
-
-def word(address: bytes) -> int:
-    return int.from_bytes(address, "little")
-
-
-def test_each_end_has_its_number() -> None:
-    """However many there are; a port, an address or a protocol that differs is nobody's."""
-    addresses = [bytes((10, 0, n >> 8, n & 255)) for n in range(600)]
-    ends = [(proto, address, port) for address in addresses for proto, port in ((TCP, 80), (UDP, 53))]
-    places = Places(ends)
-    for number, (proto, address, port) in enumerate(ends):
-        assert places.find(word(address), word(port.to_bytes(2)), proto) == number
-        assert places.find(word(address), word(port.to_bytes(2)), TCP + UDP - proto) == NONE
-    assert Places([]).find(1, 2, 3) == NONE
 
 
 def test_ports_of_wide_ends_differ_too() -> None:
