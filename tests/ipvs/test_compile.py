@@ -101,7 +101,7 @@ def test_a_version_is_what_was_known() -> None:
     [
         (service("10.0.0.100:8080"), Way.ROUTE),
         (service("224.0.0.9:8080"), Way.ROUTE),
-        (service(A, persistent={"timeout": 9}), Way.PERSISTENT),
+        (service("10.1.0.11:0", persistent={"timeout": 9}), Way.PERSISTENT),
         (service("10.1.0.11:80", mode="tunnel"), Way.LOOP),
     ],
 )
