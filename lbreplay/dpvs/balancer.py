@@ -17,7 +17,7 @@ from lbreplay.dpvs.conn import IN
 from lbreplay.dpvs.events import Events
 from lbreplay.dpvs.links import Links
 from lbreplay.dpvs.machine import Machine, Ownership, before, itself
-from lbreplay.dpvs.opener import Openers
+from lbreplay.dpvs.opener import Openers, ends_of
 from lbreplay.dpvs.path import Path
 from lbreplay.dpvs.story import Story
 from lbreplay.dpvs.view import Steer, View
@@ -168,17 +168,13 @@ class Balancer:
         """See `Openers.ready`."""
         self.openers.ready(opener)
 
-    def match(self, rank: int, key: bytes, vlan: int) -> Any:
-        """See `Openers.match`."""
-        return self.openers.match(rank, key, vlan)
+    def leaves_by(self, key: bytes, vlan: int) -> int:
+        """See `Openers.leaves_by`."""
+        return self.openers.leaves_by(key, vlan)
 
-    def fetch(self, opener: Any, dest: Any, key: bytes) -> int:
-        """See `Openers.fetch`."""
-        return self.openers.fetch(opener, dest, key)
-
-    def release(self, slot: int) -> None:
-        """See `Openers.release`."""
-        self.openers.release(slot)
+    def remote(self, key: bytes) -> Any:
+        """Where a packet with *key* goes."""
+        return ends_of(key)[1]
 
     def lend(self, opener: Any, owner: Any) -> Any:
         """See `Openers.lend`."""

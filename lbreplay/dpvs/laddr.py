@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from lbreplay.loop.names import NO_PORT
-from lbreplay.loop.ports import Bucket, FittingBucket
+from lbreplay.loop.ports import Bucket, Pool
 from lbreplay.lvs.hashes import jhash, native_port, native_words
 from lbreplay.model import Endpoint, PortClass, SaPool
 
@@ -33,8 +33,8 @@ def sub_pool(peer: Endpoint | None, hash_size: int) -> int:
     return jhash((native_port(peer.port), *native_words(peer.address)), 10) % hash_size
 
 
-class SockAddrPool:
-    """The local ports of one address on one worker (D 11.3).
+class SockAddrPool(Pool):
+    """The local ports of one address on one worker (D 11.3), by peers as the plain path has them.
 
     `fits(port, peer)`, where given, says whether the answers of *peer* to *port* come home; others are passed over.
     """
@@ -46,26 +46,24 @@ class SockAddrPool:
         hash_size: int,
         fits: Callable[[int, Endpoint | None], bool] | None = None,
     ) -> None:
+        super().__init__(ports, hash_size, fits)
         self.laddr = laddr
-        self._ports = ports
-        self._fits = fits
-        self._buckets: list[Bucket | None] = [None] * hash_size
         self._by_peer: dict[Endpoint | None, Bucket] = {}
 
     @property
     def used(self) -> int:
         """Ports in use, over all buckets."""
-        return sum(bucket.used() for bucket in self._buckets if bucket is not None)
+        return sum(bucket.used() for bucket in self.buckets if bucket is not None)
 
     @property
     def miss(self) -> int:
         """How often there was no port."""
-        return sum(bucket.miss for bucket in self._buckets if bucket is not None)
+        return sum(bucket.miss for bucket in self.buckets if bucket is not None)
 
     @property
     def free(self) -> int:
         """Ports not in use, over all buckets: a port counts once in each."""
-        return len(self._ports) * len(self._buckets) - self.used
+        return len(self.ports) * len(self.buckets) - self.used
 
     def fetch(self, peer: Endpoint | None) -> int | None:
         """Take the port that is free for longest towards *peer*; None and a miss where there is none."""
@@ -78,11 +76,7 @@ class SockAddrPool:
 
     def bucket(self, peer: Endpoint | None) -> Bucket:
         """The bucket of *peer*, made when it is first asked for."""
-        at = sub_pool(peer, len(self._buckets))
-        bucket = self._buckets[at]
-        if bucket is None:
-            bucket = Bucket(self._ports) if self._fits is None else FittingBucket(self._ports, self._fits)
-            self._buckets[at] = bucket
+        bucket = self.numbered(sub_pool(peer, len(self.buckets)))
         if len(self._by_peer) > MOST_PEERS:
             self._by_peer.clear()
         self._by_peer[peer] = bucket

@@ -20,6 +20,7 @@ from lbreplay.dpvs.server import VirtualServer
 from lbreplay.loop.ends import Ends
 from lbreplay.loop.loop import Loop
 from lbreplay.loop.names import (
+    ANY,
     BY_ASKING,
     BY_LOAD,
     BY_TURN,
@@ -36,11 +37,12 @@ from lbreplay.loop.names import (
 )
 from lbreplay.loop.opener import Opener, Pair
 from lbreplay.loop.ports import Bucket
+from lbreplay.loop.spans import EVERYWHERE, Span
 from lbreplay.loop.ways import Way
 from lbreplay.lvs.flow import Flow
 from lbreplay.lvs.schedulers.rr import RoundRobin
 from lbreplay.lvs.schedulers.wlc import WeightedLeastConnection
-from lbreplay.model import NANOSECOND, Endpoint, On, Service
+from lbreplay.model import NANOSECOND, AddressRange, Endpoint, On, Service
 from lbreplay.wire import uoa
 from lbreplay.wire.packet import SYN, TCP, UDP
 from lbreplay.wire.proxy_protocol import V2_SIZE
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     from lbreplay.dpvs.machine import Lcore, Machine
     from lbreplay.loop.real import Dest
 
-NO_POOL = -2  # of `Openers.fetch`
+VLANS = 1 << 12  # ids
 
 
 class Openers:
@@ -64,6 +66,7 @@ class Openers:
         self._servers: dict[Opener, tuple[Lcore, VirtualServer]] = {}
         self._pairs: dict[tuple[int, int, bytes], Pair] = {}
         loop.all_pairs.append(None)  # 0 is nobody's number
+        self._devices: dict[str, int] = {}  # by name
         self.passing = False  # packets for nobody here have no chance to be for somebody
         self.rebuild()
 
@@ -75,18 +78,15 @@ class Openers:
             self._opener(lcore, servers[end]) for lcore, servers in zip(self.machine.lcores, found, strict=True)
             for end in ends
         ]  # fmt: skip
-        for lcore in self.machine.lcores:
-            for server in lcore.servers.matching:
-                if server.service.protocol in (TCP, UDP):
-                    self._opener(lcore, server)
         for opener in self._lent:
             opener.ready, opener.why = False, 0
         self.loop.know(self._virtual, Ends(ends), openers, len(ends))
+        self.loop.spans = self._spans()
         self._tell_ends()
 
     def _tell_ends(self) -> None:
         """Which addresses are local, where others go, and which lists there are."""
-        machine, lcores = self.machine, self.machine.lcores
+        machine = self.machine
         laddrs = [(0, address, 0) for address in machine.setup.local_addresses]
         wide = [(zone >> 64, zone & (1 << 64) - 1) for zone in machine.stack.zones(6)]
         self.loop.ends_of(
@@ -94,7 +94,7 @@ class Openers:
         )
         self.loop.listed, self.loop.chancy = bool(machine.access), machine.access.by_chance
         self.loop.alike = self.links.alike
-        self.loop.matching = any(lcore.servers.matching for lcore in lcores)
+        self.loop.devices.clear()
         self.passing = machine.resolver is None
 
     def _why(self, server: VirtualServer) -> int:
@@ -121,27 +121,41 @@ class Openers:
         self._describe(opener, lcore, server)
         return opener
 
-    def match(self, rank: int, key: bytes, vlan: int) -> Opener | None:
-        """The opener of the match service that a first packet with *key* is for (D 10.1); *vlan* -1: it had no tag."""
-        machine, (source, dest) = self.machine, _ends(key)
-        setup, on = machine.setup, None if vlan < 0 else vlan
-        route = machine.stack.way_in(dest.address, on)
-        oif = None if route is None or route.local else setup.name(On(route.port, route.vlan))
-        flow = Flow(source.address, source.port, dest.address, dest.port, key[0])
-        server = machine.lcores[rank].servers.match(flow, setup.name(On(0, on)), oif)
-        return None if server is None else self._known[server]
+    def leaves_by(self, key: bytes, vlan: int) -> int:
+        """The number of the device that a packet with *key* is routed out of, NONE where there is no route, or it leads
+        here (D 10.1); *vlan* -1: it had no tag."""
+        machine = self.machine
+        route = machine.stack.way_in(ends_of(key)[1].address, None if vlan < 0 else vlan)
+        if route is None or route.local:
+            return NONE
+        return self._device(machine.setup.name(On(route.port, route.vlan)))
 
-    def fetch(self, opener: Opener, dest: Dest, key: bytes) -> int:
-        """A port of an outside address towards where a packet with *key* goes; NONE: no port is left, -2: no pool."""
-        pool = self._servers[opener][0].pools.get(dest.address)
-        port = None if pool is None else pool.fetch(_ends(key)[1])
-        return NO_POOL if pool is None else NONE if port is None else port
+    def _device(self, name: str) -> int:
+        return self._devices.setdefault(name, len(self._devices))
 
-    def release(self, slot: int) -> None:
-        """Give the port of a connection of SNAT back."""
-        remote, outside = _ends(self.machine.tuples.key(2 * slot))
-        lcore = self.machine.lcores[self.machine.table.rank[slot]]
-        lcore.pools[outside.address].release(outside.port, remote)
+    def _spans(self) -> list[Span]:
+        """The match services, newest first, as all workers have them. A rule that names no output device spoils that
+        test for all rules after it: none of those that do is looked at any more (`Servers.match`)."""
+        spans: list[Span] = []
+        spoiled = False
+        for servers in zip(*(lcore.servers.matching for lcore in self.machine.lcores), strict=True):
+            match = servers[0].service.match
+            spoiled = spoiled or not match.oif
+            if (match.oif and spoiled) or match.protocol not in (TCP, UDP):
+                continue
+            openers = [self._opener(lcore, server) for lcore, server in zip(self.machine.lcores, servers, strict=True)]
+            way = self._device(match.oif) if match.oif else ANY
+            ranges = _range(match.source), _range(match.dest)
+            spans.append(Span(match.protocol, match.family == 6, *ranges, self._tag(match.iif), way, openers))
+        return spans
+
+    def _tag(self, name: str | None) -> int:
+        """Column `tag` of what a device received; ANY where none is named, and a tag that no frame has where there is
+        no device of that name."""
+        if not name:
+            return ANY
+        names = [self.machine.setup.name(On(0, vlan)) for vlan in (None, *range(VLANS))]
+        return names.index(name) if name in names else len(names)
 
     def lend(self, opener: Opener, owner: Opener) -> Opener:
         """The opener of a worker with the real servers of *owner*'s: of clients whose template that one made."""
@@ -231,6 +245,7 @@ class Openers:
             self.loop.all_pairs.append(pair)
             self.machine.remember(dest)
         pair.way, pair.home, pair.at_home = way, UNKNOWN, False
+        pair.pool = lcore.pools.get(dest.address) if opener.kind == SNAT else None
         if opener.kind == TUNNEL:
             pair.outer, pair.ident = self.links.outer(dest.address, _within(self._servers[opener][1].service))
         if self.links.watches_answers and not opener.keeps:
@@ -269,8 +284,8 @@ class Openers:
         conn = Conn(service.protocol, lcore.rank, server, pair.dest, MODES[service.mode], 0)
         conn.slot, conn.number = slot, table.number[slot]
         conn.in_key, conn.out_key = in_key, out_key
-        conn.client, conn.virtual = _ends(in_key)
-        conn.real, conn.local = _ends(out_key)
+        conn.client, conn.virtual = ends_of(in_key)
+        conn.real, conn.local = ends_of(out_key)
         conn.delta, conn.fdata, conn.isn = table.delta[slot], table.fdata[slot], table.isn[slot]
         conn.control = table.control[slot] > 0
         conn.has_isn = pair.opener.kind == FULL_TCP
@@ -291,7 +306,7 @@ class Openers:
         service, key = server.service, self.machine.templates.table.key(slot)
         conn = Conn(service.protocol, -1, server, pair.dest, MODES[service.mode], 0)
         conn.flags, conn.slot, conn.number, conn.in_key = TEMPLATE_FLAG, slot, self.machine.table.number[slot], key
-        conn.client, conn.virtual = _ends(key)
+        conn.client, conn.virtual = ends_of(key)
         conn.real = Endpoint(pair.dest.address, 0)
         return conn
 
@@ -311,15 +326,27 @@ def _answers(loop: Loop, protocol: int, dest: Dest, laddr: bytes) -> tuple[int, 
 
 
 def _flow(key: bytes) -> Flow:
-    source, dest = _ends(key)
+    source, dest = ends_of(key)
     return Flow(source.address, source.port, dest.address, dest.port, key[0])
 
 
-def _ends(key: bytes) -> tuple[Endpoint, Endpoint]:
+def ends_of(key: bytes) -> tuple[Endpoint, Endpoint]:
     """Source and destination of a key."""
     width = (len(key) - 5) // 2
     source = Endpoint(key[1 : 1 + width], int.from_bytes(key[-4:-2]))
     return source, Endpoint(key[1 + width : 1 + 2 * width], int.from_bytes(key[-2:]))
+
+
+def _range(span: AddressRange | None) -> tuple[int, int, int, int]:
+    """A range in numbers; a maximum of zero: all of them (D 10.1)."""
+    if span is None:
+        return EVERYWHERE
+    low, high, first, last = EVERYWHERE
+    if any(span.high):
+        low, high = int.from_bytes(span.low), int.from_bytes(span.high)
+    if span.high_port:
+        first, last = span.low_port, span.high_port
+    return low, high, first, last
 
 
 def _untagged(macs: Macs | None) -> Macs | None:

@@ -30,6 +30,7 @@ opener.py   what new connections are made of
 turn.py     which real server is next
 real.py     who it is, and who is counted
 ports.py    local ports and addresses
+spans.py    who is found by ranges
 draws.py    chance
 ways.py     why a packet takes the plain path
 clock.py    things with a time, of the kernel's balancer

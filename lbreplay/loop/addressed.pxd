@@ -1,5 +1,6 @@
 cimport cython
 
+from lbreplay.loop cimport octets
 from lbreplay.loop.ends cimport Ends
 from lbreplay.loop.rows cimport Rows
 from lbreplay.loop.slots cimport Slots
@@ -7,9 +8,6 @@ from lbreplay.loop.table cimport Table
 from lbreplay.loop.timers cimport Timers
 
 ctypedef unsigned long long u64
-
-@cython.locals(turned=u64, _=int)
-cdef u64 _big(u64 word) noexcept
 
 cdef class Addressed(Rows):
     cdef readonly Slots slots

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from lbreplay.loop import octets
 from lbreplay.loop.ends import Ends
 from lbreplay.loop.rows import Rows
 from lbreplay.loop.slots import Slots
 from lbreplay.loop.table import Table
-
-
-def _big(word: int) -> int:
-    """The bytes of a 64-bit word in the other order."""
-    turned = 0
-    for _ in range(8):
-        turned, word = turned << 8 | word & 0xFF, word >> 8
-    return turned
 
 
 class Addressed(Rows):
@@ -62,7 +55,7 @@ class Addressed(Rows):
         return 1 << 31 | self._wide_zone(low, high) if self.six else self._zone_of(low)
 
     def _wide_zone(self, address: int, more: int) -> int:
-        first, second = _big(address), _big(more)
+        first, second = octets.swapped64(address), octets.swapped64(more)
         low, high = 0, len(self.wide_zones) >> 1
         while low < high:
             middle = (low + high) >> 1

@@ -41,7 +41,7 @@ cdef class Loop(Opening):
     cdef bint _answer(self, Py_ssize_t row, int proto, long long now) except? -1
     @cython.locals(home=Py_ssize_t)
     cdef _bring_home(self, Py_ssize_t row, Py_ssize_t slot)
-    @cython.locals(first=bint, number=int, rank=int)
+    @cython.locals(first=bint, number=int, rank=int, opener=Opener)
     cdef bint _missed(self, Py_ssize_t row, int worker, int proto, long long now) except? -1
     @cython.locals(handle=int)
     cdef bint _hand_on(self, Py_ssize_t row, int rank, long long now) except? -1

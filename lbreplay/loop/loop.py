@@ -236,8 +236,8 @@ class Loop(Opening):
         number = self._service(proto) if first else NONE
         if number >= 0:
             return self._open(row, worker, number, now) and self._begins(row)
-        if first and self.matching:
-            opener = self.host.match(worker, self.table_key(row), self.tag[row] - 1)
+        if first and self.spans:
+            opener = self._matched(row, worker, proto)
             if opener is not None:
                 return self._open_outwards(row, opener, now) and self._begins(row)
         return self._nobody(row, worker, proto, self._link(row), False)

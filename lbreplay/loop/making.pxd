@@ -1,7 +1,8 @@
 cimport cython
 
+from lbreplay.loop cimport octets
 from lbreplay.loop.opener cimport Opener, Pair
-from lbreplay.loop.ports cimport LaddrCursor
+from lbreplay.loop.ports cimport Bucket, LaddrCursor, Pool
 from lbreplay.loop.real cimport Census, Dest
 from lbreplay.loop.slots cimport Slots
 from lbreplay.loop.table cimport Table
@@ -11,7 +12,7 @@ ctypedef unsigned long long u64
 
 cdef int MISSED, NONE, PROXIED, SNAT
 cdef long long ORDERS
-cdef u64 M32
+cdef u64 M32, SIX
 cdef int MODE, ENDING
 cdef class Making(Answers):
     cdef int begun, begun_way, begun_kind
@@ -28,5 +29,7 @@ cdef class Making(Answers):
     cdef _enter_answers(self, Py_ssize_t slot, Opener opener, Pair pair, int port)
     cdef bint _refuse(self, Py_ssize_t row, int verdict) except? -1
     cdef long long _order(self, Py_ssize_t row) noexcept
+    @cython.locals(table=Table, pool=Pool, handle=Py_ssize_t, word0=u64, word1=u64)
+    cdef Bucket _bucket_of(self, Py_ssize_t slot, Pair pair)
     @cython.locals(slots=Slots, port=int, active=bint)
     cdef bint _close(self, Py_ssize_t slot, Pair pair) except? -1

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from lbreplay.loop import octets
 from lbreplay.loop.answers import Answers
-from lbreplay.loop.names import M32, MISSED, NONE, ORDERS, PROXIED, SNAT
+from lbreplay.loop.names import M32, MISSED, NONE, ORDERS, PROXIED, SIX, SNAT
 from lbreplay.loop.opener import Opener, Pair
+from lbreplay.loop.ports import Bucket, Pool
 from lbreplay.loop.real import Dest
 from lbreplay.loop.ways import Way
 
@@ -110,6 +112,15 @@ class Making(Answers):
         """The place of a row in the order of arming: behind timers that go off before it."""
         return (self.first + row) * ORDERS + ORDERS // 2
 
+    def _bucket_of(self, slot: int, pair: Pair) -> Bucket:
+        """From which a connection of SNAT has its port: of its outside address, towards its remote host (D 11.3)."""
+        table, handle = self.table, 2 * slot
+        pool: Pool = pair.pool
+        word0, word1 = table.word(handle, 0), table.word(handle, 1)
+        if word1 & SIX:
+            return pool.towards(table.wide_word(handle, 0), table.wide_word(handle, 1), word1 & 0xFFFF, True)
+        return pool.towards(word0 & M32, 0, word1 & 0xFFFF, False)
+
     # --- an end ------------------------------------------------------------------------------------------------------
 
     def _close(self, slot: int, pair: Pair) -> bool:
@@ -121,7 +132,7 @@ class Making(Answers):
             pair.opener.census.passed += 1  # drawn for every expiry
         port = (self.table.word(2 * slot + 1, 1) >> 16) & 0xFFFF
         if slots.full[slot] == SNAT:
-            self.host.release(slot)
+            self._bucket_of(slot, pair).give(octets.swapped16(self.table.word(2 * slot, 1) >> 16 & 0xFFFF))
         self.table.remove(2 * slot)
         self.table.remove(2 * slot + 1)
         if active:

@@ -51,6 +51,7 @@ ANYBODY = -1
 SIX = 6 << 40
 
 NO_PORT = -1
+ANY = -1  # of the devices of services that are found by ranges: not tested
 MAX_TRIALS = 16  # local addresses tried for one connection (D 11.1)
 
 CODES = 256  # verdicts: they fit a byte

@@ -65,6 +65,12 @@ cdef inline void put32(unsigned char[::1] buffer, Py_ssize_t at, unsigned int wo
 cdef inline unsigned int swapped(unsigned int word) noexcept:
     return lb_swapped(word)
 
+cdef inline unsigned int swapped16(unsigned int word) noexcept:
+    return (word & 0xFF) << 8 | word >> 8
+
+cdef inline u64 swapped64(u64 word) noexcept:
+    return <u64>lb_swapped(<unsigned int>word) << 32 | lb_swapped(<unsigned int>(word >> 32))
+
 cdef inline unsigned int number(unsigned char[::1] buffer, Py_ssize_t at, bint big) noexcept:
     return lb_swapped(word32(buffer, at)) if big else word32(buffer, at)
 

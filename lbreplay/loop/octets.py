@@ -27,6 +27,16 @@ def word64(buffer: Any, at: int) -> int:
     return int.from_bytes(buffer[at : at + 8], "little")
 
 
+def swapped16(word: int) -> int:
+    """The two bytes of *word* in the other order."""
+    return (word & 0xFF) << 8 | word >> 8
+
+
+def swapped64(word: int) -> int:
+    """The eight bytes of *word* in the other order."""
+    return swapped(word & 0xFFFFFFFF) << 32 | swapped(word >> 32)
+
+
 def number(buffer: Any, at: int, big: bool) -> int:
     """Four bytes in the order of a file, big-endian or little."""
     word = word32(buffer, at)

@@ -1,7 +1,7 @@
 cimport cython
 
 from lbreplay.loop.draws cimport Draws
-from lbreplay.loop.ports cimport Bucket, LaddrCursor
+from lbreplay.loop.ports cimport Bucket, LaddrCursor, Pool
 from lbreplay.loop.real cimport Census, Dest
 from lbreplay.loop.turn cimport Picker
 
@@ -14,6 +14,7 @@ cdef class Pair:
     cdef public Opener opener
     cdef public Dest dest
     cdef public Bucket bucket
+    cdef public Pool pool
     cdef public unsigned long long word0, word1, a, b, c, d
 
 cdef class Opener(Picker):

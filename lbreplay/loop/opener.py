@@ -19,7 +19,8 @@ class Pair:
     """`number` is what connections know it by. word0, word1, a to d: the tuple of answers, but for the local port
     (loop/table.py). `way`: with what the client's packets leave (entry of dpvs/links); `home`: where answers come in,
     `at_home` whether that is the worker that has the connection. `outer`: the ends of tunnels' outer headers (entry of
-    dpvs/links), `ident` the identification of the next one, in a list of one (stack/output)."""
+    dpvs/links), `ident` the identification of the next one, in a list of one (stack/output). `pool`: the ports of an
+    outside address (SNAT), in place of a bucket; None: it has none."""
 
     def __init__(self, number: int, opener: Opener, dest: Dest, place: int, bucket: Bucket, words: Any) -> None:
         self.number, self.opener, self.dest, self.bucket = number, opener, dest, bucket
@@ -28,6 +29,7 @@ class Pair:
         self.way = self.home = UNKNOWN
         self.outer, self.ident = 0, [0]
         self.at_home = False
+        self.pool: Any = None
 
 
 class Opener(Picker):

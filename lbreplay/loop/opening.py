@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from lbreplay.loop.names import BARE, MET, NONE, SNAT
+from lbreplay.loop import octets
+from lbreplay.loop.names import BARE, MET, SNAT
 from lbreplay.loop.opener import Opener, Pair
+from lbreplay.loop.ports import Pool
 from lbreplay.loop.real import Dest
+from lbreplay.loop.spans import Span
 from lbreplay.loop.templates import Templates
 from lbreplay.loop.ways import Way
 
@@ -18,7 +21,8 @@ class Opening(Templates):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self.matching = False  # some service is found by ranges
+        self.spans: list[Any] = []  # the services that are found by ranges, newest first
+        self.devices: dict[int, int] = {}  # by zone and tag, `_leaves_by`
         self.pool_size = 0  # connections, at most
         self.barred = 0  # reason for which connections are opened by the plain path alone
 
@@ -46,6 +50,38 @@ class Opening(Templates):
 
     # --- SNAT --------------------------------------------------------------------------------------------------------
 
+    def _matched(self, row: int, worker: int, proto: int) -> Any:
+        """The opener of the match service that a first packet is for (D 10.1), or None."""
+        way = self._leaves_by(row)
+        if way < 0:
+            return None
+        tag, ports = self.tag[row], self.ports
+        for one in self.spans:
+            span: Span = one
+            if not span.looks_at(proto, self.six, tag, way):
+                continue
+            if self._covers(span, 0, self.a, self.source1, ports) and self._covers(
+                span, 1, self.dest0, self.dest1, ports >> 16
+            ):
+                return span.openers[worker]
+        return None
+
+    def _covers(self, span: Span, end: int, low: int, high: int, port: int) -> bool:
+        """Whether an end of the packet at hand, as it was read, is in the range that is asked for."""
+        number = octets.swapped16(port & 0xFFFF)
+        if self.six:
+            return span.covers(end, octets.swapped64(low), octets.swapped64(high), number)
+        return span.covers(end, 0, octets.swapped(low), number)
+
+    def _leaves_by(self, row: int) -> int:
+        """The number of the device that a row leaves by, if nobody keeps it, or NONE: the same for all of a zone."""
+        tag = self.tag[row]
+        place = self._zone(self.dest0, self.dest1) | tag << 32
+        way = self.devices.get(place)
+        if way is None:
+            way = self.devices[place] = self.host.leaves_by(self.table_key(row), self.tag[row] - 1)
+        return way
+
     def _open_outwards(self, row: int, opener: Opener, now: int) -> bool:
         """An inside host's first packet takes a port of an outside address, towards the remote host (D 2.2, D 11.3)."""
         if not opener.ready:
@@ -63,13 +99,21 @@ class Opening(Templates):
         dest: Dest = opener.dests[at]
         if dest.is_full():
             return self._plain(POOL)  # a port is taken first, and given back
-        port: int = self.host.fetch(opener, dest, self.table_key(row))
+        pair: Pair = opener.pairs[at]
+        if pair.pool is None:
+            return self._refuse(row, self.no_outside_pool)
+        port = self._outside_port(row, pair.pool)
         if port < 0:
-            return self._refuse(row, self.no_outside_port if port == NONE else self.no_outside_pool)
+            return self._refuse(row, self.no_outside_port)
         strayed = self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d) >= 0
-        self._enter_outwards(row, opener, opener.pairs[at], way, port, now)
+        self._enter_outwards(row, opener, pair, way, port, now)
         self.wrong[row] = strayed  # it is an answer to another worker's client
         return True
+
+    def _outside_port(self, row: int, pool: Pool) -> int:
+        """A port towards where the row goes, or NONE; where not every one suits, it is asked for by the peer's end."""
+        bucket = pool.towards(self.dest0, self.dest1, self.ports >> 16, self.six)
+        return bucket.take(None if pool.fits is None else self.host.remote(self.table_key(row)))
 
     def _enter_outwards(self, row: int, opener: Opener, pair: Pair, way: int, port: int, now: int) -> None:
         """It goes out, so its own tuple is the real server's side; answers come to the outside address and port."""

@@ -2,7 +2,10 @@ cimport cython
 
 from lbreplay.loop.draws cimport Draws
 
+ctypedef unsigned long long u64
+
 cdef int NO_PORT
+cdef unsigned int M32, PEER_SEED
 cdef double DOUBLE_STEP
 
 cdef class Bucket:
@@ -16,6 +19,19 @@ cdef class Bucket:
 cdef class FittingBucket(Bucket):
     cdef dict _free
     cdef object _fits
+
+cdef class Pool:
+    cdef readonly object ports, fits
+    cdef readonly list buckets
+    @cython.locals(bucket=Bucket)
+    cpdef Bucket numbered(self, Py_ssize_t number)
+    @cython.locals(number=u64)
+    cpdef Bucket towards(self, u64 low, u64 high, unsigned int port, bint six)
+
+cdef u64 _number(u64 word) noexcept
+@cython.locals(a=cython.uint, b=cython.uint, c=cython.uint, count=int)
+cpdef unsigned int peer_hash(u64 low, u64 high, unsigned int port) noexcept
+cdef unsigned int _rotated(unsigned int word, int count) noexcept
 
 @cython.final
 cdef class LaddrCursor:

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from lbreplay.loop.draws import Draws
-from lbreplay.loop.names import MAX_TRIALS, NO_PORT
+from lbreplay.loop.names import M32, MAX_TRIALS, NO_PORT
 
+PEER_SEED = 10
 DOUBLE_STEP = 0.05  # of the steps of an rr or wrr service that skip an address
 
 
@@ -67,6 +68,51 @@ class FittingBucket(Bucket):
 
     def give(self, port: int) -> None:
         self._free[port] = None
+
+
+class Pool:
+    """The ports of one address on one worker (D 11.3). `fits`: whether a port suits a peer, where not all do."""
+
+    def __init__(self, ports: Sequence[int], size: int, fits: Callable[[int, Any], bool] | None = None) -> None:
+        self.ports, self.fits = ports, fits
+        self.buckets: list[Any] = [None] * size
+
+    def numbered(self, number: int) -> Bucket:
+        """Bucket *number*, made when it is first asked for."""
+        bucket: Bucket | None = self.buckets[number]
+        if bucket is None:
+            bucket = Bucket(self.ports) if self.fits is None else FittingBucket(self.ports, self.fits)
+            self.buckets[number] = bucket
+        return bucket
+
+    def towards(self, low: int, high: int, port: int, six: bool) -> Bucket:
+        """The bucket of a peer, address and port as little-endian machines read them."""
+        number = peer_hash(low, high, port) if six else _number(low >> 16) + _number(port)
+        return self.numbered(number % len(self.buckets))
+
+
+def _number(word: int) -> int:
+    """Two bytes as they are in the packet, of the same as a little-endian machine read them."""
+    return (word & 0xFF) << 8 | word >> 8
+
+
+def peer_hash(low: int, high: int, port: int) -> int:
+    """lookup3 over the port and the four words of an IPv6 address (D 11.3; lvs/hashes.py has it for any words)."""
+    a = b = c = (0xDEADBEEF + 5 * 4 + PEER_SEED) & M32
+    a, b, c = (a + port) & M32, (b + low) & M32, (c + (low >> 32)) & M32
+    for count in (4, 6, 8, 16, 19, 4):
+        a = ((a - c) & M32) ^ _rotated(c, count)
+        c = (c + b) & M32
+        a, b, c = b, c, a
+    a, b = (a + high) & M32, (b + (high >> 32)) & M32
+    for count in (14, 11, 25, 16, 4, 14, 24):
+        c = ((c ^ b) - _rotated(b, count)) & M32
+        a, b, c = b, c, a
+    return b
+
+
+def _rotated(word: int, count: int) -> int:
+    return (word << count | word >> (32 - count)) & M32
 
 
 class LaddrCursor:

@@ -44,3 +44,8 @@ def test_checksums_are_those_of_the_plain_path(size: int) -> None:
 def test_sums_are_folded_to_the_end() -> None:
     """Carries of carries too."""
     assert [octets.checksum(total) for total in (0, 0xFFFF, 0xFFFF_FFFF_FFFF, 0x1_FFFF)] == [0xFFFF, 0, 0, 0xFFFE]
+
+
+def test_words_turned_about() -> None:
+    """Of two bytes and of eight."""
+    assert (octets.swapped16(0x0102), octets.swapped64(0x0102030405060708)) == (0x0201, 0x0807060504030201)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from itertools import pairwise
 
+import pytest
 from made_server import address, endpoint
 
 from lbreplay.dpvs.laddr import SockAddrPool
 from lbreplay.loop.draws import Draws
 from lbreplay.loop.names import NO_PORT
-from lbreplay.loop.ports import Bucket, FittingBucket, LaddrCursor
+from lbreplay.loop.ports import Bucket, FittingBucket, LaddrCursor, peer_hash
+from lbreplay.lvs.hashes import jhash, native_words
+from lbreplay.model import Endpoint
 
+PEER_SEED = 10
 PEER = endpoint("10.0.2.5", 8080)
 
 
@@ -97,3 +102,16 @@ def test_the_turn_goes_on_where_addresses_change() -> None:
     assert cursor.conns == {a: 2, c: 1, d: 1, b: 0}
     cursor.replace(())
     assert cursor.bind(pools, PEER) is None
+
+
+@pytest.mark.parametrize("size", [1, 5, 16])
+def test_the_bucket_of_a_peer(size: int) -> None:
+    """By its words as by its end, of both families (D 11.3)."""
+    rng = random.Random(size)
+    pool = SockAddrPool(address("10.0.1.1"), range(1, 3), size)
+    for width in (4, 16) * 50:
+        peer = Endpoint(rng.randbytes(width), rng.randrange(1 << 16))
+        low, high = int.from_bytes(peer.address[:8], "little"), int.from_bytes(peer.address[8:], "little")
+        port = int.from_bytes(peer.port.to_bytes(2), "little")
+        assert pool.towards(low, high, port, width == 16) is pool.bucket(peer)
+        assert width == 4 or peer_hash(low, high, port) == jhash((port, *native_words(peer.address)), PEER_SEED)
