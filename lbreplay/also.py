@@ -34,9 +34,7 @@ class Also:
 
     def keep(self, burst: Burst) -> None:
         """Remember the bytes of *burst*, before anything in it is rewritten."""
-        self._came = Burst(
-            burst.first, burst.buffer.copy(), burst.at.copy(), burst.caplen.copy(), burst.length.copy(), burst.time_ns
-        )
+        self._came = burst.copy()
 
     def leaving(self, burst: Burst) -> Burst:
         """What of *burst*, all done, is to be written to OUT; the dropped frames are written."""

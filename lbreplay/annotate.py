@@ -98,7 +98,7 @@ class Annotator:
         handle, wide = int(burst.handle[row]), burst.family[row] == 6
         said = Told(int(burst.conn[row]), handle & 1, bool(burst.opened[row]))
         if not burst.answer[row]:
-            flow = burst.flow6[burst.rows6.searchsorted(row)] if wide else burst.flow4[row]
+            flow = burst.wide[row] if wide else burst.flow4[row]
             return said._replace(port=int.from_bytes(flow[-2:].tobytes()))
         ends = self._balancer.came_as(handle | 1)[1:]
         hashed = self._hash(int(burst.queue[row]), int(burst.kind[row]), ends)

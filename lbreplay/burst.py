@@ -1,8 +1,11 @@
 """A burst: some thousand frames of a capture as a table, one row a frame, one numpy column a fact.
 
-A stage reads some columns and fills others; a column has one writer. `buffer` is the burst's own copy of the bytes and
-is rewritten in place. It is laid out as the records of a little-endian classic pcap in the resolution of the output
-(16 bytes of record header, then the frame), so that runs of unchanged neighbours are written as slices.
+A stage reads some columns and fills others; a column has one writer. `buffer` has the bytes, which are rewritten in
+place. It is laid out as the records of a little-endian classic pcap in the resolution of the output (16 bytes of record
+header, then the frame), so that runs of unchanged neighbours are written as slices.
+
+Columns stand in a `Room`. Bursts of one capture are lent the same one after another, bytes and all, so that a stage
+binds its columns once and nothing is allocated on the way; whoever keeps a burst has a `copy` of it.
 
     filled by the reader   buffer at caplen length time_ns, and told where somebody asks
     loop/parse             family proto l3 l4 flags simple ... (see Columns there)
@@ -13,6 +16,7 @@ is rewritten in place. It is laid out as the records of a little-endian classic 
 
 from __future__ import annotations
 
+import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +27,7 @@ from lbreplay.verdict import PENDING
 RECORD = 16  # bytes of a pcap record header, before each frame in `buffer`
 ROW_BITS = 20  # that number the rows of a burst
 QUEUE_BITS = 8  # of a queue's number within its card: above them stands the card's, in column `queue`
-PAD = 256  # zero bytes behind the last frame of `buffer`: an overlay of headers may read past a short frame
+PAD = 256  # bytes behind the last frame of `buffer`, of no meaning: an overlay of headers may read past a short frame
 
 # What a NIC makes of a frame (S 1.4): the values of the column `kind`, filled by loop/parse, read by nic.
 KIND_NONE = 0  # ARP, other ethertypes, double-tagged: not hashable
@@ -124,11 +128,76 @@ class Told(NamedTuple):
         return Told._make(column[some] for column in self)
 
 
+# column: its type, entries a row, the value that rows begin with (None: that of whoever fills it), and what its entries
+# are read as by the loop, where that is another type
+COLUMNS: tuple[tuple[str, Any, int, int | None, Any], ...] = (
+    # the reader
+    ("at", np.int64, 1, None, None), ("caplen", np.int64, 1, None, None), ("length", np.int64, 1, None, None),
+    ("sent", np.int64, 1, None, None), ("time_ns", np.int64, 1, None, None),
+    # loop/parse
+    ("family", np.uint8, 1, None, None), ("proto", np.uint8, 1, None, None), ("kind", np.uint8, 1, None, None),
+    ("flags", np.uint8, 1, None, None), ("simple", np.bool_, 1, None, np.uint8), ("ours", np.bool_, 1, None, np.uint8),
+    ("l3_length", np.int32, 1, None, None), ("l4", np.int32, 1, None, None), ("header", np.int32, 1, None, None),
+    ("seq", np.uint32, 1, None, None), ("ack", np.uint32, 1, None, None), ("tag", np.uint16, 1, None, None),
+    ("flow4", np.uint8, 12, None, np.uint32), ("wide", np.uint8, 36, None, np.uint32),
+    # nic/steer
+    ("queue", np.int16, 1, None, None), ("worker", np.int16, 1, None, None), ("by", np.uint8, 1, None, None),
+    ("hash", np.uint32, 1, None, None), ("reta", np.int16, 1, None, None), ("rule", np.int32, 1, None, None),
+    # dpvs/balancer, ipvs/director
+    ("verdict", np.uint8, 1, PENDING, None), ("leaving", np.bool_, 1, 0, np.uint8), ("own", np.bool_, 1, 0, np.uint8),
+    ("worker_index", np.int16, 1, 0, None), ("lookup", np.uint8, 1, 0, None), ("owner", np.int16, 1, None, None),
+    ("wrong_worker", np.bool_, 1, 0, np.uint8), ("redirected", np.int16, 1, -1, None),
+    ("handle", np.int32, 1, -1, None), ("answer", np.bool_, 1, 0, np.uint8), ("opened", np.bool_, 1, 0, np.uint8),
+    ("conn", np.int64, 1, 0, None), ("course", np.int32, 1, 0, None), ("ident", np.int32, 1, 0, None),
+    ("mac", np.int32, 1, 0, None), ("fdata", np.uint32, 1, 0, None), ("delta", np.uint32, 1, 0, None),
+    ("full", np.uint8, 1, 0, None),
+)  # fmt: skip
+BEGINS = [(name, value) for name, _, _, value, _ in COLUMNS if value is not None]
+
+
+class Room:
+    """Memory for the columns of bursts of at most *rows* rows: `flat` has each whole, as the loop reads it."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.flat: dict[str, memoryview] = {}
+        self._columns: dict[str, NDArray[Any]] = {}
+        for name, kind, width, _, read_as in COLUMNS:
+            column = np.empty(rows * width, kind)
+            self.flat[name] = column.view(read_as or kind).data
+            self._columns[name] = column.reshape(rows, width) if width > 1 else column
+        self._size, self._parts = rows, self._columns
+        self._bytes = [np.empty(0, np.uint8), np.empty(0, np.uint8)]
+
+    def begin(self, size: int) -> dict[str, NDArray[Any]]:
+        """The first *size* rows of every column, as they begin."""
+        if self._size != size:
+            self._size, self._parts = size, {name: column[:size] for name, column in self._columns.items()}
+        for name, value in BEGINS:
+            self._parts[name].fill(value)
+        return self._parts
+
+    def bytes(self, size: int) -> U8:
+        """Memory for the bytes of a burst, another one than was given last."""
+        self._bytes.reverse()
+        if len(self._bytes[0]) < size:
+            self._bytes[0] = np.empty(size + size // 8, np.uint8)
+        return self._bytes[0][:size]
+
+
 class Burst:
     """Rows of consecutive frames; `first` is the number of row 0 in the capture, counted from 1.
 
     Columns have one entry a row unless said otherwise.
     """
+
+    at: I64  # offset of each frame's first byte in buffer; its record header is the RECORD bytes before
+    caplen: I64  # bytes that are there
+    length: I64  # bytes on the wire
+    sent: I64  # bytes on the wire of what leaves in place
+    time_ns: I64  # never decreasing, over the whole capture
+    verdict: U8
+    leaving: Bool  # rows whose bytes leave in place
 
     # the reader, where it is asked to
     told: Told
@@ -144,9 +213,7 @@ class Burst:
     seq: U32
     ack: U32
     flow4: U8  # [n, 12]: src, dst, sport, dport as on the wire
-    rows6: I64  # the IPv6 rows
-    flow6: U8  # [len(rows6), 36]
-    wide: U8  # [n, 36], of the IPv6 rows
+    wide: U8  # [n, 36] of IPv6: the same
     simple: Bool  # ordinary TCP or UDP: only its connection decides (loop/parse)
     ours: Bool  # sent to this host's MAC address
     tag: U16  # 1 + id of its VLAN device, 0: none
@@ -175,25 +242,39 @@ class Burst:
     delta: U32  # what sequence numbers move by
     full: U8  # dpvs/conn FULL_*
 
-    def __init__(self, first: int, buffer: U8, at: I64, caplen: I64, length: I64, time_ns: I64) -> None:
-        self.first = first
-        self.buffer = buffer
-        self.at = at  # offset of each frame's first byte in buffer; its record header is the RECORD bytes before
-        self.caplen = caplen  # bytes that are there
-        self.length = length  # bytes on the wire
-        self.sent = length.copy()  # bytes on the wire of what leaves in place
-        self.time_ns = time_ns  # never decreasing, over the whole capture
-        self.size = len(at)
-        self.verdict: U8 = np.full(self.size, PENDING, np.uint8)
-        self.leaving: Bool = np.zeros(self.size, np.bool_)  # rows whose bytes leave in place
+    def __init__(
+        self, first: int, buffer: U8, at: I64, caplen: I64, length: I64, time_ns: I64, room: Room | None = None
+    ) -> None:
+        """*room*: that the burst is lent, until the next one is."""
+        self.first, self.buffer, self.size = first, buffer, len(at)
+        self.room = Room(self.size) if room is None else room
         self.made: list[Made] = []  # by row, ascending
+        vars(self).update(self.room.begin(self.size))
+        self.at[:], self.caplen[:], self.length[:], self.time_ns[:] = at, caplen, length, time_ns
+        self.sent[:] = length
+
+    @property
+    def rows6(self) -> I64:
+        """The IPv6 rows."""
+        return np.flatnonzero(self.family == 6)
+
+    @property
+    def flow6(self) -> U8:
+        """[len(rows6), 36] of IPv6: src, dst, sport, dport as on the wire."""
+        return self.wide.take(self.rows6, 0)
+
+    def copy(self) -> Burst:
+        """The same, with memory of its own."""
+        same = copy.copy(self)
+        same.room, same.buffer, same.made = Room(self.size), self.buffer.copy(), self.made.copy()
+        vars(same).update(same.room.begin(self.size))
+        for name, *_ in COLUMNS:
+            getattr(same, name)[:] = getattr(self, name)
+        return same
 
     def wider(self, grown: int) -> U8:
-        """Memory for all rows, each behind its record header, with *grown* bytes more in all; PAD zeros behind."""
-        end = int(self.caplen.sum()) + RECORD * self.size + grown
-        made = np.empty(end + PAD, np.uint8)
-        made[end:] = 0
-        return made
+        """Memory for all rows, each behind its record header, with *grown* bytes more in all; PAD behind."""
+        return self.room.bytes(int(self.caplen.sum()) + RECORD * self.size + grown + PAD)
 
     def frame(self, row: int) -> bytes:
         """The captured bytes of *row* as they are in the buffer now."""

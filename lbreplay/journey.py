@@ -14,15 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from lbreplay.also import Also
 from lbreplay.burst import KIND_SCTP, KIND_TCP, KIND_UDP, Burst
 from lbreplay.dpvs.balancer import Balancer
 from lbreplay.dpvs.view import Steer
 from lbreplay.errors import CaptureError
 from lbreplay.loop import WHY
-from lbreplay.loop.parse import parse
+from lbreplay.loop.parse import Parser
 from lbreplay.model import Setup
 from lbreplay.nic.ports import Ports, judging, nic
 from lbreplay.nic.steer import Nic, Steered
@@ -36,9 +34,7 @@ if TYPE_CHECKING:
     from lbreplay.trace import Trace
 
 KIND = {6: KIND_TCP, 17: KIND_UDP, 132: KIND_SCTP}
-LARGE = 1 << 14  # frames, behind which bursts are larger
-KEPT = 31 << 20  # bytes; up to 32 MiB are learned from
-BURST, TIMES = 4096, 4  # times as many frames make a burst from there on, where nobody asked for another size
+LARGE = 1 << 14  # frames of a capture that is worth a compiler
 
 
 def _balancer(setup: Setup, nic: Nic | Ports, home: Steer) -> Any:
@@ -113,7 +109,7 @@ class Source(Protocol):
     @property
     def damage(self) -> CaptureError | None: ...
 
-    def bursts(self, size: int) -> Iterator[Burst]: ...
+    def lent(self, size: int) -> Iterator[Burst]: ...
 
 
 class Onlooker(Protocol):
@@ -155,6 +151,7 @@ class Replay:
         self.nic = nic(setup)
         self.balancer = ENGINES[setup.profile](setup, self.nic, self._home)
         self.tally = self._tally() if isinstance(self.nic, Ports) else None
+        self.parser = Parser(*judging(setup))
         self.offload = Offload(setup.device.mtu, *_ends_of_wrong_checksums(setup))
         self.counters = Counters(setup)
         if trace is not None:
@@ -164,12 +161,10 @@ class Replay:
         """The whole capture.
 
         Without the cyclic collector: nothing here makes cycles, and walking a million live connections again and
-        again took a quarter of the time. And with the memory that bursts give back kept for the next ones: glibc keeps
-        as much as it was once given back at once, and what it does not keep costs a fault a page, 5 % of imix.
+        again took a quarter of the time.
         """
         collecting = gc.isenabled()
         gc.disable()
-        np.empty(KEPT, np.uint8)
         try:
             return self._run()
         finally:
@@ -177,10 +172,8 @@ class Replay:
                 gc.enable()
 
     def _run(self) -> Result:
-        for burst in self.source.bursts(self.setup.burst_size):
+        for burst in self.source.lent(self.setup.burst_size):
             self.journey(burst)
-            if burst.first + burst.size > LARGE and isinstance(self.source, Capture):
-                self.source.times = TIMES if self.setup.burst_size == BURST else 1
         return self.result()
 
     def result(self) -> Result:
@@ -199,7 +192,7 @@ class Replay:
 
     def parse(self, burst: Burst) -> None:
         """Fill the columns that the bytes tell."""
-        parse(burst, *judging(self.setup))
+        self.parser.parse(burst)
         self.offload.look(burst)
 
     def travel(self, burst: Burst) -> None:

@@ -19,13 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lbreplay import __version__
-from lbreplay.burst import Made
+from lbreplay.burst import Burst, Made
 from lbreplay.errors import CaptureError
 from lbreplay.loop.count import Count
 from lbreplay.loop.names import CODES
@@ -47,23 +47,6 @@ Table = dict[str, Any]  # a part of the statistics document
 _FATE = np.array([verdict.fate for verdict in Verdict])
 
 
-class Counted(Protocol):
-    """The columns of a burst that are counted. Worker columns hold indices into `setup.workers`, -1: ignored."""
-
-    first: int  # number of the first row's frame
-    length: NDArray[Any]
-    sent: NDArray[Any]  # of rows that leave in place, what leaves
-    verdict: NDArray[Any]
-    worker_index: NDArray[Any]
-    by: NDArray[Any]
-    lookup: NDArray[Any]
-    wrong_worker: NDArray[Any]
-    redirected: NDArray[Any]  # rank of the worker it was handed to, -1: none
-    owner: NDArray[Any]  # rank that handled, and sends, the row
-    leaving: NDArray[Any]
-    made: list[Made]
-
-
 class Counters:
     """Counts bursts. Every array has a row a worker of `setup.workers`, and one more for frames without a worker."""
 
@@ -81,8 +64,9 @@ class Counters:
         of_rank = [self._index.get(rank, rows - 1) for rank in range(max(self._index, default=-1) + 1)] + [rows - 1]
         self._rows = Count(self.verdict, self.steered, self.lookup, sums, np.array(of_rank, np.int64))
 
-    def add(self, burst: Counted) -> None:
-        """Count the rows of *burst* and the frames it made."""
+    def add(self, burst: Burst) -> None:
+        """Count the rows of *burst* and the frames it made. `worker_index` are indices into `setup.workers`, -1:
+        ignored."""
         self._rows.add(burst)
         if self._rows.first_wrong >= 0:
             self.first_wrong = self.first_wrong or burst.first + self._rows.first_wrong

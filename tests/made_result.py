@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from lbreplay.burst import Made
+from lbreplay.burst import Burst, Made
 from lbreplay.model import Setup, Worker
 from lbreplay.stats import Counters, Result
 from lbreplay.verdict import Verdict
@@ -18,40 +17,22 @@ CAPTURE = {"path": "in.pcap", "format": "pcap", "linktype": 1, "frames": 6, "byt
 REAL = {"address": "10.0.0.1:80", "weight": 1, "conns": 2, "inpkts": 5, "outpkts": 4, "inbytes": 700, "outbytes": 9000}
 
 
-@dataclass
-class Columns:
-    """What `Counters.add` reads of a burst."""
-
-    verdict: Any
-    worker_index: Any
-    length: Any
-    sent: Any
-    by: Any
-    lookup: Any
-    wrong_worker: Any
-    redirected: Any
-    owner: Any
-    leaving: Any
-    made: list[Made] = field(default_factory=list)
-    first: int = 1
-
-
 def setup(workers: int = 2, kni: bool = False) -> Setup:
     """Forwarding workers, and after them a KNI worker."""
     lcores = [Worker(rank, rank + 1, (rank,)) for rank in range(workers)]
     return Setup(workers=(*lcores, Worker(-1, 9, (workers,), "kni")) if kni else tuple(lcores))
 
 
-def columns(rows: list[dict[str, Any]], made: list[Made] | None = None) -> Columns:
+def columns(rows: list[dict[str, Any]], made: list[Made] | None = None) -> Burst:
     """Columns of rows as dicts; what a row leaves out: forwarded fast by worker 0, by RSS, a hit from the client."""
     plain = {"verdict": Verdict.FORWARDED_FAST, "worker_index": 0, "length": 100, "sent": 100, "by": 1, "lookup": 1}
     plain |= {"wrong_worker": False, "redirected": -1, "owner": 0, "leaving": False}
-    kinds = {"verdict": np.uint8, "by": np.uint8, "lookup": np.uint8, "wrong_worker": np.bool_, "leaving": np.bool_}
-    full = [plain | row for row in rows]
-    return Columns(
-        **{n: np.array([row[n] for row in full], kinds.get(n, np.int64)) for n in plain},
-        made=made or [],
-    )
+    full, nothing = [plain | row for row in rows], np.zeros(len(rows), np.int64)
+    burst = Burst(1, np.zeros(0, np.uint8), nothing, nothing, nothing, nothing)
+    for name in plain:
+        getattr(burst, name)[:] = [row[name] for row in full]
+    burst.made = made or []
+    return burst
 
 
 def result() -> Result:

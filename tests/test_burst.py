@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lbreplay.burst import RECORD, Burst, Made, Received
+from lbreplay.burst import RECORD, Burst, Made, Received, Room
 from lbreplay.verdict import PENDING
 
 
@@ -42,3 +42,32 @@ def test_a_received_frame_is_told_from_what_is_sent() -> None:
     one = Received(0, 7, b"abc", 3, 10, 1, False)
     assert isinstance(one, Made) and one._replace(row=1).row == 1
     assert not isinstance(Made(*one), Received)
+
+
+def test_a_copy_stays_as_it_is() -> None:
+    """Bytes, columns and what was made are its own, whatever becomes of the room of the other."""
+    one = burst()
+    one.mac[:], one.made = 5, [Made(0, 7, b"abc", 3, 10, 1, True)]
+    same = one.copy()
+    one.mac[:], one.buffer[:] = 6, 0
+    one.made.clear()
+    one.room.begin(1)
+    assert same.mac.tolist() == [5, 5] and [same.frame(row) for row in (0, 1)] == [b"abc", b"vwxyz"]
+    assert len(same.made) == 1 and same.room is not one.room and same.first == 10
+
+
+def test_a_room_begins_anew() -> None:
+    """For as many rows as are asked for, whatever was there; the whole of a column is as the loop reads it."""
+    room = Room(4)
+    room.begin(4)["redirected"][:] = 3
+    assert room.begin(2)["redirected"].tolist() == [-1, -1] and len(room.flat["redirected"]) == 4
+    assert room.flat["wide"].format == "I" and len(room.flat["wide"]) == 36 and room.begin(3)["wide"].shape == (3, 36)
+
+
+def test_memory_for_bytes_is_never_that_which_was_given_last() -> None:
+    """A burst is laid out again from one piece into another."""
+    room = Room(1)
+    one, two = room.bytes(100), room.bytes(3000)
+    one[:], two[:] = 1, 2
+    assert len(one) == 100 and one.all() and len(two) == 3000 and not (one == 2).any()
+    assert room.bytes(50).base is one.base

@@ -47,12 +47,8 @@ def rows_of(burst: Burst, sort: Sort) -> Rows:
     """The rows of *burst* of one *sort*."""
     family, proto = sort
     wanted = (burst.proto == proto) & (burst.kind == KINDS[proto]) & (burst.family == family)
-    if family == 4:
-        number = np.flatnonzero(wanted)
-        flow, width = burst.flow4[number], 4
-    else:
-        number = burst.rows6[wanted[burst.rows6]]
-        flow, width = burst.flow6[wanted[burst.rows6]], 16
+    number = np.flatnonzero(wanted)
+    flow, width = (burst.flow4[number], 4) if family == 4 else (burst.wide[number], 16)
     src, dst = flow[:, :width], flow[:, width : 2 * width]
     ports = np.ascontiguousarray(flow[:, 2 * width :]).view(">u2").reshape(-1, 2).astype(np.uint16)
     src_key, dst_key = (keys(address, ports[:, n]) for n, address in enumerate((src, dst)))

@@ -25,6 +25,7 @@ from lbreplay.loop.ends import Ends
 from lbreplay.loop.loop import Loop
 from lbreplay.loop.names import CLOCK, MISSED_BIT, NONE, SIDES, STATES, STEPS, UDP_STEP
 from lbreplay.loop.rewrite import Rewriter
+from lbreplay.loop.steer import Polls
 from lbreplay.loop.unwanted import Seen
 from lbreplay.loop.ways import Way
 from lbreplay.lvs.detour import Detours
@@ -66,7 +67,7 @@ class Balancer:
             setup.device.mtu,
             self._with_odd_toa,
         )
-        self._worker_of_queue, self._port_of_queue = _workers_of_queues(setup), _ports_of_queues(setup)
+        self.polls, self._port_of_queue = Polls(_workers_of_queues(setup).data), _ports_of_queues(setup)
         self.detours = Detours()
         self._place = 0  # of the frame before which timers went off last
         self._started = False
@@ -109,7 +110,7 @@ class Balancer:
                 row += 1
             row = self._next(burst, row)
         self._clock(burst, burst.size, int(burst.time_ns[-1]))
-        burst.worker_index = np.where(burst.worker_index < 0, burst.worker_index, self._indices(burst))
+        self.polls.number(burst)
         self.machine.table.recycle()
         self._count_seen()
 
@@ -127,18 +128,9 @@ class Balancer:
         return row
 
     def _begin(self, burst: Burst) -> None:
-        size = burst.size
-        burst.worker_index, burst.redirected = np.zeros(size, np.int16), np.full(size, NONE, np.int16)
-        burst.lookup, burst.full = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
-        burst.wrong_worker, burst.answer, burst.opened = (np.zeros(size, np.bool_) for _ in range(3))
-        burst.owner, burst.handle = burst.worker.copy(), np.full(size, NONE, np.int32)
-        burst.mac, burst.fdata, burst.delta = (
-            np.zeros(size, np.int32),
-            np.zeros(size, np.uint32),
-            np.zeros(size, np.uint32),
-        )
-        burst.conn = np.zeros(size, np.int64)
-        burst.own = self.view.own(burst) if self.view.name == "lb" else np.zeros(size, np.bool_)
+        burst.owner[:] = burst.worker
+        if self.view.name == "lb":
+            burst.own[:] = self.view.own(burst)
         self.loop.bind(burst)
         self.relink()
         self.machine.out = burst.made
@@ -146,10 +138,6 @@ class Balancer:
             self.stories.clear()
         if self.plain_stories is not None:
             self.plain_stories.clear()
-
-    def _indices(self, burst: Burst) -> Any:
-        """Index into `setup.workers` of the worker that polls each row's queue."""
-        return self._worker_of_queue[np.minimum(burst.queue, len(self._worker_of_queue) - 1)]
 
     # --- what the loop asks ------------------------------------------------------------------------------------
 

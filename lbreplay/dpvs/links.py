@@ -53,7 +53,8 @@ class Links:
     came to (interface 2, where the port has none of its own)."""
 
     def __init__(self, machine: Machine, xmit: Transmitter, view: View) -> None:
-        self.machine, self.xmit, self.view = machine, xmit, view
+        self.machine, self.xmit = machine, xmit
+        self.view: View = view
         setup = machine.setup
         self.watches_answers = setup.view == "client"
         self._numbers = setup.tcp.seq_adjust
@@ -62,7 +63,7 @@ class Links:
         self._hands_on = setup.conn.redirect and setup.conn.table != "shared" and director.strategy != "off"
         self._slow_is_plain = Way.TTL if setup.conn.xmit_ttl else Way.RESOLVED if setup.resolves else Way.LOOP
         self.mtu = setup.device.mtu
-        self.overlapping = setup.conn.table == "shared" and setup.flow_director.strategy == "off"
+        self.overlapping: bool = setup.conn.table == "shared" and setup.flow_director.strategy == "off"
         self._ids: dict[tuple[bytes, bytes, bool], int] = {}
         self.heads, self.tags = np.zeros((64, 16), np.uint8), np.zeros(64, np.uint8)
         self.fast = np.zeros(64, np.bool_)

@@ -56,7 +56,8 @@ class Director:
         if not self._started and burst.size:
             self._started = True
             self.start(int(burst.time_ns[0]))
-        self._columns(burst)
+        burst.worker.fill(0)
+        burst.owner.fill(0)
         if self.stories is not None:
             self.stories.clear()
         self.parts.net.out = burst.made
@@ -84,17 +85,6 @@ class Director:
         self.events.start(first_ns)
         self.parts.defence.start()
         self.parts.estimator.start(first_ns)
-
-    def _columns(self, burst: Burst) -> None:
-        burst.worker_index = np.zeros(burst.size, np.int16)
-        burst.lookup = np.zeros(burst.size, np.uint8)
-        burst.wrong_worker = np.zeros(burst.size, np.bool_)
-        burst.redirected = np.full(burst.size, -1, np.int16)
-        burst.owner = np.zeros(burst.size, np.int16)
-        burst.worker = np.zeros(burst.size, np.int16)
-        burst.course, burst.mac = np.zeros(burst.size, np.int32), np.zeros(burst.size, np.int32)
-        burst.ident = np.zeros(burst.size, np.int32)
-        burst.answer = np.zeros(burst.size, np.bool_)
 
     def _plain(self, burst: Burst, row: int) -> None:
         """One row as a packet of its own."""

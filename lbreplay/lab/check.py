@@ -119,7 +119,7 @@ class Sums:
 
     def _carried(self) -> str:
         """That the capture had them wrong: transmit offload leaves checksums to the NIC."""
-        partial = self._offload.partial
+        partial = self._offload.found.partial
         why = "the capture has partial checksums, left to transmit offload, and this balancer carries a checksum over"
         return f"{partial} segments: {why}" if partial else ""
 

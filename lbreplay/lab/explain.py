@@ -165,7 +165,7 @@ def _arrival(shot: Shot) -> Arrival:
         return arrival(packet.proto, Endpoint(packet.src, packet.sport), Endpoint(packet.dst, packet.dport))
     if burst.family[0] == 0:
         return Arrival(int(burst.kind[0]), Endpoint(b"", 0), Endpoint(b"", 0))
-    flow = (burst.flow6 if len(burst.rows6) else burst.flow4)[0].tobytes()
+    flow = (burst.wide if burst.family[0] == 6 else burst.flow4)[0].tobytes()
     width = (len(flow) - 4) // 2
     ports = int.from_bytes(flow[-4:-2]), int.from_bytes(flow[-2:])
     return Arrival(int(burst.kind[0]), Endpoint(flow[:width], ports[0]), Endpoint(flow[width : 2 * width], ports[1]))

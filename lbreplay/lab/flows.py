@@ -48,12 +48,10 @@ class Flow(NamedTuple):
 
     def rows(self, burst: Burst) -> list[int]:
         """The rows of *burst* that belong to it."""
-        wide = len(self.source.address) == 16
-        flows = burst.flow6 if wide else burst.flow4
+        family, flows = (6, burst.wide) if len(self.source.address) == 16 else (4, burst.flow4)
         ports = self.source.port.to_bytes(2) + self.dest.port.to_bytes(2)
         wanted = np.frombuffer(self.source.address + self.dest.address + ports, np.uint8)
-        rows = np.flatnonzero((flows == wanted).all(axis=1))
-        rows = burst.rows6[rows] if wide else rows[burst.family[rows] == 4]
+        rows = np.flatnonzero((flows == wanted).all(axis=1) & (burst.family == family))
         kinds = burst.kind[rows]
         found: list[int] = rows[(kinds == self.kind) if self.kind else (kinds >= KIND_TCP)].tolist()
         return found

@@ -101,7 +101,7 @@ class Services:
         for (protocol, width), (ends, numbers) in self._tables.items():
             rows = np.flatnonzero((burst.proto == protocol) & (burst.family == (4 if width == 4 else 6)))
             if len(rows):
-                flow = burst.flow4[rows] if width == 4 else burst.flow6[np.searchsorted(burst.rows6, rows)]
+                flow = burst.flow4[rows] if width == 4 else burst.wide[rows]
                 found[rows] = _looked_up(flow, width, ends, numbers)
         return found
 

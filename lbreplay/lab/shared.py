@@ -16,17 +16,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import Burst
+from lbreplay.burst import Burst, Room
 from lbreplay.edge.output import Output, write_text
 from lbreplay.edge.scratch import scratch
 from lbreplay.errors import CaptureError
+from lbreplay.loop.parse import COLUMNS as PARSED
 from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
 from lbreplay.nic.ports import judging
 from lbreplay.wire.capture import CaptureInfo, open_capture
 
 GIVEN = ("buffer", "at", "caplen", "length", "time_ns")  # what a Burst is made of
-FRESH = ("verdict", "leaving")  # made anew with every Burst
+INTERFACE = "interface"  # where the capture says it, for several ports
 TABLE = "shared.json"
 COUNTED = ("frames", "bytes", "first_ns", "last_ns", "warnings")
 
@@ -60,9 +61,8 @@ def share(path: str, setup: Setup, burst_size: int, folder: Path) -> Shared:
 def _append(burst: Burst, folder: Path, files: dict[str, Output], shapes: dict[str, Any]) -> dict[str, int]:
     """Write the columns of *burst* behind those of the bursts before; how long each is."""
     sizes = {}
-    for name, column in vars(burst).items():
-        if not isinstance(column, np.ndarray) or name in FRESH:
-            continue
+    for name in (*GIVEN, *PARSED, *({INTERFACE} & vars(burst).keys())):
+        column = getattr(burst, name)
         if name not in files:
             files[name] = Output(str(folder / name))
             shapes[name] = column.dtype.str, column.shape[1:]
@@ -139,20 +139,27 @@ class Shared:
 
     def bursts(self, size: int) -> Iterator[Burst]:
         """The bursts as they were shared, whatever *size*."""
+        return map(Burst.copy, self.lent(size))
+
+    def lent(self, size: int) -> Iterator[Burst]:
+        """The same, each burst in the memory of the one before."""
         first, start = 1, dict.fromkeys(self.arrays, 0)
+        room = Room(max((sizes["at"] for sizes in self.about["sizes"]), default=0))
         for sizes in self.about["sizes"]:
             parts = {name: column[start[name] : start[name] + sizes[name]] for name, column in self.arrays.items()}
-            yield (burst := _burst(first, parts))
+            yield (burst := _burst(first, parts, room))
             first += burst.size
             for name, count in sizes.items():
                 start[name] += count
 
 
-def _burst(first: int, parts: Arrays) -> Burst:
-    burst = Burst(first, *(parts[name] for name in GIVEN))
-    for name, column in parts.items():
-        if name not in GIVEN:
-            setattr(burst, name, column)
+def _burst(first: int, parts: Arrays, room: Room) -> Burst:
+    buffer, at, caplen, length, time_ns = (parts[name] for name in GIVEN)
+    burst = Burst(first, buffer, at, caplen, length, time_ns, room)
+    for name in PARSED:
+        getattr(burst, name)[:] = parts[name]
+    if INTERFACE in parts:
+        burst.interface = parts[INTERFACE]
     return burst
 
 

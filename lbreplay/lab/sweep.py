@@ -201,7 +201,7 @@ def measure(setup: Setup, folder: Path) -> dict[str, Any]:
     shared = Shared.mapped(folder)
     run = Replay(setup, shared, None, None)
     run.rewriting = False
-    for burst in shared.bursts(setup.burst_size):
+    for burst in shared.lent(setup.burst_size):
         if not shared.suits(setup):
             parse(burst, *judging(setup))
         run.travel(burst)

@@ -168,7 +168,7 @@ def _flows(path: str, setup: Setup, wanted: set[int]) -> Iterator[tuple[int, Flo
 
 def _ends(burst: Burst, row: int) -> Flow:
     six = burst.family[row] == 6
-    flow = (burst.flow6[burst.rows6.searchsorted(row)] if six else burst.flow4[row]).tobytes()
+    flow = (burst.wide[row] if six else burst.flow4[row]).tobytes()
     width = (len(flow) - 4) // 2
     source, dest = flow[:width], flow[width : 2 * width]
     return Endpoint(source, int.from_bytes(flow[-4:-2])), Endpoint(dest, int.from_bytes(flow[-2:]))

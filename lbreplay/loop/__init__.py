@@ -18,6 +18,8 @@ templates.py    the real server that a client keeps
 opening.py      first packets
 walk.py     where the records of a capture begin
 parse.py    bytes -> columns
+look.py     what an offload made of rows
+steer.py    where cards put them
 rewrite.py  what rows leave with -> bytes
 verify.py   which rows' checksums are right
 count.py    rows -> the tables of statistics

@@ -30,13 +30,15 @@ class Addressed(Rows):
         """The columns of *burst*; what is ordinary fills them."""
         Rows.bind(self, burst)
         self.first = burst.first
-        self.own, self.l4, self.header = burst.own.view("u1").data, burst.l4.data, burst.header.data
-        self.seq, self.ack = burst.seq.data, burst.ack.data
-        self.queue, self.worker, self.by = burst.queue.data, burst.worker.data, burst.by.data
-        self.hash, self.reta, self.rule = burst.hash.data, burst.reta.data, burst.rule.data
-        self.opened, self.owner, self.redirected = burst.opened.view("u1").data, burst.owner.data, burst.redirected.data
-        self.wrong, self.handle, self.conn = burst.wrong_worker.view("u1").data, burst.handle.data, burst.conn.data
-        self.fdata, self.delta, self.full = burst.fdata.data, burst.delta.data, burst.full.data
+
+    def _move_in(self, of: Any) -> None:
+        Rows._move_in(self, of)
+        self.own, self.l4, self.header, self.seq, self.ack = of["own"], of["l4"], of["header"], of["seq"], of["ack"]
+        self.queue, self.worker, self.by = of["queue"], of["worker"], of["by"]
+        self.hash, self.reta, self.rule = of["hash"], of["reta"], of["rule"]
+        self.opened, self.owner, self.redirected = of["opened"], of["owner"], of["redirected"]
+        self.wrong, self.handle, self.conn = of["wrong_worker"], of["handle"], of["conn"]
+        self.fdata, self.delta, self.full = of["fdata"], of["delta"], of["full"]
 
     def know(self, virtual: Ends, services: Ends, openers: list[Any], places: int) -> None:
         """Who answers, and who opens: *openers* by worker and number in *services*, of which there are *places*."""

@@ -10,8 +10,9 @@ cdef class Count:
     cdef unsigned char[::1] verdict, by, lookup, wrong_worker, leaving
     cdef short[::1] worker_index, redirected, owner
     cdef long long[::1] length, sent
-    @cython.locals(columns=list)
+    cdef object room
     cpdef add(self, burst)
+    cdef _move_in(self, of)
     @cython.locals(row=Py_ssize_t, worker=Py_ssize_t)
     cpdef void run(self, Py_ssize_t size)
     cdef void _stray(self, Py_ssize_t row, Py_ssize_t worker) noexcept

@@ -1,23 +1,14 @@
 """The rows of a burst into the tables of statistics (interface 5): one pass over what the stages before found.
 
-Bounds: columns are as long as `verdict`; a verdict fits CODES, `by` and `lookup` are codes of their tables, and workers
-and ranks are of the setup, for the stages before wrote them.
+Bounds: the columns of a room are of one length, and no burst in it is longer; a verdict fits CODES, `by` and `lookup`
+are codes of their tables, and workers and ranks are of the setup, for the stages before wrote them.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from lbreplay.loop.names import CODES
-
-# column: the type it is counted in
-COLUMNS: tuple[tuple[str, Any], ...] = (
-    ("verdict", np.uint8), ("by", np.uint8), ("lookup", np.uint8), ("wrong_worker", np.uint8), ("leaving", np.uint8),
-    ("worker_index", np.int16), ("redirected", np.int16), ("owner", np.int16),
-    ("length", np.int64), ("sent", np.int64),
-)  # fmt: skip
 
 
 class Count:
@@ -36,14 +27,23 @@ class Count:
         self.ibytes, self.opackets, self.obytes, self.wrong, self.moved_in, self.moved_out = rows
         self.of_rank, self.nobody = of_rank.data, len(of_rank) - 1
         self.first_wrong = -1  # row of the last burst
+        self.room: Any = None
 
     def add(self, burst: Any) -> None:
         """Count every row of *burst*."""
-        columns = [np.ascontiguousarray(getattr(burst, name)).astype(kind, copy=False).data for name, kind in COLUMNS]
-        self.verdict, self.by, self.lookup, self.wrong_worker, self.leaving = columns[:5]
-        self.worker_index, self.redirected, self.owner, self.length, self.sent = columns[5:]
+        if burst.room is not self.room:
+            self.room = burst.room
+            self._move_in(burst.room.flat)
         self.first_wrong = -1
-        self.run(len(burst.verdict))
+        self.run(burst.size)
+
+    def _move_in(self, of: Any) -> None:
+        """The columns of another room."""
+        self.verdict, self.by, self.lookup = of["verdict"], of["by"], of["lookup"]
+        self.wrong_worker, self.leaving, self.length, self.sent = (
+            of["wrong_worker"], of["leaving"], of["length"], of["sent"],
+        )  # fmt: skip
+        self.worker_index, self.redirected, self.owner = of["worker_index"], of["redirected"], of["owner"]
 
     def run(self, size: int) -> None:
         """The rows, one after the other."""

@@ -113,10 +113,9 @@ class Kernel(Rows):
         self.steps, self.limits, self.active = steps, limits, active
         self.steady, self.finishing = steady, finishing
 
-    def bind(self, burst: Any) -> None:
-        """The columns of *burst*; what is ordinary fills them."""
-        Rows.bind(self, burst)
-        self.course, self.ident = burst.course.data, burst.ident.data
+    def _move_in(self, of: Any) -> None:
+        Rows._move_in(self, of)
+        self.course, self.ident = of["course"], of["ident"]
 
     # --- the story ---------------------------------------------------------------------------------------------------
 

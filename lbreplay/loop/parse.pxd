@@ -11,7 +11,10 @@ cdef class Parser:
     cdef unsigned char[::1] buffer, family, proto, kind, flags, simple, ours
     cdef long long[::1] at, caplen
     cdef int[::1] l3_length, l4, header
-    cdef unsigned int[::1] seq, ack, flow4, flow6
+    cdef unsigned int[::1] seq, ack, flow4, wide
+    cdef object room
+    cpdef parse(self, burst)
+    cdef _move_in(self, of)
     @cython.locals(row=Py_ssize_t)
     cpdef void run(self, Py_ssize_t size)
     @cython.locals(at=Py_ssize_t, there=Py_ssize_t, tagged=bint, ethertype=int, first=int)

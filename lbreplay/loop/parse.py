@@ -11,9 +11,9 @@ order and finds the name for what is wrong.
     header i4   TCP header bytes, 8 of UDP
     seq ack u4
     flow4 u1[n,12]   of IPv4: src, dst, sport, dport as on the wire; ports 0 where the NIC sees none
-    flow6 u1[m,36]   the same of IPv6; rows6 i8[m] says which rows those are; wide u1[n,36] has it by row
-    simple u1
-    ours u1     sent to this host's MAC address
+    wide u1[n,36]    the same of IPv6
+    simple b1
+    ours b1     sent to this host's MAC address
     tag u2      1 + id of its VLAN device, 0: no tag; simple rows are what stands behind the tag
 
 Bounds: a frame's captured bytes are `caplen` from `at` on; the buffer goes on for PAD bytes behind the last frame,
@@ -26,8 +26,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from lbreplay.burst import Burst
 
 KIND_NONE, KIND_OTHER, KIND_FRAGMENT, KIND_TCP, KIND_UDP, KIND_SCTP = range(6)  # as in burst.py
@@ -38,44 +36,43 @@ VLANS = 4096  # ids
 NOBODYS = b"\xff\xff\xff\xff\xff\xff"  # a MAC that no unicast frame is sent to
 Vlan = tuple[int, bytes | None]  # id, MAC
 
-# column: its type and width
-COLUMNS: tuple[tuple[str, Any, int], ...] = (
-    ("family", np.uint8, 1), ("proto", np.uint8, 1), ("kind", np.uint8, 1), ("flags", np.uint8, 1),
-    ("simple", np.uint8, 1), ("ours", np.uint8, 1), ("l3_length", np.int32, 1), ("l4", np.int32, 1),
-    ("header", np.int32, 1), ("seq", np.uint32, 1), ("ack", np.uint32, 1),
-    ("flow4", np.uint8, 12), ("flow6", np.uint8, 36),
-    ("tag", np.uint16, 1),
+COLUMNS = (
+    "family", "proto", "kind", "flags", "simple", "ours", "l3_length", "l4", "header", "seq", "ack", "flow4", "wide",
+    "tag",
 )  # fmt: skip
 
 
 def parse(burst: Burst, mac: bytes | None, check_ip_checksum: bool, vlans: Sequence[Vlan] = ()) -> None:
-    """Fill the columns of *burst*. *mac*: of the port, None where every unicast frame is ours (interface 2); *vlans*:
-    the port's VLAN devices, id and MAC each, None where they have none of their own."""
-    for name, kind, width in COLUMNS:
-        setattr(burst, name, np.empty((burst.size, width) if width > 1 else burst.size, kind))
-    Parser(burst, mac, check_ip_checksum, vlans).run(burst.size)
-    burst.simple, burst.ours = burst.simple.view(np.bool_), burst.ours.view(np.bool_)
-    burst.rows6 = np.flatnonzero(burst.family == 6)
-    burst.wide, burst.flow6 = burst.flow6, burst.flow6.take(burst.rows6, 0)
+    """Fill the columns of *burst*: see `Parser`."""
+    Parser(mac, check_ip_checksum, vlans).parse(burst)
 
 
 class Parser:
-    """The rows of one burst, one after the other."""
+    """The rows of bursts, one after the other. *mac*: of the port, None where every unicast frame is ours (interface
+    2); *vlans*: the port's VLAN devices, id and MAC each, None where they have none of their own."""
 
-    def __init__(self, burst: Any, mac: bytes | None, check_ip_checksum: bool, vlans: Sequence[Vlan]) -> None:
+    def __init__(self, mac: bytes | None, check_ip_checksum: bool, vlans: Sequence[Vlan]) -> None:
         self.any_mac, self.mac, self.check = mac is None, mac or bytes(6), check_ip_checksum
         self.vlans, self.vlan_macs = bytearray(VLANS), b"".join([NOBODYS, *(mac or NOBODYS for _, mac in vlans)])
         for number, (vid, _) in enumerate(vlans, 1):
             self.vlans[vid] = number
-        self.buffer: memoryview[int] = burst.buffer.data
-        self.at, self.caplen = burst.at.data, burst.caplen.data
-        self.family, self.proto, self.kind, self.flags = (
-            burst.family.data, burst.proto.data, burst.kind.data, burst.flags.data,
-        )  # fmt: skip
-        self.simple, self.ours, self.tag = burst.simple.data, burst.ours.data, burst.tag.data
-        self.l3_length, self.l4, self.header = burst.l3_length.data, burst.l4.data, burst.header.data
-        self.seq, self.ack = burst.seq.data, burst.ack.data
-        self.flow4, self.flow6 = (flow.view(np.uint32).ravel().data for flow in (burst.flow4, burst.flow6))
+        self.room: Any = None
+
+    def parse(self, burst: Burst) -> None:
+        """Fill the columns COLUMNS of *burst*."""
+        if burst.room is not self.room:
+            self.room = burst.room
+            self._move_in(burst.room.flat)
+        self.buffer = burst.buffer.data
+        self.run(burst.size)
+
+    def _move_in(self, of: Any) -> None:
+        """The columns of another room."""
+        self.at, self.caplen, self.tag = of["at"], of["caplen"], of["tag"]
+        self.family, self.proto, self.kind, self.flags = of["family"], of["proto"], of["kind"], of["flags"]
+        self.simple, self.ours, self.seq, self.ack = of["simple"], of["ours"], of["seq"], of["ack"]
+        self.l3_length, self.l4, self.header = of["l3_length"], of["l4"], of["header"]
+        self.flow4, self.wide = of["flow4"], of["wide"]
 
     def run(self, size: int) -> None:
         """Every row."""
@@ -144,8 +141,8 @@ class Parser:
         kind = self._kind(proto, there - 54)
         self.family[row] = 6
         for word in range(8):
-            self.flow6[9 * row + word] = self._word(at + 22 + 4 * word)
-        self.flow6[9 * row + 8] = self._word(at + 54) if kind >= KIND_TCP else 0
+            self.wide[9 * row + word] = self._word(at + 22 + 4 * word)
+        self.wide[9 * row + 8] = self._word(at + 54) if kind >= KIND_TCP else 0
         source, dest = self.buffer[at + 22], self.buffer[at + 38]
         sound = source != 0 and source != 0xFF and dest != 0 and dest != 0xFF  # none is unspecified, mapped, multicast
         self._transport(row, at, there, 54, self._be16(at + 18) + 40, proto, kind, sound)

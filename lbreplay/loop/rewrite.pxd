@@ -26,7 +26,9 @@ cdef class Rewriter:
     cdef unsigned short[::1] tag
     cdef unsigned int[::1] seq, ack, fdata, delta
     cpdef link(self, heads, tags, mirrored, outers)
+    cdef object bound
     cpdef bind(self, burst)
+    cdef _move_in(self, of)
     @cython.locals(buffer=cython.uchar[::1], row=Py_ssize_t)
     cdef _edit(self, Py_ssize_t size)
     @cython.locals(size=Py_ssize_t)

@@ -50,9 +50,10 @@ class Rewriter:
     ) -> None:
         self.table, self.toa, self.toa_in_syn, self.mtu, self.odd = table, toa, toa_in_syn, mtu, odd
         self.opp = opp
+        self.grows = False
+        self.bound: Any = None  # the room of the columns below
         self.room = np.zeros(0, np.int32).data  # by how many bytes each row grows
         self.shift = np.zeros(0, np.int32).data  # bytes of the tag that each row has by now
-        self.grows = False
         self._odd: dict[int, bytearray] = {}
 
     def link(self, heads: Any, tags: Any, mirrored: Any, outers: Any) -> None:
@@ -62,21 +63,24 @@ class Rewriter:
 
     def bind(self, burst: Any) -> None:
         """The columns of *burst*, its own bytes among them."""
-        self.buffer, self.at = burst.buffer.data, burst.at.data
-        self.caplen, self.sent = burst.caplen.data, burst.sent.data
-        self.leaving, self.answer = burst.leaving.view("u1").data, burst.answer.view("u1").data
-        self.family, self.proto, self.flags = burst.family.data, burst.proto.data, burst.flags.data
-        self.tag = burst.tag.data
-        self.l3_length, self.l4, self.header = burst.l3_length.data, burst.l4.data, burst.header.data
-        self.seq, self.ack = burst.seq.data, burst.ack.data
-        self.handle, self.mac, self.full = burst.handle.data, burst.mac.data, burst.full.data
-        self.fdata, self.delta = burst.fdata.data, burst.delta.data
+        self.buffer = burst.buffer.data
+        if burst.room is not self.bound:
+            self.bound = burst.room
+            self._move_in(burst.room.flat)
+
+    def _move_in(self, of: Any) -> None:
+        """The columns of another room."""
+        self.room, self.shift = (np.zeros(len(of["at"]), np.int32).data for _ in range(2))
+        self.at, self.caplen, self.sent = of["at"], of["caplen"], of["sent"]
+        self.leaving, self.answer, self.tag = of["leaving"], of["answer"], of["tag"]
+        self.family, self.proto, self.flags = of["family"], of["proto"], of["flags"]
+        self.l3_length, self.l4, self.header = of["l3_length"], of["l4"], of["header"]
+        self.seq, self.ack, self.fdata, self.delta = of["seq"], of["ack"], of["fdata"], of["delta"]
+        self.handle, self.mac, self.full = of["handle"], of["mac"], of["full"]
 
     def rewrite(self, burst: Burst) -> None:
         """Rewrite the rows of *burst* that leave in place."""
         self.bind(burst)
-        if len(self.room) < burst.size:
-            self.room, self.shift = (np.zeros(burst.size, np.int32).data for _ in range(2))
         self.grows = False
         self._edit(burst.size)
         if self.grows:

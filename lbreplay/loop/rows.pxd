@@ -22,7 +22,9 @@ cdef class Rows:
     cdef unsigned int[::1] flow4, wide
     cdef unsigned short[::1] tag
     cdef short[::1] worker_index
+    cdef object room
     cpdef bind(self, burst)
+    cpdef _move_in(self, of)
     cdef bint _plain(self, int reason) noexcept
     @cython.locals(word1=u64, source=u64, dest=u64, at=Py_ssize_t)
     cdef void _read(self, Py_ssize_t row, int proto) noexcept

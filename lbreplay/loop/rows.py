@@ -27,18 +27,24 @@ class Rows:
         self.six = False
         self.word0 = self.word1 = self.a = self.b = self.c = self.d = self.ports = 0  # the tuple at hand
         self.source1 = self.dest0 = self.dest1 = 0
+        self.room: Any = None  # of the columns that are bound
         self.zones: Any = None  # where, among IPv4 addresses as numbers, another zone begins
 
     def bind(self, burst: Any) -> None:
         """The columns of *burst*; what is ordinary fills them."""
-        self.buffer, self.at, self.time_ns = burst.buffer.data, burst.at.data, burst.time_ns.data
-        self.family, self.proto, self.flags = burst.family.data, burst.proto.data, burst.flags.data
-        self.simple, self.ours = burst.simple.view("u1").data, burst.ours.view("u1").data
-        self.l3_length, self.tag = burst.l3_length.data, burst.tag.data
-        self.flow4, self.wide = burst.flow4.view("u4").ravel().data, burst.wide.view("u4").ravel().data
-        self.verdict, self.lookup = burst.verdict.data, burst.lookup.data
-        self.worker_index, self.leaving = burst.worker_index.data, burst.leaving.view("u1").data
-        self.mac, self.answer = burst.mac.data, burst.answer.view("u1").data
+        self.buffer = burst.buffer.data
+        if burst.room is not self.room:
+            self.room = burst.room
+            self._move_in(burst.room.flat)
+
+    def _move_in(self, of: Any) -> None:
+        """The columns of another room."""
+        self.at, self.time_ns, self.tag = of["at"], of["time_ns"], of["tag"]
+        self.family, self.proto, self.flags = of["family"], of["proto"], of["flags"]
+        self.simple, self.ours, self.l3_length = of["simple"], of["ours"], of["l3_length"]
+        self.flow4, self.wide, self.mac, self.answer = of["flow4"], of["wide"], of["mac"], of["answer"]
+        self.verdict, self.lookup, self.worker_index = of["verdict"], of["lookup"], of["worker_index"]
+        self.leaving = of["leaving"]
 
     def _plain(self, reason: int) -> bool:
         """The row takes the plain path, for *reason*."""

@@ -16,8 +16,10 @@ cdef class Translator:
     cdef unsigned char[::1] buffer, leaving, family, proto, answer, heads, mirrored
     cdef long long[::1] at, caplen, sent
     cdef int[::1] l3_length, course, mac, ident
+    cdef object room
     @cython.locals(row=Py_ssize_t, grown=Py_ssize_t)
     cpdef run(self, burst, heads, mirrored)
+    cdef _move_in(self, of)
     @cython.locals(course=Course)
     cdef int _outer(self, Py_ssize_t row) except? -1
     @cython.locals(total=Py_ssize_t, row=Py_ssize_t)

@@ -32,21 +32,27 @@ class Translator:
     def __init__(self, courses: list[Any], lowers: bool, modern: bool) -> None:
         self.courses, self.lowers, self.modern = courses, lowers, modern
         self.discovers = True  # DF of an outer header is that of the inner one (`pmtu_disc`)
+        self.room: Any = None  # of the columns that are bound
 
     def run(self, burst: Burst, heads: Any, mirrored: Any) -> None:
         """Rewrite the rows of *burst* that leave. *heads* are MACs by entry; *mirrored*: the source is the MAC that the
         row came to, or of an answer that it came from."""
-        self.buffer, self.at, self.caplen = burst.buffer.data, burst.at.data, burst.caplen.data
-        self.sent, self.leaving = burst.sent.data, burst.leaving.view("u1").data
-        self.family, self.proto, self.l3_length = burst.family.data, burst.proto.data, burst.l3_length.data
-        self.course, self.mac, self.answer = burst.course.data, burst.mac.data, burst.answer.view("u1").data
-        self.ident, self.heads, self.mirrored = burst.ident.data, heads.ravel().data, mirrored.view("u1").data
+        self.buffer, self.heads, self.mirrored = burst.buffer.data, heads.ravel().data, mirrored.view("u1").data
+        if burst.room is not self.room:
+            self.room = burst.room
+            self._move_in(burst.room.flat)
         grown = self._growth(burst.size)
         if grown:
             self._spread(burst, grown)
         for row in range(burst.size):
             if self.leaving[row]:
                 self._row(row)
+
+    def _move_in(self, of: Any) -> None:
+        """The columns of another room."""
+        self.at, self.caplen, self.sent, self.leaving = of["at"], of["caplen"], of["sent"], of["leaving"]
+        self.family, self.proto, self.l3_length = of["family"], of["proto"], of["l3_length"]
+        self.course, self.mac, self.answer, self.ident = of["course"], of["mac"], of["answer"], of["ident"]
 
     # --- what grows --------------------------------------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ def received_by(bond: Bond, burst: Burst, rows: I64, macs: U8) -> I64:
     if bond.mode == ACTIVE_BACKUP:
         return np.full(len(rows), bond.primary, np.int64)
     wide = np.flatnonzero(burst.family[rows] == 6)
-    flow6 = burst.flow6[np.searchsorted(burst.rows6, rows[wide])]
+    flow6 = burst.wide[rows[wide]]
     return slaves_of(bond, macs, burst.kind[rows], burst.flow4[rows], wide, flow6)
 
 

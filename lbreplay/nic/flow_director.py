@@ -2,8 +2,9 @@
 
 A rule reads "destination is this local address, this protocol, (destination port & mask) == value: that queue". Rules
 are tried in order, the first match wins. A strategy makes them, `install` leaves out what a driver would refuse, and
-`Matcher` finds the rule of a row: the rules of one address and protocol stand together, so their number is a start
-plus what a table of 65,536 ports says; addresses with the same masks and values share the table.
+`Matcher` finds the rule of a packet, as loop/steer does that of a row: the rules of one address and protocol stand
+together, so their number is a start plus what a table of 65,536 ports says; addresses with the same masks and values
+share the table.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I16, I32, I64, U8
+from lbreplay.burst import I32
+from lbreplay.loop.steer import Rules
 from lbreplay.model import Setup, Worker
 from lbreplay.nic.profiles import ANY_MASK, NO_RULES, PROFILES, Profile
 
 TCP, UDP = 6, 17
+PORTS = 1 << 16
 PROTOCOLS = (TCP, UDP)  # none for SCTP (S 2.3)
 NEEDLESS_ALONE = ("no-rules", "port-mask", "one-mask")  # a single worker gets everything anyway
 PICKS = 15  # S 1.7: the counter behind a rule's queue wraps to 0 after 14
@@ -140,14 +143,13 @@ def _bond_refusal(slaves: int, rule: Rule) -> tuple[str, str] | None:
 
 
 class Matcher:
-    """Finds the rule of a packet. Rules of one (address, protocol) must be neighbours in *rules*."""
+    """Finds the rule of a packet. Rules of one (address, protocol) must be neighbours in *rules*. `four` and `six` have
+    them for the loop."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._groups = {4: _Group(rules, 4), 16: _Group(rules, 16)}
-
-    def find_rows(self, flow: U8, proto: U8) -> tuple[I64, I32]:
-        """(rows, index of the rule of each) of those rows of *flow* that meet one. *proto* is 0 for what cannot."""
-        return self._groups[(flow.shape[1] - 4) // 2].find_rows(flow, proto)
+        groups = _Group(rules, 4), _Group(rules, 16)
+        self.four, self.six = (group.columns() for group in groups)
+        self._groups = dict(zip((4, 16), groups, strict=True))
 
     def find(self, dst: bytes, proto: int, dport: int) -> int:
         """The index of the rule that a packet meets, -1: none."""
@@ -158,7 +160,6 @@ class _Group:
     """The rules of one address family."""
 
     def __init__(self, rules: Sequence[Rule], width: int) -> None:
-        self._width = width
         self._span: dict[bytes, tuple[int, int]] = {}  # address + protocol -> first rule, number of its port table
         shared: dict[tuple[tuple[int, int], ...], int] = {}
         for first, block in _blocks(rules, width):
@@ -166,21 +167,21 @@ class _Group:
             table = shared.setdefault(pattern, len(shared))
             self._span[b"%b%c" % (block[0].laddr, block[0].proto)] = first, table
         self._addresses = sorted({key[:-1] for key in self._span})
-        self._words = np.frombuffer(b"".join(self._addresses), "<u4").reshape(-1, width // 4)
-        self._tails, self._crowded = _by_tail(self._addresses)
-        tables = [port_table(pattern) for pattern in shared or [()]]
-        self._places = [table.data for table in tables]  # by port; read one by one, arrays are slower
-        self._columns(tables)
+        self._tables = [port_table(pattern) for pattern in shared]
+        self._places = [table.data for table in self._tables]  # by port; read one by one, arrays are slower
 
-    def _columns(self, tables: list[I32]) -> None:
-        """The spans again as arrays, by number of the address and by protocol."""
-        wire = np.arange(65536, dtype=np.uint16).byteswap()
-        self._tables = np.array(tables)[:, wire]
+    def columns(self) -> Rules:
+        """The spans as arrays, by number of the address and by protocol."""
         shape = len(self._addresses), len(PROTOCOLS)
-        self._first, self._table = np.zeros(shape, np.int32), np.full(shape, -1, np.int32)
+        first, table = np.zeros(shape, np.int32), np.full(shape, -1, np.int32)
         for key, span in self._span.items():
             at = self._addresses.index(key[:-1]), PROTOCOLS.index(key[-1])
-            self._first[at], self._table[at] = span
+            first[at], table[at] = span
+        words = np.frombuffer(bytearray(b"".join(self._addresses)), np.uint32)
+        wire = np.arange(PORTS, dtype=np.uint16).byteswap()
+        places = np.array(self._tables, np.int32).reshape(-1, PORTS)[:, wire]
+        columns = first.ravel(), table.ravel(), places.ravel()
+        return Rules(words.data, *_by_tail(self._addresses), *(column.data for column in columns))
 
     def find(self, dst: bytes, proto: int, dport: int) -> int:
         """See `Matcher.find`."""
@@ -189,39 +190,14 @@ class _Group:
             return -1
         return span[0] + place
 
-    def find_rows(self, flow: U8, proto: U8) -> tuple[I64, I32]:
-        """See `Matcher.find_rows`."""
-        words = flow.view("<u2")
-        rows = np.flatnonzero((self._tails.take(words[:, self._width - 1]) >= 0) & (proto > 0))
-        if not rows.size:
-            return rows, np.zeros(0, np.int32)
-        rows, slot = self._slots(flow, rows)
-        which = (proto[rows] == UDP).astype(np.intp)
-        table = self._table[slot, which]
-        place = self._tables[table, words[rows, -1]]
-        there = (table >= 0) & (place >= 0)
-        return rows[there], (self._first[slot, which] + place)[there]
 
-    def _slots(self, flow: U8, rows: I64) -> tuple[I64, I64]:
-        """Those of *rows* whose destination is a local address, and its number."""
-        wanted = flow.view("<u4")[rows, self._width // 4 : self._width // 2]
-        slot = self._tails[flow.view("<u2")[rows, self._width - 1]].astype(np.int64)
-        slot[(self._words[slot] != wanted).any(axis=1)] = -1
-        for number in self._crowded:
-            slot[(self._words[number] == wanted).all(axis=1)] = number
-        return rows[slot >= 0], slot[slot >= 0]
-
-
-def _by_tail(addresses: Sequence[bytes]) -> tuple[I16, list[int]]:
-    """Numbers of the addresses by their last two bytes (-1: none), and those that another one keeps out of it."""
-    tails, crowded = np.full(65536, -1, np.int16), []
+def _by_tail(addresses: Sequence[bytes]) -> tuple[memoryview, memoryview]:
+    """Of each address the number of the next with the same last two bytes, and of those the first one's; or -1."""
+    following, tails = np.full(len(addresses), -1, np.int32), np.full(PORTS if addresses else 0, -1, np.int16)
     for number, address in enumerate(addresses):
         tail = int.from_bytes(address[-2:], "little")
-        if tails[tail] >= 0:
-            crowded.append(number)
-        else:
-            tails[tail] = number
-    return tails, crowded
+        following[number], tails[tail] = tails[tail], number
+    return following.data, tails.data
 
 
 def _blocks(rules: Sequence[Rule], width: int) -> Iterator[tuple[int, list[Rule]]]:

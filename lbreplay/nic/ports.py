@@ -19,13 +19,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lbreplay.burst import BY_DEFAULT, I64, QUEUE_BITS, U8, Bool, Burst, parted
 from lbreplay.model import Device, Endpoint, Setup
 from lbreplay.nic import bond as policy
 from lbreplay.nic.flow_director import Imagined, Refusal, Rule
-from lbreplay.nic.steer import Columns, Nic, Steered
+from lbreplay.nic.steer import Nic, Steered
 from lbreplay.wire.fields import overlay
 
 NOWHERE = -1
@@ -158,20 +157,21 @@ class Ports:
     def steer(self, burst: Burst) -> None:
         """Fill queue, worker, by, hash, reta and rule of *burst*, each row by the card it came in on."""
         cards = self.arrivals.tell(burst)
-        steered = _nowhere(burst.size)
+        burst.by.fill(BY_DEFAULT)
+        burst.hash.fill(0)
+        for column in (burst.queue, burst.worker, burst.reta, burst.rule):
+            column.fill(NOWHERE)
         for number, rows in parted(cards + 1):
             if number:
-                self._by(number - 1, burst, rows, steered)
-        burst.queue, burst.worker, burst.by, burst.hash, burst.reta, burst.rule = steered
+                self._by(number - 1, burst, rows)
         burst.simple &= cards >= 0
 
-    def _by(self, number: int, burst: Burst, rows: I64, steered: Columns) -> None:
+    def _by(self, number: int, burst: Burst, rows: I64) -> None:
         """Let card *number* steer *rows*."""
         card = self.cards[number]
-        some = card.nic.steer_rows(burst, rows)
-        _put(steered, rows, some)
-        steered.queue[rows] += number << QUEUE_BITS
-        steered.rule[rows] += np.where(some.rule >= 0, card.rules, 0).astype(np.int32)
+        card.nic.steer_rows(burst, rows)
+        burst.queue[rows] += number << QUEUE_BITS
+        burst.rule[rows[burst.rule[rows] >= 0]] += card.rules
 
     # --- one packet ----------------------------------------------------------------------------------------------
 
@@ -200,39 +200,10 @@ class Ports:
         flow = src + dst + sport.to_bytes(2) + dport.to_bytes(2) if family else bytes(MACS)
         return self._first[port] + policy.slave_of(bond, macs, kind, flow)
 
-    def steer_reversed(self, burst: Burst, rows: I64) -> Columns:
-        """Where *rows* would go with source and destination swapped, each by the card it came in on."""
-        steered = _nowhere(len(rows))
-        for number, places in parted(self.cards_of(burst.queue[rows]) + 1):
-            if number:
-                some = self.cards[number - 1].nic.steer_reversed(burst, rows[places])
-                _put(steered, places, some)
-                steered.queue[places] += (number - 1) << QUEUE_BITS
-        return steered
-
     @staticmethod
     def cards_of(queue: Any) -> I64:
         """The number of the card of each queue, -1 where there is none."""
         return np.asarray(queue, np.int64) >> QUEUE_BITS
-
-
-def _put(steered: Columns, rows: I64, some: Columns) -> None:
-    """Write *some* into *rows* of the columns."""
-    columns: tuple[NDArray[Any], ...] = tuple(steered)
-    for column, found in zip(columns, some, strict=True):
-        column[rows] = found
-
-
-def _nowhere(size: int) -> Columns:
-    """Columns of rows that nobody received."""
-    return Columns(
-        np.full(size, NOWHERE, np.int16),
-        np.full(size, NOWHERE, np.int16),
-        np.full(size, BY_DEFAULT, np.uint8),
-        np.zeros(size, np.uint32),
-        np.full(size, NOWHERE, np.int16),
-        np.full(size, NOWHERE, np.int32),
-    )
 
 
 class Together:
@@ -326,7 +297,7 @@ class Arrivals:
     def _odd_side(self, burst: Burst, row: int) -> int:
         """Of IPv6, and of ARP by the address that it comes from; nothing else says."""
         if burst.family[row] == 6:
-            flow = burst.flow6[np.searchsorted(burst.rows6, row)].tobytes()
+            flow = burst.wide[row].tobytes()
             return self.side(flow[:16], flow[16:32])
         frame = burst.frame(row)
         at = 18 if frame[12:14] == TAG.to_bytes(2) else 14
@@ -349,7 +320,7 @@ class Arrivals:
 
     def _address(self, burst: Burst, ports: I64, macs: U8) -> None:
         """`ours`, by the MAC of each row's port; a unicast frame to a port that none is configured for gets it."""
-        burst.ours = np.zeros(burst.size, np.bool_)
+        burst.ours.fill(False)
         for port, mac in enumerate(self._macs):
             own = np.frombuffer(mac, np.uint8)
             rows = np.flatnonzero(ports == port)

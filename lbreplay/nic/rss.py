@@ -1,8 +1,8 @@
 """Receive-side scaling: the Toeplitz hash and the indirection table (S 1.1, S 1.4, S 1.5).
 
-The hash is linear over XOR, so a column of tuples is hashed by table look-ups: one table for every two input bytes,
-their results XORed. A packet hashed over its addresses only is one whose ports are taken as 0. One packet alone is
-hashed from tables of single bytes in plain Python, which is a microsecond or two.
+The hash is linear over XOR, so a tuple is hashed by table look-ups, their results XORed: one table for every input byte
+(the rows of a burst, loop/steer.py; one packet in plain Python, which is a microsecond or two), or for every two (a
+column of tuples). A packet hashed over its addresses only is one whose ports are taken as 0.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lbreplay.burst import KIND_NONE, KIND_SCTP, U8, U32
 from lbreplay.model import Setup
@@ -33,22 +32,27 @@ def toeplitz(key: bytes, data: bytes) -> int:
 
 
 @lru_cache(maxsize=8)
+def byte_hashes(key: bytes, width: int) -> U32:
+    """[width, 256] the hash of every value of each of *width* input bytes; that of a tuple is its bytes' XOR."""
+    bits, length = int.from_bytes(key + bytes(max(0, width + 4 - len(key)))), 8 * max(len(key), width + 4)
+    single = [bits >> (length - 32 - i) & 0xFFFFFFFF for i in range(8 * width)]  # of one bit that is set
+    of_bit, table = np.array(single, np.uint32).reshape(width, 8), np.zeros((width, 1), np.uint32)
+    for bit in reversed(range(8)):
+        table = np.hstack([table, table ^ of_bit[:, bit : bit + 1]])
+    return table
+
+
+@lru_cache(maxsize=8)
 def byte_tables(key: bytes, width: int) -> list[list[int]]:
-    """The hash of every value of each of *width* input bytes; the hash of a tuple is the XOR of its bytes' entries."""
-    tables = []
-    for position in range(width):
-        single = [toeplitz(key, bytes(position) + bytes([1 << bit])) for bit in range(8)]
-        table = [0]
-        for bit in range(8):
-            table += [entry ^ single[bit] for entry in table]
-        tables.append(table)
+    """The same as lists, which are read one by one faster."""
+    tables: list[list[int]] = byte_hashes(key, width).tolist()
     return tables
 
 
 @lru_cache(maxsize=8)
 def word_tables(key: bytes, width: int) -> list[U32]:
     """The same for pairs of bytes, indexed by the pair read as a little-endian word."""
-    single = np.array(byte_tables(key, width), np.uint32)
+    single = byte_hashes(key, width)
     return [(single[i + 1][:, None] ^ single[i][None, :]).ravel() for i in range(0, width, 2)]
 
 
@@ -66,7 +70,6 @@ class Rss:
         self.hashed = np.array([form != 0 for form in self.inputs])
         self._ports = np.array([form > PAIR for form in self.inputs])
         self.tagged = self.inputs[KIND_SCTP] == TAGGED
-        self._reta = np.array(self.reta, np.int16)
 
     def hash_column(self, kind: U8, flow: U8) -> U32:
         """The hash of each row of *flow* (src, dst, sport, dport: 12 or 36 bytes in one piece), 0 for no hash."""
@@ -96,10 +99,6 @@ class Rss:
         for table, byte in zip(byte_tables(self.key, 2 * len(src) + 4), data, strict=False):
             result ^= table[byte]
         return result
-
-    def queues(self, index: NDArray[np.int16]) -> NDArray[np.int16]:
-        """The table's entries at *index*."""
-        return self._reta.take(index)
 
 
 def indirection(setup: Setup) -> tuple[int, ...]:

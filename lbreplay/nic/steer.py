@@ -1,7 +1,6 @@
 """Which worker receives a frame: the rules of local addresses first, RSS for the rest, queue 0 for what has no hash.
 
-S 1.4, S 1.5, S 2.4. The same answers three times: for a burst's columns, for rows as if source and destination were
-swapped (where a client's packets of the flow go), and for one packet in plain Python.
+S 1.4, S 1.5, S 2.4. The same answers twice: for rows of a burst (loop/steer.py), and for one packet in plain Python.
 """
 
 from __future__ import annotations
@@ -11,28 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import (
-    BY_DEFAULT,
-    BY_FLOW_DIRECTOR,
-    BY_RSS,
-    I16,
-    I32,
-    I64,
-    KIND_SCTP,
-    KIND_TCP,
-    KIND_UDP,
-    U8,
-    U32,
-    Burst,
-)
+from lbreplay.burst import BY_DEFAULT, BY_FLOW_DIRECTOR, BY_RSS, I64, KIND_TCP, KIND_UDP, Burst
+from lbreplay.loop.steer import Steerer
 from lbreplay.model import Setup
 from lbreplay.nic.flow_director import TCP, UDP, Imagined, Matcher, Rule, imagined, install
-from lbreplay.nic.rss import WIDTH4, WIDTH6, Rss
+from lbreplay.nic.rss import TAG, WIDTH4, WIDTH6, Rss, byte_hashes
 from lbreplay.nic.strategies import STRATEGIES
-from lbreplay.wire.fields import reversed_flows
-
-PROTO = np.zeros(KIND_SCTP + 1, np.uint8)  # of a kind, as rules compare it; 0: no rule matches
-PROTO[KIND_TCP], PROTO[KIND_UDP] = TCP, UDP
 
 
 class Steered(NamedTuple):
@@ -44,17 +27,6 @@ class Steered(NamedTuple):
     hash: int
     reta: int
     rule: int
-
-
-class Columns(NamedTuple):
-    """The same for rows."""
-
-    queue: I16
-    worker: I16
-    by: U8
-    hash: U32
-    reta: I16
-    rule: I32
 
 
 class Nic:
@@ -69,11 +41,17 @@ class Nic:
         self.rss = Rss(setup)
         self._matcher = Matcher(self.rules)
         self._last = len(self.rss.reta) - 1  # table sizes are powers of two (S 1.5)
-        self._by = np.where(self.rss.hashed, np.uint8(BY_RSS), np.uint8(BY_DEFAULT))
         self._ranks = ranks(setup)
-        self._rank_column = np.array(self._ranks, np.int16)
-        self._rule_queue = np.array([rule.queue for rule in self.rules], np.int16)
-        self._rule_rank = np.array([rule.rank for rule in self.rules], np.int16)
+        self._steerer = self._made()
+
+    def _made(self) -> Steerer:
+        """What steers rows."""
+        four, six = (byte_hashes(self.rss.key, width + TAG).ravel().data for width in (WIDTH4, WIDTH6))
+        queues, owners = [rule.queue for rule in self.rules], [rule.rank for rule in self.rules]
+        numbers = [np.array(column, np.int16).data for column in (self.rss.reta, self._ranks, queues, owners)]
+        made = Steerer(four, six, bytearray(self.rss.inputs), numbers)
+        made.rules(self._matcher.four, self._matcher.six)
+        return made
 
     def imagined(self) -> Imagined | None:
         """Rules taken as installed that the driver would refuse."""
@@ -85,37 +63,11 @@ class Nic:
 
     def steer(self, burst: Burst) -> None:
         """Fill queue, worker, by, hash, reta and rule of *burst*."""
-        steered = self._columns(burst.kind, burst.flow4, burst.rows6, burst.flow6)
-        if self.rss.tagged:
-            self._add_tags(burst, np.arange(burst.size), steered)
-        burst.queue, burst.worker, burst.by, burst.hash, burst.reta, burst.rule = steered
+        self._steerer.steer(burst)
 
-    def steer_rows(self, burst: Burst, rows: I64) -> Columns:
-        """The same for some rows, as columns of their own."""
-        kind, wide = burst.kind[rows], np.flatnonzero(burst.family[rows] == 6)
-        flow6 = burst.flow6.take(np.searchsorted(burst.rows6, rows[wide]), axis=0)
-        steered = self._columns(kind, burst.flow4.take(rows, axis=0), wide, flow6)
-        if self.rss.tagged:
-            self._add_tags(burst, rows, steered)
-        return steered
-
-    def _add_tags(self, burst: Burst, rows: I64, steered: Columns) -> None:
-        """SCTP packets are hashed with their verification tags (S 1.1); no rule is about them."""
-        for place in np.flatnonzero(burst.kind[rows] == KIND_SCTP).tolist():
-            row = int(rows[place])
-            frame = burst.frame(row)
-            at = int(burst.l4[row]) + (4 if frame[12:14] == b"\x81\0" else 0)
-            code = int(steered.hash[place]) ^ self.rss.hash_tag(_width(int(burst.family[row])), frame[at + 4 : at + 8])
-            steered.hash[place], steered.reta[place] = code, code & self._last
-            steered.queue[place] = self.rss.reta[code & self._last]
-            steered.worker[place] = self._ranks[steered.queue[place]]
-
-    def steer_reversed(self, burst: Burst, rows: I64) -> Columns:
-        """Where *rows* would go with source and destination swapped."""
-        rows6 = np.flatnonzero(burst.family[rows] == 6)
-        flow4 = burst.flow4.take(rows, axis=0)  # an eighth of what a fancy index takes
-        flow6 = burst.flow6.take(np.searchsorted(burst.rows6, rows[rows6]), axis=0)
-        return self._columns(burst.kind[rows], reversed_flows(flow4), rows6, reversed_flows(flow6))
+    def steer_rows(self, burst: Burst, rows: I64) -> None:
+        """The same of some rows."""
+        self._steerer.steer_rows(burst, rows)
 
     def steer_flow(self, kind: int, family: int, src: bytes, sport: int, dst: bytes, dport: int,
                    tag: bytes = b"") -> Steered:  # fmt: skip
@@ -133,38 +85,6 @@ class Nic:
         index = code & self._last
         queue = self.rss.reta[index]
         return Steered(queue, self._ranks[queue], BY_RSS, code, index, -1)
-
-    def _columns(self, kind: U8, flow4: U8, rows6: I64, flow6: U8) -> Columns:
-        """Steer rows: *flow4* has a row for each, *flow6* one for each of *rows6*."""
-        code = self.rss.hash_column(kind, flow4)
-        proto = PROTO.take(kind)
-        if len(rows6):
-            code[rows6] = self.rss.hash_column(kind[rows6], flow6)
-            proto[rows6] = 0
-        by = self._by.take(kind)
-        reta = (code & self._last).astype(np.int16)
-        queue = self.rss.queues(reta)
-        unhashed = np.flatnonzero(by == BY_DEFAULT)
-        queue[unhashed], reta[unhashed] = 0, -1
-        rule = np.full(len(kind), -1, np.int32)
-        worker = self._rank_column.take(queue)
-        steered = Columns(queue, worker, by, code, reta, rule)
-        if self.rules:
-            self._apply(steered, *self._matcher.find_rows(flow4, proto))
-            if len(rows6):
-                found, rules = self._matcher.find_rows(flow6, PROTO[kind[rows6]])
-                self._apply(steered, rows6[found], rules)
-        return steered
-
-    def _apply(self, steered: Columns, rows: I64, rules: I32) -> None:
-        """Let *rules* decide over *rows*."""
-        if not rows.size:
-            return
-        steered.queue[rows] = self._rule_queue[rules]
-        steered.worker[rows] = self._rule_rank[rules]
-        steered.by[rows] = BY_FLOW_DIRECTOR
-        steered.reta[rows] = -1
-        steered.rule[rows] = rules
 
 
 def _width(family: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lbreplay.burst import I64, U8, U16, U32
+from lbreplay.burst import U8, U16
 
 HEADER = 74  # Ethernet, IPv6 and a TCP header
 REVERSED = {  # by bytes of a flow, its 16-bit words (addresses, ports) with both ends exchanged
@@ -29,21 +29,6 @@ def overlay(buffer: U8, size: int) -> NDArray[Any]:
 def be16(rows: U8, at: int) -> U16:
     """Big-endian 16-bit field at column *at* of rows of bytes, as native integers."""
     return rows[:, at : at + 2].view(">u2")[:, 0].astype(np.uint16)
-
-
-def be32(rows: U8, at: int) -> U32:
-    """Big-endian 32-bit field at column *at* of rows of bytes, as native integers."""
-    return rows[:, at : at + 4].view(">u4")[:, 0].astype(np.uint32)
-
-
-def ones_sums(rows: U8, more: I64 | int = 0) -> I64:
-    """Ones' complement sum of the 16-bit words of each row and *more*; rows are whole 32-bit words, read as such."""
-    total = np.zeros(len(rows), np.int64) + more
-    for at in range(0, rows.shape[1], 4):
-        total += be32(rows, at)
-    for _ in range(3):
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
 
 
 def reversed_flows(flows: U8) -> U8:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 
+from lbreplay.burst import COLUMNS, Burst
 from lbreplay.loop.count import Count
 
 WORKERS, WAYS, LOOKS = 4, 3, 4
 
 
-def burst(seed: int, size: int) -> SimpleNamespace:
+def burst(seed: int, size: int) -> Burst:
     rng = np.random.default_rng(seed)
-    return SimpleNamespace(
-        verdict=rng.integers(0, 90, size, np.uint8),
-        by=rng.integers(0, WAYS, size, np.uint8),
-        lookup=rng.integers(0, LOOKS, size, np.uint8),
-        wrong_worker=rng.random(size) < 0.1,
-        leaving=rng.random(size) < 0.7,
-        worker_index=rng.integers(-1, WORKERS, size, np.int16),
-        redirected=rng.integers(-1, WORKERS, size, np.int16),
-        owner=rng.integers(-1, WORKERS, size, np.int16),
-        length=rng.integers(60, 1 << 33, size),
-        sent=rng.integers(60, 1 << 33, size),
-    )
+    nothing = np.zeros(size, np.int64)
+    made = Burst(1, np.zeros(0, np.uint8), nothing, nothing, rng.integers(60, 1 << 33, size), nothing)
+    made.verdict[:], made.by[:] = rng.integers(0, 90, size), rng.integers(0, WAYS, size)
+    made.lookup[:], made.sent[:] = rng.integers(0, LOOKS, size), rng.integers(60, 1 << 33, size)
+    made.wrong_worker[:], made.leaving[:] = rng.random(size) < 0.1, rng.random(size) < 0.7
+    for column in (made.worker_index, made.redirected, made.owner):
+        column[:] = rng.integers(-1, WORKERS, size)
+    return made
+
+
+def _part(whole: Burst, rows: slice) -> Burst:
+    some = Burst(1, whole.buffer, *(getattr(whole, name)[rows] for name in ("at", "caplen", "length", "time_ns")))
+    for name, *_ in COLUMNS:
+        getattr(some, name)[:] = getattr(whole, name)[rows]
+    return some
 
 
 def tables() -> tuple[np.ndarray, ...]:
@@ -65,7 +67,7 @@ def test_bursts_add_up() -> None:
     both, count = burst(3, 700), Count(*parts, of_rank)
     Count(*whole, of_rank).add(both)
     for rows in (slice(0, 300), slice(300, 700)):
-        count.add(SimpleNamespace(**{name: column[rows] for name, column in vars(both).items()}))
+        count.add(_part(both, rows))
     assert all((one == other).all() for one, other in zip(whole, parts, strict=True))
     both.wrong_worker[:] = False
     count.add(both)

@@ -107,12 +107,10 @@ def rewritten(folder: Path, *rows: Row, **how: Any) -> list[bytes]:
     parse(burst, None, False, [(5, None)])
     assert burst.simple.all()
     burst.leaving[:] = True
-    burst.handle = np.array([row.side for row in rows], np.int32) + 2 * (burst.family == 6).astype(np.int32)
-    burst.mac = np.zeros(burst.size, np.int32)
-    burst.fdata = np.array([row.fdata for row in rows], np.uint32)
-    burst.answer = np.array([row.answer for row in rows])
-    burst.delta = np.full(burst.size, DELTA, np.uint32)
-    burst.full = np.array([row.kind or (FULL_TCP if row.full else 0) for row in rows], np.uint8)
+    burst.handle[:] = [row.side + 2 * (family == 6) for row, family in zip(rows, burst.family, strict=True)]
+    burst.fdata[:], burst.delta[:] = [row.fdata for row in rows], DELTA
+    burst.answer[:] = [row.answer for row in rows]
+    burst.full[:] = [row.kind or (FULL_TCP if row.full else 0) for row in rows]
     rewriter(**how).rewrite(burst)
     return [_checked(burst, row) for row in range(burst.size)]
 
@@ -305,9 +303,6 @@ def test_rows_that_stay_are_not_touched(tmp_path: Path) -> None:
     with open_capture(str(path)) as capture:
         (burst,) = capture.bursts(1)
     parse(burst, None, False)
-    burst.handle, burst.mac = np.full(1, -1, np.int32), np.zeros(1, np.int32)
-    burst.fdata = burst.delta = np.zeros(1, np.uint32)
-    burst.full, burst.answer = np.zeros(1, np.uint8), np.zeros(1, np.bool_)
     rewriter().rewrite(burst)
     assert burst.frame(0) == inward() + bytes(6)
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import arms
 import craft
-import numpy as np
 import pytest
 from captures import T0, enhanced, interface, option, section, write
-from craft import syn, tcp, udp
+from craft import syn, tcp
 
 from lbreplay.journey import replay
 from lbreplay.model import Endpoint
@@ -135,37 +134,6 @@ def test_of_active_backup_the_primary_receives() -> None:
     """Mode 1."""
     run = arms.play([arms.to(arms.OUTSIDE, syn(*flow)) for flow in arms.flows(8)], arms.bonded(mode=1))
     assert {line["slave"] for line in run.trace.values()} == {"dpdk0"}
-
-
-def test_rows_swapped() -> None:
-    """Where a client's packets would go, row by row as one by one."""
-    setup = arms.setup(workers="4")
-    ports = Ports(setup)
-    seen: list[Any] = []
-
-    class Look:
-        def attach(self, run: Any) -> None:
-            self.run = run
-
-        def see(self, burst: Any) -> None:
-            rows = np.arange(burst.size)
-            seen.append(self.run.nic.steer_reversed(burst, rows).queue.tolist())
-
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        frames = [
-            arms.to(arms.OUTSIDE, udp("198.51.100.9:7", "192.0.2.10:53")),
-            arms.to(arms.INSIDE, syn(*arms.flows(1)[0])),
-        ]
-        path = craft.write(Path(folder) / "in.pcap", [(craft.START + n, len(f), f) for n, f in enumerate(frames)])
-        replay(setup, str(path), None, watch=Look())
-    other = [("192.0.2.10:53", "198.51.100.9:7", 4), (arms.flows(1)[0][1], arms.flows(1)[0][0], 3)]
-    cards = [1, 0]
-    wanted = [
-        ports.steer_on(card, kind, 4, *_end(a), *_end(b)).queue for card, (a, b, kind) in zip(cards, other, strict=True)
-    ]
-    assert seen == [wanted]
 
 
 def test_the_card_of_an_interface() -> None:

@@ -87,5 +87,6 @@ def test_the_same_at_any_burst_size(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(module, "SAMPLE", 3)
     frames = [partial(tcp()) if n % 3 else tcp(6) for n in range(200)]
     offload = look(tmp_path, *frames, size=size)
-    assert (offload.segments, offload.headers) == (20 + 9 * 3, 13 + 18)
-    assert offload.partial == offload.headers
+    found = offload.found
+    assert (found.segments, found.headers) == (20 + 9 * 3, 13 + 18)
+    assert found.partial == found.headers

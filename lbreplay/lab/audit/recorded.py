@@ -116,8 +116,8 @@ def _add(found: Recorded, parts: dict[int, list[Rows]], burst: Burst, told: Told
     parse(burst, mac, False)
     n = burst.first + np.arange(burst.size)
     four = np.flatnonzero((burst.family == 4) & there)
-    six = np.flatnonzero(there[burst.rows6])
-    for width, rows, flow in ((WIDTH4, four, burst.flow4[four]), (WIDTH6, burst.rows6[six], burst.flow6[six])):
+    six = np.flatnonzero((burst.family == 6) & there)
+    for width, rows, flow in ((WIDTH4, four, burst.flow4[four]), (WIDTH6, six, burst.wide[six])):
         if rows.size:
             one = np.ones(rows.size, np.int64)
             parts[width].append(Rows(burst.kind[rows], flow, told.queue[rows], told.hash[rows], one, n[rows]))

@@ -41,7 +41,7 @@ class Fed:
     def __init__(self) -> None:
         self.warnings: list[str] = []
 
-    def bursts(self, size: int) -> Any:
+    def lent(self, size: int) -> Any:
         raise AssertionError("frames are handed over one by one")
 
 

@@ -8,13 +8,13 @@ from types import TracebackType
 
 import numpy as np
 
-from lbreplay.burst import I64, Burst, distinct
+from lbreplay.burst import Burst, Room, distinct
 from lbreplay.edge import pace
 from lbreplay.errors import CaptureError, PipeClosed
 from lbreplay.phrases import plural
 from lbreplay.wire.capture.compressed import open_source
 from lbreplay.wire.capture.frames import NO_TIME, CaptureInfo, Frames, Reader
-from lbreplay.wire.capture.layout import Room, fresh, lay_out
+from lbreplay.wire.capture.layout import lay_out
 from lbreplay.wire.capture.link import LINKS
 from lbreplay.wire.capture.merged import Files, Merged, MergedReader
 from lbreplay.wire.capture.recognise import recognised
@@ -36,16 +36,11 @@ __all__ = [
 ]
 
 
-BRIEF = 10**9  # nanoseconds: of no use is a large burst in which connections may end, for then its rows go one by one
-
-
 class Capture:
     """A capture being read; a context manager.
 
     frames, bytes, first_ns, last_ns    counted so far; bytes on the wire
     warnings    sentences, each said once
-    room        what gives the buffer of the next burst its memory
-    times       as many frames make a burst from now on, where they come within BRIEF
     damage      why reading stopped before the end of the file, or None; what was good before it was delivered
     """
 
@@ -59,8 +54,7 @@ class Capture:
         self._reader.telling = telling
         self.info: CaptureInfo = self._reader.info
         self._raised = 0
-        self.room: Room = fresh
-        self.times = 1
+        self._room = Room(0)
 
     @property
     def damage(self) -> CaptureError | None:
@@ -76,7 +70,11 @@ class Capture:
         return isinstance(self._source, Source) and self._source.live and not self._source.ready(0)
 
     def bursts(self, size: int) -> Iterator[Burst]:
-        """The frames in order, at most *size* a burst, or `times` as many; a burst never spans chunks."""
+        """The frames in order, at most *size* a burst; a burst never spans chunks."""
+        return map(Burst.copy, self.lent(size))
+
+    def lent(self, size: int) -> Iterator[Burst]:
+        """The same, each burst in the memory of the one before."""
         with pace.phase(f"reading {os.path.basename(self.info.path)}") as tell:
             yield from self._cut(size, tell)
         if self._raised:
@@ -92,8 +90,9 @@ class Capture:
             frames = self._clock(frames)
             start = 0
             while start < len(frames.at):
-                stop = self._stop(frames.time_ns, start, size)
-                burst = lay_out(frames, start, stop, self.frames + 1, self.info.nanosecond, self.room)
+                stop = min(start + size, len(frames.at))
+                room = self._room_for(stop - start)
+                burst = lay_out(frames, start, stop, self.frames + 1, self.info.nanosecond, room)
                 if frames.told is not None:
                     burst.told = frames.told.rows(slice(start, stop))
                     burst.interface = burst.told.interface
@@ -102,10 +101,10 @@ class Capture:
                 yield burst
                 tell(*self._source.come() or (self.frames, None))
 
-    def _stop(self, times: I64, start: int, size: int) -> int:
-        """Where a burst that begins at *start* ends."""
-        stop = start + size * self.times
-        return stop if times[min(stop, len(times)) - 1] - times[start] < BRIEF else start + size
+    def _room_for(self, rows: int) -> Room:
+        if self._room.rows < rows:
+            self._room = Room(rows)
+        return self._room
 
     def _clock(self, frames: Frames) -> Frames:
         """Times that never decrease; frames without one have that of the frame before."""

@@ -1,15 +1,13 @@
 """Laying out the buffer of a burst: record header, frame, record header, frame, without a gap.
 
-Where the capture is laid out so already, that is one slice. Else rows are gathered by `copy_rows`.
+Where the capture is laid out so already, its chunk is the buffer. Else rows are gathered by `copy_rows`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from lbreplay.burst import I64, PAD, RECORD, U8, Burst
+from lbreplay.burst import I64, PAD, RECORD, U8, Burst, Room
 from lbreplay.wire.capture.frames import SLACK, Frames
 from lbreplay.wire.capture.link import ETHERNET, decode
 from lbreplay.wire.fields import overlay
@@ -34,24 +32,14 @@ def copy_rows(source: U8, at: I64, size: I64, target: U8, to: I64) -> None:
     overlay(target, SHORT)[to] = overlay(source, SHORT)[at]
 
 
-Room = Callable[[int], U8]  # memory of so many bytes
-
-
-def fresh(size: int) -> U8:
-    """Room of its own."""
-    return np.empty(size, np.uint8)
-
-
-def lay_out(frames: Frames, start: int, stop: int, first: int, nanosecond: bool, room: Room = fresh) -> Burst:
-    """Rows *start* to *stop* as a burst with a buffer in its *room*; *first* is the number of its first frame."""
+def lay_out(frames: Frames, start: int, stop: int, first: int, nanosecond: bool, room: Room) -> Burst:
+    """Rows *start* to *stop* as a burst in *room*; *first* is the number of its first frame."""
     frames = frames.rows(start, stop)
     if not frames.dense:
         return _gather(frames, first, nanosecond, room)
     begin, end = int(frames.at[0]) - RECORD, int(frames.at[-1] + frames.caplen[-1])
-    buffer = room(end - begin + PAD)
-    buffer[: end - begin] = frames.buffer[begin:end]
-    buffer[end - begin :] = 0
-    burst = Burst(first, buffer, frames.at - begin, frames.caplen, frames.length, frames.time_ns)
+    buffer = frames.buffer[begin : end + PAD]
+    burst = Burst(first, buffer, frames.at - begin, frames.caplen, frames.length, frames.time_ns, room)
     if not frames.native:
         put_heads(burst, nanosecond)
     return burst
@@ -84,10 +72,9 @@ def _copied(
     after = np.cumsum(caplen + RECORD)
     to = after - caplen
     end = int(after[-1])
-    buffer = room(end + SLACK)
+    buffer = room.bytes(end + SLACK)
     copy_rows(frames.buffer, at, size, buffer, to + foreign)
-    buffer[end:] = 0
-    burst = Burst(first, buffer[: end + PAD], to, caplen, frames.length, frames.time_ns)
+    burst = Burst(first, buffer[: end + PAD], to, caplen, frames.length, frames.time_ns, room)
     put_heads(burst, nanosecond)
     return burst
 

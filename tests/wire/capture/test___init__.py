@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from captures import T0, drain, enhanced, frames, interface, pcap_head, read, record, section, write
 
+from lbreplay.burst import PAD
 from lbreplay.errors import CaptureError
 from lbreplay.wire.capture import frames as chunking
 from lbreplay.wire.capture import open_capture
@@ -70,16 +71,17 @@ def test_bursts_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, siz
     assert (capture.first_ns, capture.last_ns) == (T0 * 10**9, (T0 + (len(some) - 1) // 50) * 10**9)
 
 
-def test_bursts_grow_where_frames_come_quickly(tmp_path: Path) -> None:
-    """From when it is asked for, and never over a second, in which a connection might end."""
-    times = [0] * 20 + list(range(8)) + [9] * 9
-    path = write(tmp_path, pcap_head(), *[record(f, T0 + s) for f, s in zip(frames(37), times, strict=True)])
-    with open_capture(str(path)) as capture:
-        bursts = capture.bursts(2)
-        sizes = [next(bursts).size for _ in range(3)]
-        capture.times = 4
-        sizes += [burst.size for burst in bursts]
-    assert sizes == [2, 2, 2, 8, 2, 2, 2, 2, 2, 2, 2, 8, 1]
+def test_lent_bursts_follow_each_other_in_one_room(tmp_path: Path) -> None:
+    """They have the frames of those that are one's own, and their rows begin anew each time."""
+    path = write(tmp_path, pcap_head(), *map(record, frames(37)))
+    with open_capture(str(path)) as capture, open_capture(str(path)) as other:
+        rooms = []
+        for lent, own in zip(capture.lent(5), other.bursts(5), strict=True):
+            assert [lent.frame(row) for row in range(lent.size)] == [own.frame(row) for row in range(own.size)]
+            assert lent.sent.tolist() == own.length.tolist() and not lent.leaving.any() and not lent.mac.any()
+            lent.leaving[:], lent.mac[:], lent.sent[:], lent.buffer[:-PAD] = True, 5, 6, 7
+            rooms.append(lent.room)
+    assert len(rooms) == 8 and all(room is rooms[0] for room in rooms)
 
 
 @pytest.mark.parametrize("size", [1, 4096])

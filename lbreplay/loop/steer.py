@@ -1,0 +1,168 @@
+"""Where a card puts frames: the rules of local addresses first, RSS for the rest, queue 0 for what has no hash (S 1.4,
+S 1.5, S 2.4). And which worker polls where they are in the end.
+
+A hash is the XOR of an entry a byte of the tuple (nic/rss.py). A rule is found by its local address, the protocol and
+the port: addresses by the last two bytes of theirs, one after the other where several have the same; then a table of
+all ports says which rule of the address it is (nic/flow_director.py).
+
+Bounds: a kind is one of burst.KIND_*, of which `inputs` has them all; an index into the indirection table is masked;
+every queue that it, or a rule, names is in `ranks`. A frame of KIND_SCTP has 8 bytes of L4 (loop/parse.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lbreplay.loop import octets
+from lbreplay.loop.names import NONE
+
+KIND_TCP, KIND_UDP, KIND_SCTP = 3, 4, 5  # as in burst.py
+BY_DEFAULT, BY_RSS, BY_FLOW_DIRECTOR = 0, 1, 2
+PAIR, TUPLE, TAGGED = 1, 2, 3  # what is hashed, as in nic/profiles.py
+WORD = 1024  # entries of a hash's table for four bytes
+WORDS4, WORDS6 = 3, 9  # of a tuple
+PORTS = 1 << 16  # as in nic/flow_director.py
+TAG, TAG_SIZE, VERIFICATION = 0x0081, 4, 4  # ethertype of a tag, its bytes; offset of SCTP's verification tag
+
+
+class Rules:
+    """The rules of one address family: see `nic.flow_director.Matcher`, which makes the columns.
+
+    addresses u4[n * words], next i4[n] (the next with the same tail), tails i2[PORTS]; first and table i4[n * 2], by
+    address and then for TCP and UDP: its first rule and the table of ports that it has, or NONE; places i4[PORTS] a
+    table: what is behind the first rule.
+    """
+
+    def __init__(self, addresses: Any, following: Any, tails: Any, first: Any, table: Any, places: Any) -> None:
+        self.addresses, self.following, self.tails = addresses, following, tails
+        self.first, self.table, self.places = first, table, places
+        self.words = len(addresses) // max(1, len(following))
+
+    def find(self, flow: Any, at: int, udp: int) -> int:
+        """The rule for the tuple whose destination stands at word *at* of *flow*, or NONE."""
+        dport = flow[at + self.words] >> 16
+        slot = self.tails[flow[at + self.words - 1] >> 16] if self.words else NONE
+        while slot >= 0 and not self._is(slot, flow, at):
+            slot = self.following[slot]
+        if slot < 0 or self.table[2 * slot + udp] < 0:
+            return NONE
+        place = self.places[PORTS * self.table[2 * slot + udp] + dport]
+        return self.first[2 * slot + udp] + place if place >= 0 else NONE
+
+    def _is(self, slot: int, flow: Any, at: int) -> bool:
+        word = 0
+        while word < self.words and self.addresses[self.words * slot + word] == flow[at + word]:
+            word += 1
+        return word == self.words
+
+
+class Steerer:
+    """One card: fills queue, worker, by, hash, reta and rule. *numbers* are the last four of
+
+    hash4 hash6       the hash's entries, by byte of the tuple (and of a verification tag behind it) and value
+    inputs            what of a tuple is hashed, by kind
+    reta_of ranks     queue by hash; the rank that polls a queue
+    queues owners     of each rule
+    """
+
+    def __init__(self, hash4: Any, hash6: Any, inputs: Any, numbers: Any) -> None:
+        self.hash4, self.hash6, self.inputs = hash4, hash6, inputs
+        self.reta_of, self.ranks, self.queues, self.owners = numbers
+        self.last = len(self.reta_of) - 1
+        self.rules4: Any = None
+        self.rules6: Any = None
+        self.room: Any = None
+
+    def rules(self, four: Rules, six: Rules) -> None:
+        """The rules of both families."""
+        self.rules4, self.rules6 = four, six
+
+    def steer(self, burst: Any) -> None:
+        """All rows of *burst*."""
+        self._bind(burst)
+        for row in range(burst.size):
+            self._row(row)
+
+    def steer_rows(self, burst: Any, rows: Any) -> None:
+        """Some rows of *burst*."""
+        self._bind(burst)
+        self._some(rows)
+
+    def _some(self, rows: Any) -> None:
+        for place in range(len(rows)):
+            self._row(rows[place])
+
+    def _bind(self, burst: Any) -> None:
+        self.buffer = burst.buffer.data
+        if burst.room is not self.room:
+            self.room, of = burst.room, burst.room.flat
+            self.at, self.l4, self.kind, self.family = of["at"], of["l4"], of["kind"], of["family"]
+            self.flow4, self.wide, self.queue, self.worker = of["flow4"], of["wide"], of["queue"], of["worker"]
+            self.by, self.hash, self.reta, self.rule = of["by"], of["hash"], of["reta"], of["rule"]
+
+    def _row(self, row: int) -> None:
+        kind, six = self.kind[row], self.family[row] == 6
+        form, rule = self.inputs[kind], NONE
+        self.hash[row] = self._hash(row, form, six) if form else 0
+        if kind in (KIND_TCP, KIND_UDP):
+            if six:
+                rule = self.rules6.find(self.wide, WORDS6 * row + 4, kind == KIND_UDP)
+            else:
+                rule = self.rules4.find(self.flow4, WORDS4 * row + 1, kind == KIND_UDP)
+        self.rule[row] = rule
+        if rule >= 0:
+            self._put(row, BY_FLOW_DIRECTOR, NONE, self.queues[rule], self.owners[rule])
+        elif form:
+            index = self.hash[row] & self.last
+            self._put(row, BY_RSS, index, self.reta_of[index], self.ranks[self.reta_of[index]])
+        else:
+            self._put(row, BY_DEFAULT, NONE, 0, self.ranks[0])
+
+    def _put(self, row: int, by: int, reta: int, queue: int, rank: int) -> None:
+        self.by[row], self.reta[row], self.queue[row], self.worker[row] = by, reta, queue, rank
+
+    def _hash(self, row: int, form: int, six: bool) -> int:
+        if not six:
+            return self._hashed(self.hash4, self.flow4, row, WORDS4, form)
+        return self._hashed(self.hash6, self.wide, row, WORDS6, form)
+
+    def _hashed(self, table: Any, flow: Any, row: int, words: int, form: int) -> int:
+        """A row's tuple of *words*, the last of them ports, and what stands behind it."""
+        at, code = words * row, 0
+        for word in range(words if form > PAIR else words - 1):
+            code ^= self._entry(table, word, flow[at + word])
+        return code ^ self._entry(table, words, self._tag(row)) if form == TAGGED else code
+
+    def _entry(self, table: Any, place: int, word: int) -> int:
+        """The hash of four bytes of a tuple."""
+        at = WORD * place
+        low = table[at + (word & 0xFF)] ^ table[at + 256 + (word >> 8 & 0xFF)]
+        entry: int = low ^ table[at + 512 + (word >> 16 & 0xFF)] ^ table[at + 768 + (word >> 24)]
+        return entry
+
+    def _tag(self, row: int) -> int:
+        """The verification tag of SCTP."""
+        at = self.at[row]
+        tagged = TAG_SIZE if octets.word16(self.buffer, at + 12) == TAG else 0
+        return octets.word32(self.buffer, at + tagged + self.l4[row] + VERIFICATION)
+
+
+class Polls:
+    """Who polls queues: *workers* by queue, the last entry of those that nobody polls."""
+
+    def __init__(self, workers: Any) -> None:
+        self.workers, self.last = workers, len(workers) - 1
+        self.room: Any = None
+
+    def number(self, burst: Any) -> None:
+        """Fill `worker_index` of the rows that were received, by the queue that they are in now."""
+        if burst.room is not self.room:
+            self.room = burst.room
+            self.queue, self.worker_index = self.room.flat["queue"], self.room.flat["worker_index"]
+        self._run(burst.size)
+
+    def _run(self, size: int) -> None:
+        for row in range(size):
+            if self.worker_index[row] >= 0:
+                queue = self.queue[row]
+                self.worker_index[row] = self.workers[queue if 0 <= queue < self.last else self.last]
