@@ -44,7 +44,7 @@ BELOW = {
     "dpvs": {"stack", "lvs", "loop", "wire"},
     "lvs": {"loop", "wire"},
     "stack": {"wire"},
-    "nic": {"wire"},
+    "nic": {"loop", "wire"},
     "loop": set(),
     "wire": {"loop"},
     "floor": set(),

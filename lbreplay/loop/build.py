@@ -21,6 +21,7 @@ FLAGS = {
     "test": ["-O0", "-g0"],
     "sanitize": ["-O1", "-g", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"],
 }
+SHARED = "_shared"  # a module that Cython makes: what all others have of memoryviews, compiled and begun once
 
 
 def _loop() -> Any:
@@ -72,9 +73,12 @@ def _compile(loop: Any, kind: str) -> None:
                 extra_compile_args=FLAGS[kind],
                 extra_link_args=link,
             )
-            for path in loop.sources()
+            for path in (*loop.sources(), loop.ROOM / f"{SHARED}.c")
         ]
-        made = cythonize(extensions, build_dir=scratch, compiler_directives=directives, quiet=True, force=True)
+        made = cythonize(
+            extensions, build_dir=scratch, compiler_directives=directives, quiet=True, force=True,
+            shared_utility_qualified_name=f"lbreplay.loop.{SHARED}",
+        )  # fmt: skip
         command: Any = Distribution({"ext_modules": made}).get_command_obj("build_ext")
         command.inplace, command.build_temp, command.parallel = True, scratch, 2
         command.ensure_finalized()
