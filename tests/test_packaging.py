@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lbreplay.cli import COMMANDS
-from lbreplay.loop import COMPILED, ROOM, STAMP, SUFFIX, sources
+from lbreplay.loop import COMPILED, ROOM, SHARED, STAMP, SUFFIX, sources
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -78,7 +78,7 @@ def test_a_wheel_of_this_machine(tmp_path: Path) -> None:
     held = entries(wheel := built("build_wheel", tmp_path / "a", compiled=True))
     assert wheel.name.startswith(f"lbreplay-{PROJECT['version']}-cp{sys.version_info[0]}{sys.version_info[1]}-")
     assert {f"{path.stem}.pxd" for path in sources()} <= {Path(entry).name for entry in held}
-    assert {Path(entry).name.split(".")[0] for entry in held if entry.endswith(".so")} == {p.stem for p in sources()}
+    assert {Path(entry).name.split(".")[0] for entry in held if entry.endswith(".so")} == {SHARED, *(p.stem for p in sources())}
     pages = {entry for entry in held if entry.endswith(".1")}
     assert pages == {f"lbreplay-{PROJECT['version']}.data/data/share/man/man1/{name}" for name in PAGES}
     with zipfile.ZipFile(wheel) as opened:

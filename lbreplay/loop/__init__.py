@@ -56,6 +56,7 @@ from pathlib import Path
 ROOM = Path(__file__).parent
 STAMP = ROOM / "compiled.txt"  # written behind the compiled modules: kind of build, `stamp`
 INLINED = ("octets",)  # compiled into those that use them
+SHARED = "_shared"  # a module that Cython makes: what all others have of memoryviews, compiled and begun once
 SUFFIX = EXTENSION_SUFFIXES[0]
 GAIN = "compiled it runs some ten times as fast"
 BUILD = "python -m lbreplay.loop.build"
@@ -64,6 +65,11 @@ BUILD = "python -m lbreplay.loop.build"
 def sources() -> list[Path]:
     """The modules that are compiled."""
     return [path.with_suffix(".py") for path in sorted(ROOM.glob("*.pxd")) if path.stem not in INLINED]
+
+
+def modules() -> list[Path]:
+    """The files that they are compiled to."""
+    return [path.with_suffix(SUFFIX) for path in (*sources(), ROOM / f"{SHARED}.c")]
 
 
 def stamp() -> str:
@@ -81,7 +87,7 @@ def _why_not() -> str:
         return f"the loop is not compiled; {GAIN}: install a C compiler and say {BUILD}"
     if STAMP.read_text().startswith("sanitize ") and "asan" not in os.environ.get("LD_PRELOAD", ""):
         return f"the compiled loop is built for sanitizers, and left aside; {GAIN}: {BUILD}"
-    if not STAMP.read_text().endswith(stamp()) or not all(path.with_suffix(SUFFIX).exists() for path in sources()):
+    if not STAMP.read_text().endswith(stamp()) or not all(path.exists() for path in modules()):
         return f"the compiled loop is not of these sources or not for this Python, and left aside; {GAIN}: {BUILD}"
     return ""
 

@@ -21,7 +21,6 @@ FLAGS = {
     "test": ["-O0", "-g0"],
     "sanitize": ["-O1", "-g", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"],
 }
-SHARED = "_shared"  # a module that Cython makes: what all others have of memoryviews, compiled and begun once
 
 
 def _loop() -> Any:
@@ -39,7 +38,7 @@ def build(force: bool = False) -> str:
     """Compile what is not compiled yet; a line that says what came of it."""
     loop, kind = _loop(), os.environ.get("LBREPLAY_BUILD", "")
     wanted = f"{kind} {loop.stamp()}"
-    whole = all(path.with_suffix(loop.SUFFIX).exists() for path in loop.sources())
+    whole = all(path.exists() for path in loop.modules())
     if not force and whole and loop.STAMP.exists() and loop.STAMP.read_text() == wanted:
         return "the loop is compiled already"
     loop.STAMP.unlink(missing_ok=True)
@@ -73,11 +72,11 @@ def _compile(loop: Any, kind: str) -> None:
                 extra_compile_args=FLAGS[kind],
                 extra_link_args=link,
             )
-            for path in (*loop.sources(), loop.ROOM / f"{SHARED}.c")
+            for path in (*loop.sources(), loop.ROOM / f"{loop.SHARED}.c")
         ]
         made = cythonize(
             extensions, build_dir=scratch, compiler_directives=directives, quiet=True, force=True,
-            shared_utility_qualified_name=f"lbreplay.loop.{SHARED}",
+            shared_utility_qualified_name=f"lbreplay.loop.{loop.SHARED}",
         )  # fmt: skip
         command: Any = Distribution({"ext_modules": made}).get_command_obj("build_ext")
         command.inplace, command.build_temp, command.parallel = True, scratch, 2
