@@ -78,7 +78,8 @@ def test_a_wheel_of_this_machine(tmp_path: Path) -> None:
     held = entries(wheel := built("build_wheel", tmp_path / "a", compiled=True))
     assert wheel.name.startswith(f"lbreplay-{PROJECT['version']}-cp{sys.version_info[0]}{sys.version_info[1]}-")
     assert {f"{path.stem}.pxd" for path in sources()} <= {Path(entry).name for entry in held}
-    assert {Path(entry).name.split(".")[0] for entry in held if entry.endswith(".so")} == {SHARED, *(p.stem for p in sources())}
+    compiled = {Path(entry).name.split(".")[0] for entry in held if entry.endswith(".so")}
+    assert compiled == {SHARED, *(path.stem for path in sources())}
     pages = {entry for entry in held if entry.endswith(".1")}
     assert pages == {f"lbreplay-{PROJECT['version']}.data/data/share/man/man1/{name}" for name in PAGES}
     with zipfile.ZipFile(wheel) as opened:
