@@ -38,10 +38,8 @@ class Annotator:
     def attach(self, nic: Nic | Ports, balancer: Any) -> None:
         """Look on at *balancer*, the engine of either profile, which keeps the stories of odd rows from now on."""
         self._nic, self._balancer = nic, balancer
-        if isinstance(balancer, Balancer):
-            balancer.plain_stories = {}
-        elif balancer.stories is None:
-            balancer.stories = []
+        if balancer.stories is None:
+            balancer.stories = {}
 
     def __call__(self, burst: Burst, what: int | Made) -> Note:
         """The note of row *what* of *burst*, or of a frame that was made."""
@@ -87,17 +85,14 @@ class Annotator:
 
     def _told(self, burst: Burst, row: int) -> Told:
         """From the story of a row, where it has one, else from what the columns know."""
-        if not isinstance(self._balancer, Balancer):
-            return told(self._balancer.stories[row])
-        assert self._balancer.plain_stories is not None, "attached"
-        story = self._balancer.plain_stories.get(row)
+        story = self._balancer.stories.get(row)
         return told(story) if story is not None else self._columns(burst, row)
 
     def _columns(self, burst: Burst, row: int) -> Told:
-        """A row that took the columns."""
+        """A row that the loop took."""
         handle, wide = int(burst.handle[row]), burst.family[row] == 6
-        said = Told(int(burst.conn[row]), handle & 1, bool(burst.opened[row]))
-        if not burst.answer[row]:
+        said = Told(int(burst.conn[row]) or None, handle & 1, bool(burst.opened[row]), int(burst.redirected[row]))
+        if not (burst.answer[row] and isinstance(self._balancer, Balancer)):
             flow = burst.wide[row] if wide else burst.flow4[row]
             return said._replace(port=int.from_bytes(flow[-2:].tobytes()))
         ends = self._balancer.came_as(handle | 1)[1:]

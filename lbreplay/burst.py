@@ -150,7 +150,8 @@ COLUMNS: tuple[tuple[str, Any, int, int | None, Any], ...] = (
     ("handle", np.int32, 1, -1, None), ("answer", np.bool_, 1, 0, np.uint8), ("opened", np.bool_, 1, 0, np.uint8),
     ("conn", np.int64, 1, 0, None), ("course", np.int32, 1, 0, None), ("ident", np.int32, 1, 0, None),
     ("mac", np.int32, 1, 0, None), ("fdata", np.uint32, 1, 0, None), ("delta", np.uint32, 1, 0, None),
-    ("full", np.uint8, 1, 0, None),
+    ("full", np.uint8, 1, 0, None), ("before", np.uint8, 1, 0, None), ("after", np.uint8, 1, None, None),
+    ("service", np.int32, 1, None, None), ("reason", np.uint8, 1, 0, None),
 )  # fmt: skip
 BEGINS = [(name, value) for name, _, _, value, _ in COLUMNS if value is not None]
 
@@ -241,6 +242,11 @@ class Burst:
     fdata: U32  # acknowledgement that asks for the client's address (D 5.4)
     delta: U32  # what sequence numbers move by
     full: U8  # dpvs/conn FULL_*
+    # for who looks on: of connections' rows that the loop took
+    before: U8  # states of their connections, before and behind them
+    after: U8
+    service: I32  # index into setup.services; profile ipvs: number of their course
+    reason: U8  # number of what is told beside the verdict (Balancer.reasons)
 
     def __init__(
         self, first: int, buffer: U8, at: I64, caplen: I64, length: I64, time_ns: I64, room: Room | None = None

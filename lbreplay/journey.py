@@ -155,7 +155,7 @@ class Replay:
         self.offload = Offload(setup.device.mtu, *_ends_of_wrong_checksums(setup))
         self.counters = Counters(setup)
         if trace is not None:
-            self.balancer.stories = []
+            self.balancer.stories = {}
 
     def run(self) -> Result:
         """The whole capture.

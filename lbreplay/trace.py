@@ -1,24 +1,38 @@
-"""The trace: one JSON object a line for every frame (interface 6), and for what the balancer sends by itself."""
+"""The trace: one JSON object a line for every frame (interface 6), and for what the balancer sends by itself.
+
+Rows that the loop took are told by their columns (loop/lines.py), those of the plain path by their stories.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from lbreplay.burst import QUEUE_BITS, Burst, Received
+import numpy as np
+
+from lbreplay.burst import I64, QUEUE_BITS, Burst, Received
 from lbreplay.dpvs.balancer import Balancer
 from lbreplay.dpvs.story import Story
 from lbreplay.edge.output import Output
+from lbreplay.loop.lines import Lines
 from lbreplay.model import Setup
 from lbreplay.nic.ports import Ports
 from lbreplay.nic.steer import Nic
-from lbreplay.verdict import ENTRIES, NAMES
+from lbreplay.verdict import ENTRIES, NAMES, Verdict
 
 Line = dict[str, Any]
 STEERED = ("default", "rss", "flow_director")
+LOOKUPS = (None, "in", "out", "miss")  # by code of column `lookup`
 LAST_QUEUE = (1 << QUEUE_BITS) - 1
+WORDS = (
+    '{"n": ', ', "t_ns": ', ', "owner": ', '", "reta": ', "}",
+    ', "conn": null, "new": false, "state": null, "service": null, "real": null, "laddr": null',
+    ', "conn": ', ', "new": false, "state": ', ', "new": true, "state": ', '", "laddr": null', '", "laddr": "', '"',
+    '], "out_port": [',
+)  # fmt: skip
+STEERS = (', "steer": {"by": "default"}', ', "steer": {"by": "rss", "hash": "0x')  # by code, before the rules
 
 
 class Sent(NamedTuple):
@@ -44,8 +58,7 @@ class Trace:
 
     def write(self, burst: Burst, balancer: Balancer, nic: Nic | Ports) -> None:
         """A line for each row, in order, and before it one for whatever was sent without a cause."""
-        lines = "".join(json.dumps(line) + "\n" for line in self._told.lines(burst, balancer, nic))
-        self._output.write(lines.encode())
+        self._output.write(self._told.text(burst, balancer, nic))
 
 
 class Kept:
@@ -66,38 +79,75 @@ class Told:
     def __init__(self, setup: Setup, written: int = 0) -> None:
         self._setup = setup
         self._written = written  # frames in the output before the present burst
+        self._lines: Lines | None = None
 
     def lines(self, burst: Burst, balancer: Balancer, nic: Nic | Ports) -> Iterator[Line]:
         """One for each row, in order, and before it one for whatever was sent without a cause."""
-        stories = balancer.stories
-        assert stories is not None and len(stories) == burst.size, "every row has its story"
-        numbers = self._numbers(burst)
-        for row, story in enumerate(stories):
-            for sent in numbers.pop(-1 - row, ()):
-                yield {"n": None, "t_ns": sent.time_ns, **_out([sent], nic)}
-            yield self._frame(burst, row, story, numbers.get(row, []), balancer, nic)
+        return map(json.loads, bytes(self.text(burst, balancer, nic)).splitlines())
 
-    def _numbers(self, burst: Burst) -> dict[int, list[Sent]]:
-        """What was sent by the row that caused it; by -1 - row what nothing caused."""
+    def text(self, burst: Burst, balancer: Balancer, nic: Nic | Ports) -> memoryview:
+        """The same, as a file has them; the view holds until the next burst."""
+        if self._lines is None:
+            self._lines, self._port = _lines(self._setup, balancer, nic)
+        lines, stories, row = self._lines, balancer.stories, 0
+        assert stories is not None, "somebody looks on"
+        lines.begin()
+        sent = self._begin(lines, burst, balancer, nic)
+        for odd in sorted(stories.keys() | (-1 - key for key in sent if key < 0)):
+            lines.tell(row, odd)
+            for one in sent.get(-1 - odd, ()):
+                lines.write(_dumped({"n": None, "t_ns": one.time_ns, **_out([one], nic)}))
+            row = odd
+            if odd in stories:
+                out = sorted(sent.get(odd, []) + self._own(burst, odd))
+                lines.write(_dumped(self._frame(burst, odd, stories[odd], out, balancer, nic)))
+                row += 1
+        lines.tell(row, burst.size)
+        self._written += len(burst.made) + int(np.count_nonzero(burst.leaving))
+        return memoryview(lines.written())
+
+    # --- the output's numbers ----------------------------------------------------------------------------------------
+
+    def _begin(self, lines: Lines, burst: Burst, balancer: Balancer, nic: Nic | Ports) -> dict[int, list[Sent]]:
+        """Have *lines* told of *burst*; what was made, as `_made` has it."""
+        stories = balancer.stories or {}
+        made_row = np.array([made.row for made in burst.made], np.int64)
+        left = np.cumsum(burst.leaving)  # up to and with each row
+        ahead = (left - burst.leaving)[made_row] + np.arange(len(made_row))  # left before what was made
+        sent = self._made(burst, (ahead + self._written + 1).tolist())
+        self._numbers = np.where(burst.leaving, left + self._written, 0).astype(np.int64)
+        if burst.made:
+            self._numbers[burst.leaving] += np.searchsorted(made_row, np.flatnonzero(burst.leaving), "right")
+        told = self._numbers.copy()
+        lines.more.clear()
+        for row in sent:
+            if row >= 0 and row not in stories:
+                out = _out(sorted(sent[row] + self._own(burst, row)), nic)
+                lines.more[row] = _within(out["out"]), _within(out.get("out_port", []))
+                told[row] = -1
+        ends, reasons = lines.told()
+        lines.know([_end(*end) for end in balancer.ends(ends)], list(map(_reason, balancer.reasons[reasons:])))
+        lines.bind(burst, told, self._leaves(burst, nic))
+        return sent
+
+    def _made(self, burst: Burst, numbers: list[int]) -> dict[int, list[Sent]]:
+        """What was made, by the row that caused it; by -1 - row what no row of *burst* caused, and left before it."""
         found: dict[int, list[Sent]] = {}
-        for row, cause, sent in self._order(burst):
-            key = cause - burst.first if cause else -1 - row
-            found.setdefault(key, []).append(sent)
+        for made, number in zip(burst.made, numbers, strict=True):
+            if not isinstance(made, Received):
+                key = made.cause - burst.first if made.cause >= burst.first else -1 - made.row
+                found.setdefault(key, []).append(Sent(number, made.time_ns, made.frame))
         return found
 
-    def _order(self, burst: Burst) -> Iterator[tuple[int, int, Sent]]:
-        """Row and cause of what was sent, in order; the number of the last frame written stays up to date."""
-        made = iter(burst.made)
-        waiting = next(made, None)
-        for row in range(burst.size):
-            while waiting is not None and waiting.row == row:
-                self._written += 1
-                if not isinstance(waiting, Received):
-                    yield row, waiting.cause, Sent(self._written, waiting.time_ns, waiting.frame)
-                waiting = next(made, None)
-            if burst.leaving[row]:
-                self._written += 1
-                yield row, burst.first + row, Sent(self._written, int(burst.time_ns[row]), burst.frame(row))
+    def _own(self, burst: Burst, row: int) -> list[Sent]:
+        """A row's own frame, if it leaves in place."""
+        if not burst.leaving[row]:
+            return []
+        return [Sent(int(self._numbers[row]), int(burst.time_ns[row]), burst.frame(row))]
+
+    def _leaves(self, burst: Burst, nic: Nic | Ports) -> I64 | None:
+        """The piece of the port that each row leaves by; None where there is but one."""
+        return self._port + nic.leave_by(burst) if isinstance(nic, Ports) else None
 
     def _frame(
         self, burst: Burst, row: int, story: Story, out: list[Sent], balancer: Balancer, nic: Nic | Ports
@@ -141,3 +191,64 @@ def _steer(burst: Burst, row: int, nic: Nic | Ports) -> dict[str, Any]:
     if by == "flow_director":
         return {"by": by, "rule": str(nic.rules[burst.rule[row]])}
     return {"by": by}
+
+
+def _dumped(line: Line) -> bytes:
+    return json.dumps(line).encode() + b"\n"
+
+
+# --- the pieces of lines ---------------------------------------------------------------------------------------------
+
+
+def _lines(setup: Setup, balancer: Any, nic: Nic | Ports) -> tuple[Lines, int]:
+    """Lines with the pieces that *setup* says; and the first piece of ports' names."""
+    lines = Lines(balancer.ends_table)
+    lines.words, lines.workers = lines.learn(_encoded(WORDS)), lines.learn(_encoded(_workers(setup)))
+    lines.steers = lines.learn(_encoded((*STEERS, *map(_rule, nic.rules))))
+    lines.lookups = lines.learn(_encoded(f', "lookup": {json.dumps(lookup)}' for lookup in LOOKUPS))
+    lines.states = lines.learn(_encoded(map(json.dumps, balancer.states())))
+    lines.verdicts = lines.learn(_encoded(map(_verdict, ENTRIES)))
+    lines.whys = lines.learn(_encoded(f'], "why": {json.dumps(entry.sentence)}}}\n' for entry in ENTRIES))
+    if not isinstance(nic, Ports):
+        return lines, 0
+    cards = (nic.arrived(card << QUEUE_BITS) for card in range(len(nic.cards)))
+    lines.cards = lines.learn(_encoded(map(_card, cards)))
+    return lines, lines.learn(_encoded(json.dumps(device.name) for device in setup.devices))
+
+
+def _encoded(pieces: Iterable[str]) -> list[bytes]:
+    return [piece.encode() for piece in pieces]
+
+
+def _verdict(entry: Verdict) -> str:
+    return f', "verdict": "{entry.name.lower()}", "fate": "{entry.fate.label}", "out": ['
+
+
+def _workers(setup: Setup) -> Iterator[str]:
+    """Who received a row, by index of the worker, and before them nobody."""
+    yield ', "worker": null, "queue": null, "steer": null'
+    yield from (f', "worker": {json.dumps(worker.rank)}, "queue": ' for worker in setup.workers)
+
+
+def _rule(rule: object) -> str:
+    return f', "steer": {json.dumps({"by": "flow_director", "rule": str(rule)})}'
+
+
+def _card(arrived: tuple[str, str | None]) -> str:
+    port, slave = map(json.dumps, arrived)
+    return f', "port": {port}' + (f', "slave": {slave}' if arrived[1] else "")
+
+
+def _end(service: str, real: str | None) -> bytes:
+    """A connection's service and real server; None: its end stands in the table, and maybe a local one."""
+    said = f', "service": {json.dumps(service)}, "real": '
+    return (said + ('"' if real is None else f'{json.dumps(real)}, "laddr": null')).encode()
+
+
+def _reason(reasons: list[str]) -> bytes:
+    return f', "reason": {json.dumps(reasons)}'.encode() if reasons else b""
+
+
+def _within(values: list[Any]) -> bytes:
+    """What stands between the brackets of a list."""
+    return json.dumps(values)[1:-1].encode()

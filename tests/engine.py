@@ -16,7 +16,7 @@ from lbreplay.model import Setup
 class Run:
     """`sent` are the records that left, `trace` the lines of received frames by number, `own` the lines without one.
 
-    A run that is not traced has no lines; ordinary frames take the columns then, and the plain path otherwise.
+    A run that is not traced has no lines.
     """
 
     sent: list[craft.Record]
@@ -30,13 +30,31 @@ class Run:
         return {n: (t.get("worker"), t.get("out") or [], t["fate"]) for n, t in self.trace.items()}
 
 
-def run(setup: Setup, records: list[craft.Record], folder: Path, burst: int = 4096, traced: bool = True) -> Run:
-    """Replay *records* under *setup*; files go to *folder*."""
+class Plainly:
+    """Has every packet take the plain path."""
+
+    def attach(self, run: Any) -> None:
+        run.balancer.plainly = True
+
+    def see(self, burst: Any) -> None:
+        pass
+
+
+def run(
+    setup: Setup,
+    records: list[craft.Record],
+    folder: Path,
+    burst: int = 4096,
+    traced: bool = True,
+    plainly: bool = False,
+) -> Run:
+    """Replay *records* under *setup*; files go to *folder*. Ordinary frames take the loop, *plainly* the plain path."""
     from lbreplay.journey import replay
 
     source = craft.write(folder / "in.pcap", records)
     out, trace = folder / f"out-{burst}.pcap", folder / f"trace-{burst}.ndjson"
-    result = replay(setup._replace(burst_size=burst), str(source), str(out), trace=str(trace) if traced else None)
+    asked, told = setup._replace(burst_size=burst), str(trace) if traced else None
+    result = replay(asked, str(source), str(out), trace=told, watch=Plainly() if plainly else None)
     lines = [json.loads(line) for line in trace.read_text().splitlines()] if traced else []
     return Run(
         craft.read(out),

@@ -91,7 +91,7 @@ class Closed:
 
     def __init__(self, setup: Setup) -> None:
         self.run = Replay(setup, None, None, None)  # type: ignore[arg-type]
-        self.run.balancer.stories = []
+        self.run.balancer.plainly = True
         self.seen = 0
 
     def send(self, time_ns: int, frame: bytes) -> list[bytes]:

@@ -18,6 +18,7 @@ from lbreplay.config.load import load
 from lbreplay.model import FlowDirector, Setup
 
 BURSTS = (1, 7, 256, 4096)
+WAYS = ("plain", "loop", "told")  # every packet takes the plain path; the loop; the loop, and a trace tells of it
 SOME = range(24)  # seeds of the laws that need no oracle
 HOUR = 3600 * 10**9
 
@@ -28,13 +29,13 @@ def scenario(seed: int) -> traffic.Scenario:
 
 
 @cache
-def replayed(seed: int, burst: int = 4096, traced: bool = True) -> engine.Run:
-    return rerun(scenario(seed).oracle.setup, scenario(seed).records, burst, traced)
+def replayed(seed: int, burst: int = 4096, way: str = "plain") -> engine.Run:
+    return rerun(scenario(seed).oracle.setup, scenario(seed).records, burst, way)
 
 
-def rerun(setup: Setup, records: list[craft.Record], burst: int = 4096, traced: bool = True) -> engine.Run:
+def rerun(setup: Setup, records: list[craft.Record], burst: int = 4096, way: str = "plain") -> engine.Run:
     with tempfile.TemporaryDirectory() as folder:
-        return engine.run(setup, records, Path(folder), burst, traced)
+        return engine.run(setup, records, Path(folder), burst, way != "loop", way == "plain")
 
 
 # Why an ICMP message is about no connection: the engine says which of these it was, the oracle that it was one of them.
@@ -77,10 +78,11 @@ def different(got: object, want: object, path: str) -> str | None:
     return next((d for k, g, w in pairs if (d := different(g, w, f"{path}.{k}"))), None)
 
 
-@pytest.mark.parametrize("traced", [True, False], ids=["plain", "columns"])
-def test_engine_and_oracle_agree(seed: int, traced: bool) -> None:
-    """Two readings of the dossier, packet by packet and in columns, give the oracle's bytes, verdicts and counters."""
-    run = replayed(seed, BURSTS[(seed + traced) % len(BURSTS)], traced)
+@pytest.mark.parametrize("way", WAYS)
+def test_engine_and_oracle_agree(seed: int, way: str) -> None:
+    """Two readings of the dossier, packet by packet and in the loop, whose rows are told there or not, give the
+    oracle's bytes, verdicts and counters, and its story of each frame."""
+    run = replayed(seed, BURSTS[(seed + WAYS.index(way)) % len(BURSTS)], way)
     why = disagreement(scenario(seed).oracle, run)
     assert why is None, f"seed {seed}, view {scenario(seed).view}: {why}\n{scenario(seed).text}"
 
@@ -88,22 +90,23 @@ def test_engine_and_oracle_agree(seed: int, traced: bool) -> None:
 @pytest.mark.parametrize("burst", [7, 16, 32])
 def test_a_lesson_in_the_middle_of_a_burst(burst: int) -> None:
     """A tagged answer teaches a VLAN device while rows of its connection wait: behind it they take the plain path."""
-    assert disagreement(scenario(973).oracle, replayed(973, burst, traced=False)) is None
+    assert disagreement(scenario(973).oracle, replayed(973, burst, "loop")) is None
 
 
 @pytest.mark.parametrize("number", [1555, 2604])
 def test_what_was_decided(number: int) -> None:
     """Both were wrong: no ICMP error about a packet of the balancer itself, no pruning of what the capture cut."""
-    for traced in (True, False):
-        assert disagreement(scenario(number).oracle, replayed(number, traced=traced)) is None
+    for way in WAYS:
+        assert disagreement(scenario(number).oracle, replayed(number, way=way)) is None
 
 
 @pytest.mark.parametrize("number", SOME)
 def test_the_burst_size_changes_nothing(number: int) -> None:
     """A burst is how frames are handled, never what happens to them."""
     reference = replayed(number, 1)
-    for burst, traced in [*((burst, True) for burst in BURSTS[1:]), *((burst, False) for burst in BURSTS)]:
-        run = replayed(number, burst, traced)
+    ways = [("plain", 256), *(("loop", burst) for burst in BURSTS), *(("told", burst) for burst in BURSTS)]
+    for way, burst in ways:
+        run = replayed(number, burst, way)
         assert run.sent == reference.sent
         assert run.trace in (reference.trace, {})
         assert json.dumps(run.document["workers"]) == json.dumps(reference.document["workers"])

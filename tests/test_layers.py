@@ -40,7 +40,7 @@ BELOW = {
     "ipvs": {"stack", "lvs", "loop", "wire"},
     "also": set(),
     "annotate": {"dpvs", "nic", "loop", "wire"},
-    "trace": {"dpvs", "nic"},
+    "trace": {"dpvs", "nic", "loop"},
     "dpvs": {"stack", "lvs", "loop", "wire"},
     "lvs": {"loop", "wire"},
     "stack": {"wire"},

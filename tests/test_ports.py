@@ -76,9 +76,9 @@ def without_macs(sent: list[craft.Record]) -> list[tuple[int, int, bytes]]:
     return [(at, length, data[12:]) for at, length, data in sent if b"\x08\x06" not in (data[12:14], data[16:18])]
 
 
-@pytest.mark.parametrize("traced", [True, False])
+@pytest.mark.parametrize("plainly", [True, False])
 @pytest.mark.parametrize("number", range(16))
-def test_two_arms_do_what_one_arm_does(number: int, traced: bool, tmp_path: Path) -> None:
+def test_two_arms_do_what_one_arm_does(number: int, plainly: bool, tmp_path: Path) -> None:
     """Ports that share driver and key: the same packets leave at the same times, MACs aside, and every frame ends the
     same way on the same worker, on the plain path and in the loop."""
     made = traffic.scenario(number, 250)
@@ -90,8 +90,8 @@ def test_two_arms_do_what_one_arm_does(number: int, traced: bool, tmp_path: Path
     moved = [to_clients_port(record, virtual) for record in made.records]
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
-    one = engine.run(setup, made.records, tmp_path / "one", traced=traced)
-    two = engine.run(both, moved, tmp_path / "two", traced=traced)
+    one = engine.run(setup, made.records, tmp_path / "one", plainly=plainly)
+    two = engine.run(both, moved, tmp_path / "two", plainly=plainly)
     assert without_macs(two.sent) == without_macs(one.sent)
     for n, line in two.trace.items():
         if line["verdict"] != "port_untold":  # of one port everything is told
@@ -155,11 +155,12 @@ def test_the_loop_does_what_the_plain_path_does(second: str, tmp_path: Path) -> 
     records = [(craft.START + n * 10**6, len(frame), frame) for n, frame in enumerate(frames)]
     made = arms.setup(second=second)
     runs = [
-        engine.run(made, records, tmp_path, burst, traced)
-        for burst, traced in ((4096, True), (4096, False), (5, False))
+        engine.run(made, records, tmp_path, burst, traced, plainly)
+        for burst, traced, plainly in ((4096, True, True), (4096, True, False), (4096, False, False), (5, True, False))
     ]
     for run in runs[1:]:
         assert run.sent == runs[0].sent and run.document["ports"] == runs[0].document["ports"]
+        assert run.trace in (runs[0].trace, {}) and all("out_port" in line for line in runs[0].trace.values())
     assert runs[0].document["ports"][0]["opackets"] == 36
 
 

@@ -2,11 +2,13 @@
 
 THE ordered loop is loop/loop.py. It takes ordinary rows by itself and comes back with what needs words: a packet for
 the plain path (`path.py`), a timer of a connection that somebody must be told about, an event (interface 4, "Time and
-order"). With stories kept (a trace), every row takes the plain path, and the bytes are the same.
+order"). Who looks on (a trace, an annotated capture) has the rows of the loop told by columns, and those of the plain
+path by their stories. `plainly`, every row takes the plain path, and the bytes are the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
 
@@ -29,7 +31,7 @@ from lbreplay.loop.steer import Polls
 from lbreplay.loop.unwanted import Seen
 from lbreplay.loop.ways import Way
 from lbreplay.lvs.detour import Detours
-from lbreplay.model import Setup
+from lbreplay.model import Endpoint, Setup
 from lbreplay.verdict import Verdict
 from lbreplay.wire.options import client_of, insert_toa
 from lbreplay.wire.packet import TCP, UDP, Packet
@@ -57,8 +59,10 @@ class Balancer:
         self.events = Events(self.machine)
         self._hops: dict[tuple[bytes, bytes], tuple[bytes, bytes]] = {}
         self.loop = self._loop()
-        self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
-        self.plain_stories: dict[int, Story] | None = None  # of plain rows, where somebody annotates
+        self.ends_table = self.machine.tuples  # where the ends of connections stand, by handle
+        self.plainly = False  # every row takes the plain path
+        self.stories: dict[int, Story] | None = None  # of the plain rows of a burst, where somebody looks on
+        self.reasons: list[list[str]] = [[], ["redirected"]]  # by number, as column `reason` has them (loop/names.py)
         self.rewriter = Rewriter(
             self.machine.tuples,
             setup.tcp.toa,
@@ -116,11 +120,11 @@ class Balancer:
 
     def _next(self, burst: Burst, row: int) -> int:
         """The next row from *row* on that the loop does not take."""
-        if self.stories is None:
+        if not self.plainly:
             self.loop.barred = (
                 Way.STRAYED if self.machine.stray else Way.LISTENED if self.machine.listened else Way.LOOP
             )
-            self.loop.passing = self.plain_stories is None and self.openers.passing and not self.setup.several
+            self.loop.passing = self.openers.passing and not self.setup.several
             return self.loop.run(row, burst.size, self.events.next_ns)
         if row < burst.size:
             self._clock(burst, row, int(burst.time_ns[row]))
@@ -136,8 +140,6 @@ class Balancer:
         self.machine.out = burst.made
         if self.stories is not None:
             self.stories.clear()
-        if self.plain_stories is not None:
-            self.plain_stories.clear()
 
     # --- what the loop asks ------------------------------------------------------------------------------------
 
@@ -245,9 +247,7 @@ class Balancer:
         if before is not None:
             self._remember(burst, row, asked, before)
         if self.stories is not None:
-            self.stories.append(self.path.story)
-        if self.plain_stories is not None:
-            self.plain_stories[row] = self.path.story
+            self.stories[row] = self.path.story
         if machine.stack.neighbours_version != neighbours:
             self._hops.clear()
             self.loop.forget_hops()
@@ -277,7 +277,14 @@ class Balancer:
         if len(self.loop.passed) >= MOST:
             self._count_seen()
             self.loop.passed.clear()
-        self.loop.passed[asked] = Seen(int(burst.verdict[row]), int(burst.lookup[row]), moved)
+        reason = self._reason(story.reasons)
+        self.loop.passed[asked] = Seen(int(burst.verdict[row]), int(burst.lookup[row]), moved, reason)
+
+    def _reason(self, reasons: list[str]) -> int:
+        """The number of what is told beside a verdict."""
+        if reasons not in self.reasons:
+            self.reasons.append(reasons)
+        return self.reasons.index(reasons)
 
     def _count_seen(self) -> None:
         """Move the counters for all packets that the loop passed over."""
@@ -391,6 +398,24 @@ class Balancer:
             "real": str(conn.real),
             "laddr": str(conn.local) if conn.mode.full else None,
         }
+
+    def states(self) -> Iterator[list[str]]:
+        """What the trace tells of states: of TCP and of UDP, by the one before and the one behind."""
+        for number in (TCP, UDP):
+            names = [name.upper() for name in self.machine.protocols[number].states]
+            names += [""] * (STATES - len(names))
+            yield from ([before, after] for before in names for after in names)
+
+    def ends(self, known: int) -> list[tuple[str, str | None]]:
+        """The service of connections by column `service`, from the *known*-th on; real servers' ends stand in the
+        table."""
+        return [(service.name, None) for service in self.setup.services[known:]]
+
+    def party(self, burst: Burst, row: int) -> tuple[str, str]:
+        """The service and the real server of a row that the loop took, where it notes them."""
+        key = self.came_as(int(burst.handle[row]) | 1)
+        real = Endpoint(key[1 : 1 + (len(key) - 5) // 2], int.from_bytes(key[-4:-2]))
+        return self.setup.services[burst.service[row]].name, str(real)
 
     # --- what is left at the end -----------------------------------------------------------------------------
 

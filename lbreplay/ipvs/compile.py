@@ -75,8 +75,8 @@ class Compiler:
         self.mirrored: Bool = np.zeros(64, np.bool_)
         self._entries: dict[tuple[bytes, bytes], int] = {}
         self._courses: dict[tuple[int, str, Endpoint, Endpoint], Course] = {}
-        self._by_number: list[Course] = []
-        self.translator = Translator(self._by_number, parts.edition.ttl, parts.edition.tunnel == "6.1")
+        self.courses: list[Course] = []
+        self.translator = Translator(self.courses, parts.edition.ttl, parts.edition.tunnel == "6.1")
         self._steps = _steps(parts.states)
         self._known = (NONE, NONE)
         self.rebuild()
@@ -222,9 +222,9 @@ class Compiler:
         course = self._courses.get(key)
         if course is None:
             kind, verdict = KINDS.get(key[1], (OTHERWISE, PENDING))
-            course = self._courses[key] = Course(len(self._by_number), kind, key[1], dest, virtual, real)
+            course = self._courses[key] = Course(len(self.courses), kind, key[1], dest, virtual, real)
             course.verdict = int(verdict)
-            self._by_number.append(course)
+            self.courses.append(course)
         if course.version != self.loop.version:
             self._find_out(course)
         return course

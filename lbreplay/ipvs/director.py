@@ -1,12 +1,14 @@
 """The director: every row of a burst, in capture order, through the kernel's IPVS. The shape of `dpvs/balancer.py`.
 
 The loop (loop/kernel.py) takes ordinary rows by itself, and comes back with what needs words: a packet for the plain
-path (`path.py`), or an event. Before a row: timers due at or before its time, then events of that time. With stories
-kept (a trace), every row takes the plain path, and the bytes are the same.
+path (`path.py`), or an event. Before a row: timers due at or before its time, then events of that time. Who looks on
+(a trace, an annotated capture) has the rows of the loop told by columns, and those of the plain path by their stories.
+`plainly`, every row takes the plain path, and the bytes are the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,13 +21,14 @@ from lbreplay.ipvs.listing import listing
 from lbreplay.ipvs.parts import Parts, Story
 from lbreplay.ipvs.path import Path
 from lbreplay.ipvs.service import VirtualService
+from lbreplay.ipvs.states import NAMES
 from lbreplay.ipvs.view import View
-from lbreplay.loop.names import CLOCK, PLAIN
+from lbreplay.loop.names import CLOCK, PLAIN, STATES
 from lbreplay.loop.ways import Way
 from lbreplay.lvs.detour import Detours
 from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
-from lbreplay.wire.packet import Packet
+from lbreplay.wire.packet import TCP, UDP, Packet
 
 LOOKUP = {"": 0, "in": 1, "out": 2, "miss": 3}  # codes of column `lookup`
 TAKEN_AS_TRACKED = (
@@ -48,7 +51,10 @@ class Director:
         self.events = Events(self.parts)
         self.compiler = Compiler(self.parts, self.view.virtual)
         self.loop, self.detours = self.compiler.loop, Detours()
-        self.stories: list[Story] | None = None  # of the rows of a burst, where somebody traces
+        self.ends_table = None  # of ends of connections: courses have them
+        self.plainly = False  # every row takes the plain path
+        self.stories: dict[int, Story] | None = None  # of the plain rows of a burst, where somebody looks on
+        self.reasons: list[list[str]] = [[]]  # by number: column `reason`; what has one is the plain path's
         self._started = False
 
     def balance(self, burst: Burst) -> None:
@@ -74,7 +80,7 @@ class Director:
 
     def _next(self, burst: Burst, row: int) -> int:
         """The next row from *row* on that the loop does not take."""
-        if self.stories is None:
+        if not self.plainly:
             return self.loop.run(row, burst.size, min(self.events.next_ns, self.parts.estimator.next_ns))
         self.loop.why, self.loop.reason = PLAIN, Way.TOLD
         return row
@@ -104,7 +110,7 @@ class Director:
             burst.verdict[row] = self.path.handle(seen)
             burst.lookup[row] = LOOKUP[story.lookup]
         if self.stories is not None:
-            self.stories.append(story)
+            self.stories[row] = story
         self.compiler.learned()
 
     def advance(self, now: int) -> None:
@@ -155,6 +161,21 @@ class Director:
     def rewrite(self, burst: Burst) -> None:
         """Rewrite the rows that leave in place."""
         self.compiler.rewrite(burst)
+
+    def states(self) -> Iterator[list[str]]:
+        """What the trace tells of states: of TCP and of UDP, by the one before and the one behind."""
+        for proto in (TCP, UDP):
+            names = [*NAMES[proto], *[""] * (STATES - len(NAMES[proto]))]
+            yield from ([before, after] for before in names for after in names)
+
+    def ends(self, known: int) -> list[tuple[str, str | None]]:
+        """The service and the real server of connections by column `service`, from the *known*-th on."""
+        return [(course.service.service.name, str(course.real)) for course in self.compiler.courses[known:]]
+
+    def party(self, burst: Burst, row: int) -> tuple[str, str]:
+        """The service and the real server of a row that the loop took, where it notes them."""
+        course = self.compiler.courses[burst.service[row]]
+        return course.service.service.name, str(course.real)
 
     def connection(self, story: Story) -> dict[str, Any]:
         """What the trace tells of a packet's connection."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -259,6 +259,16 @@ class Held:
         return Failure(0, 0, str(result.imagined)) if result.imagined else None
 
 
+class Request(NamedTuple):
+    """A row that goes to a real server; `began`: as the first one of its connection."""
+
+    row: int
+    conn: int  # its number
+    service: str
+    real: str
+    began: bool
+
+
 class Living:
     """No packet to a real server that was removed, and no new connection to one without weight."""
 
@@ -266,33 +276,51 @@ class Living:
         self._run, self._frames, self._what = run, Frames(), ""
         self._dead = dead(run.setup)
         self._first_ns: int | None = None
+        self._fine: set[int] = set()  # connections whose real server is nowhere removed
         if self._dead and run.balancer.stories is None:
-            run.balancer.stories = []
+            run.balancer.stories = {}
 
     def see(self, burst: Burst) -> None:
         """See `Judge`."""
         if self._first_ns is None and burst.size:
             self._first_ns = int(burst.time_ns[0])
         if self._dead:
-            stories = enumerate(self._run.balancer.stories)
-            self._frames.add([burst.first + row for row, story in stories if self._wrong(burst, row, story)])
+            self._frames.add([burst.first + one.row for one in self._requests(burst) if self._wrong(burst, one)])
 
-    def _wrong(self, burst: Burst, row: int, story: Any) -> bool:
-        """Whether a row went to a real server that it should not go to; the first one is described."""
-        conn = story.conn
-        if conn is None or story.side != IN or FATES[burst.verdict[row]] != Fate.TRANSMITTED:
+    def _requests(self, burst: Burst) -> Iterator[Request]:
+        """What goes to real servers."""
+        stories = self._run.balancer.stories
+        told = (FATES[burst.verdict] == Fate.TRANSMITTED) & ((burst.handle & 1) == IN) & (burst.conn > 0)
+        began = burst.opened | (_is_syn(burst) & (burst.before != burst.after))
+        told[list(stories)] = True
+        for row in np.flatnonzero(told).tolist():
+            if row not in stories:
+                if began[row] or burst.conn[row] not in self._fine:
+                    service, real = self._run.balancer.party(burst, row)
+                    yield Request(row, int(burst.conn[row]), service, real, bool(began[row]))
+            elif stories[row].conn is not None and stories[row].side == IN:
+                conn, begins = stories[row].conn, stories[row].new or _begins_anew(stories[row])
+                yield Request(row, conn.number, service_of(conn), str(conn.real), begins)
+
+    def _wrong(self, burst: Burst, asked: Request) -> bool:
+        """Whether it went to a real server that it should not go to; the first one is described."""
+        row, conn, service, real, began = asked
+        spells, at = self._dead.get((service, real), ()), int(burst.time_ns[row]) - (self._first_ns or 0)
+        if not any(spell.removed for spell in spells):
+            self._fine.add(conn)
+        spell = next((one for one in spells if one.begin <= at < one.end), None)
+        if spell is None or not (spell.removed or began) or FATES[burst.verdict[row]] != Fate.TRANSMITTED:
             return False
-        service = service_of(conn)
-        at = int(burst.time_ns[row]) - (self._first_ns or 0)
-        spell = next((one for one in self._dead.get((service, str(conn.real)), ()) if one.begin <= at < one.end), None)
-        if spell is None or not (spell.removed or story.new or _begins_anew(story)):
-            return False
-        self._what = self._what or f"{conn.real} of {service} {spell}"
+        self._what = self._what or f"{real} of {service} {spell}"
         return True
 
     def failure(self, result: Result) -> Failure | None:
         """See `Judge`."""
         return self._frames.failure(self._what)
+
+
+def _is_syn(burst: Burst) -> Bool:
+    return np.asarray((burst.proto == TCP) & (burst.flags & (SYN | ACK) == SYN))
 
 
 def _begins_anew(story: Any) -> bool:

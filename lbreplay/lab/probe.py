@@ -113,21 +113,19 @@ class Probe:
     def pass_by(self, n: int) -> tuple[Burst, Any]:
         """Go on to frame *n* and handle it, looking at nothing else: the burst of it alone, and its story."""
         burst = self._seek(n)
-        stories: list[Any] = []
-        self.run.balancer.stories = stories
+        stories = self._told()
         self._journey(burst)
-        self.run.balancer.stories = None
+        self._untold()
         return burst, stories[0]
 
     def tell(self, n: int) -> tuple[bytes, Any, dict[str, Any]]:
         """Go on to frame *n* and handle it: its bytes as captured, its story, and its line of the trace."""
         burst = self._seek(n)
         frame, told = burst.frame(0), Told(self.run.setup, self._written)
-        stories: list[Any] = []
-        self.run.balancer.stories = stories
+        stories = self._told()
         self._journey(burst)
         *_, line = told.lines(burst, self.run.balancer, self.run.nic)
-        self.run.balancer.stories = None
+        self._untold()
         return frame, stories[0], line
 
     def shoot_made(self, frame: bytes, after_ns: int) -> Shot:
@@ -162,15 +160,23 @@ class Probe:
         """Have the next story told; the trials of local addresses come into the list."""
         trials: list[tuple[bytes, int | None]] = []
         self._before = self._packet = None
-        self._stories: list[Story] = []
-        self.run.balancer.stories = self._stories
+        self._stories = self._told()
         if self._looking:
             self.run.balancer.path.watch = self._look
             self._hear(lambda laddr, port: trials.append((laddr, port)))
         return trials
 
+    def _told(self) -> dict[int, Any]:
+        """The stories of the rows of the next burst, which all take the plain path."""
+        stories: dict[int, Any] = {}
+        self.run.balancer.stories, self.run.balancer.plainly = stories, True
+        return stories
+
+    def _untold(self) -> None:
+        self.run.balancer.stories, self.run.balancer.plainly = None, False
+
     def _deafen(self) -> None:
-        self.run.balancer.stories = None
+        self._untold()
         if self._looking:
             self.run.balancer.path.watch = None
             self._hear(None)

@@ -24,6 +24,8 @@ rewrite.py  what rows leave with -> bytes
 verify.py   which rows' checksums are right
 count.py    rows -> the tables of statistics
 octets.py   bytes of a buffer: read, written, summed, copied
+pen.py      text, put together of pieces
+lines.py    lines of the trace
 table.py    whose a tuple is
 ends.py     addresses and ports by number
 slots.py    what every packet of a connection asks for

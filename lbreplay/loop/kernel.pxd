@@ -47,7 +47,9 @@ cdef class Kernel(Rows):
     cdef long long[::1] limits
     cdef const unsigned char[::1] steps, active, finishing
     cdef int steady
-    cdef int[::1] course, ident
+    cdef unsigned char[::1] opened
+    cdef long long[::1] conn
+    cdef int[::1] course, ident, handle
     cpdef know(self, Ends virtual, Ends services, list starters)
     cpdef place(self, Ends locals_, zones)
     cpdef rules(self, steps, limits, active, int steady, finishing)
@@ -69,9 +71,11 @@ cdef class Kernel(Rows):
     cdef int _ttl(self, Py_ssize_t row) noexcept
     @cython.locals(conn=Conn)
     cdef bint _request(self, Py_ssize_t row, Py_ssize_t slot, long long now) except? -1
-    @cython.locals(dest=Server)
+    @cython.locals(dest=Server, old=int)
     cdef _carry(self, Py_ssize_t row, Conn conn, int lookup, long long now)
+    @cython.locals(old=int)
     cdef bint _reply(self, Py_ssize_t row, Conn conn, bint answer, long long now) except? -1
+    cdef _tell(self, Py_ssize_t row, Conn conn, int old, int lookup)
     cdef bint _charted(self, Conn conn) except? -1
     @cython.locals(course=Course)
     cdef _meet(self, Py_ssize_t row, Conn conn, bint answer)

@@ -116,6 +116,7 @@ class Kernel(Rows):
     def _move_in(self, of: Any) -> None:
         Rows._move_in(self, of)
         self.course, self.ident = of["course"], of["ident"]
+        self.conn, self.opened, self.handle = of["conn"], of["opened"], of["handle"]
 
     # --- the story ---------------------------------------------------------------------------------------------------
 
@@ -261,8 +262,10 @@ class Kernel(Rows):
     def _carry(self, row: int, conn: Conn, lookup: int, now: int) -> None:
         """Counted, its state changed, sent."""
         dest: Server = conn.dest
+        old = conn.state
         Server.passed(dest, 0, self.l3_length[row])
         self._step(row, conn, IN)
+        self._tell(row, conn, old, lookup)
         conn.in_pkts += 1
         self.sync.packet(conn, conn.in_pkts)
         self.clock.arm(conn, now + conn.timeout)
@@ -290,12 +293,20 @@ class Kernel(Rows):
             return self._plain(ROUTE)
         if conn.real_mac is None:
             self._meet(row, conn, answer)
+        old = conn.state
         Server.passed(conn.dest, 1, self.l3_length[row])
         self._step(row, conn, OUT)
+        self._tell(row, conn, old, LOOKED_UP + OUT)
         self.clock.arm(conn, now + conn.timeout)
         self.answer[row] = answer
         self._settle(row, 2 * conn.course.number + 1, conn.back, LOOKED_UP + 1, self.answered)
         return True
+
+    def _tell(self, row: int, conn: Conn, old: int, lookup: int) -> None:
+        """What who looks on is told of a row's connection, and which side of it."""
+        self.conn[row], self.service_of[row] = conn.number, conn.course.number
+        self.opened[row], self.handle[row] = lookup == MISSED, lookup == LOOKED_UP + OUT
+        self.before[row], self.after[row] = old, conn.state
 
     def _charted(self, conn: Conn) -> bool:
         """Whether it is known how packets of a connection leave; else they are the plain path's."""

@@ -8,7 +8,7 @@ from lbreplay.loop.table cimport Table
 
 ctypedef unsigned long long u64
 
-cdef int AWAY, BARE, CLOCK, DIRECT, DONE, ETHERNET, FULL_TCP, HOME, LOOKED_UP, MET, MISSED, NONE, PLAIN, PROXIED, PROXYING
+cdef int AWAY, BARE, CLOCK, DIRECT, DONE, ETHERNET, FULL_TCP, HANDED_ON, HOME, LOOKED_UP, MET, MISSED, NONE, PLAIN, PROXIED, PROXYING
 cdef int PURE, RST, ACK, SNAT, STATES, STEPS, SYN, TCP, TEMPLATE, TRAILS, TUNNEL, UDP, UDP_STEP
 cdef int UNSOUND, KERNEL, TOO_LONG, OWNED_ELSEWHERE, SYN_PROXY, POOL, ELSEWHERE, PROXY_PROTOCOL, UOA
 cdef u64 M32
@@ -56,7 +56,7 @@ cdef class Loop(Opening):
     cdef _settle(self, Py_ssize_t row, Py_ssize_t handle, int entry, unsigned int fdata, int kind, int lookup)
     @cython.locals(pair=Pair, ident=cython.longlong)
     cdef _enclose(self, Py_ssize_t row, Py_ssize_t slot)
-    cdef bint _came_to(self, Py_ssize_t row, Py_ssize_t slot) except? -1
+    cdef bint _came_to(self, Py_ssize_t row, Py_ssize_t handle) except? -1
     cdef bint _begins(self, Py_ssize_t row) except? -1
     @cython.locals(slots=Slots, number=int, pair=Pair)
     cpdef bint end(self, Py_ssize_t slot) except? -1

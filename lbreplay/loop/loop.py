@@ -24,6 +24,7 @@ from lbreplay.loop.names import (
     DONE,
     ETHERNET,
     FULL_TCP,
+    HANDED_ON,
     HOME,
     LOOKED_UP,
     M32,
@@ -200,7 +201,7 @@ class Loop(Opening):
         if slots.met[slot] & AWAY and slots.mac[handle | 1] >= 0:
             found = self._found(handle | 1)
             if found < 0:
-                return self._strayed(row, handle | 1, proto) and self._came_to(row, slot)
+                return self._strayed(row, handle | 1, proto) and self._came_to(row, handle | 1)
             if slots.full[found >> 1] != slots.full[slot] or slots.delta[found >> 1] != slots.delta[slot]:
                 return self._plain(ELSEWHERE)
             handle = found  # another connection may have the same tuple there, and gets the answer
@@ -218,10 +219,10 @@ class Loop(Opening):
         self.reta[row], self.rule[row] = self.homes[home + 3], self.homes[home + 4]
         self.hash[row] = self.slots.home_hash[slot]
 
-    def _came_to(self, row: int, slot: int) -> bool:
+    def _came_to(self, row: int, handle: int) -> bool:
         """A strayed answer was received there."""
-        self._bring_home(row, slot)
-        self.owner[row] = self.worker[row]
+        self._bring_home(row, handle >> 1)
+        self.owner[row], self.handle[row], self.answer[row] = self.worker[row], handle, 1
         return True
 
     # --- who has none yet ---------------------------------------------------------------------------------------------
@@ -257,6 +258,7 @@ class Loop(Opening):
         if self.worker[row] != rank and not self.table.shared:
             self.lookup[row], self.wrong[row] = MISSED, 1
             self.redirected[row] = self.owner[row] = rank
+            self.reason_of[row] = HANDED_ON
 
     def _begins(self, row: int) -> bool:
         """The first packet of a new connection leaves; one that was refused does not."""
@@ -275,6 +277,7 @@ class Loop(Opening):
         old = slots.state[slot]
         table = 2 if kind >= DIRECT else 3 + side if kind == SNAT else side
         new = self.steps[(table * STEPS + step) * STATES + old]
+        self.before[row] = old
         if new != old:
             self._move(slot, old, new, now)
         if side:
@@ -340,6 +343,7 @@ class Loop(Opening):
         if kind == TUNNEL:
             self._enclose(row, slot)
         dest.count(handle & 1, 1, self.l3_length[row])
+        self.after[row], self.service_of[row] = slots.state[slot], slots.limit[slot]
 
     def _enclose(self, row: int, slot: int) -> None:
         """The ends and the identification of an outer header: columns fdata and delta of a row in a tunnel."""

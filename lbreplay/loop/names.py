@@ -55,3 +55,6 @@ ANY = -1  # of the devices of services that are found by ranges: not tested
 MAX_TRIALS = 16  # local addresses tried for one connection (D 11.1)
 
 CODES = 256  # verdicts: they fit a byte
+
+# column `reason`: why the balancer let go of a row; what packets for nobody are told by comes behind these
+UNTOLD, HANDED_ON = range(2)

@@ -17,8 +17,9 @@ cdef class Rows:
     cdef u64 word0, word1, a, b, c, d, ports, source1, dest0, dest1
     cdef long long[::1] zones
     cdef unsigned char[::1] buffer, family, proto, flags, simple, ours, verdict, lookup, leaving, answer
+    cdef unsigned char[::1] before, after, reason_of
     cdef long long[::1] at, time_ns
-    cdef int[::1] l3_length, mac
+    cdef int[::1] l3_length, mac, service_of
     cdef unsigned int[::1] flow4, wide
     cdef unsigned short[::1] tag
     cdef short[::1] worker_index

@@ -44,7 +44,8 @@ class Rows:
         self.simple, self.ours, self.l3_length = of["simple"], of["ours"], of["l3_length"]
         self.flow4, self.wide, self.mac, self.answer = of["flow4"], of["wide"], of["mac"], of["answer"]
         self.verdict, self.lookup, self.worker_index = of["verdict"], of["lookup"], of["worker_index"]
-        self.leaving = of["leaving"]
+        self.leaving, self.before, self.after = of["leaving"], of["before"], of["after"]
+        self.service_of, self.reason_of = of["service"], of["reason"]
 
     def _plain(self, reason: int) -> bool:
         """The row takes the plain path, for *reason*."""

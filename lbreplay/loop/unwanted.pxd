@@ -11,7 +11,7 @@ cdef u64 LINK_LOCAL
 
 @cython.final
 cdef class Seen:
-    cdef public int verdict, lookup
+    cdef public int verdict, lookup, reason
     cdef public long long count
     cdef public object moved
 

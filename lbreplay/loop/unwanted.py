@@ -21,10 +21,11 @@ STRANGER, MATCHED, LAST_HOP, UNINVITED, FROM_LOCAL, TAGGED, ROUTE = (
 
 
 class Seen:
-    """What became of a packet that nobody here wants, of which nothing leaves; `count`: of how many more since."""
+    """What became of a packet that nobody here wants, of which nothing leaves, and why, as column `reason` says it;
+    `count`: of how many more since."""
 
-    def __init__(self, verdict: int, lookup: int, moved: Any) -> None:
-        self.verdict, self.lookup, self.count = verdict, lookup, 0
+    def __init__(self, verdict: int, lookup: int, moved: Any, reason: int) -> None:
+        self.verdict, self.lookup, self.count, self.reason = verdict, lookup, 0, reason
         self.moved = moved  # counters that it moves: (counter, name, by)
 
 
@@ -98,6 +99,7 @@ class Unwanted(Hops):
         seen.count += 1
         self.handle[row], self.verdict[row], self.lookup[row] = NONE, seen.verdict, seen.lookup
         self.wrong[row] = missed
+        self.reason_of[row] = seen.reason
         return True
 
     def _forward(self, row: int, worker: int) -> bool:

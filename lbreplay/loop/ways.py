@@ -27,7 +27,7 @@ class Way(IntEnum):
     sentence: str
 
     LOOP = "", "No reason: it is the loop's."
-    TOLD = "interface 6", "Somebody wants its whole story (a trace)."
+    TOLD = "interface 6", "Somebody wants its whole story (`explain`)."
     # the frame
     NO_IP = "D 1.2", "ARP, another ethertype, or an IP header that is not there."
     TAGGED = "D 1.2", "It has a VLAN tag."

@@ -152,6 +152,14 @@ class Ports:
         """The port that a frame leaves by: its source MAC says it."""
         return self.own_macs.get(frame[MAC:MACS], 0)
 
+    def leave_by(self, burst: Burst) -> I64:
+        """The port of each row that leaves in place; of others it means nothing."""
+        macs = overlay(burst.buffer, MACS)[burst.at].view(np.uint8).reshape(-1, MACS)
+        ports = np.zeros(burst.size, np.int64)
+        for mac, port in self.own_macs.items():
+            ports[(macs[:, MAC:] == np.frombuffer(mac, np.uint8)).all(axis=1)] = port
+        return ports
+
     # --- rows ----------------------------------------------------------------------------------------------------
 
     def steer(self, burst: Burst) -> None:

@@ -30,15 +30,15 @@ def test_by_port() -> None:
     assert outside["steered"] == {"flow_director": 0, "rss": 2, "default": 0}
 
 
-@pytest.mark.parametrize("traced", [True, False])
-def test_ports_add_up_to_workers(traced: bool, tmp_path: Any) -> None:
+@pytest.mark.parametrize("plainly", [True, False])
+def test_ports_add_up_to_workers(plainly: bool, tmp_path: Any) -> None:
     """Every frame and byte of a worker came by some port and left by some, on the plain path as by the loop."""
     import craft
     import engine
 
     frames = [*talk(), *(arms.to(arms.OUTSIDE, syn(*flow)) for flow in arms.flows(16))]
     records = [(craft.START + n * 10**6, len(f), f) for n, f in enumerate(frames)]
-    document = engine.run(arms.setup(workers="4"), records, tmp_path, traced=traced).document
+    document = engine.run(arms.setup(workers="4"), records, tmp_path, plainly=plainly).document
     for figure in ("ipackets", "ibytes", "opackets", "obytes"):
         assert sum(p[figure] for p in document["ports"]) == sum(w[figure] for w in document["workers"]) > 0
 
