@@ -21,7 +21,7 @@ def params(suite: str) -> list[object]:
 
 
 def judge(case: Case, folder: Path) -> str | None:
-    run = engine.run(load(str(case.config), (), view=case.about["view"]), case.received, folder)
+    run = engine.run(load(str(case.config), (), view=case.about["view"]), case.received, folder, plainly=True)
     sent = [(time, data) for time, _, data in run.sent]
     return difference(case, sent, run.fates, run.document)
 

@@ -374,6 +374,7 @@ ODD: tuple[tuple[Way, Callable[[Openers, VirtualServer], Any]], ...] = (
     (Way.HASHED, lambda openers, server: server.service.hash_target != "source"),
     (Way.READDRESSED, lambda openers, server: server.service.name in openers.readdressed),
     (Way.OTHER_PROTOCOL, lambda openers, server: server.service.protocol not in (TCP, UDP)),
+    (Way.DEVICES, lambda openers, server: server.service.match is not None and openers.machine.setup.several),
     (Way.MODE, lambda openers, server: not openers._local_ends(server.service)
         or any(dest.real.mode not in (None, "", server.service.mode) for dest in server.dests)),
     (Way.FAMILIES, lambda openers, server: any(len(address) != _within(server.service)

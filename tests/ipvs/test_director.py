@@ -56,7 +56,7 @@ class Blind(Case):
 def test_a_case_holds(case: Case, tmp_path: Path) -> None:
     """Packets, times, what reached the own stack, statistics; identifications of own packets cannot be foretold."""
     blind = Blind(case.folder)
-    run = engine.run(load(str(case.config), (), view="rx"), case.received, tmp_path)
+    run = engine.run(load(str(case.config), (), view="rx"), case.received, tmp_path, plainly=True)
     fields = [*blind.fields, *[set()] * len(run.sent)]
     sent = [(time, masked(data, hidden)) for (time, _, data), hidden in zip(run.sent, fields, strict=False)]
     assert difference(blind, sent, run.fates, run.document) is None
