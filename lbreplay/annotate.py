@@ -4,21 +4,30 @@
 
 The comment reads from what came in to what left: the frame of IN, the worker that received it and why, its connection
 and the direction, its verdict. A received frame has the same line, with `as received`. `explain` and `check` use the
-line, less the verdict, for one frame.
+line, less the verdict, for one frame. Rows that the loop took are annotated by their columns (loop/notes.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from lbreplay.burst import BY_FLOW_DIRECTOR, BY_RSS, QUEUE_BITS, Burst, Made, Received
+import numpy as np
+
+from lbreplay.burst import BY_FLOW_DIRECTOR, BY_RSS, QUEUE_BITS, U32, Burst, Made, Received, parted
 from lbreplay.dpvs.balancer import Balancer
+from lbreplay.loop.notes import Notes
 from lbreplay.nic.ports import Ports
 from lbreplay.nic.steer import Nic
 from lbreplay.verdict import NAMES
 from lbreplay.wire.capture import Note
 
 DIRECTIONS = ("in -> real server", "out -> client")  # by side
+WORDS = (
+    "#", " handed to worker ", " conn ", " new conn ", *(f" {direction}: " for direction in DIRECTIONS), " ",
+    "; another worker has its connection", " not received", "worker ", "kernel worker", " (default queue", " (RSS 0x",
+    " (flow director, port ", ", table entry ", ")",
+)  # fmt: skip
 
 
 class Told(NamedTuple):
@@ -40,6 +49,37 @@ class Annotator:
         self._nic, self._balancer = nic, balancer
         if balancer.stories is None:
             balancer.stories = {}
+        self._notes = self._learned()
+
+    def _learned(self) -> Notes:
+        """What writes rows of the loop, with the pieces that the setup says."""
+        notes, nic = Notes(self._balancer.ends_table), self._nic
+        notes.words, notes.verdicts = notes.learn(_encoded(WORDS)), notes.learn(_encoded(NAMES))
+        notes.rules = notes.learn(_encoded(f" & {rule.mask} = {rule.value}" for rule in nic.rules))
+        if isinstance(nic, Ports):
+            notes.ports = notes.learn(_encoded(f"{_arrived(nic, n << QUEUE_BITS)} " for n in range(len(nic.cards))))
+        return notes
+
+    def rows(self, burst: Burst) -> tuple[Notes, Collection[int]]:
+        """What writes the rows of *burst*, and those that it does not: each of them is called for."""
+        owner = np.maximum(burst.owner, 0).astype(np.int64)
+        if isinstance(self._nic, Ports):
+            owner += self._nic.leave_by(burst) * len(self._nic.setup.forwarding_workers)
+        self._notes.begin()
+        self._notes.bind(burst, self._hashes(burst), owner)
+        return self._notes, self._balancer.stories
+
+    def _hashes(self, burst: Burst) -> U32:
+        """The hash of each row; of answers that the client saw, as the balancer received them."""
+        hashes: U32 = burst.hash.copy()
+        rows = np.flatnonzero(burst.answer & (burst.handle >= 0)) if isinstance(self._balancer, Balancer) else ()
+        if not len(rows):
+            return hashes
+        for queue, some in parted(np.maximum(burst.queue[rows].astype(np.int64) >> QUEUE_BITS, 0)):
+            rss = self._nic.card(queue << QUEUE_BITS).rss
+            for wide, flows in self._balancer.came_as_rows(burst.handle[rows[some]] | 1):
+                hashes[rows[some][wide]] = rss.hash_column(burst.kind[rows[some][wide]], flows)
+        return hashes
 
     def __call__(self, burst: Burst, what: int | Made) -> Note:
         """The note of row *what* of *burst*, or of a frame that was made."""
@@ -137,9 +177,18 @@ def received_by(burst: Burst, row: int, said: Told, nic: Nic | Ports) -> str:
     rank = int(burst.worker[row])
     who = f"worker {rank}" if rank >= 0 else "kernel worker"
     if isinstance(nic, Ports):
-        port, slave = nic.arrived(int(burst.queue[row]))
-        who = f"{port}{f' ({slave})' if slave else ''} {who}"
+        who = f"{_arrived(nic, int(burst.queue[row]))} {who}"
     return f"{who} ({steered_by(burst, row, said, nic)})"
+
+
+def _arrived(nic: Ports, queue: int) -> str:
+    """The port that has a queue, and of a bond the slave."""
+    port, slave = nic.arrived(queue)
+    return f"{port}{f' ({slave})' if slave else ''}"
+
+
+def _encoded(pieces: Iterable[str]) -> list[bytes]:
+    return [piece.encode() for piece in pieces]
 
 
 def steered_by(burst: Burst, row: int, said: Told, nic: Nic | Ports) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lbreplay.burst import QUEUE_BITS, Burst
+from lbreplay.burst import I64, QUEUE_BITS, U8, Burst
 from lbreplay.dpvs.conn import IN
 from lbreplay.dpvs.events import Events
 from lbreplay.dpvs.links import Links
@@ -25,7 +25,7 @@ from lbreplay.dpvs.story import Story
 from lbreplay.dpvs.view import Steer, View
 from lbreplay.loop.ends import Ends
 from lbreplay.loop.loop import Loop
-from lbreplay.loop.names import CLOCK, MISSED_BIT, NONE, SIDES, STATES, STEPS, UDP_STEP
+from lbreplay.loop.names import CLOCK, MISSED_BIT, NONE, SIDES, SIX, STATES, STEPS, UDP_STEP
 from lbreplay.loop.rewrite import Rewriter
 from lbreplay.loop.steer import Polls
 from lbreplay.loop.unwanted import Seen
@@ -382,6 +382,18 @@ class Balancer:
     def came_as(self, handle: int) -> bytes:
         """The key (wire.packet.flow_key) of the packets of *handle*."""
         return self.machine.tuples.key(handle)
+
+    def came_as_rows(self, handles: Any) -> Iterator[tuple[I64, U8]]:
+        """The same of many: places in *handles* of each family, with source, destination and both ports of each."""
+        tuples = self.machine.tuples
+        words = np.asarray(tuples.words).reshape(-1, 2)[handles]
+        six = words[:, 1] & np.uint64(SIX) != 0
+        for wide, ends in ((False, words[:, :1]), (True, None)):
+            rows = np.flatnonzero(six == wide)
+            if len(rows):
+                ends = words[rows, :1] if not wide else np.asarray(tuples.wide).reshape(-1, 4)[handles[rows]]
+                ports = words[rows, 1].astype("<u4")[:, None]
+                yield rows, np.hstack((ends.view(np.uint8), ports.view(np.uint8)))
 
     def connection(self, story: Story) -> dict[str, Any]:
         """What the trace tells of a packet's connection (interface 6)."""

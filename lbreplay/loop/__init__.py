@@ -26,6 +26,7 @@ count.py    rows -> the tables of statistics
 octets.py   bytes of a buffer: read, written, summed, copied
 pen.py      text, put together of pieces
 lines.py    lines of the trace
+notes.py    blocks of an annotated capture
 table.py    whose a tuple is
 ends.py     addresses and ports by number
 slots.py    what every packet of a connection asks for

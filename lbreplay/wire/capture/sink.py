@@ -9,12 +9,12 @@ by frame.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
 from struct import pack
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -48,6 +48,19 @@ class Note(NamedTuple):
 
 
 Annotate = Callable[[Burst, "int | Made"], "Note | tuple[int, int | None, int | None, str | None, str | None]"]
+
+
+class Writes(Protocol):
+    """What writes blocks of rows, one behind the other: loop/notes.py."""
+
+    interfaces: int
+    unit: int
+
+    def tell(self, row: int, stop: int) -> int: ...
+
+    def write(self, data: bytes) -> None: ...
+
+    def written(self) -> memoryview: ...
 
 
 class Leaving(NamedTuple):
@@ -102,9 +115,11 @@ class Sink:
             for piece in zip(begin[edges[:-1]].tolist(), end[edges[1:] - 1].tolist(), strict=True):
                 yield data[slice(*piece)]
 
-    def _leaving(self, burst: Burst) -> Iterator[Leaving]:
-        """Frame by frame, under the link header of the capture."""
+    def _leaving(self, burst: Burst, some: Collection[int] | None = None) -> Iterator[Leaving]:
+        """Frame by frame, under the link header of the capture; of rows only *some*."""
         made, rows = _by_row(burst.made), np.flatnonzero(burst.leaving)
+        if some is not None:
+            rows = np.array([row for row in some if burst.leaving[row]], np.int64)
         head = dict(zip(rows.tolist(), self._heads(overlay(burst.buffer, ETHERNET)[burst.at[rows]]), strict=True))
         made_head = iter(self._heads(np.array([frame.frame[:ETHERNET] for frame in burst.made], "V14")))
         for row in sorted(made.keys() | head.keys()):
@@ -149,14 +164,39 @@ class PcapngSink(Sink):
         return SECTION
 
     def _pieces(self, burst: Burst) -> Iterator[bytes | memoryview]:
-        note = Note(0)
-        for leaving in self._leaving(burst):
-            if self._annotate:
-                note = Note(*self._annotate(burst, leaving.what))
-            while self._interfaces <= note.worker:
-                yield self._interface(self._interfaces)
-                self._interfaces += 1
-            yield self._block(leaving, note)
+        rows = getattr(self._annotate, "rows", None)
+        if rows is None or self.info.linktype != 1:
+            for leaving in self._leaving(burst):
+                yield from self._noted(burst, leaving)
+        else:
+            yield self._together(burst, *rows(burst))
+
+    def _noted(self, burst: Burst, leaving: Leaving) -> Iterator[bytes]:
+        """One frame with its note, and before it the interfaces up to its own."""
+        note = Note(*self._annotate(burst, leaving.what)) if self._annotate else Note(0)
+        while self._interfaces <= note.worker:
+            yield self._interface(self._interfaces)
+            self._interfaces += 1
+        yield self._block(leaving, note)
+
+    def _together(self, burst: Burst, notes: Writes, odd: Collection[int]) -> memoryview:
+        """The rows that *notes* writes, and between them the *odd* ones and what was made."""
+        notes.unit, row = self._unit, 0
+        for leaving in self._leaving(burst, odd):
+            at, own = (leaving.what, True) if isinstance(leaving.what, int) else (leaving.what.row, False)
+            self._rows(notes, row, at)
+            notes.write(b"".join(self._noted(burst, leaving)))
+            row = at + own
+        self._rows(notes, row, burst.size)
+        return notes.written()
+
+    def _rows(self, notes: Writes, row: int, stop: int) -> None:
+        """Rows up to *stop*, with the interfaces that they are the first to leave by."""
+        notes.interfaces = self._interfaces
+        while (row := notes.tell(row, stop)) < stop:
+            notes.write(self._interface(self._interfaces))
+            self._interfaces += 1
+            notes.interfaces = self._interfaces
 
     def _interface(self, worker: int) -> bytes:
         say = getattr(self._annotate, "interface", "worker{}".format)  # of several ports, the port too
