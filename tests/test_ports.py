@@ -14,6 +14,7 @@ import engine
 import pytest
 import rig
 import traffic
+import twins
 from craft import syn, tcp
 
 from lbreplay.cli import status
@@ -162,6 +163,7 @@ def test_the_loop_does_what_the_plain_path_does(second: str, tmp_path: Path) -> 
         assert run.sent == runs[0].sent and run.document["ports"] == runs[0].document["ports"]
         assert run.trace in (runs[0].trace, {}) and all("out_port" in line for line in runs[0].trace.values())
     assert runs[0].document["ports"][0]["opackets"] == 36
+    assert not twins.untold(made, craft.write(tmp_path / "in.pcap", records), 5)
 
 
 def test_next_hops_are_asked_for_on_their_port() -> None:

@@ -115,15 +115,15 @@ class Balancer:
             row = self._next(burst, row)
         self._clock(burst, burst.size, int(burst.time_ns[-1]))
         self.polls.number(burst)
+        if self.loop.ended:
+            self.machine.ended_in_silence(np.array(self.loop.ended))
         self.machine.table.recycle()
         self._count_seen()
 
     def _next(self, burst: Burst, row: int) -> int:
         """The next row from *row* on that the loop does not take."""
         if not self.plainly:
-            self.loop.barred = (
-                Way.STRAYED if self.machine.stray else Way.LISTENED if self.machine.listened else Way.LOOP
-            )
+            self.loop.barred = Way.STRAYED if self.machine.stray else Way.LOOP
             self.loop.passing = self.openers.passing and not self.setup.several
             return self.loop.run(row, burst.size, self.events.next_ns)
         if row < burst.size:
@@ -136,6 +136,9 @@ class Balancer:
         if self.view.name == "lb":
             burst.own[:] = self.view.own(burst)
         self.loop.bind(burst)
+        self.loop.listening = bool(self.machine.watches)
+        for heard in (self.loop.missed, self.loop.clashed, self.loop.ended):
+            heard.clear()
         self.relink()
         self.machine.out = burst.made
         if self.stories is not None:

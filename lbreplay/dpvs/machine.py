@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lbreplay.burst import Made
+from lbreplay.burst import I64, Made
 from lbreplay.dpvs.acl import AccessControl
 from lbreplay.dpvs.conn import INACTIVE, Conn, ConnTable, Templates
 from lbreplay.dpvs.laddr import SockAddrPool
@@ -76,11 +76,14 @@ class Ownership(typing.Protocol):
 
 
 class Watch(typing.Protocol):
-    """What somebody who judges connections hears of."""
+    """What somebody who judges connections hears of: those of the plain path one by one; those that the loop ended, by
+    slot, behind the burst. What the loop opens, it notes (loop/making.py)."""
 
     def opened(self, conn: Conn) -> None: ...
 
     def closed(self, conn: Conn) -> None: ...
+
+    def ended(self, slots: I64) -> None: ...
 
 
 class Finder:
@@ -157,8 +160,7 @@ class Machine:
         self.warnings: list[str] = []
         self.checks: Checks | None = None  # the passive check of real servers, where a service asks for it
         self.resolver: Resolves | None = None  # where next hops are asked for their MACs
-        self.watch: Watch | None = None
-        self.listened = False  # somebody hears of every connection: each is opened by the plain path
+        self.watches: list[Watch] = []
         self.stray = False  # a connection may live on another worker than its client's ordinary packets go to
         self.first_ns = 0  # time of the first frame
         self.now = 0
@@ -268,15 +270,20 @@ class Machine:
         """Enter both sides of a connection; with equal tuples the newest is found (D 2.1)."""
         for side, key in enumerate((conn.in_key, conn.out_key)):
             self.tuples.put(2 * conn.slot + side, key)
-        if self.watch is not None:
-            self.watch.opened(conn)
+        for watch in self.watches:
+            watch.opened(conn)
 
     def unhash(self, conn: Conn) -> None:
         """Take both sides out; an older connection that stood behind is found again."""
-        if self.watch is not None:
-            self.watch.closed(conn)
+        for watch in self.watches:
+            watch.closed(conn)
         for side, key in enumerate((conn.in_key, conn.out_key)):
             self.tuples.take(2 * conn.slot + side, key)
+
+    def ended_in_silence(self, slots: I64) -> None:
+        """The loop ended connections in a burst that is over; their slots stand yet."""
+        for watch in self.watches:
+            watch.ended(slots)
 
     def has(self, key: bytes) -> bool:
         """Whether some worker has a connection of this key."""

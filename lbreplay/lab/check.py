@@ -8,14 +8,13 @@ in the table.
 from __future__ import annotations
 
 import difflib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import Bool, Burst
+from lbreplay.burst import I64, Bool, Burst
 from lbreplay.dpvs.conn import IN, Conn
 from lbreplay.errors import CaptureError, ConfigError
 from lbreplay.journey import Onlooker, Replay
@@ -26,6 +25,7 @@ from lbreplay.lab.life import dead, service_of
 from lbreplay.lab.outlived import Outlived
 from lbreplay.lab.probe import looked_up
 from lbreplay.lab.reals import Answered, Even, answers, enough_to_share
+from lbreplay.loop.names import SNAT
 from lbreplay.loop.verify import Verifier
 from lbreplay.model import Setup
 from lbreplay.phrases import plural
@@ -139,31 +139,39 @@ def sound(frame: bytes, length: int) -> bool:
     return checksum.verify_l4(packet.l3, packet.l4_at, packet.proto)
 
 
-class Unique:
+class Unheard:
+    """Hears of connections and does not mind, but for what an heir says; the loop notes what it hears of others."""
+
+    def opened(self, conn: Conn) -> None:
+        """Told by the machine."""
+
+    def closed(self, conn: Conn) -> None:
+        """Told by the machine."""
+
+    def ended(self, slots: I64) -> None:
+        """Told by the machine."""
+
+
+class Unique(Unheard):
     """Two live connections with the same local end towards the same real server: their answers cannot be told apart."""
 
     def __init__(self, run: Replay) -> None:
-        self._machine = run.balancer.machine
-        self._machine.watch, self._machine.listened = self, True
-        self._live: Counter[bytes] = Counter()
+        self._machine, self._loop = run.balancer.machine, run.balancer.loop
+        self._machine.watches.append(self)
+        self._clashed: set[int] = set()  # frames of a burst, of the plain path
         self._frames = Frames()
 
     def opened(self, conn: Conn) -> None:
         """Told by the machine."""
-        key = _answer_key(conn)
-        self._live[key] += 1
-        if self._live[key] > 1:
-            self._frames.add([self._machine.cause])
-
-    def closed(self, conn: Conn) -> None:
-        """Told by the machine."""
-        key = _answer_key(conn)
-        self._live[key] -= 1
-        if self._live[key] <= 0:
-            del self._live[key]
+        full = self._machine.table.full
+        alike = self._machine.tuples.all(_answer_key(conn))
+        if sum((handle & 1) != (full[handle >> 1] == SNAT) for handle in alike) > 1:
+            self._clashed.add(self._machine.cause)
 
     def see(self, burst: Burst) -> None:
         """See `Judge`."""
+        self._frames.add(sorted(self._clashed.union(self._loop.clashed)))
+        self._clashed.clear()
 
     def failure(self, result: Result) -> Failure | None:
         """See `Judge`."""
@@ -175,24 +183,26 @@ def _answer_key(conn: Conn) -> bytes:
     return conn.in_key if conn.mode.name == "snat" else conn.out_key
 
 
-class Missed:
+class Missed(Unheard):
     """Local ports that were asked for and not there, also where another local address had one."""
 
     def __init__(self, run: Replay) -> None:
-        self._machine, self._frames, self._last = run.balancer.machine, Frames(), 0
-        self._machine.listened = True
+        self._machine, self._loop, self._frames = run.balancer.machine, run.balancer.loop, Frames()
+        self._machine.watches.append(self)
+        self._missed: set[int] = set()  # frames of a burst, of the plain path
         for lcore in self._machine.lcores:
             for server in lcore.servers.by_name.values():
                 server.laddrs.heard = self._tried
 
     def _tried(self, laddr: bytes, port: int | None) -> None:
-        if port is None and self._machine.cause != self._last:
-            self._last = self._machine.cause
-            self._frames.add([self._last])
+        if port is None:
+            self._missed.add(self._machine.cause)
 
     def see(self, burst: Burst) -> None:
         """See `Judge`."""
-        self._frames.add((burst.first + np.flatnonzero(burst.verdict == Verdict.SNAT_PORT_EXHAUSTED)).tolist())
+        outside = (burst.first + np.flatnonzero(burst.verdict == Verdict.SNAT_PORT_EXHAUSTED)).tolist()
+        self._frames.add(sorted(self._missed.union(self._loop.missed, outside)))
+        self._missed.clear()
 
     def failure(self, result: Result) -> Failure | None:
         """See `Judge`."""

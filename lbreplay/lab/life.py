@@ -375,12 +375,16 @@ def setting(setup: Setup, conn: Any, state: str) -> str:
     """The setting behind the timeout of *conn* in *state*, "" where none is."""
     if setup.profile != "dpvs":
         return OF_KERNEL.get((conn.proto, state), "")
-    service = conn.server.service
-    if conn.proto not in NAMES or not state:
+    return setting_of(conn.server.service, conn.proto, state)
+
+
+def setting_of(service: Service, proto: int, state: str) -> str:
+    """The same of DPVS's connections of *service*."""
+    if proto not in NAMES or not state:
         return ""
     if service.conn_timeout and state in ("ESTABLISHED", "NORMAL"):
         return f"service.{service.name}.conn_timeout"
-    return f"{NAMES[conn.proto]}.timeout.{state.lower()}"
+    return f"{NAMES[proto]}.timeout.{state.lower()}"
 
 
 def _word(flags: int) -> str:

@@ -6,17 +6,19 @@ with a RST, or by the kernel. What was ended is remembered, and what then comes 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import Bool, Burst
+from lbreplay.burst import I64, U8, Bool, Burst
 from lbreplay.ipvs.states import name
 from lbreplay.journey import Replay
 from lbreplay.lab.fit import NOTICED
 from lbreplay.lab.judge import FATES, Failure, Frames
-from lbreplay.lab.life import setting
+from lbreplay.lab.life import setting, setting_of
 from lbreplay.loop.flags import ONE_PACKET, TEMPLATE
+from lbreplay.loop.names import SNAT, STATES
 from lbreplay.model import NANOSECOND, Endpoint
 from lbreplay.phrases import plural
 from lbreplay.stats import Result
@@ -46,19 +48,25 @@ class Outlived:
         self._setup, self._frames = run.setup, Frames()
         self._ended: dict[bytes, Ended] = {}
         self._found: list[tuple[int, Ended]] = []  # the pause in ns
-        LISTEN[run.setup.profile](self, run.balancer)
+        self._tell = LISTEN[run.setup.profile](self, run.balancer)
+        self.kept = False  # something is told when a packet may be of it
 
     def ended(self, ended: Ended) -> None:
         """A timeout ended a connection that was in use."""
-        self._ended |= dict.fromkeys(ended.keys, ended)
+        for key in ended.keys:
+            if key not in self._ended or self._ended[key].last_ns <= ended.last_ns:
+                self._ended.pop(key, None)
+                self._ended[key] = ended
         while len(self._ended) > MOST:
             del self._ended[next(iter(self._ended))]
 
     def see(self, burst: Burst) -> None:
         """See `Judge`."""
-        if self._ended:
-            rows = [row for row in np.flatnonzero(_unhelped(burst)).tolist() if self._outlived(burst, row)]
-            self._frames.add([burst.first + row for row in rows])
+        unhelped = np.flatnonzero(_unhelped(burst)).tolist() if self._ended or self.kept else []
+        if unhelped and self.kept:
+            self._tell()
+            self.kept = False
+        self._frames.add([burst.first + row for row in unhelped if self._outlived(burst, row)])
 
     def _outlived(self, burst: Burst, row: int) -> bool:
         """Whether the row goes on with a connection that was ended before it; it is forgotten then."""
@@ -95,21 +103,21 @@ def _unhelped(burst: Burst) -> Bool:
 # --- hearing of ends -----------------------------------------------------------------------------------------
 
 
-class _Chain:
-    """Hears of DPVS's connections, and hands on to whoever listened before."""
+class _OfDpvs:
+    """Hears of DPVS's connections. What the loop ended is kept as columns, and told when a packet may be of it."""
 
-    def __init__(self, judge: Outlived, machine: Any) -> None:
-        self._judge, self._machine, self._then = judge, machine, machine.watch
+    def __init__(self, judge: Outlived, balancer: Any) -> None:
+        self._judge, self._balancer, self._machine = judge, balancer, balancer.machine
+        self._kept: list[_Silent] = []
+        self._in_use = np.zeros((256, STATES), np.bool_)  # by protocol and state
+        for number, protocol in self._machine.protocols.items():
+            self._in_use[number, : len(protocol.states)] = [state.upper() in IN_USE for state in protocol.states]
 
     def opened(self, conn: Any) -> None:
         """Told by the machine."""
-        if self._then is not None:
-            self._then.opened(conn)
 
     def closed(self, conn: Any) -> None:
         """Told by the machine."""
-        if self._then is not None:
-            self._then.closed(conn)
         machine = self._machine
         state, last = machine.state_name(conn).upper(), int(machine.table.last_use[conn.slot])
         after = machine.state_timeout(conn)
@@ -119,12 +127,56 @@ class _Chain:
             keys = _keys(conn.proto, answered, asked) if inside_asks else _keys(conn.proto, asked, answered)
             self._judge.ended(Ended(last, after, setting(machine.setup, conn, state), keys))
 
+    def ended(self, slots: I64) -> None:
+        """Told by the machine."""
+        columns, limits = self._machine.table.columns, self._machine.limits
+        state, limit = columns["state"][slots], columns["limit"][slots]
+        proto = np.asarray(self._machine.tuples.words)[4 * slots + 1] >> np.uint64(32) & np.uint64(0xFF)
+        after = limits[limit, state]
+        some = np.flatnonzero(self._in_use[proto.astype(np.int64), state] & (columns["timeout"][slots] >= after))
+        for places, asked in self._balancer.came_as_rows(2 * slots[some]):
+            rows = some[places]
+            ((_, answered),) = self._balancer.came_as_rows(2 * slots[rows] + 1)
+            told = (columns["last_use"][slots[rows]], after[rows], state[rows], limit[rows])
+            self._judge.kept = True
+            self._kept.append(_Silent(proto[rows], asked, answered, columns["full"][slots[rows]] == SNAT, *told))
+        while sum(len(kept.state) for kept in self._kept[1:]) > MOST:
+            del self._kept[0]
 
-def _of_dpvs(judge: Outlived, balancer: Any) -> None:
-    balancer.machine.watch, balancer.machine.listened = _Chain(judge, balancer.machine), True
+    def tell(self) -> None:
+        """Tell the judge of what was kept."""
+        services, protocols = self._machine.setup.services, self._machine.protocols
+        for kept in self._kept:
+            for proto, asked, answered, inside_asks, last, after, state, limit in zip(*kept, strict=True):
+                keys = [bytes((int(proto),)) + ends.tobytes() for ends in (asked, answered)]
+                by = setting_of(services[limit], int(proto), protocols[int(proto)].states[state].upper())
+                self._judge.ended(
+                    Ended(int(last), int(after), by, _keys(int(proto), *keys[:: -1 if inside_asks else 1]))
+                )
+        self._kept.clear()
 
 
-def _of_the_kernel(judge: Outlived, balancer: Any) -> None:
+class _Silent(NamedTuple):
+    """Connections that the loop ended, one entry each: protocol, source, destination and ports of what the client and
+    the real server send, whether the inside host is the client, and what `Ended` says; the row of their timeouts."""
+
+    proto: Any
+    asked: U8
+    answered: U8
+    inside_asks: Bool
+    last_ns: I64
+    after_ns: I64
+    state: U8
+    limit: Any
+
+
+def _of_dpvs(judge: Outlived, balancer: Any) -> Callable[[], None]:
+    hears = _OfDpvs(judge, balancer)
+    balancer.machine.watches.append(hears)
+    return hears.tell
+
+
+def _of_the_kernel(judge: Outlived, balancer: Any) -> Callable[[], None]:
     """What deleting, drop_entry and rescheduling end is no matter of timeouts."""
     parts = balancer.parts
 
@@ -138,6 +190,11 @@ def _of_the_kernel(judge: Outlived, balancer: Any) -> None:
             judge.ended(Ended(last, conn.timeout, setting(parts.setup, conn, state), keys))
 
     parts.conns.listen(told)
+    return _nothing
+
+
+def _nothing() -> None:
+    """Nothing is kept: the kernel's connections are told of when they end."""
 
 
 def _key(proto: int, source: Endpoint, dest: Endpoint) -> bytes:

@@ -17,6 +17,10 @@ cdef int MODE, ENDING
 cdef class Making(Answers):
     cdef int begun, begun_way, begun_kind
     cdef int template
+    cdef public bint listening
+    cdef readonly list missed, clashed, ended
+    @cython.locals(older=int)
+    cdef _compare(self, Py_ssize_t row, Py_ssize_t handle)
     cdef void _begin(self, int handle, int way, int kind) noexcept
     @cython.locals(cursor=LaddrCursor, port=int, trials=int, pair=Pair)
     cdef bint _bind(self, Py_ssize_t row, Opener opener, Dest dest, Py_ssize_t base, long long now) except? -1

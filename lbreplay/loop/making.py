@@ -24,6 +24,10 @@ class Making(Answers):
         super().__init__(*given)
         self.begun, self.begun_way, self.begun_kind = NONE, 0, 0
         self.template = NONE  # that chose the real server of the connection at hand
+        self.listening = False  # somebody judges connections: what follows is noted, till it is cleared
+        self.missed: list[int] = []  # frames that found no port at a local address
+        self.clashed: list[int] = []  # frames that opened a connection whose answers are another live one's too
+        self.ended: list[int] = []  # slots of connections that ended in silence
 
     def _bind(self, row: int, opener: Opener, dest: Dest, base: int, now: int) -> bool:
         """A local end: the first address in turn that has a port left (D 11.1)."""
@@ -38,6 +42,8 @@ class Making(Answers):
             if port >= 0:
                 self._enter(row, opener, pair, port, now)
                 return True
+            if self.listening:
+                self.missed.append(self.first + row)
         return self._refuse(row, self.no_port)
 
     def _enter(self, row: int, opener: Opener, pair: Pair, port: int, now: int) -> None:
@@ -46,6 +52,8 @@ class Making(Answers):
         slot = self._occupy(row, opener, pair, now)
         self.table.enter(2 * slot, self.word0, self.word1, self.a, self.b, self.c, self.d)
         self._enter_answers(slot, opener, pair, port)
+        if self.listening:
+            self._compare(row, 2 * slot + 1)
         slots.client[slot] = self._client(row) + 1
         slots.mac[2 * slot], slots.mac[2 * slot + 1] = pair.way, -MODE
         if not opener.direct:
@@ -60,6 +68,15 @@ class Making(Answers):
         self._count_in(row, opener, dest)
         kind = self._trail(row, slot) if opener.trail else opener.kind
         self._begin(2 * slot, pair.way, kind)
+
+    def _compare(self, row: int, handle: int) -> None:
+        """Note a new connection whose answers, those of *handle*, are another live one's too."""
+        older = self.table.behind(handle)
+        while older >= 0:
+            if (older & 1) != (self.slots.full[older >> 1] == SNAT):
+                self.clashed.append(self.first + row)
+                return
+            older = self.table.behind(older)
 
     def _begin(self, handle: int, way: int, kind: int) -> None:
         """The first packet of a connection is to leave."""
@@ -128,6 +145,8 @@ class Making(Answers):
         slots, active = self.slots, self.slots.state[slot] == pair.opener.established
         if active and not pair.opener.direct:
             return False
+        if self.listening:
+            self.ended.append(slot)
         if pair.opener.jitter is not None:
             pair.opener.census.passed += 1  # drawn for every expiry
         port = (self.table.word(2 * slot + 1, 1) >> 16) & 0xFFFF

@@ -127,6 +127,8 @@ class Opening(Templates):
             self.table.enter(2 * slot, word0, word1 << 32 | ports, self.c, self.d, pair.a, pair.b)
         else:
             self.table.enter(2 * slot, pair.word0 << 32 | word0, word1 << 32 | ports, 0, 0, 0, 0)
+        if self.listening:
+            self._compare(row, 2 * slot)
         slots.server[slot], slots.met[slot] = told + 1, MET | BARE
         slots.mac[2 * slot], slots.mac[2 * slot + 1] = self._way_back(row, told), way
         self._count_in(row, opener, pair.dest)

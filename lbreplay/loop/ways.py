@@ -64,7 +64,6 @@ class Way(IntEnum):
     READDRESSED = "D 3", "An event gives its service other local addresses."
     HASHED = "D 10.3", "Its scheduler wants more than the packet's ends."
     OVERLAPPING = "D 2.1", "Workers may have connections of equal tuples in one table."
-    LISTENED = "D 10.5", "Somebody hears of every new connection."
     STRAYED = "D 4.4", "Connections may live on other workers than their clients' packets go to."
     POOL = "D 2.4", "The pool of connections is empty."
     # its connection
