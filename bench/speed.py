@@ -42,6 +42,8 @@ KINDS: dict[str, tuple[str, tuple[str, ...], float]] = {
     "web behind a SYN proxy": ("web", ("service.web.synproxy=true",), 0.3),
     "udp that tells its client (UOA)": ("udp", ("udp.uoa_max_trail=3",), 1),
     "web that meets no service": ("web", ('service.web.vip="203.0.113.1:80"',), 1),
+    "web, traced": ("web", ("--trace=out/bench/trace.jsonl",), 0.3),
+    "web, annotated as pcapng": ("web", ("--output=out/bench/out.pcapng",), 0.3),
     "web by the kernel's NAT": ("web", ("bench/director.toml",), 1),
     "web by the kernel's direct routing": ("web", ("bench/director.toml", 'service.web.mode="dr"'), 1),
     "web through the kernel's tunnels": ("web", ("bench/director.toml", 'service.web.mode="tunnel"'), 1),

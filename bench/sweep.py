@@ -1,5 +1,5 @@
 """`lbreplay sweep`: sixteen settings of a capture, beside sixteen replays that write nothing, divided by the cores. And
-`lbreplay check` beside one of them.
+`lbreplay check` and `lbreplay explain` beside one of them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ def figures(quick: bool) -> Iterator[Figure]:
         f"sweep of {SETTINGS} settings", f"{SETTINGS} runs over the cores", partial(_sweep, path), 1.5, less=True
     )
     yield Figure("check", "a run", partial(_check, path), 1.5, less=True)
+    last = ("-n", "100000" if quick else "1000000")
+    yield Figure("explain, the last frame", "a run", partial(_beside_run, path, ("explain", *last)), 1.5, less=True)
 
 
 def _sweep(path: str) -> float:
@@ -28,6 +30,13 @@ def _sweep(path: str) -> float:
     core = str(min(os.sched_getaffinity(0)))
     one = partial(seconds, "taskset", "-c", core, LBREPLAY, "run", path, "-c", CONFIG, "-q")
     return paired(sweep, lambda: SETTINGS * (one() + one()) / 2 / cores, 1)
+
+
+def _beside_run(path: str, command: tuple[str, ...]) -> float:
+    """*command* on a capture, as a multiple of a run that writes nothing."""
+    name, *more = command
+    said = partial(seconds, LBREPLAY, name, path, "-c", CONFIG, *more)
+    return paired(said, partial(seconds, LBREPLAY, "run", path, "-c", CONFIG, "-q"))
 
 
 def _check(path: str) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import craft
 import pytest
-from lab.made_capture import VIP, setup
+from lab.made_capture import VIP, frames, setup
 
 from lbreplay.errors import OutputError
 from lbreplay.journey import replay
@@ -83,3 +83,12 @@ def test_an_unwritable_trace_is_one_line(tmp_path: Path) -> None:
     source = craft.write(tmp_path / "in.pcap", [craft.syn(CLIENT, VIP)])
     with pytest.raises(OutputError, match="no/where/t: cannot be written: No such file"):
         replay(setup(), str(source), None, trace=str(tmp_path / "no" / "where" / "t"))
+
+
+@pytest.mark.parametrize("told", [{"trace": "trace"}, {"out_path": "out.pcapng"}])
+def test_who_looks_on_does_not_change_the_way(told: dict[str, str], tmp_path: Path) -> None:
+    """The same frames take the plain path, and for the same reasons, whether or not they are told of."""
+    source = craft.write(tmp_path / "in.pcap", frames(40))
+    given = {"out_path": "out.pcap"} | told
+    alone = replay(setup(), str(source), str(tmp_path / "out.pcap")).plain
+    assert replay(setup(), str(source), **{name: str(tmp_path / path) for name, path in given.items()}).plain == alone

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import craft
+import floods
 import pytest
+from engine import Plainly
 from lab.made_capture import TEXT, VIP, capture, client, frames, setup
 from scapy.layers.inet import ICMP, IP, TCP
 from scapy.packet import Raw
@@ -259,3 +261,29 @@ def test_packets_to_real_servers_that_are_gone(tmp_path):
     found = judged(tmp_path, made=again, text=sticky)["living"]
     assert found.failure is not None and found.failure.first == 5
     assert "conn.expire_quiescent_template" in found.failure.detail
+
+
+JUDGED = [*range(8), *[(seed, kind) for kind in ("snat", "nat", "redirect", "uoa", "persistent") for seed in range(2)]]
+
+
+@pytest.mark.parametrize("made", JUDGED, ids=str)
+def test_what_the_loop_notes_is_judged_as_what_the_plain_path_tells(made, tmp_path):
+    """Equal tuples, connections that end in silence and go on, real servers that go: the same frames and words."""
+    flood = floods.flood(made, 80) if isinstance(made, int) else floods.flood(made[0], 60, made[1])
+    source = str(craft.write(tmp_path / "in.pcap", flood.records))
+    found, plainly = (check(flood.setup._replace(burst_size=16), source, watch=watch) for watch in (None, Plainly()))
+    assert found.document() == plainly.document()
+
+
+def test_ports_that_run_out_in_the_loop(tmp_path):
+    """Each frame that found none counts once, however many local addresses had none."""
+    made, source = setup("sa_pool.high=1032"), str(craft.write(tmp_path / "in.pcap", frames(40)))
+    found, plainly = (check(made, source, ["no-port-missed"], watch=watch) for watch in (None, Plainly()))
+    assert found.document() == plainly.document() and found.judgements[0].failure.others > 0
+
+
+def test_no_property_takes_frames_off_the_loop(tmp_path):
+    """What is judged goes the way that it goes alone."""
+    source = str(craft.write(tmp_path / "in.pcap", frames(40)))
+    alone = replay(setup(), source, None).plain
+    assert check(setup(), source).result.plain == alone
