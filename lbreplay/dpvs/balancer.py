@@ -173,10 +173,6 @@ class Balancer:
         """See `Openers.lend`."""
         return self.openers.lend(opener, owner)
 
-    def pick(self, opener: Any, key: bytes) -> int:
-        """See `Openers.pick`."""
-        return self.openers.pick(opener, key)
-
     def answering(self, macs: bytes) -> int:
         """With what goes back to where frames with these MACs came from."""
         return self.links.answering(macs)

@@ -74,8 +74,9 @@ class Conn:
         self.dest = dest
         self.mode = mode
         self.flags = flags | INACTIVE
+        self.virtual = self.local = NOBODY
         self.client: Endpoint = NOBODY
-        self.virtual, self.local, self.real = NOBODY, NOBODY, NOBODY
+        self.real: Endpoint = NOBODY
         self.in_key = self.out_key = b""
         self.isn = self.delta = self.fdata = self.sp_delta = 0
         self.has_isn = False

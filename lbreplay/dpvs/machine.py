@@ -146,7 +146,7 @@ class Machine:
     """All lcores, their shared tables, the clock, and what is about to leave."""
 
     def __init__(self, setup: Setup, ownership: Ownership) -> None:
-        self.setup = setup
+        self.setup: Setup = setup
         self.stack = Stack(setup)
         self.tuples = Table(setup.conn.table == "shared")
         self.table = ConnTable(self.tuples)

@@ -21,9 +21,6 @@ from lbreplay.loop.ends import Ends
 from lbreplay.loop.loop import Loop
 from lbreplay.loop.names import (
     ANY,
-    BY_ASKING,
-    BY_LOAD,
-    BY_TURN,
     DIRECT,
     FULL_TCP,
     FULL_UDP,
@@ -39,9 +36,6 @@ from lbreplay.loop.opener import Opener, Pair
 from lbreplay.loop.ports import Bucket
 from lbreplay.loop.spans import EVERYWHERE, Span
 from lbreplay.loop.ways import Way
-from lbreplay.lvs.flow import Flow
-from lbreplay.lvs.schedulers.rr import RoundRobin
-from lbreplay.lvs.schedulers.wlc import WeightedLeastConnection
 from lbreplay.model import NANOSECOND, AddressRange, Endpoint, On, Service
 from lbreplay.wire import uoa
 from lbreplay.wire.packet import SYN, TCP, UDP
@@ -60,7 +54,7 @@ class Openers:
 
     def __init__(self, machine: Machine, links: Links, loop: Loop, virtual: Ends) -> None:
         self.machine, self.links, self.loop, self._virtual = machine, links, loop, virtual
-        self.readdressed = {event.path[1] for event in machine.setup.events if event.path[-1:] == ("laddr",)}
+        self.readdressed: set[Any] = {event.path[1] for event in machine.setup.events if event.path[-1:] == ("laddr",)}
         self._lent: list[Opener] = []
         self._known: dict[VirtualServer, Opener] = {}
         self._servers: dict[Opener, tuple[Lcore, VirtualServer]] = {}
@@ -116,7 +110,7 @@ class Openers:
         return opener
 
     def _made(self, lcore: Lcore, server: VirtualServer) -> Opener:
-        opener = Opener(lcore, server.laddrs, server.scheduler, lcore.jitters)
+        opener = Opener(lcore, server.laddrs, lcore.jitters)
         self._servers[opener] = lcore, server
         self._describe(opener, lcore, server)
         return opener
@@ -165,7 +159,7 @@ class Openers:
 
     def _describe(self, opener: Opener, lcore: Lcore, server: VirtualServer) -> None:
         """What never changes: how a real server is picked, and the first state."""
-        setup, service, scheduler = self.machine.setup, server.service, server.scheduler
+        setup, service = self.machine.setup, server.service
         protocol = self.machine.protocols[service.protocol]
         timeouts = protocol.timeout(setup, service)
         event = protocol.event[SYN] if service.protocol == TCP else 0
@@ -194,11 +188,6 @@ class Openers:
         opener.quiesces = self._quiesces(service)
         if service.persistent is not None:
             self._describe_templates(opener, service)
-        opener.by = BY_ASKING
-        if isinstance(scheduler, RoundRobin):
-            opener.by, opener.turn = BY_TURN, scheduler.turn
-        elif isinstance(scheduler, WeightedLeastConnection):
-            opener.by, opener.turn = BY_LOAD, scheduler.load
 
     def _describe_templates(self, opener: Opener, service: Service) -> None:
         """Whose clients are one to templates, and how long these live (D 2.7)."""
@@ -222,7 +211,7 @@ class Openers:
         lcore, server = self._servers[opener]
         way = self.links.direct_way if opener.kind == DIRECT else self.links.way
         ways = {dest.id: 0 if opener.kind == SNAT else way(dest.address) for dest in server.dests}
-        opener.ready, opener.dests = True, server.dests
+        opener.ready, opener.dests, opener.choice = True, server.dests, server.scheduler.rule
         opener.why = opener.why or -min([0, *ways.values()])
         opener.pairs = [
             self._pair(opener, lcore, dest, at, ways[dest.id])
@@ -261,11 +250,6 @@ class Openers:
             return UNKNOWN, False
         protocol = TCP if opener.kind == FULL_TCP else UDP
         return self.links.pool_home(lcore.rank, protocol, laddr, port, dest.endpoint) or (UNKNOWN, False)
-
-    def pick(self, opener: Opener, key: bytes) -> int:
-        """The position of the real server that the scheduler gives the packet with *key*, -1: none."""
-        dest = opener.scheduler.pick(_flow(key))
-        return -1 if dest is None else dest.place
 
     def quiesces(self, slot: int) -> bool:
         """Whether a connection that the loop opened may end with its real server (D 1.5, step 8)."""
@@ -323,11 +307,6 @@ def _answers(loop: Loop, protocol: int, dest: Dest, laddr: bytes) -> tuple[int, 
         return int.from_bytes(dest.address + laddr, "little"), word1, 0, 0, 0, 0
     a, b, c, d = unpack("<4Q", dest.address + (laddr or bytes(16)))
     return loop.table.mix(a, b, c, d), word1 | SIX, a, b, c, d
-
-
-def _flow(key: bytes) -> Flow:
-    source, dest = ends_of(key)
-    return Flow(source.address, source.port, dest.address, dest.port, key[0])
 
 
 def ends_of(key: bytes) -> tuple[Endpoint, Endpoint]:

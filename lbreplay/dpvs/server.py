@@ -29,7 +29,7 @@ class VirtualServer:
     def __init__(
         self, service: Service, setup: Setup, rank: int, workers: int, chance: Random, ids: Iterator[int]
     ) -> None:
-        self.service = service
+        self.service: Service = service
         self.dests: list[Dest] = []
         self._workers, self._chance, self._ids = workers, chance, ids
         stepping = setup.conn.laddr_step and service.scheduler in STEPPING

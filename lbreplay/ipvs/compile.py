@@ -23,13 +23,11 @@ from lbreplay.loop.ends import Ends
 from lbreplay.loop.entry import Course, words
 from lbreplay.loop.flags import DIRECTED, NAT, OTHERWISE, TUNNEL
 from lbreplay.loop.kernel import Kernel, Starter
-from lbreplay.loop.names import BY_ASKING, BY_LOAD, BY_TURN, NONE, STATES, STEPS
+from lbreplay.loop.names import NONE, STATES, STEPS
 from lbreplay.loop.translate import Translator
 from lbreplay.loop.ways import Way
 from lbreplay.lvs.flow import Flow
 from lbreplay.lvs.protocols import tcp
-from lbreplay.lvs.schedulers.rr import RoundRobin
-from lbreplay.lvs.schedulers.wlc import WeightedLeastConnection
 from lbreplay.model import NANOSECOND, Endpoint, Persistence
 from lbreplay.verdict import PENDING, Verdict
 from lbreplay.wire.packet import IPIP, RST, SYN, TCP, UDP
@@ -163,7 +161,7 @@ class Compiler:
         starter.courses = [self._course(dest, *_between(service, dest)) for dest in service.dests]
         starter.why = next((course.why for course in starter.courses if course.why), 0)
         starter.mtu = min((course.mtu for course in starter.courses), default=0)
-        starter.by, starter.turn = _picked(service)
+        starter.choice = service.scheduler.rule
         if service.service.persistent is not None:
             self._keep(starter, service.service.persistent, 4 if service.service.family == 4 else 16)
 
@@ -198,14 +196,11 @@ class Compiler:
         starter.mask, starter.wide_mask = words(((1 << 8 * width) - (1 << 8 * width - prefix)).to_bytes(width))
 
     def pick(self, starter: Starter, ends: bytes) -> int:
-        """The position of the real server that the scheduler picks; NONE where nobody can be, and nobody was asked."""
-        dests = starter.dests
-        if not any(dest.valid for dest in dests):
-            return NONE
+        """The position of the real server that a scheduler picks which the loop does not know."""
         width = (len(ends) - 5) // 2
         source, dst = ends[1 : 1 + width], ends[1 + width : 1 + 2 * width]
         sport, dport = int.from_bytes(ends[-4:-2]), int.from_bytes(ends[-2:])
-        dest = starter.turn.pick(Flow(source, sport, dst, dport, ends[0]))
+        dest = starter.service.scheduler.pick(Flow(source, sport, dst, dport, ends[0]))
         return NONE if dest is None else int(dest.place)
 
     def chart(self, conn: Conn) -> None:
@@ -320,16 +315,6 @@ def _between(service: VirtualService, dest: Dest) -> tuple[Endpoint, Endpoint]:
     vip = service.service.vip
     assert vip is not None, "it was found by address"
     return vip, Endpoint(dest.address, dest.port or vip.port)
-
-
-def _picked(service: VirtualService) -> tuple[int, Any]:
-    """How the loop picks a real server of *service*."""
-    scheduler = service.scheduler
-    if isinstance(scheduler, RoundRobin):
-        return BY_TURN, scheduler.turn
-    if isinstance(scheduler, WeightedLeastConnection):
-        return BY_LOAD, scheduler.load
-    return BY_ASKING, scheduler
 
 
 def _steps(machine: states.States) -> Any:

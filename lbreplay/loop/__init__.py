@@ -33,6 +33,7 @@ slots.py    what every packet of a connection asks for
 timers.py   when connections end
 opener.py   what new connections are made of
 turn.py     which real server is next
+hashed.py   which one a hash names
 real.py     who it is, and who is counted
 ports.py    local ports and addresses
 spans.py    who is found by ranges

@@ -92,6 +92,9 @@ cdef class Kernel(Rows):
     cdef void _settle(self, Py_ssize_t row, int course, int entry, int lookup, int verdict) noexcept
     @cython.locals(proto=int, number=int, starter=Starter, at=int)
     cdef bint _open(self, Py_ssize_t row, long long now) except? -1
+    cdef int _picked(self, Py_ssize_t row, Starter starter) except? -2
+    @cython.locals(at=int, dest=Dest)
+    cdef bint _is_anybody(self, list dests) except? -1
     @cython.locals(first=int)
     cdef bint _odd_source(self) noexcept
     @cython.locals(conn=Conn)

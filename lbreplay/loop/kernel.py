@@ -423,7 +423,7 @@ class Kernel(Rows):
             return self._plain(LAST_HOP)
         if starter.persistent:
             return self._open_by_template(row, starter, proto, now)
-        at = self._pick(row, starter)
+        at = self._picked(row, starter)
         if at < 0:
             return self._plain(REFUSED)
         self._carry(row, self._enter(row, starter.courses[at], proto), MISSED, now)
@@ -434,7 +434,7 @@ class Kernel(Rows):
         one (L 5.4)."""
         template = self._template(starter)
         if template is None:
-            at = self._pick(row, starter)
+            at = self._picked(row, starter)
             if at < 0:
                 return self._plain(REFUSED)
             template = self._make_template(starter, starter.courses[at], proto)
@@ -464,6 +464,18 @@ class Kernel(Rows):
         word0, word1, a, b = self._client_words(starter, self.entries.templates)
         timeout = starter.template_timeout
         return Entries.open_template(self.entries, course, proto, timeout, word0, word1, a, b, self.c, self.d)
+
+    def _picked(self, row: int, starter: Starter) -> int:
+        """The position of the real server that takes the row, or NONE."""
+        return self._pick(row, starter) if self._is_anybody(starter.dests) else NONE
+
+    def _is_anybody(self, dests: list[Any]) -> bool:
+        """Whether somebody may be picked. Where nobody may, the plain path is to ask the scheduler, which may move."""
+        for at in range(len(dests)):
+            dest = dests[at]
+            if Dest.may_be_picked(dest):
+                return True
+        return False
 
     def _odd_source(self) -> bool:
         """Whether the source is of this network, loopback, a group, or everybody (ipvs/addresses.py)."""

@@ -10,7 +10,8 @@ from lbreplay.loop.answers import Answers
 from lbreplay.loop.names import M32, MISSED, NONE, ORDERS, PROXIED, SIX, SNAT
 from lbreplay.loop.opener import Opener, Pair
 from lbreplay.loop.ports import Bucket, Pool
-from lbreplay.loop.real import Dest
+from lbreplay.loop.real import Census, Dest
+from lbreplay.loop.slots import Slots
 from lbreplay.loop.ways import Way
 
 MODE, ENDING = Way.MODE, Way.ENDING
@@ -85,7 +86,7 @@ class Making(Answers):
     def _occupy(self, row: int, opener: Opener, pair: Pair, now: int) -> int:
         """A slot, with the timer and the state that the first packet gives."""
         slots = self.slots
-        slot = slots.take(pair.dest.id, opener.rank)
+        slot = Slots.take(slots, pair.dest.id, opener.rank)
         slots.pair[slot], slots.state[slot], slots.limit[slot] = pair.number, opener.first_state, opener.limit
         fraction = 0
         if opener.jitter is not None:
@@ -103,7 +104,7 @@ class Making(Answers):
         """A new connection."""
         dest.conns += 1
         dest.inactconns += 1
-        opener.census.opened()
+        Census.opened(opener.census)
         self.opened[row] = 1
 
     def _enter_answers(self, slot: int, opener: Opener, pair: Pair, port: int) -> None:
@@ -164,6 +165,6 @@ class Making(Answers):
             pair.opener.cursor.counts[pair.place] -= 1
         if slots.control[slot]:
             slots.controlled[slots.control[slot] - 1] -= 1
-        slots.free_slot(slot)
-        pair.opener.census.closed()
+        Slots.free_slot(slots, slot)
+        Census.closed(pair.opener.census)
         return True

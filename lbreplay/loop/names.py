@@ -32,8 +32,6 @@ MISSED_BIT = 62  # of what packets for nobody are remembered by (`Loop.asked`): 
 # column `lookup`: none, in, out, miss
 LOOKED_UP, MISSED = 1, 3
 
-# how a real server is picked: loop/turn.py, or the scheduler is asked
-BY_TURN, BY_LOAD, BY_ASKING = range(3)
 UNKNOWN = -1  # where answers come in differs from port to port
 
 MOST = 1 << 18  # answers of lists, and ways, that are remembered at once

@@ -20,7 +20,6 @@ cdef class Pair:
 cdef class Opener(Picker):
     cdef public Census census
     cdef public LaddrCursor cursor
-    cdef public object scheduler
     cdef public Draws jitter
     cdef public bint ready, keeps, direct, fast, proxied, lenient, quiesces
     cdef public dict lent

@@ -36,9 +36,9 @@ class Opener(Picker):
     """A service on one worker, which is the worker's `rank`. `ready`: what it says of real servers is so now; `why`:
     not 0, where new connections are made by the plain path, for a reason of loop/ways.py."""
 
-    def __init__(self, census: Census, cursor: LaddrCursor, scheduler: Any, jitter: Any) -> None:
+    def __init__(self, census: Census, cursor: LaddrCursor, jitter: Any) -> None:
         super().__init__()
-        self.census, self.cursor, self.scheduler = census, cursor, scheduler
+        self.census, self.cursor = census, cursor
         self.jitter = jitter  # loop.draws.Draws of the fractions of timeouts, None where they are 0
         self.ready, self.why = False, 0
         self.rank = self.kind = self.delta = self.limit = self.first_state = 0

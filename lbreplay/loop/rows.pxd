@@ -2,11 +2,11 @@ cimport cython
 
 from lbreplay.loop cimport octets
 from lbreplay.loop.table cimport Table
-from lbreplay.loop.turn cimport Load, Picker, Turn
+from lbreplay.loop.turn cimport Choice, Picker
 
 ctypedef unsigned long long u64
 
-cdef int BY_TURN, BY_LOAD, DONE, ETH_VLAN, TAG_SIZE
+cdef int DONE, ETH_VLAN, TAG_SIZE
 cdef u64 SIX, M32
 
 cdef class Rows:
@@ -43,5 +43,5 @@ cdef class Rows:
     cdef bytes _macs(self, Py_ssize_t row)
     @cython.locals(address=cython.longlong, low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t)
     cdef long long _zone_of(self, u64 word) noexcept
-    @cython.locals(turn=Turn, load=Load, place=int)
+    @cython.locals(choice=Choice, place=int, source=u64, dest=u64, port=cython.uint)
     cdef int _pick(self, Py_ssize_t row, Picker picker) except? -2

@@ -11,9 +11,9 @@ from struct import pack
 from typing import Any
 
 from lbreplay.loop import octets
-from lbreplay.loop.names import BY_LOAD, BY_TURN, DONE, M32, SIX
+from lbreplay.loop.names import DONE, M32, SIX
 from lbreplay.loop.table import Table
-from lbreplay.loop.turn import Load, Picker, Turn
+from lbreplay.loop.turn import Picker
 
 ETH_VLAN, TAG_SIZE = 0x8100, 4  # ethertype and bytes of a tag
 
@@ -130,11 +130,13 @@ class Rows:
 
     def _pick(self, row: int, picker: Picker) -> int:
         """The position of the real server that is picked for the row, or NONE."""
-        if picker.by == BY_TURN:
-            turn: Turn = picker.turn
-            return turn.next(picker.dests)
-        if picker.by == BY_LOAD:
-            load: Load = picker.turn
-            return load.least(picker.dests)
-        place: int = self.host.pick(picker, self.table_key(row))
-        return place
+        choice = picker.choice
+        if choice is None:
+            place: int = self.host.pick(picker, self.table_key(row))
+            return place
+        source, dest = self.a, self.b
+        if self.six:
+            source, dest = self.a ^ self.b, self.c ^ self.d
+            source, dest = (source ^ source >> 32) & M32, (dest ^ dest >> 32) & M32
+        port = (self.ports & 0xFF) << 8 | self.ports >> 8 & 0xFF
+        return choice.pick(picker.dests, octets.swapped(source), octets.swapped(dest), port)

@@ -8,6 +8,7 @@ from lbreplay.loop.making import Making
 from lbreplay.loop.names import NONE, TEMPLATE
 from lbreplay.loop.opener import Opener, Pair
 from lbreplay.loop.real import Dest
+from lbreplay.loop.slots import Slots
 from lbreplay.loop.ways import Way
 
 PERSISTENT = Way.PERSISTENT
@@ -67,7 +68,7 @@ class Templates(Making):
             self._refuse(row, self.no_template)
             return False
         slots, pair = self.slots, self.all_pairs[opener.pairs[at * opener.width].number]
-        slot = slots.take(dest.id, NONE)
+        slot = Slots.take(slots, dest.id, NONE)
         fraction = 0
         if opener.jitter is not None:
             fraction = int(opener.jitter.one() * 1000000) * 1000
@@ -103,5 +104,5 @@ class Templates(Making):
             self.templates.remove(slot)
         pair.dest.persistconns -= 1
         pair.dest.admit()
-        self.slots.free_slot(slot)
+        Slots.free_slot(self.slots, slot)
         return True

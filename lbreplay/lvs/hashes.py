@@ -6,15 +6,14 @@ Where DPVS converts to host order first, `fold` gives the number as written.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from math import sin
 from struct import unpack
 from typing import Any
 
 import numpy as np
 
 from lbreplay.burst import I64
+from lbreplay.loop.hashed import MD5_ADDED, MD5_START, MD5_TURNS, MD5_WORDS
 
 M32, M64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
 
@@ -79,47 +78,15 @@ def conn_hash(src: bytes, sport: int, dst: bytes, dport: int, seed: int = 0) -> 
     return jhash(words + ports if len(src) == 4 else ports + words, seed)
 
 
-def _rotate64(value: int, count: int) -> int:
-    return (value << count | value >> 64 - count) & M64
-
-
-def _sip_round(v0: int, v1: int, v2: int, v3: int) -> tuple[int, int, int, int]:
-    v0, v2 = v0 + v1 & M64, v2 + v3 & M64
-    v1, v3 = _rotate64(v1, 13) ^ v0, _rotate64(v3, 16) ^ v2
-    v0 = _rotate64(v0, 32)
-    v2, v0 = v2 + v1 & M64, v0 + v3 & M64
-    v1, v3 = _rotate64(v1, 17) ^ v2, _rotate64(v3, 21) ^ v0
-    return v0, v1, _rotate64(v2, 32), v3
-
-
-def siphash13(data: bytes, key: int) -> int:
-    """SipHash with one compression and three final rounds over *data*, keyed with (*key*, *key*): 64 bits."""
-    v = (key ^ 0x736F6D6570736575, key ^ 0x646F72616E646F6D, key ^ 0x6C7967656E657261, key ^ 0x7465646279746573)
-    padded = data + bytes(7 - len(data) % 8) + bytes((len(data) & 0xFF,))
-    for block in unpack(f"<{len(padded) // 8}Q", padded):
-        v0, v1, v2, v3 = _sip_round(v[0], v[1], v[2], v[3] ^ block)
-        v = (v0 ^ block, v1, v2, v3)
-    v = (v[0], v[1], v[2] ^ 0xFF, v[3])
-    for _ in range(3):
-        v = _sip_round(*v)
-    return xor(v)
-
-
-def ring_key(text: str) -> int:
-    """conhash's H (D 10.3): a signed 64-bit place on the ring, from the MD5 of *text*."""
-    place: int = _stirred(sum(unpack("<4I", hashlib.md5(text.encode(), usedforsecurity=False).digest())))
-    return place - (1 << 64) if place >> 63 else place
-
-
 def ring_keys(name: str, count: int) -> I64:
-    """`ring_key` of NAME-000, NAME-001 and so on, *count* of them, by columns: a weight of 32767 makes five million,
-    in a second instead of fifteen."""
+    """conhash's H (D 10.3; loop/hashed.py) of NAME-000, NAME-001 and so on, *count* of them, by columns: a
+    weight of 32767 makes five million, in a second instead of fifteen."""
     parts = [_stirred(_md5_sums(words)).view(np.int64) for words in _numbered(name.encode() + b"-", count)]
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
 def _stirred(a: Any) -> Any:
-    """The mixing of H, of the sum of the four words of an MD5: a number, or a column of them."""
+    """The mixing of H, of a column of the sums of the four words of an MD5; step by step as loop/hashed.py has it."""
     a = a + 0x7ED55D16 + (a << 12) & M64
     a = a ^ 0xC761C23C ^ a >> 19
     a = a + 0x165667B1 + (a << 5) & M64
@@ -129,13 +96,8 @@ def _stirred(a: Any) -> Any:
     return a * 3221225473 & M64
 
 
-# MD5 by columns (RFC 1321), of messages of one block: 64 steps, in four rounds of another function, order of words and
-# rotations each.
+# MD5 by columns, of messages of one block: 64 steps, in four rounds of another function each.
 BLOCKS = 1 << 14  # at once: what they need stays in the cache
-MD5_START = 0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476
-MD5_ADDED = [np.uint32(int(abs(sin(step + 1)) * (1 << 32))) for step in range(64)]
-MD5_TURNS = (7, 12, 17, 22), (5, 9, 14, 20), (4, 11, 16, 23), (6, 10, 15, 21)
-MD5_WORDS = (1, 0), (5, 1), (3, 5), (7, 0)  # step times the first plus the second, modulo 16
 MD5_MIXED: tuple[Any, ...] = (
     lambda b, c, d: ((c ^ d) & b) ^ d,
     lambda b, c, d: ((b ^ c) & d) ^ c,
@@ -164,7 +126,7 @@ def _numbered(text: bytes, count: int) -> Iterator[Any]:
 def _md5_sums(words: Any) -> Any:
     """The sums of the four words of the MD5s of some blocks."""
     a, b, c, d = (np.full(words.shape[1], word, np.uint32) for word in MD5_START)
-    for step, added in enumerate(MD5_ADDED):
+    for step, added in enumerate(map(np.uint32, MD5_ADDED)):
         factor, offset = MD5_WORDS[step // 16]
         turn = MD5_TURNS[step // 16][step % 4]
         mixed = MD5_MIXED[step // 16](b, c, d) + (a + words[(factor * step + offset) % 16] + added)

@@ -19,7 +19,7 @@ from lbreplay.model import Setup
 
 SEEDS = range(12)
 WAYS = (
-    (Balancer, "_plain"), (Balancer, "_expire"), (Balancer, "relink"), (Balancer, "ready"), (Balancer, "pick"),
+    (Balancer, "_plain"), (Balancer, "_expire"), (Balancer, "relink"), (Balancer, "ready"),
     (Balancer, "answering"), (Balancer, "moved"), (Balancer, "meet"), (Balancer, "towards"),
     (Openers, "revive"), (Openers, "quiesces"),
 )  # fmt: skip

@@ -33,6 +33,13 @@ class Ordinary(floods.KernelWorld):
         super().configure()
 
 
+class Local(floods.KernelWorld):
+    """A scheduler that is asked in words."""
+
+    def scheduler(self) -> str:
+        return "lblcr"
+
+
 @pytest.mark.parametrize("number", SEEDS)
 def test_floods_leave_as_one_by_one(number: int, tmp_path: Path) -> None:
     """Connections opened, answered, ended and opened again by the score, in any configuration and edition."""
@@ -65,7 +72,9 @@ def test_recorded_traffic_leaves_as_one_by_one(case: object, tmp_path: Path) -> 
 def test_the_floods_take_every_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Odd rows, and all that the loop asks for: a law about none is none."""
     taken: Counter[str] = Counter()
-    made = [floods.kernel(number, 60) for number in SEEDS]  # by the plain path, and so before anybody counts
+    # by the plain path, and so before anybody counts
+    made = [floods.kernel(number, 60) for number in SEEDS]
+    made += [floods.kernel(number, 60, Local) for number in SEEDS[:3]]
     for owner, name in WAYS:
         monkeypatch.setattr(owner, name, _counted(taken, f"{owner.__name__}.{name}", getattr(owner, name)))
     for flood in made:

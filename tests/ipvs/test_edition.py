@@ -222,8 +222,8 @@ def test_source_hash(edition: str, buckets: list[int]) -> None:
     chosen = [k.send(craft.syn(f"{client}:1000", VIP)).real for client in clients]
     assert chosen == [reals[::-1][bucket % 8] for bucket in buckets]
     k = Kernel(service(real(A, weight=1), real(B, weight=255), scheduler="sh"), edition=edition)
-    row = k.parts.services.by_name["web"].scheduler._buckets
-    assert sum(dest is k.dest(A) for dest in row) == {OLD: 128, NEW: 1}[edition]
+    web = k.parts.services.by_name["web"]
+    assert sum(web.dests[at] is k.dest(A) for at in web.scheduler.owners) == {OLD: 128, NEW: 1}[edition]
 
 
 @pytest.mark.parametrize(("edition", "after"), [(OLD, C), (NEW, A)])

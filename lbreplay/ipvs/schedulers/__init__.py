@@ -12,18 +12,24 @@ from lbreplay.ipvs.schedulers.lblc import Locality, LocalitySets
 from lbreplay.ipvs.schedulers.least import LeastConnection, NeverQueue, ShortestDelay
 from lbreplay.ipvs.schedulers.ovf import Overflow
 from lbreplay.lvs.schedulers.fo import Failover
-from lbreplay.lvs.schedulers.mh import Maglev
+from lbreplay.lvs.schedulers.mh import MaglevHash
 from lbreplay.lvs.schedulers.rr import RoundRobin
 from lbreplay.lvs.schedulers.wlc import WeightedLeastConnection
 from lbreplay.lvs.schedulers.wrr import KernelWeightedRoundRobin, WeightedRoundRobin
 
 if TYPE_CHECKING:
     from lbreplay.ipvs.dest import Dest, Serving
+    from lbreplay.loop.turn import Choice
     from lbreplay.lvs.flow import Flow
 
 
 class Scheduler(Protocol):
     """What a service asks of its scheduler."""
+
+    @property
+    def rule(self) -> Choice | None:
+        """What the loop asks (loop/turn.py), up to date; None: `pick`."""
+        ...
 
     def pick(self, flow: Flow) -> Dest | None:
         """The real server for the first packet *flow*, None where there is none."""
@@ -44,7 +50,7 @@ OWN: dict[str, Any] = {
     "lblcr": LocalitySets,
     "ovf": Overflow,
 }
-SHARED: dict[str, Any] = {"rr": RoundRobin, "wlc": WeightedLeastConnection, "fo": Failover, "mh": Maglev}
+SHARED: dict[str, Any] = {"rr": RoundRobin, "wlc": WeightedLeastConnection, "fo": Failover, "mh": MaglevHash}
 WRR: dict[str, Any] = {"threshold": WeightedRoundRobin, "kernel": KernelWeightedRoundRobin}
 
 

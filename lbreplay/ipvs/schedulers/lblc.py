@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lbreplay.lvs.schedulers.wlc import least, load
+from lbreplay.loop.turn import Load
 from lbreplay.model import NANOSECOND
 
 if TYPE_CHECKING:
@@ -36,11 +36,12 @@ class Locality:
     """lblc. `lblcr` differs in `_serving` and `_assign`."""
 
     expiration = "lblc_expiration"
+    rule = None  # addresses and times are kept in words
 
     def __init__(self, service: Serving) -> None:
         self._service = service
         self._entries: dict[bytes, Entry] = {}
-        self._bits = service.edition.scheduling.product_bits
+        self._load = Load(service.edition.overhead_lblc, service.edition.scheduling.product_bits)
         self._sweeps, self._next_sweep = 0, 0
 
     def changed(self, dest: Dest | None = None) -> None:
@@ -59,7 +60,7 @@ class Locality:
             dest = self._serving(entry, now)
             if dest is not None and not self._overloaded(dest):
                 return dest
-        dest = least(self._service.dests, self._cost, self._bits)
+        dest = self._least(self._service.dests)
         if dest is not None:
             self._assign(self._entries.setdefault(flow.dst, Entry(now)), dest, now)
         return dest
@@ -72,7 +73,11 @@ class Locality:
         entry.dests = [dest]
 
     def _cost(self, dest: Dest) -> int:
-        return load(dest, self._service.edition.overhead_lblc)
+        return self._load.overhead * dest.actconns + dest.inactconns
+
+    def _least(self, dests: list[Dest]) -> Dest | None:
+        at = self._load.pick(dests, 0, 0, 0)
+        return None if at < 0 else dests[at]
 
     def _overloaded(self, dest: Dest) -> bool:
         return dest.actconns > dest.weight and any(2 * d.actconns < d.weight for d in self._service.dests)
@@ -102,7 +107,7 @@ class LocalitySets(Locality):
     expiration = "lblcr_expiration"
 
     def _serving(self, entry: Entry, now: int) -> Dest | None:
-        dest = least(entry.dests, self._cost, self._bits)
+        dest = self._least(entry.dests)
         settled = entry.modified + self._service.sysctls[self.expiration] * NANOSECOND
         if len(entry.dests) > 1 and now > settled:
             most = self._most(entry.dests)

@@ -4,50 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lbreplay.lvs.schedulers.wlc import least, load
+from lbreplay.loop.turn import Load
+from lbreplay.lvs.schedulers.order import picked
 
 if TYPE_CHECKING:
     from lbreplay.ipvs.dest import Dest, Serving
     from lbreplay.lvs.flow import Flow
 
 
-def delay(dest: Dest) -> int:
-    """What a new connection would wait for: the active ones and itself."""
-    return dest.actconns + 1
-
-
 class LeastConnection:
     """The lowest load; the first of the list wins ties."""
 
     def __init__(self, service: Serving) -> None:
-        self._dests = service.dests
-        self._overhead = service.edition.scheduling.overhead
+        self._dests, self.rule = service.dests, self._load(service)
+
+    def _load(self, service: Serving) -> Load:
+        return Load(service.edition.scheduling.overhead, weighted=False)
 
     def changed(self, dest: Dest | None = None) -> None:
         """Nothing is kept, so nothing changes."""
 
     def pick(self, flow: Flow) -> Dest | None:
-        valid = (dest for dest in self._dests if dest.valid)
-        return min(valid, key=lambda dest: load(dest, self._overhead), default=None)
+        return picked(self.rule, self._dests, flow)
 
 
-class ShortestDelay:
-    """wlc's rule, where only active connections weigh, and the new one with them."""
+class ShortestDelay(LeastConnection):
+    """wlc's rule, where only active connections weigh, and the new one with them: what it would wait for."""
 
-    def __init__(self, service: Serving) -> None:
-        self._dests = service.dests
-        self._bits = service.edition.scheduling.product_bits
-
-    def changed(self, dest: Dest | None = None) -> None:
-        """Nothing is kept, so nothing changes."""
-
-    def pick(self, flow: Flow) -> Dest | None:
-        return least(self._dests, delay, self._bits)
+    def _load(self, service: Serving) -> Load:
+        return Load(1, service.edition.scheduling.product_bits, idle=0, own=1)
 
 
-class NeverQueue(ShortestDelay):
+class NeverQueue(LeastConnection):
     """The first idle one of the list, whatever its weight; without one, the shortest delay."""
 
-    def pick(self, flow: Flow) -> Dest | None:
-        idle = (dest for dest in self._dests if dest.valid and not dest.actconns)
-        return next(idle, None) or super().pick(flow)
+    def _load(self, service: Serving) -> Load:
+        return Load(1, service.edition.scheduling.product_bits, idle=0, own=1, lazy=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lbreplay.loop.turn import Greatest
+from lbreplay.lvs.schedulers.order import picked
+
 if TYPE_CHECKING:
     from lbreplay.ipvs.dest import Dest, Serving
     from lbreplay.lvs.flow import Flow
@@ -11,11 +14,10 @@ if TYPE_CHECKING:
 
 class Overflow:
     def __init__(self, service: Serving) -> None:
-        self._dests = service.dests
+        self._dests, self.rule = service.dests, Greatest(roomy=True)
 
     def changed(self, dest: Dest | None = None) -> None:
         """Nothing is kept, so nothing changes."""
 
     def pick(self, flow: Flow) -> Dest | None:
-        room = (dest for dest in self._dests if dest.valid and dest.actconns <= dest.weight)
-        return max(room, key=lambda dest: dest.weight, default=None)
+        return picked(self.rule, self._dests, flow)

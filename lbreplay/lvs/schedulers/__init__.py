@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from lbreplay.lvs.schedulers.conhash import ConsistentHash
 from lbreplay.lvs.schedulers.fo import Failover
-from lbreplay.lvs.schedulers.mh import Maglev
+from lbreplay.lvs.schedulers.mh import MaglevHash
 from lbreplay.lvs.schedulers.rr import RoundRobin
 from lbreplay.lvs.schedulers.wlc import WeightedLeastConnection
 from lbreplay.lvs.schedulers.wrr import WeightedRoundRobin
 
 if TYPE_CHECKING:
     from lbreplay.loop.real import Dest
+    from lbreplay.loop.turn import Choice
     from lbreplay.lvs.flow import Flow, Listed
     from lbreplay.model import Behaviour
 
@@ -25,6 +26,11 @@ class Scheduler(Protocol):
     """What a virtual server asks of its scheduler. *worker_index* counts from 1 to *workers*."""
 
     def __init__(self, server: Listed, worker_index: int, workers: int, behaviour: Behaviour) -> None: ...
+
+    @property
+    def rule(self) -> Choice:
+        """What the loop asks, up to date; whoever asks again after a change has what holds then."""
+        ...
 
     def pick(self, flow: Flow) -> Dest | None:
         """The real server for the first packet *flow*, None where there is none."""
@@ -40,6 +46,6 @@ SCHEDULERS: dict[str, type[Scheduler]] = {
     "wrr": WeightedRoundRobin,
     "wlc": WeightedLeastConnection,
     "conhash": ConsistentHash,
-    "mh": Maglev,
+    "mh": MaglevHash,
     "fo": Failover,
 }

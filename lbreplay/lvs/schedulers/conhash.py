@@ -10,12 +10,14 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from lbreplay.burst import I64
-from lbreplay.lvs.hashes import native_port, native_words, ring_key, ring_keys, xor
-from lbreplay.lvs.schedulers.order import divisor
+from lbreplay.loop.hashed import Ring
+from lbreplay.lvs.hashes import native_port, ring_keys
+from lbreplay.lvs.schedulers.order import divisor, picked
 
 if TYPE_CHECKING:
     from lbreplay.loop.real import Dest
@@ -40,14 +42,26 @@ def places(share: Share) -> I64:
     return ring_keys(f"{ip_address(share.address)}{native_port(share.port)}", share.places)
 
 
-@lru_cache(maxsize=4)
-def ring(shares: tuple[Share, ...]) -> tuple[I64, I64]:
-    """Sorted keys, and the position of the owner of each in *shares*; of equal keys the first owner's stands first.
-    Workers share it."""
-    keys = np.concatenate([np.zeros(0, np.int64), *map(places, shares)])
-    owners = np.repeat(np.arange(len(shares)), [share.places for share in shares])
-    order = np.argsort(keys, kind="stable")
-    return keys[order], owners[order]
+class Spread:
+    """Sorted keys (i8), and of each the owner (i4), its position in *shares*; of equal keys the first owner's stands
+    first."""
+
+    def __init__(self, shares: tuple[Share, ...]) -> None:
+        keys = np.concatenate([np.zeros(0, np.int64), *map(places, shares)])
+        owners = np.repeat(np.arange(len(shares), dtype=np.int32), [share.places for share in shares])
+        order = np.argsort(keys, kind="stable")
+        self.keys, self.owners = keys[order], owners[order]
+
+
+_SPREADS: WeakValueDictionary[tuple[Share, ...], Spread] = WeakValueDictionary()
+
+
+def spread(shares: tuple[Share, ...]) -> Spread:
+    """Of these shares; workers have one together, for as long as one of them has it."""
+    found = _SPREADS.get(shares)
+    if found is None:
+        found = _SPREADS[shares] = Spread(shares)
+    return found
 
 
 def quic_id(payload: bytes) -> int | None:
@@ -63,11 +77,12 @@ class ConsistentHash:
         self._all = behaviour.conhash_spread == "all"
         self._known: set[Dest] = set()
         self._shares: dict[Dest, Share] = {}  # in the order they were spread
-        self._ring: tuple[I64, I64] | None = None  # made when it is first needed after a change
+        self._spread: Spread | None = None
+        self._rule, self._stale = Ring(), True
         self.changed()
 
     def changed(self, dest: Dest | None = None) -> None:
-        before = list(self._shares.values())
+        self._stale = True
         unit = divisor(each.weight for each in self._dests)
         for gone in [known for known in self._shares if known not in self._dests]:
             del self._shares[gone]
@@ -76,8 +91,6 @@ class ConsistentHash:
             if self._shares.get(each) != share and (self._all or dest is None or each is dest):
                 self._shares.pop(each, None)
                 self._shares[each] = share
-        if list(self._shares.values()) != before:
-            self._ring = None
 
     def _admitted(self, dest: Dest) -> bool:
         """Whether a real server is on the ring at all: one added with a negative weight is refused, and stays outside
@@ -86,16 +99,20 @@ class ConsistentHash:
         self._known.add(dest)
         return dest in self._shares or (new and dest.weight >= 0)
 
-    def pick(self, flow: Flow) -> Dest | None:
-        if self._ring is None:
-            self._ring = ring(tuple(self._shares.values()))
-        keys, owners = self._ring
-        if not len(keys) or not self._usable:
-            return None
-        at = keys.searchsorted(ring_key(str(self._subject(flow))))
-        dest = list(self._shares)[owners[at % len(keys)]]
-        return dest if dest.valid else None
+    @property
+    def rule(self) -> Ring:
+        """The ring as it is now, made when it is first needed after a change."""
+        if self._stale:
+            self._stale, self._spread = False, spread(tuple(self._shares.values()))
+            at = {dest: position for position, dest in enumerate(self._dests)}
+            self._rule.spread(self._spread.keys, self._spread.owners, [at[dest] for dest in self._shares])
+        return self._rule
 
-    def _subject(self, flow: Flow) -> int:
+    def pick(self, flow: Flow) -> Dest | None:
         identity = quic_id(flow.payload) if self._by_id else None
-        return xor(native_words(flow.src)) if identity is None else identity
+        if not self._usable:
+            return None
+        if identity is None:
+            return picked(self.rule, self._dests, flow)
+        at = self.rule.owner(self._dests, identity)
+        return None if at < 0 else self._dests[at]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lbreplay.loop.turn import Greatest
+from lbreplay.lvs.schedulers.order import picked
+
 if TYPE_CHECKING:
     from lbreplay.loop.real import Dest
     from lbreplay.lvs.flow import Flow, Listed
@@ -12,11 +15,10 @@ if TYPE_CHECKING:
 
 class Failover:
     def __init__(self, server: Listed, worker_index: int, workers: int, behaviour: Behaviour) -> None:
-        self._dests = server.dests
+        self._dests, self.rule = server.dests, Greatest()
 
     def changed(self, dest: Dest | None = None) -> None:
         """Nothing is kept, so nothing changes."""
 
     def pick(self, flow: Flow) -> Dest | None:
-        candidates = (dest for dest in self._dests if dest.available and not dest.overload and dest.weight > 0)
-        return max(candidates, key=lambda dest: dest.weight, default=None)
+        return picked(self.rule, self._dests, flow)

@@ -8,25 +8,21 @@ service with the SYN proxy hashes its ports too.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakValueDictionary
 
-from lbreplay.lvs.hashes import M32, fold, siphash13
-from lbreplay.lvs.schedulers.order import divisor
+import numpy as np
+
+from lbreplay.loop.hashed import PLACES, SKIP_KEY, START_KEY, Maglev, filled, siphash
+from lbreplay.lvs.hashes import M32, fold
+from lbreplay.lvs.schedulers.order import divisor, picked
 
 if TYPE_CHECKING:
     from lbreplay.loop.real import Dest
     from lbreplay.lvs.flow import Flow, Listed
     from lbreplay.model import Behaviour
 
-SLOTS = 4093
-START_KEY, SKIP_KEY = 2654435761, 2654446892
 TURN_BITS = 6  # the greatest number of turns in a row has at most this many bits
-
-
-def hashed(value: int, key: int) -> int:
-    """The low 32 bits of SipHash-1-3 over *value* as four little-endian bytes."""
-    return siphash13((value & M32).to_bytes(4, "little"), key) & M32
 
 
 class Turn(NamedTuple):
@@ -37,54 +33,40 @@ class Turn(NamedTuple):
     slots: int
 
 
-@lru_cache(maxsize=64)
-def fill(turns: tuple[Turn, ...]) -> tuple[int, ...]:
-    """The table: per slot the position of its owner in *turns*; empty when nobody has a turn. Workers share it."""
-    if not any(turn.slots for turn in turns):
-        return ()
-    table, places, left = [-1] * SLOTS, [turn.start for turn in turns], SLOTS
-    while True:
-        for owner, turn in enumerate(turns):
-            for _ in range(turn.slots):
-                while table[places[owner]] >= 0:
-                    places[owner] = (places[owner] + turn.skip) % SLOTS
-                table[places[owner]] = owner
-                left -= 1
-                if not left:
-                    return tuple(table)
+_TABLES: WeakValueDictionary[tuple[Turn, ...], Any] = WeakValueDictionary()
 
 
-class Maglev:
+def fill(turns: tuple[Turn, ...]) -> Any:
+    """The table: per slot the position of its owner in *turns*; empty when nobody has a turn. Workers have one
+    together, for as long as one of them has it."""
+    table = _TABLES.get(turns)
+    if table is None:
+        columns = np.array(turns, np.uint32).reshape(-1, 3).T.copy()
+        table = filled(*columns) if columns[2].any() else np.zeros(0, np.int32)
+        _TABLES[turns] = table
+    return table
+
+
+class MaglevHash:
     def __init__(self, server: Listed, worker_index: int, workers: int, behaviour: Behaviour) -> None:
         service = server.service
         self._dests = server.dests
-        self._fallback = service.mh_fallback
-        self._with_port = service.mh_port or (behaviour.mh_port_is_synproxy and service.synproxy)
-        self._table: tuple[int, ...] | None = None
+        with_port = service.mh_port or (behaviour.mh_port_is_synproxy and service.synproxy)
+        self._rule, self._table = Maglev(with_port, service.mh_fallback), None
 
     def changed(self, dest: Dest | None = None) -> None:
         self._table = None
 
-    def pick(self, flow: Flow) -> Dest | None:
+    @property
+    def rule(self) -> Maglev:
+        """The table as it is now, filled when it is first needed after a change."""
         if self._table is None:
             self._table = fill(self._turns())
-        value = fold(flow.src) + (flow.sport if self._with_port else 0)
-        dest = self._owner(value)
-        if self._fallback and dest is not None and not dest.valid:
-            dest = self._fall_back(value)
-        return dest if dest is not None and dest.valid else None
+            self._rule.fill(self._table)
+        return self._rule
 
-    def _owner(self, value: int) -> Dest | None:
-        assert self._table is not None, "filled by pick"
-        return self._dests[self._table[hashed(value, START_KEY) % SLOTS]] if self._table else None
-
-    def _fall_back(self, value: int) -> Dest | None:
-        first = hashed(value, START_KEY) % SLOTS
-        for offset in range(SLOTS):
-            dest = self._owner(value + (offset + first) % SLOTS)
-            if dest is None or dest.valid:
-                return dest
-        return None
+    def pick(self, flow: Flow) -> Dest | None:
+        return picked(self.rule, self._dests, flow)
 
     def _turns(self) -> tuple[Turn, ...]:
         weights = [dest.filling_weight for dest in self._dests]
@@ -96,4 +78,4 @@ class Maglev:
 
 def _turn(dest: Dest, slots: int) -> Turn:
     value = fold(dest.address) + dest.port
-    return Turn(hashed(value, START_KEY) % SLOTS, hashed(value, SKIP_KEY) % (SLOTS - 1) + 1, slots)
+    return Turn(siphash(value & M32, START_KEY) % PLACES, siphash(value & M32, SKIP_KEY) % (PLACES - 1) + 1, slots)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import gcd
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from lbreplay.lvs.hashes import fold
 
 if TYPE_CHECKING:
+    from lbreplay.loop.real import Dest
+    from lbreplay.loop.turn import Choice
+    from lbreplay.lvs.flow import Flow
     from lbreplay.model import Behaviour
 
+D = TypeVar("D", bound="Dest")
 HEAD = -1  # the position before the first real server
 
 
@@ -17,6 +23,12 @@ def first_dest(dests: int, worker_index: int, workers: int, behaviour: Behaviour
     if behaviour.start == "head" or not dests:
         return HEAD
     return max(1, dests // workers) * worker_index % dests
+
+
+def picked(rule: Choice, dests: list[D], flow: Flow) -> D | None:
+    """Whom *rule* gives the packet *flow*."""
+    at = rule.pick(dests, fold(flow.src), fold(flow.dst), flow.sport)
+    return None if at < 0 else dests[at]
 
 
 def divisor(weights: Iterable[int]) -> int:

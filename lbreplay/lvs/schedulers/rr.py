@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lbreplay.loop.turn import Turn
-from lbreplay.lvs.schedulers.order import HEAD, first_dest
+from lbreplay.lvs.schedulers.order import HEAD, first_dest, picked
 
 if TYPE_CHECKING:
     from lbreplay.loop.real import Dest
@@ -23,16 +23,16 @@ class RoundRobin:
         self._place = (worker_index, workers, behaviour)
         self._stays = behaviour.rr_restart == "removed"
         self._known: list[Dest] = []  # the list the cursor counts in
-        self.turn = Turn()
+        self.rule = Turn()
         self.changed()
 
     def changed(self, dest: Dest | None = None) -> None:
-        self.turn.at = self._moved() if self._stays else first_dest(len(self._dests), *self._place)
+        self.rule.at = self._moved() if self._stays else first_dest(len(self._dests), *self._place)
         self._known = list(self._dests)
 
     def _moved(self) -> int:
         """The present position of whom the cursor points to, or of the nearest one before that is still there."""
-        for at in range(self.turn.at, HEAD, -1):
+        for at in range(self.rule.at, HEAD, -1):
             if self._known[at] in self._dests:
                 return self._dests.index(self._known[at])
         return HEAD
@@ -40,8 +40,7 @@ class RoundRobin:
     @property
     def numbers(self) -> dict[str, int]:
         """For people: where it is."""
-        return {"cursor": self.turn.at}
+        return {"cursor": self.rule.at}
 
     def pick(self, flow: Flow) -> Dest | None:
-        at = self.turn.next(self._dests)
-        return None if at < 0 else self._dests[at]
+        return picked(self.rule, self._dests, flow)

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lbreplay.lvs.schedulers.order import HEAD, divisor, first_dest
+from lbreplay.loop.turn import KernelRounds, Rounds
+from lbreplay.lvs.schedulers.order import HEAD, divisor, first_dest, picked
 
 if TYPE_CHECKING:
     from lbreplay.loop.real import Dest
@@ -24,70 +25,37 @@ class WeightedRoundRobin:
     def __init__(self, server: Listed, worker_index: int, workers: int, behaviour: Behaviour) -> None:
         self._dests = server.dests
         self._place = (worker_index, workers, behaviour)
-        self._threshold = 0
+        self.rule = Rounds()
         self.changed()
 
     def changed(self, dest: Dest | None = None) -> None:
-        self._cursor = first_dest(len(self._dests), *self._place)
-        self._greatest = max([0, *(dest.weight for dest in self._dests)])
-        self._step = divisor(dest.weight for dest in self._dests)
-        if self._threshold > self._greatest:
-            self._threshold = 0
+        rule = self.rule
+        rule.at = first_dest(len(self._dests), *self._place)
+        rule.greatest = max([0, *(dest.weight for dest in self._dests)])
+        rule.step = divisor(dest.weight for dest in self._dests)
+        if rule.threshold > rule.greatest:
+            rule.threshold = 0
 
     def pick(self, flow: Flow) -> Dest | None:
-        if not self._greatest:
-            return None
-        start = self._cursor
-        while True:
-            self._advance()
-            if self._cursor != HEAD:
-                dest = self._dests[self._cursor]
-                if dest.valid and dest.weight >= self._threshold:
-                    return dest
-            if self._cursor == start and self._threshold == self._step:
-                return None
-
-    def _advance(self) -> None:
-        """One place on; leaving the head begins the next round."""
-        if self._cursor == HEAD:
-            self._threshold -= self._step
-            if self._threshold <= 0:
-                self._threshold = self._greatest
-        self._cursor = self._cursor + 1 if self._cursor + 1 < len(self._dests) else HEAD
+        return picked(self.rule, self._dests, flow)
 
 
 class KernelWeightedRoundRobin:
-    """The rounds of Linux 6.1: thresholds of the form k * step + 1, and an end when the lowest found nobody (L 13)."""
+    """The rounds of Linux 6.1 (L 13)."""
 
     def __init__(self, server: Listed, worker_index: int, workers: int, behaviour: Behaviour) -> None:
         self._dests = server.dests
-        self._threshold = 0
+        self.rule = KernelRounds()
         self.changed()
 
     def changed(self, dest: Dest | None = None) -> None:
-        self._cursor = HEAD
-        self._step = divisor(dest.weight for dest in self._dests)
-        self._greatest = max((dest.weight for dest in self._dests), default=0) - (self._step - 1)
-        if self._threshold > self._greatest or self._threshold == 0:
-            self._threshold = self._greatest
-        elif self._step > 1:
-            self._threshold = self._threshold // self._step * self._step + 1
+        rule, step = self.rule, divisor(dest.weight for dest in self._dests)
+        rule.at, rule.step = HEAD, step
+        rule.greatest = max((dest.weight for dest in self._dests), default=0) - (step - 1)
+        if rule.threshold > rule.greatest or rule.threshold == 0:
+            rule.threshold = rule.greatest
+        elif step > 1:
+            rule.threshold = rule.threshold // step * step + 1
 
     def pick(self, flow: Flow) -> Dest | None:
-        untested = len(self._dests) if self._greatest > 0 else 0  # not yet held against the lowest threshold
-        while untested:
-            self._cursor += 1
-            if self._cursor == len(self._dests):
-                self._next_round()
-                continue
-            dest = self._dests[self._cursor]
-            if dest.valid and dest.weight >= self._threshold:
-                return dest
-            untested -= self._threshold <= self._step
-        return None
-
-    def _next_round(self) -> None:
-        self._cursor = HEAD
-        self._threshold -= self._step
-        if self._threshold <= 0:
-            self._threshold = self._greatest
+        return picked(self.rule, self._dests, flow)

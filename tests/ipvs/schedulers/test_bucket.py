@@ -6,7 +6,7 @@ import craft
 import pytest
 from kernel import VIP, A, B, C, Kernel, real, service
 
-from lbreplay.ipvs.schedulers.bucket import multiplied
+from lbreplay.loop.hashed import bucket
 from lbreplay.lvs.hashes import fold
 
 CLIENTS = ((192, 168, 1, 10), (192, 168, 1, 11), (1, 2, 3, 4), (10, 1, 1, 1))
@@ -15,7 +15,7 @@ CLIENTS = ((192, 168, 1, 10), (192, 168, 1, 11), (1, 2, 3, 4), (10, 1, 1, 1))
 @pytest.mark.parametrize(("part", "buckets"), [("low", [234, 155, 196, 177]), ("high", [248, 90, 52, 118])])
 def test_published_buckets(part: str, buckets: list[int]) -> None:
     """L 19, both kernels."""
-    assert [multiplied(fold(bytes(client)), 8, part) for client in CLIENTS] == buckets
+    assert [bucket(fold(bytes(client)), part == "low") for client in CLIENTS] == buckets
 
 
 def chosen(k: Kernel, port: int) -> str:
@@ -44,8 +44,8 @@ def test_owner_without_weight(flags: str, served: bool) -> None:
 def test_weights_are_buckets_in_a_row() -> None:
     """3, 1 and none, which still gets one: 3/5, 1/5, 1/5 of them."""
     k = Kernel(service(real(A, weight=3), real(B, weight=1), real(C, weight=0), scheduler="sh"))
-    row = k.parts.services.by_name["web"].scheduler._buckets
-    assert [str(dest.real) for dest in row[:6]] == [C, B, A, A, A, C]
+    web = k.parts.services.by_name["web"]
+    assert [str(web.dests[at].real) for at in web.scheduler.owners[:6]] == [C, B, A, A, A, C]
 
 
 def test_destination_hash() -> None:

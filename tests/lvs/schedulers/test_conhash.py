@@ -6,7 +6,7 @@ import pytest
 from made_server import address, by_source, flow, reals, virtual
 
 from lbreplay.dpvs.server import VirtualServer
-from lbreplay.lvs.hashes import ring_key
+from lbreplay.loop.hashed import ring_key
 from lbreplay.lvs.schedulers.conhash import quic_id
 
 SOURCES = [3, 2, 1, 1, 2, 2, 3, 1, 1, 2, 2, 2]
@@ -15,8 +15,8 @@ SOURCES = [3, 2, 1, 1, 2, 2, 3, 1, 1, 2, 2, 2]
 def shares(server: VirtualServer) -> Counter[int]:
     """Places on the ring by real server."""
     server.scheduler.pick(flow())
-    shares, (_, owners) = list(server.scheduler._shares), server.scheduler._ring  # type: ignore[attr-defined]
-    return Counter(shares[at].address[-1] for at in owners.tolist())
+    shares, spread = list(server.scheduler._shares), server.scheduler._spread  # type: ignore[attr-defined]
+    return Counter(shares[at].address[-1] for at in spread.owners.tolist())
 
 
 def test_published_choices() -> None:
@@ -95,9 +95,9 @@ def test_hash_of_quic_id() -> None:
     payload = b"\x48" + (77).to_bytes(8, "little")
     chosen = {server.scheduler.pick(flow(f"192.168.1.{n}", payload=payload)) for n in range(1, 13)}
     assert len(chosen) == 1
-    keys, owners = server.scheduler._ring  # type: ignore[attr-defined]
-    at = next((at for at, key in enumerate(keys.tolist()) if key >= ring_key("77")), 0)
-    assert chosen == {list(server.scheduler._shares)[owners[at]]}  # type: ignore[attr-defined]
+    spread = server.scheduler._spread  # type: ignore[attr-defined]
+    at = next((at for at, key in enumerate(spread.keys.tolist()) if key >= ring_key(77)), 0)
+    assert chosen == {list(server.scheduler._shares)[spread.owners[at]]}  # type: ignore[attr-defined]
     assert by_source(server) == SOURCES
     assert by_source(virtual(scheduler="conhash", hash_target="quic", reals=reals(1)), 1) == [0]
 
@@ -123,8 +123,8 @@ def test_an_edit_that_changes_no_share_keeps_the_ring() -> None:
     """All weights doubled are the same shares in the end, and a limit is none of the ring's business."""
     server = virtual(scheduler="conhash", reals=reals(1))
     server.scheduler.pick(flow())
-    ring = server.scheduler._ring  # type: ignore[attr-defined]
+    ring = server.scheduler._spread  # type: ignore[attr-defined]
     server.edit(server.dests[0], 30000)
     server.edit(server.dests[0], max_conn=5)
-    assert server.scheduler._ring is ring  # type: ignore[attr-defined]
+    assert server.scheduler._spread is ring  # type: ignore[attr-defined]
     assert server.scheduler.pick(flow()) is server.dests[0]

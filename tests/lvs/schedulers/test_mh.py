@@ -6,7 +6,7 @@ import pytest
 from made_server import address, by_source, flow, reals, virtual
 
 from lbreplay.dpvs.server import VirtualServer
-from lbreplay.lvs.schedulers.mh import SLOTS
+from lbreplay.loop.hashed import PLACES
 
 
 def table(server: VirtualServer) -> list[int]:
@@ -40,8 +40,8 @@ def test_turns(weights: tuple[int, ...], turns: list[int]) -> None:
     server = virtual(scheduler="mh", reals=reals(*weights))
     assert [turn.slots for turn in reversed(server.scheduler._turns())] == turns  # type: ignore[attr-defined]
     counts = Counter(table(server))
-    assert sum(counts.values()) == SLOTS
-    assert all(abs(counts[n] - SLOTS * turn / sum(turns)) <= turn for n, turn in enumerate(turns, start=1))
+    assert sum(counts.values()) == PLACES
+    assert all(abs(counts[n] - PLACES * turn / sum(turns)) <= turn for n, turn in enumerate(turns, start=1))
 
 
 def test_invalid_owner() -> None:
@@ -70,10 +70,10 @@ def test_rebuilt_on_change() -> None:
     server = virtual(scheduler="mh", reals=reals(1, 1))
     assert Counter(table(server)) == {1: 2046, 2: 2047}
     server.edit(server.dests[0], 0)
-    assert Counter(table(server)) == {1: SLOTS}
+    assert Counter(table(server)) == {1: PLACES}
 
 
 def test_weights_from_32768_take_no_slots() -> None:
     """They are negative in DPVS; one that is less than the divisor rounds to 0, and that gets one turn as in C."""
-    assert Counter(table(virtual(scheduler="mh", reals=reals(1, 32768)))) == {1: SLOTS}
+    assert Counter(table(virtual(scheduler="mh", reals=reals(1, 32768)))) == {1: PLACES}
     assert set(table(virtual(scheduler="mh", reals=reals(4, 8, 65535)))) == {1, 2, 3}

@@ -1,0 +1,57 @@
+cimport cython
+
+from lbreplay.loop cimport octets
+from lbreplay.loop.real cimport Dest
+from lbreplay.loop.turn cimport Choice
+
+ctypedef unsigned long long u64
+
+cdef int NOBODY, BUCKETS
+cdef unsigned int START, SLOTS, KNUTH, GOLDEN, A, B, C, D
+cdef u64 M32, M64
+cdef unsigned int[::1] ADDED
+cdef unsigned char[::1] TURNS, WORDS, BLOCK
+
+@cython.locals(place=u64)
+cpdef long long ring_key(u64 number) noexcept
+@cython.locals(size=int, rest=u64, at=int)
+cdef int _write(u64 number) noexcept
+@cython.locals(a=cython.uint, b=cython.uint, c=cython.uint, d=cython.uint, step=int, mixed=cython.uint, place=int, turn=int, word=cython.uint, total=u64)
+cdef u64 _md5_sum(unsigned int size) noexcept
+cdef u64 _stirred(u64 a) noexcept
+@cython.locals(v0=u64, v1=u64, v2=u64, v3=u64, block=u64, turn=int)
+cpdef unsigned int siphash(unsigned int value, unsigned int key) noexcept
+@cython.locals(dest=Dest)
+cdef int _taken(list dests, int at) noexcept
+cpdef unsigned int bucket(unsigned int value, bint low) noexcept
+
+cdef class Ring(Choice):
+    cdef long long[::1] _keys
+    cdef int[::1] _owners
+    cdef Py_ssize_t _size
+    cdef list _positions
+    cpdef spread(self, keys, owners, list positions)
+    cpdef int pick(self, list dests, unsigned int source, unsigned int dest, unsigned int port) except? -2
+    @cython.locals(key=cython.longlong, low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t, at=int)
+    cpdef int owner(self, list dests, u64 number) except? -2
+
+@cython.locals(slots=cython.int[::1], places=cython.uint[::1], left=int, owner=int, _=int, at=cython.uint)
+cpdef filled(starts, unsigned int[::1] skips, unsigned int[::1] turns)
+
+cdef class Maglev(Choice):
+    cdef public bint with_port, fallback
+    cdef int[::1] _owners
+    cdef Py_ssize_t _size
+    cpdef fill(self, owners)
+    @cython.locals(value=cython.uint, first=cython.uint, at=int)
+    cpdef int pick(self, list dests, unsigned int source, unsigned int dest, unsigned int port) except? -2
+    @cython.locals(offset=cython.uint, other=cython.uint, at=int)
+    cdef int _fall_back(self, list dests, unsigned int value, unsigned int first) except? -2
+
+cdef class Buckets(Choice):
+    cdef public bint low, by_dest, with_port, fallback
+    cdef int[::1] _owners
+    cdef Py_ssize_t _size
+    cpdef deal(self, owners)
+    @cython.locals(value=cython.uint, home=int, at=int, offset=int)
+    cpdef int pick(self, list dests, unsigned int source, unsigned int dest, unsigned int port) except? -2

@@ -1,0 +1,232 @@
+"""Which real server a hash of the first packet's ends names: conhash's ring, Maglev's table, the buckets of sh and dh
+(D 10.3, L 13); and the hashes (vectors: D 18).
+
+MD5 stands here step by step (RFC 1321), for one message of one block: the digits of a number.
+"""
+
+from __future__ import annotations
+
+from math import sin
+from typing import Any
+
+import numpy as np
+
+from lbreplay.loop import octets
+from lbreplay.loop.names import M32
+from lbreplay.loop.real import Dest
+from lbreplay.loop.turn import NOBODY_THERE, Choice
+
+NOBODY = NOBODY_THERE
+M64 = 0xFFFFFFFFFFFFFFFF
+# Maglev's table, and the keys of its hashes
+PLACES = 4093
+START_KEY, SKIP_KEY = 2654435761, 2654446892
+START, SLOTS = START_KEY, PLACES
+# of sh and dh
+SIZE = 256
+BUCKETS = SIZE
+KNUTH, GOLDEN = 2654435761, 0x61C88647
+# MD5, by step: what is added, by how much is turned, which word is taken (step times the first plus the second)
+MD5_START = 0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476
+MD5_ADDED = [int(abs(sin(step + 1)) * (1 << 32)) for step in range(64)]
+MD5_TURNS = (7, 12, 17, 22), (5, 9, 14, 20), (4, 11, 16, 23), (6, 10, 15, 21)
+MD5_WORDS = (1, 0), (5, 1), (3, 5), (7, 0)
+_ROUNDS = [(MD5_TURNS[step // 16][step % 4], MD5_WORDS[step // 16]) for step in range(64)]
+ADDED = np.array(MD5_ADDED, np.uint32).data
+TURNS = np.array([turn for turn, _ in _ROUNDS], np.uint8).data
+WORDS = np.array([(step * times + more) % 16 for step, (_, (times, more)) in enumerate(_ROUNDS)], np.uint8).data
+BLOCK = np.zeros(64, np.uint8).data
+A, B, C, D = MD5_START
+
+
+def ring_key(number: int) -> int:
+    """conhash's H (D 10.3) of the digits of *number*: a signed 64-bit place on the ring."""
+    place = _stirred(_md5_sum(_write(number)))
+    return place - M64 - 1 if place >> 63 else place
+
+
+def _write(number: int) -> int:
+    """*number* in digits, as MD5 pads a message; its size in bits."""
+    size, rest = 1, number
+    while rest > 9:
+        size, rest = size + 1, rest // 10
+    for at in range(size + 1, 24):
+        BLOCK[at] = 0
+    BLOCK[size] = 0x80
+    for at in range(size):
+        BLOCK[size - 1 - at], number = 48 + number % 10, number // 10
+    return 8 * size
+
+
+def _md5_sum(size: int) -> int:
+    """The sum of the four words of the MD5 of BLOCK, a message of *size* bits, of no more than 23 bytes."""
+    a, b, c, d = A, B, C, D
+    for step in range(64):
+        if step < 16:
+            mixed = ((c ^ d) & b) ^ d
+        elif step < 32:
+            mixed = ((b ^ c) & d) ^ c
+        elif step < 48:
+            mixed = b ^ c ^ d
+        else:
+            mixed = c ^ (b | (~d & M32))
+        place, turn = WORDS[step], TURNS[step]
+        word = size if place == 14 else octets.word32(BLOCK, 4 * place)
+        mixed = (mixed + a + word + ADDED[step]) & M32
+        a, d, c = d, c, b
+        b = (b + (mixed << turn | mixed >> 32 - turn)) & M32
+    total = (a + A) & M32
+    return total + ((b + B) & M32) + ((c + C) & M32) + ((d + D) & M32)
+
+
+def _stirred(a: int) -> int:
+    """The mixing of H, of the sum of the four words of an MD5."""
+    a = (a + 0x7ED55D16 + (a << 12)) & M64
+    a = a ^ 0xC761C23C ^ a >> 19
+    a = (a + 0x165667B1 + (a << 5)) & M64
+    a = ((a + 0xD3A2646C) & M64) ^ (a << 9 & M64)
+    a = (a + 0xFD7046C5 + (a << 3)) & M64
+    a = a ^ 0xB55A4F09 ^ a >> 16
+    return (a * 3221225473) & M64
+
+
+def siphash(value: int, key: int) -> int:
+    """SipHash with one compression and three final rounds over four bytes, *value* as a little-endian machine has it,
+    keyed with (*key*, *key*): the low 32 bits of it."""
+    v0, v1 = key ^ 0x736F6D6570736575, key ^ 0x646F72616E646F6D
+    v2, v3 = key ^ 0x6C7967656E657261, key ^ 0x7465646279746573
+    block = 4
+    block = block << 56 | value
+    v3 ^= block
+    for turn in range(4):
+        v0, v2 = (v0 + v1) & M64, (v2 + v3) & M64
+        v1 = ((v1 << 13 | v1 >> 51) & M64) ^ v0
+        v3 = ((v3 << 16 | v3 >> 48) & M64) ^ v2
+        v0 = (v0 << 32 | v0 >> 32) & M64
+        v2, v0 = (v2 + v1) & M64, (v0 + v3) & M64
+        v1 = ((v1 << 17 | v1 >> 47) & M64) ^ v2
+        v3 = ((v3 << 21 | v3 >> 43) & M64) ^ v0
+        v2 = (v2 << 32 | v2 >> 32) & M64
+        if turn == 0:
+            v0, v2 = v0 ^ block, v2 ^ 0xFF
+    return (v0 ^ v1 ^ v2 ^ v3) & M32
+
+
+def _taken(dests: list[Any], at: int) -> int:
+    """The owner at position *at*, where it may be picked."""
+    dest = dests[at]
+    return at if Dest.may_be_picked(dest) else NOBODY
+
+
+class Ring(Choice):
+    """conhash: a key belongs to the next place at or after it; if the owner may not be picked nobody takes the
+    connection."""
+
+    def __init__(self) -> None:
+        self.spread(np.zeros(0, np.int64), np.zeros(0, np.int32), [])
+
+    def spread(self, keys: Any, owners: Any, positions: list[int]) -> None:
+        """These are the places from now on: *keys* (i8) in their order, and of each the owner (i4), an index into
+        *positions* of real servers."""
+        self._keys, self._owners, self._size = keys.data, owners.data, len(keys)
+        self._positions = positions
+
+    def pick(self, dests: list[Any], source: int, dest: int, port: int) -> int:
+        """By the source, as a little-endian machine reads it."""
+        return self.owner(dests, octets.swapped(source))
+
+    def owner(self, dests: list[Any], number: int) -> int:
+        """By a number."""
+        key, low, high = ring_key(number), 0, self._size
+        while low < high:
+            middle = (low + high) >> 1
+            if self._keys[middle] < key:
+                low = middle + 1
+            else:
+                high = middle
+        if not self._size:
+            return NOBODY
+        at: int = self._positions[self._owners[low if low < self._size else 0]]
+        return _taken(dests, at)
+
+
+def filled(starts: Any, skips: Any, turns: Any) -> Any:
+    """Maglev's table, i4: real servers in turn take as many slots as their turn says, each along its own permutation,
+    which begins at its start and goes on by its skip (u4 each). Somebody has a turn."""
+    table, left = np.full(PLACES, NOBODY, np.int32), SLOTS
+    slots, places = table.data, np.array(starts, np.uint32).data
+    while left:
+        for owner in range(len(places)):
+            for _ in range(turns[owner]):
+                at = places[owner]
+                while slots[at] >= 0:
+                    at = (at + skips[owner]) % SLOTS
+                slots[at], places[owner] = owner, at
+                left -= 1
+                if not left:
+                    return table
+    return table
+
+
+class Maglev(Choice):
+    """mh: the owner of the source's slot, with the port where `with_port` says so; where it may not be picked nobody
+    takes the connection, or with `fallback` the owner of another slot."""
+
+    def __init__(self, with_port: bool, fallback: bool) -> None:
+        self.with_port, self.fallback = with_port, fallback
+        self.fill(np.zeros(0, np.int32))
+
+    def fill(self, owners: Any) -> None:
+        """Positions of real servers by slot, i4 (`filled`); or none."""
+        self._owners, self._size = owners.data, len(owners)
+
+    def pick(self, dests: list[Any], source: int, dest: int, port: int) -> int:
+        """By the source."""
+        if not self._size:
+            return NOBODY
+        value = (source + port) & M32 if self.with_port else source
+        first = siphash(value, START) % SLOTS
+        at = _taken(dests, self._owners[first])
+        if at == NOBODY and self.fallback:
+            return self._fall_back(dests, value, first)
+        return at
+
+    def _fall_back(self, dests: list[Any], value: int, first: int) -> int:
+        """The owner of the first other slot that may be picked."""
+        for offset in range(SLOTS):
+            other = (value + (offset + first) % SLOTS) & M32
+            at = _taken(dests, self._owners[siphash(other, START) % SLOTS])
+            if at != NOBODY:
+                return at
+        return NOBODY
+
+
+def bucket(value: int, low: bool) -> int:
+    """One of BUCKETS for *value*: by the low part of a product with Knuth's number, or the high one with the golden
+    ratio (L 13)."""
+    return value * KNUTH & (BUCKETS - 1) if low else ((value * GOLDEN) & M32) >> 24
+
+
+class Buckets(Choice):
+    """sh and dh: the owner of a bucket, by the source or, `by_dest`, by where the packet goes. `fallback`: where it may
+    not be picked, those of others are asked."""
+
+    def __init__(self, low: bool, by_dest: bool = False, with_port: bool = False, fallback: bool = False) -> None:
+        self.low, self.by_dest, self.with_port, self.fallback = low, by_dest, with_port, fallback
+        self.deal(np.zeros(0, np.int32))
+
+    def deal(self, owners: Any) -> None:
+        """Positions of real servers by bucket, i4; or none."""
+        self._owners, self._size = owners.data, len(owners)
+
+    def pick(self, dests: list[Any], source: int, dest: int, port: int) -> int:
+        """The owner of the bucket."""
+        if not self._size:
+            return NOBODY
+        value = dest if self.by_dest else (source + port) & M32 if self.with_port else source
+        home = bucket(value, self.low)
+        at, offset = _taken(dests, self._owners[home]), 0
+        while at == NOBODY and self.fallback and offset < BUCKETS:
+            at = _taken(dests, self._owners[((offset + home) % BUCKETS + home) & (BUCKETS - 1)])
+            offset += 1
+        return at
