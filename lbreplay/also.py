@@ -44,10 +44,10 @@ class Also:
 
     def _as_came(self, burst: Burst) -> Burst:
         """The dropped rows, with the columns that *burst* has."""
-        came = self._came
-        dropped = copy.copy(burst)
-        dropped.buffer, dropped.at, dropped.caplen, dropped.sent = came.buffer, came.at, came.caplen, came.length
-        dropped.leaving, dropped.made = DROPPED[burst.verdict], []
+        came, dropped = self._came, burst.copy()
+        dropped.buffer, dropped.made = came.buffer, []
+        dropped.at[:], dropped.caplen[:], dropped.sent[:] = came.at, came.caplen, came.length
+        dropped.leaving[:] = DROPPED[burst.verdict]
         return dropped
 
     def _with(self, burst: Burst, rows: I64) -> Burst:

@@ -17,7 +17,7 @@ binds its columns once and nothing is allocated on the way; whoever keeps a burs
 from __future__ import annotations
 
 import copy
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,30 +153,27 @@ COLUMNS: tuple[tuple[str, Any, int, int | None, Any], ...] = (
     ("full", np.uint8, 1, 0, None), ("before", np.uint8, 1, 0, None), ("after", np.uint8, 1, None, None),
     ("service", np.int32, 1, None, None), ("reason", np.uint8, 1, 0, None),
 )  # fmt: skip
-BEGINS = [(name, value) for name, _, _, value, _ in COLUMNS if value is not None]
+NAMES = frozenset(name for name, *_ in COLUMNS)
 
 
 class Room:
-    """Memory for the columns of bursts of at most *rows* rows: `flat` has each whole, as the loop reads it."""
+    """Memory for the columns of bursts of at most *rows* rows: `columns`, and `flat` has each as the loop reads it."""
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
         self.flat: dict[str, memoryview] = {}
-        self._columns: dict[str, NDArray[Any]] = {}
+        self.columns: dict[str, NDArray[Any]] = {}
         for name, kind, width, _, read_as in COLUMNS:
             column = np.empty(rows * width, kind)
             self.flat[name] = column.view(read_as or kind).data
-            self._columns[name] = column.reshape(rows, width) if width > 1 else column
-        self._size, self._parts = rows, self._columns
+            self.columns[name] = column.reshape(rows, width) if width > 1 else column
+        self._begun = [(self.columns[name], value) for name, _, _, value, _ in COLUMNS if value is not None]
         self._bytes = [np.empty(0, np.uint8), np.empty(0, np.uint8)]
 
-    def begin(self, size: int) -> dict[str, NDArray[Any]]:
-        """The first *size* rows of every column, as they begin."""
-        if self._size != size:
-            self._size, self._parts = size, {name: column[:size] for name, column in self._columns.items()}
-        for name, value in BEGINS:
-            self._parts[name].fill(value)
-        return self._parts
+    def begin(self, size: int) -> None:
+        """The first *size* rows of every column are as rows begin."""
+        for column, value in self._begun:
+            column[:size].fill(value)
 
     def bytes(self, size: int) -> U8:
         """Memory for the bytes of a burst, another one than was given last."""
@@ -255,9 +252,18 @@ class Burst:
         self.first, self.buffer, self.size = first, buffer, len(at)
         self.room = Room(self.size) if room is None else room
         self.made: list[Made] = []  # by row, ascending
-        vars(self).update(self.room.begin(self.size))
+        self.room.begin(self.size)
         self.at[:], self.caplen[:], self.length[:], self.time_ns[:] = at, caplen, length, time_ns
         self.sent[:] = length
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NDArray[Any]:
+            """A column, cut out of the room when it is first asked for."""
+            if name not in NAMES:
+                raise AttributeError(name, name=name, obj=self)
+            column = vars(self)[name] = self.room.columns[name][: self.size]
+            return column
 
     @property
     def rows6(self) -> I64:
@@ -273,9 +279,9 @@ class Burst:
         """The same, with memory of its own."""
         same = copy.copy(self)
         same.room, same.buffer, same.made = Room(self.size), self.buffer.copy(), self.made.copy()
-        vars(same).update(same.room.begin(self.size))
-        for name, *_ in COLUMNS:
-            getattr(same, name)[:] = getattr(self, name)
+        for name in NAMES:
+            same.room.columns[name][:] = getattr(self, name)
+            vars(same).pop(name, None)
         return same
 
     def wider(self, grown: int) -> U8:

@@ -59,9 +59,19 @@ def test_a_copy_stays_as_it_is() -> None:
 def test_a_room_begins_anew() -> None:
     """For as many rows as are asked for, whatever was there; the whole of a column is as the loop reads it."""
     room = Room(4)
-    room.begin(4)["redirected"][:] = 3
-    assert room.begin(2)["redirected"].tolist() == [-1, -1] and len(room.flat["redirected"]) == 4
-    assert room.flat["wide"].format == "I" and len(room.flat["wide"]) == 36 and room.begin(3)["wide"].shape == (3, 36)
+    room.columns["redirected"][:] = room.columns["mac"][:] = 3
+    room.begin(2)
+    assert room.columns["redirected"].tolist() == [-1, -1, 3, 3] and room.columns["mac"].tolist() == [0, 0, 3, 3]
+    assert room.flat["wide"].format == "I" and len(room.flat["wide"]) == 36 and room.columns["wide"].shape == (4, 36)
+
+
+def test_a_column_is_cut_when_it_is_asked_for() -> None:
+    """To the rows of the burst, in its room; what is no column is none."""
+    nothing, room = np.zeros(2, np.int64), Room(5)
+    some = Burst(1, np.zeros(0, np.uint8), nothing, nothing, nothing, nothing, room)
+    some.wide[1] = 7
+    assert some.wide is some.wide and some.wide.shape == (2, 36) and room.columns["wide"][1].tolist() == [7] * 36
+    assert not hasattr(some, "told") and not hasattr(some, "nothing")
 
 
 def test_memory_for_bytes_is_never_that_which_was_given_last() -> None:

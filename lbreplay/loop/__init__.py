@@ -21,6 +21,7 @@ parse.py    bytes -> columns
 look.py     what an offload made of rows
 steer.py    where cards put them
 rewrite.py  what rows leave with -> bytes
+runs.py     what leaves of a burst in place
 verify.py   which rows' checksums are right
 count.py    rows -> the tables of statistics
 octets.py   bytes of a buffer: read, written, summed, copied

@@ -27,11 +27,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from lbreplay.burst import Burst
+from lbreplay.loop import octets
 
 KIND_NONE, KIND_OTHER, KIND_FRAGMENT, KIND_TCP, KIND_UDP, KIND_SCTP = range(6)  # as in burst.py
 TCP, UDP, SCTP = 6, 17, 132
-IPV4, IPV6, TAG = 0x0800, 0x86DD, 0x8100
-
+IPV4, IPV6, TAG = 0x0008, 0xDD86, 0x0081  # ethertypes as `octets.word16` reads them
+FRAGMENT = 0xFF3F  # more fragments, and the offset, read so too
 VLANS = 4096  # ids
 NOBODYS = b"\xff\xff\xff\xff\xff\xff"  # a MAC that no unicast frame is sent to
 Vlan = tuple[int, bytes | None]  # id, MAC
@@ -52,8 +53,10 @@ class Parser:
     2); *vlans*: the port's VLAN devices, id and MAC each, None where they have none of their own."""
 
     def __init__(self, mac: bytes | None, check_ip_checksum: bool, vlans: Sequence[Vlan]) -> None:
-        self.any_mac, self.mac, self.check = mac is None, mac or bytes(6), check_ip_checksum
-        self.vlans, self.vlan_macs = bytearray(VLANS), b"".join([NOBODYS, *(mac or NOBODYS for _, mac in vlans)])
+        self.any_mac, self.check, self.vlans = mac is None, check_ip_checksum, bytearray(VLANS)
+        macs = [mac or NOBODYS, *(mac or NOBODYS for _, mac in vlans)]  # of the port, and of each device by number
+        self.heads = memoryview(b"".join(mac[:4] for mac in macs)).cast("I")
+        self.tails = memoryview(b"".join(mac[4:] for mac in macs)).cast("H")
         for number, (vid, _) in enumerate(vlans, 1):
             self.vlans[vid] = number
         self.room: Any = None
@@ -82,11 +85,11 @@ class Parser:
     def _row(self, row: int) -> None:
         at, there = self.at[row], self.caplen[row]
         self.ours[row], self.tag[row] = self._is_ours(at), 0
-        tagged = self._be16(at + 12) == TAG
+        tagged = octets.word16(self.buffer, at + 12) == TAG
         if tagged:
             at += 4
             there -= 4
-        ethertype, first = self._be16(at + 12), self.buffer[at + 14]
+        ethertype, first = octets.word16(self.buffer, at + 12), self.buffer[at + 14]
         if ethertype == IPV4 and there >= 34 and 0x45 <= first <= 0x4F:
             self._v4(row, at, there, first)
         elif ethertype == IPV6 and there >= 54 and first >> 4 == 6:
@@ -106,19 +109,12 @@ class Parser:
         if not self.ours[row]:
             self.ours[row] = self._is_of(at, self.vlans[vid])
 
-    def _is_of(self, at: int, vlan: int) -> int:
-        for byte in range(6):
-            if self.buffer[at + byte] != self.vlan_macs[6 * vlan + byte]:
-                return 0
-        return 1
+    def _is_of(self, at: int, number: int) -> int:
+        head, tail = octets.word32(self.buffer, at), octets.word16(self.buffer, at + 4)
+        return head == self.heads[number] and tail == self.tails[number]
 
     def _is_ours(self, at: int) -> int:
-        if self.any_mac:
-            return not self.buffer[at] & 1
-        for byte in range(6):
-            if self.buffer[at + byte] != self.mac[byte]:
-                return 0
-        return 1
+        return not self.buffer[at] & 1 if self.any_mac else self._is_of(at, 0)
 
     def _no_ip(self, row: int) -> None:
         self.family[row] = self.proto[row] = self.flags[row] = self.simple[row] = 0
@@ -129,11 +125,12 @@ class Parser:
     def _v4(self, row: int, at: int, there: int, first: int) -> None:
         """*at* is where the frame begins as if it had no tag, *there* how many bytes of it are."""
         l4, proto = (first & 15) * 4 + 14, self.buffer[at + 23]
-        kind = KIND_FRAGMENT if self._be16(at + 20) & 0x3FFF else self._kind(proto, there - l4)
+        kind = KIND_FRAGMENT if octets.word16(self.buffer, at + 20) & FRAGMENT else self._kind(proto, there - l4)
         self.family[row] = 4
-        self.flow4[3 * row], self.flow4[3 * row + 1] = self._word(at + 26), self._word(at + 30)
-        self.flow4[3 * row + 2] = self._word(at + l4) if kind >= KIND_TCP else 0
-        sound = l4 == 34 and (not self.check or self._sum20(at + 14) == 0xFFFF)
+        self.flow4[3 * row] = octets.word32(self.buffer, at + 26)
+        self.flow4[3 * row + 1] = octets.word32(self.buffer, at + 30)
+        self.flow4[3 * row + 2] = octets.word32(self.buffer, at + l4) if kind >= KIND_TCP else 0
+        sound = l4 == 34 and (not self.check or octets.checksum(octets.total(self.buffer, at + 14, 20)) == 0)
         self._transport(row, at, there, l4, self._be16(at + 16), proto, kind, sound)
 
     def _v6(self, row: int, at: int, there: int) -> None:
@@ -141,8 +138,8 @@ class Parser:
         kind = self._kind(proto, there - 54)
         self.family[row] = 6
         for word in range(8):
-            self.wide[9 * row + word] = self._word(at + 22 + 4 * word)
-        self.wide[9 * row + 8] = self._word(at + 54) if kind >= KIND_TCP else 0
+            self.wide[9 * row + word] = octets.word32(self.buffer, at + 22 + 4 * word)
+        self.wide[9 * row + 8] = octets.word32(self.buffer, at + 54) if kind >= KIND_TCP else 0
         source, dest = self.buffer[at + 22], self.buffer[at + 38]
         sound = source != 0 and source != 0xFF and dest != 0 and dest != 0xFF  # none is unspecified, mapped, multicast
         self._transport(row, at, there, 54, self._be16(at + 18) + 40, proto, kind, sound)
@@ -171,20 +168,7 @@ class Parser:
         self.simple[row] = sound and l3_length + 14 <= there and header <= body
 
     def _be16(self, at: int) -> int:
-        return self.buffer[at] << 8 | self.buffer[at + 1]
+        return octets.swapped(octets.word16(self.buffer, at)) >> 16
 
     def _be32(self, at: int) -> int:
-        return self._be16(at) << 16 | self._be16(at + 2)
-
-    def _word(self, at: int) -> int:
-        """Four bytes as they are, in the order of little-endian machines."""
-        buffer = self.buffer
-        return buffer[at] | buffer[at + 1] << 8 | buffer[at + 2] << 16 | buffer[at + 3] << 24
-
-    def _sum20(self, at: int) -> int:
-        """Ones' complement sum of the ten words of an IPv4 header."""
-        total = 0
-        for word in range(0, 20, 2):
-            total += self._be16(at + word)
-        total = (total & 0xFFFF) + (total >> 16)
-        return (total & 0xFFFF) + (total >> 16)
+        return octets.swapped(octets.word32(self.buffer, at))

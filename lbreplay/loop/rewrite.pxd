@@ -72,18 +72,18 @@ cdef class Rewriter:
     cdef void _put_outer(self, unsigned char[::1] made, Py_ssize_t at, Py_ssize_t row, int size) noexcept
     @cython.locals(l4=Py_ssize_t, four=bint, at=Py_ssize_t)
     cdef void _put_toa(self, unsigned char[::1] made, Py_ssize_t to, Py_ssize_t row, int size) noexcept
-    @cython.locals(buffer=cython.uchar[::1], row=Py_ssize_t)
+    @cython.locals(row=Py_ssize_t)
     cdef _put(self, Py_ssize_t size)
     @cython.locals(at=Py_ssize_t, entry=Py_ssize_t)
-    cdef void _put_macs(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    cdef void _put_macs(self, Py_ssize_t row) noexcept
     @cython.locals(at=Py_ssize_t, total=int)
-    cdef void _lower_ttl(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    cdef void _lower_ttl(self, Py_ssize_t row) noexcept
     @cython.locals(other=Py_ssize_t, at=Py_ssize_t, word=u64, source=u64, dest=u64, ends=u64, total=u64, l4=Py_ssize_t)
-    cdef void _put_ipv4(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    cdef void _put_ipv4(self, Py_ssize_t row) noexcept
     @cython.locals(other=Py_ssize_t, at=Py_ssize_t, word=int, ends=u64, l4=Py_ssize_t)
-    cdef void _put_ipv6(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
-    cdef void _put64(self, unsigned char[::1] buffer, Py_ssize_t at, u64 word) noexcept
+    cdef void _put_ipv6(self, Py_ssize_t row) noexcept
+    cdef void _put64(self, Py_ssize_t at, u64 word) noexcept
     @cython.locals(total=u64)
-    cdef void _put_l4(self, unsigned char[::1] buffer, Py_ssize_t row, Py_ssize_t at, Py_ssize_t length, u64 ports, u64 ends) noexcept
+    cdef void _put_l4(self, Py_ssize_t row, Py_ssize_t at, Py_ssize_t length, u64 ports, u64 ends) noexcept
     @cython.locals(seq=cython.uint, ack=cython.uint, first=u64, second=u64)
-    cdef u64 _put_numbers(self, unsigned char[::1] buffer, Py_ssize_t row, Py_ssize_t at) noexcept
+    cdef u64 _put_numbers(self, Py_ssize_t row, Py_ssize_t at) noexcept

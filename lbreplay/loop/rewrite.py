@@ -343,86 +343,90 @@ class Rewriter:
 
     def _put(self, size: int) -> None:
         """MACs, ends, numbers and checksums of every row."""
-        buffer = self.buffer
         for row in range(size):
             if self.leaving[row]:
-                self._put_macs(buffer, row)
+                self._put_macs(row)
                 if self.shift[row]:
-                    octets.copy(self.heads, HEAD * self.mac[row] + MACS, TAG, buffer, self.at[row] + MACS)
+                    octets.copy(self.heads, HEAD * self.mac[row] + MACS, TAG, self.buffer, self.at[row] + MACS)
                 if self.full[row] == TRANSIT:
-                    self._lower_ttl(buffer, row)
+                    self._lower_ttl(row)
                 if self.full[row] >= DIRECT:
                     continue  # what leaves is what came, but for its MACs and an outer header (D 12.1)
                 if self.family[row] == 4:
-                    self._put_ipv4(buffer, row)
+                    self._put_ipv4(row)
                 else:
-                    self._put_ipv6(buffer, row)
+                    self._put_ipv6(row)
 
-    def _put_macs(self, buffer: Any, row: int) -> None:
+    def _put_macs(self, row: int) -> None:
         at, entry = self.at[row], self.mac[row]
         if not self.mirrored[entry]:
-            octets.copy(self.heads, HEAD * entry, MACS, buffer, at)
+            octets.copy(self.heads, HEAD * entry, MACS, self.buffer, at)
             return
         if not self.answer[row]:
-            octets.copy(buffer, at, 6, buffer, at + 6)
-        octets.copy(self.heads, HEAD * entry, 6, buffer, at)
+            octets.copy(self.buffer, at, 6, self.buffer, at + 6)
+        octets.copy(self.heads, HEAD * entry, 6, self.buffer, at)
 
-    def _lower_ttl(self, buffer: Any, row: int) -> None:
+    def _lower_ttl(self, row: int) -> None:
         """By one; the IPv4 checksum is updated by what changed (S 4.5, RFC 1624)."""
         at = self.at[row] + self.shift[row]
         if self.family[row] == 6:
-            buffer[at + 21] -= 1
+            self.buffer[at + 21] -= 1
             return
-        buffer[at + 22] -= 1
-        total = octets.word16(buffer, at + 24) + 1
-        octets.put16(buffer, at + 24, total if total < 0xFFFF else total - 0xFFFF)
+        self.buffer[at + 22] -= 1
+        total = octets.word16(self.buffer, at + 24) + 1
+        octets.put16(self.buffer, at + 24, total if total < 0xFFFF else total - 0xFFFF)
 
-    def _put_ipv4(self, buffer: Any, row: int) -> None:
+    def _put_ipv4(self, row: int) -> None:
         """The ends of the other side's tuple, turned round."""
         other, at = 2 * (self.handle[row] ^ 1), self.at[row] + self.shift[row]
         word = self.table.words[other]
         source, dest = word >> 32, word & M32
-        octets.put32(buffer, at + 26, source)
-        octets.put32(buffer, at + 30, dest)
+        octets.put32(self.buffer, at + 26, source)
+        octets.put32(self.buffer, at + 30, dest)
         ends = source + dest
-        total = ends + octets.word32(buffer, at + 14) + octets.word32(buffer, at + 18) + octets.word16(buffer, at + 22)
+        total = (
+            ends
+            + octets.word32(self.buffer, at + 14)
+            + octets.word32(self.buffer, at + 18)
+            + octets.word16(self.buffer, at + 22)
+        )
         l4 = self.l4[row]
         if l4 > 34 and not self.opp:
-            total += octets.word32(buffer, at + 34)  # the IP option; two words at once lose their carry in C
-            total += octets.word32(buffer, at + 38)
-        octets.put16(buffer, at + 24, octets.checksum(total))
-        self._put_l4(buffer, row, at + l4, self.l3_length[row] + ETHERNET - l4, self.table.words[other + 1], ends)
+            total += octets.word32(self.buffer, at + 34)  # the IP option; two words at once lose their carry in C
+            total += octets.word32(self.buffer, at + 38)
+        octets.put16(self.buffer, at + 24, octets.checksum(total))
+        self._put_l4(row, at + l4, self.l3_length[row] + ETHERNET - l4, self.table.words[other + 1], ends)
 
-    def _put_ipv6(self, buffer: Any, row: int) -> None:
+    def _put_ipv6(self, row: int) -> None:
         other, at = self.handle[row] ^ 1, self.at[row] + self.shift[row]
         for word in range(4):
-            self._put64(buffer, at + 22 + 8 * word, self.table.wide[4 * other + (word ^ 2)])
-        ends = octets.total(buffer, at + 22, 32)
+            self._put64(at + 22 + 8 * word, self.table.wide[4 * other + (word ^ 2)])
+        ends = octets.total(self.buffer, at + 22, 32)
         l4 = self.l4[row]
-        self._put_l4(buffer, row, at + l4, self.l3_length[row] + ETHERNET - l4, self.table.words[2 * other + 1], ends)
+        self._put_l4(row, at + l4, self.l3_length[row] + ETHERNET - l4, self.table.words[2 * other + 1], ends)
 
-    def _put64(self, buffer: Any, at: int, word: int) -> None:
-        octets.put32(buffer, at, word & M32)
-        octets.put32(buffer, at + 4, word >> 32)
+    def _put64(self, at: int, word: int) -> None:
+        octets.put32(self.buffer, at, word & M32)
+        octets.put32(self.buffer, at + 4, word >> 32)
 
-    def _put_l4(self, buffer: Any, row: int, at: int, length: int, ports: int, ends: int) -> None:
+    def _put_l4(self, row: int, at: int, length: int, ports: int, ends: int) -> None:
         """*length* bytes of L4 from *at* on; *ports* of the other side as in a tuple, *ends* the sum of addresses. What
         is stored is not read again but in the end: a load of what was stored in parts waits for it."""
         ports = (ports >> 16 & 0xFFFF) | (ports & 0xFFFF) << 16
-        octets.put32(buffer, at, ports)
+        octets.put32(self.buffer, at, ports)
         total = ends + ports + ((length + self.proto[row]) << 8)
         if self.proto[row] == TCP:
-            total += self._put_numbers(buffer, row, at)
-            total += octets.word32(buffer, at + 12) + octets.word16(buffer, at + 18)
-            octets.put16(buffer, at + 16, octets.checksum(total + octets.total(buffer, at + 20, length - 20)))
+            total += self._put_numbers(row, at)
+            total += octets.word32(self.buffer, at + 12) + octets.word16(self.buffer, at + 18)
+            octets.put16(self.buffer, at + 16, octets.checksum(total + octets.total(self.buffer, at + 20, length - 20)))
             return
         if self.full[row] == TELLING and self.opp and self.family[row] == 4:
-            octets.put16(buffer, at + 6, 0)  # behind the private header there is none (D 7.3)
+            octets.put16(self.buffer, at + 6, 0)  # behind the private header there is none (D 7.3)
             return
-        total += octets.word16(buffer, at + 4) + octets.total(buffer, at + 8, length - 8)
-        octets.put16(buffer, at + 6, octets.checksum(total) or 0xFFFF)  # 0 would say that there is none (RFC 768)
+        total += octets.word16(self.buffer, at + 4) + octets.total(self.buffer, at + 8, length - 8)
+        octets.put16(self.buffer, at + 6, octets.checksum(total) or 0xFFFF)  # 0 would say that there is none (RFC 768)
 
-    def _put_numbers(self, buffer: Any, row: int, at: int) -> int:
+    def _put_numbers(self, row: int, at: int) -> int:
         """IN: seq + delta. OUT: ack - delta; an answer that the client saw already has it that way. Their sum."""
         seq, ack = self.seq[row], self.ack[row]
         if self.full[row] == FULL_TCP or self.full[row] == PROXYING:
@@ -431,6 +435,6 @@ class Rewriter:
             elif not self.answer[row]:
                 ack = (ack - self.delta[row]) & M32
         first, second = octets.swapped(seq), octets.swapped(ack)
-        octets.put32(buffer, at + 4, first)
-        octets.put32(buffer, at + 8, second)
+        octets.put32(self.buffer, at + 4, first)
+        octets.put32(self.buffer, at + 8, second)
         return first + second

@@ -2,23 +2,24 @@ cimport cython
 
 from lbreplay.loop cimport octets
 
+ctypedef unsigned long long u64
+
 cdef int NONE, KIND_TCP, KIND_UDP, KIND_SCTP, BY_DEFAULT, BY_RSS, BY_FLOW_DIRECTOR, PAIR, TUPLE, TAGGED
-cdef int WORD, WORDS4, WORDS6, PORTS, TAG, TAG_SIZE, VERIFICATION
+cdef int WORD, WORDS4, WORDS6, PORTS, TAG_SIZE, VERIFICATION
+cdef unsigned int TAG
 
 @cython.final
 cdef class Rules:
-    cdef unsigned int[::1] addresses
+    cdef u64[::1] lows, highs
     cdef int[::1] following, first, table, places
     cdef short[::1] tails
-    cdef Py_ssize_t words
-    @cython.locals(dport=Py_ssize_t, slot=Py_ssize_t, place=int)
-    cdef int find(self, unsigned int[::1] flow, Py_ssize_t at, int udp) noexcept
-    @cython.locals(word=Py_ssize_t)
-    cdef bint _is(self, Py_ssize_t slot, unsigned int[::1] flow, Py_ssize_t at) noexcept
+    cdef bint some
+    @cython.locals(slot=Py_ssize_t, place=int)
+    cdef int find(self, u64 low, u64 high, Py_ssize_t tail, Py_ssize_t dport, int udp) noexcept
 
 @cython.final
 cdef class Steerer:
-    cdef unsigned int[::1] hash4, hash6
+    cdef unsigned int[::1] hashes
     cdef unsigned char[::1] inputs
     cdef short[::1] reta_of, ranks, queues, owners
     cdef unsigned int last
@@ -36,14 +37,21 @@ cdef class Steerer:
     @cython.locals(place=Py_ssize_t)
     cdef void _some(self, const long long[::1] rows) noexcept
     cdef _bind(self, burst)
-    @cython.locals(kind=int, six=bint, form=int, rule=int, index=Py_ssize_t)
+    @cython.locals(kind=int, six=bint, form=int, code=cython.uint, rule=int, index=Py_ssize_t)
     cdef void _row(self, Py_ssize_t row) noexcept
     cdef void _put(self, Py_ssize_t row, int by, int reta, int queue, int rank) noexcept
-    cdef unsigned int _hash(self, Py_ssize_t row, int form, bint six) noexcept
+    @cython.locals(dest=cython.uint, ports=cython.uint)
+    cdef int _rule4(self, Py_ssize_t row, int kind) noexcept
+    @cython.locals(at=Py_ssize_t, low=u64, high=u64)
+    cdef int _rule6(self, Py_ssize_t row, int kind) noexcept
+    @cython.locals(high=u64)
+    cdef u64 _half(self, Py_ssize_t at) noexcept
+    @cython.locals(at=Py_ssize_t, code=cython.uint)
+    cdef unsigned int _hash4(self, Py_ssize_t row, int form) noexcept
     @cython.locals(at=Py_ssize_t, code=cython.uint, word=Py_ssize_t)
-    cdef unsigned int _hashed(self, unsigned int[::1] table, unsigned int[::1] flow, Py_ssize_t row, Py_ssize_t words, int form) noexcept
-    @cython.locals(at=Py_ssize_t, low=cython.uint, entry=cython.uint)
-    cdef unsigned int _entry(self, unsigned int[::1] table, Py_ssize_t place, unsigned int word) noexcept
+    cdef unsigned int _hash6(self, Py_ssize_t row, int form) noexcept
+    @cython.locals(at=Py_ssize_t, low=cython.uint)
+    cdef unsigned int _entry(self, Py_ssize_t place, unsigned int word) noexcept
     @cython.locals(at=Py_ssize_t, tagged=int)
     cdef unsigned int _tag(self, Py_ssize_t row) noexcept
 

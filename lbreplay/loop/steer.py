@@ -28,45 +28,42 @@ TAG, TAG_SIZE, VERIFICATION = 0x0081, 4, 4  # ethertype of a tag, its bytes; off
 class Rules:
     """The rules of one address family: see `nic.flow_director.Matcher`, which makes the columns.
 
-    addresses u4[n * words], next i4[n] (the next with the same tail), tails i2[PORTS]; first and table i4[n * 2], by
-    address and then for TCP and UDP: its first rule and the table of ports that it has, or NONE; places i4[PORTS] a
-    table: what is behind the first rule.
+    lows highs u8[n]    the halves of an address, as little-endian machines read them; of IPv4 the first half is all
+    following i4[n]     the next address with the same tail
+    tails i2[PORTS]     the first one with a tail
+    first table i4[n * 2]    by address and then for TCP and UDP: its first rule, and the table of ports that it has
+    places i4[PORTS] a table    what is behind the first rule
+
+    NONE is none; of no addresses there are no tails either.
     """
 
-    def __init__(self, addresses: Any, following: Any, tails: Any, first: Any, table: Any, places: Any) -> None:
-        self.addresses, self.following, self.tails = addresses, following, tails
-        self.first, self.table, self.places = first, table, places
-        self.words = len(addresses) // max(1, len(following))
+    def __init__(self, halves: Any, following: Any, tails: Any, first: Any, table: Any, places: Any) -> None:
+        self.lows, self.highs = halves
+        self.following, self.tails, self.first, self.table, self.places = following, tails, first, table, places
+        self.some = len(following) > 0
 
-    def find(self, flow: Any, at: int, udp: int) -> int:
-        """The rule for the tuple whose destination stands at word *at* of *flow*, or NONE."""
-        dport = flow[at + self.words] >> 16
-        slot = self.tails[flow[at + self.words - 1] >> 16] if self.words else NONE
-        while slot >= 0 and not self._is(slot, flow, at):
+    def find(self, low: int, high: int, tail: int, dport: int, udp: int) -> int:
+        """The rule for a destination, or NONE."""
+        slot = self.tails[tail] if self.some else NONE
+        while slot >= 0 and (self.lows[slot] != low or self.highs[slot] != high):
             slot = self.following[slot]
         if slot < 0 or self.table[2 * slot + udp] < 0:
             return NONE
         place = self.places[PORTS * self.table[2 * slot + udp] + dport]
         return self.first[2 * slot + udp] + place if place >= 0 else NONE
 
-    def _is(self, slot: int, flow: Any, at: int) -> bool:
-        word = 0
-        while word < self.words and self.addresses[self.words * slot + word] == flow[at + word]:
-            word += 1
-        return word == self.words
-
 
 class Steerer:
     """One card: fills queue, worker, by, hash, reta and rule. *numbers* are the last four of
 
-    hash4 hash6       the hash's entries, by byte of the tuple (and of a verification tag behind it) and value
+    hashes            the hash's entries, by byte of a tuple (and of a verification tag behind it) and value
     inputs            what of a tuple is hashed, by kind
     reta_of ranks     queue by hash; the rank that polls a queue
     queues owners     of each rule
     """
 
-    def __init__(self, hash4: Any, hash6: Any, inputs: Any, numbers: Any) -> None:
-        self.hash4, self.hash6, self.inputs = hash4, hash6, inputs
+    def __init__(self, hashes: Any, inputs: Any, numbers: Any) -> None:
+        self.hashes, self.inputs = hashes, inputs
         self.reta_of, self.ranks, self.queues, self.owners = numbers
         self.last = len(self.reta_of) - 1
         self.rules4: Any = None
@@ -102,18 +99,14 @@ class Steerer:
 
     def _row(self, row: int) -> None:
         kind, six = self.kind[row], self.family[row] == 6
-        form, rule = self.inputs[kind], NONE
-        self.hash[row] = self._hash(row, form, six) if form else 0
-        if kind in (KIND_TCP, KIND_UDP):
-            if six:
-                rule = self.rules6.find(self.wide, WORDS6 * row + 4, kind == KIND_UDP)
-            else:
-                rule = self.rules4.find(self.flow4, WORDS4 * row + 1, kind == KIND_UDP)
-        self.rule[row] = rule
+        form = self.inputs[kind]
+        code = 0 if not form else self._hash6(row, form) if six else self._hash4(row, form)
+        rule = NONE if kind not in (KIND_TCP, KIND_UDP) else self._rule6(row, kind) if six else self._rule4(row, kind)
+        self.hash[row], self.rule[row] = code, rule
         if rule >= 0:
             self._put(row, BY_FLOW_DIRECTOR, NONE, self.queues[rule], self.owners[rule])
         elif form:
-            index = self.hash[row] & self.last
+            index = code & self.last
             self._put(row, BY_RSS, index, self.reta_of[index], self.ranks[self.reta_of[index]])
         else:
             self._put(row, BY_DEFAULT, NONE, 0, self.ranks[0])
@@ -121,24 +114,41 @@ class Steerer:
     def _put(self, row: int, by: int, reta: int, queue: int, rank: int) -> None:
         self.by[row], self.reta[row], self.queue[row], self.worker[row] = by, reta, queue, rank
 
-    def _hash(self, row: int, form: int, six: bool) -> int:
-        if not six:
-            return self._hashed(self.hash4, self.flow4, row, WORDS4, form)
-        return self._hashed(self.hash6, self.wide, row, WORDS6, form)
+    # --- rules -------------------------------------------------------------------------------------------------------
 
-    def _hashed(self, table: Any, flow: Any, row: int, words: int, form: int) -> int:
-        """A row's tuple of *words*, the last of them ports, and what stands behind it."""
-        at, code = words * row, 0
-        for word in range(words if form > PAIR else words - 1):
-            code ^= self._entry(table, word, flow[at + word])
-        return code ^ self._entry(table, words, self._tag(row)) if form == TAGGED else code
+    def _rule4(self, row: int, kind: int) -> int:
+        dest, ports = self.flow4[WORDS4 * row + 1], self.flow4[WORDS4 * row + 2]
+        return self.rules4.find(dest, 0, dest >> 16, ports >> 16, kind == KIND_UDP)
 
-    def _entry(self, table: Any, place: int, word: int) -> int:
+    def _rule6(self, row: int, kind: int) -> int:
+        at = WORDS6 * row + 4
+        low, high = self._half(at), self._half(at + 2)
+        return self.rules6.find(low, high, high >> 48, self.wide[at + 4] >> 16, kind == KIND_UDP)
+
+    def _half(self, at: int) -> int:
+        high = self.wide[at + 1]
+        return high << 32 | self.wide[at]
+
+    # --- hashes ------------------------------------------------------------------------------------------------------
+
+    def _hash4(self, row: int, form: int) -> int:
+        at = WORDS4 * row
+        code = self._entry(0, self.flow4[at]) ^ self._entry(1, self.flow4[at + 1])
+        if form > PAIR:
+            code ^= self._entry(2, self.flow4[at + 2])
+        return code ^ self._entry(WORDS4, self._tag(row)) if form == TAGGED else code
+
+    def _hash6(self, row: int, form: int) -> int:
+        at, code = WORDS6 * row, 0
+        for word in range(WORDS6 if form > PAIR else WORDS6 - 1):
+            code ^= self._entry(word, self.wide[at + word])
+        return code ^ self._entry(WORDS6, self._tag(row)) if form == TAGGED else code
+
+    def _entry(self, place: int, word: int) -> int:
         """The hash of four bytes of a tuple."""
         at = WORD * place
-        low = table[at + (word & 0xFF)] ^ table[at + 256 + (word >> 8 & 0xFF)]
-        entry: int = low ^ table[at + 512 + (word >> 16 & 0xFF)] ^ table[at + 768 + (word >> 24)]
-        return entry
+        low = self.hashes[at + (word & 0xFF)] ^ self.hashes[at + 256 + (word >> 8 & 0xFF)]
+        return low ^ self.hashes[at + 512 + (word >> 16 & 0xFF)] ^ self.hashes[at + 768 + (word >> 24)]
 
     def _tag(self, row: int) -> int:
         """The verification tag of SCTP."""

@@ -177,11 +177,15 @@ class _Group:
         for key, span in self._span.items():
             at = self._addresses.index(key[:-1]), PROTOCOLS.index(key[-1])
             first[at], table[at] = span
-        words = np.frombuffer(bytearray(b"".join(self._addresses)), np.uint32)
+        halves = [[int.from_bytes(address[at : at + 8], "little") for address in self._addresses] for at in (0, 8)]
         wire = np.arange(PORTS, dtype=np.uint16).byteswap()
         places = np.array(self._tables, np.int32).reshape(-1, PORTS)[:, wire]
         columns = first.ravel(), table.ravel(), places.ravel()
-        return Rules(words.data, *_by_tail(self._addresses), *(column.data for column in columns))
+        return Rules(
+            [np.array(half, np.uint64).data for half in halves],
+            *_by_tail(self._addresses),
+            *(column.data for column in columns),
+        )
 
     def find(self, dst: bytes, proto: int, dport: int) -> int:
         """See `Matcher.find`."""

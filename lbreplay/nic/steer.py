@@ -46,10 +46,10 @@ class Nic:
 
     def _made(self) -> Steerer:
         """What steers rows."""
-        four, six = (byte_hashes(self.rss.key, width + TAG).ravel().data for width in (WIDTH4, WIDTH6))
+        hashes = byte_hashes(self.rss.key, WIDTH6 + TAG).ravel().data
         queues, owners = [rule.queue for rule in self.rules], [rule.rank for rule in self.rules]
         numbers = [np.array(column, np.int16).data for column in (self.rss.reta, self._ranks, queues, owners)]
-        made = Steerer(four, six, bytearray(self.rss.inputs), numbers)
+        made = Steerer(hashes, bytearray(self.rss.inputs), numbers)
         made.rules(self._matcher.four, self._matcher.six)
         return made
 

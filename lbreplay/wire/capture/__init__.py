@@ -13,7 +13,7 @@ from lbreplay.edge import pace
 from lbreplay.errors import CaptureError, PipeClosed
 from lbreplay.phrases import plural
 from lbreplay.wire.capture.compressed import open_source
-from lbreplay.wire.capture.frames import NO_TIME, CaptureInfo, Frames, Reader
+from lbreplay.wire.capture.frames import LEAST, NO_TIME, STEP, CaptureInfo, Frames, Reader
 from lbreplay.wire.capture.layout import lay_out
 from lbreplay.wire.capture.link import LINKS
 from lbreplay.wire.capture.merged import Files, Merged, MergedReader
@@ -88,6 +88,7 @@ class Capture:
         for frames in self._reader.chunks():
             self._note_links(frames)
             frames = self._clock(frames)
+            self._reader.step = _step(frames, size)
             start = 0
             while start < len(frames.at):
                 stop = min(start + size, len(frames.at))
@@ -137,6 +138,12 @@ class Capture:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._source.close()
+
+
+def _step(frames: Frames, size: int) -> int:
+    """How much is to be read for a burst of *size* or a few less, by the last chunk; then most chunks are one burst."""
+    wanted = int(frames.at[-1] - frames.at[0]) * size // len(frames.at)
+    return min(max(wanted - wanted // 16, LEAST), STEP)
 
 
 def open_capture(path: str, telling: bool = False) -> Capture:

@@ -18,7 +18,7 @@ from lbreplay.errors import CaptureError
 from lbreplay.wire.capture.source import Source
 
 CHUNK = 4 << 20  # bytes at most of a chunk; nothing in a file makes more of it
-STEP = 1 << 19  # bytes read at once: they and the columns of their rows stay in a core's cache
+STEP, LEAST = 1 << 19, 1 << 16  # bytes read at once: they and the columns of their rows stay in a core's cache
 SLACK = 2048  # bytes behind a chunk that may be read, and mean nothing
 MAX_CAPLEN = 262_144  # as libpcap judges: a longer record is not a record
 
@@ -79,6 +79,7 @@ class Reader:
         self.source = source
         self.warn = warn
         self.offset = 0  # in the file (unpacked), of the chunk's first byte
+        self.step = STEP  # bytes that are read at once
         self.damage: CaptureError | None = None
         self.names: list[str] = []  # of interfaces, where the format has them
 
@@ -95,7 +96,7 @@ class Reader:
         chunk = np.zeros(CHUNK + SLACK, np.uint8)
         room, held, got = chunk.data[:CHUNK], 0, 1
         while got and not self.damage:
-            got = self._fill(room[held : held + STEP])
+            got = self._fill(room[held : held + self.step])
             frames, used = self.take(chunk, held + got) if got else (None, 0)
             if frames is not None and len(frames.at):
                 yield frames

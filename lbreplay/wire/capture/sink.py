@@ -1,9 +1,9 @@
 """A capture being written: what leaves, in order.
 
-A classic pcap of Ethernet frames, the usual case, is written by slices: rows that leave stand behind their record
-headers in the buffer already, so a run of neighbours is one piece. Where frames were made between them, or rows have
-moved (they grew, padding was taken off), all are gathered first. Everything else (other link types, pcapng) goes frame
-by frame.
+A classic pcap of Ethernet frames, the usual case, is written a burst at once: rows that leave stand behind their record
+headers in the buffer already, one run of neighbours mostly. Where frames were made between them, or rows lie apart
+(some do not leave, padding was taken off), all are gathered first. Everything else (other link types, pcapng) goes
+frame by frame.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from lbreplay.burst import I64, RECORD, U8, Burst, Made
+from lbreplay.burst import U8, Burst, Made
 from lbreplay.edge.output import Output
 from lbreplay.errors import CaptureError
-from lbreplay.wire.capture.frames import SLACK, CaptureInfo
-from lbreplay.wire.capture.layout import copy_rows
+from lbreplay.loop.runs import Runs
+from lbreplay.wire.capture.frames import CaptureInfo
 from lbreplay.wire.capture.link import ETHERNET, LINKS
 from lbreplay.wire.capture.output import PackedOutput
 from lbreplay.wire.fields import overlay
 
 SECOND = 1_000_000_000
-SCATTERED = 8  # rows to a slice, below which gathering rows (30 ns each) is cheaper than slices (200 ns each)
 SECTION = pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
 INTERFACE, ENHANCED = 1, 6
 COMMENT, HASH, QUEUE, VERDICT = 1, 3, 6, 7  # options of an enhanced packet block
@@ -84,6 +83,8 @@ class Sink:
         self._output = output
         self._link = LINKS[info.linktype]
         self._unit = 1 if info.nanosecond else 1000
+        self._runs = Runs()
+        self._memory = memoryview(bytearray())  # of what is gathered
         output.write(self._begin())
 
     def _begin(self) -> bytes:
@@ -99,21 +100,30 @@ class Sink:
 
     def _pieces(self, burst: Burst) -> Iterator[bytes | memoryview]:
         if self.info.linktype == 1:
-            return self._slices(burst)
-        return (self._record(leaving) for leaving in self._leaving(burst))
+            return self._in_place(burst)
+        return (self._record(one.time_ns, one.frame, one.length) for one in self._leaving(burst))
 
-    def _slices(self, burst: Burst) -> Iterator[bytes | memoryview]:
-        """Slices of the buffer, or one of a copy, where something made goes between rows or most rows lie apart."""
-        rows = np.flatnonzero(burst.leaving)
-        at = burst.at[rows]
-        begin, end = at - RECORD, at + burst.caplen[rows]
-        apart = np.flatnonzero(begin[1:] != end[:-1]) + 1
-        if burst.made or len(apart) * SCATTERED > len(rows):
-            yield gathered(burst, rows, self._unit)
-        elif len(rows):
-            data, edges = burst.buffer.data, np.concatenate(([0], apart, [len(rows)]))
-            for piece in zip(begin[edges[:-1]].tolist(), end[edges[1:] - 1].tolist(), strict=True):
-                yield data[slice(*piece)]
+    def _in_place(self, burst: Burst) -> Iterator[memoryview]:
+        """A slice of the buffer, or of a copy where something made goes between rows or rows lie apart."""
+        runs = self._runs
+        runs.look(burst)
+        if burst.made or runs.runs > 1:
+            yield self._gathered(burst)
+        elif runs.runs:
+            yield burst.buffer.data[runs.begin : runs.end]
+
+    def _gathered(self, burst: Burst) -> memoryview:
+        """The records of rows that leave and of what was made, one behind the other in order."""
+        records = [(one.row, self._record(one.time_ns, one.frame, one.length)) for one in burst.made]
+        size = self._runs.size + sum(len(record) for _, record in records)
+        if len(self._memory) < size:
+            self._memory = np.empty(size + size // 8, np.uint8).data
+        row, to = 0, 0
+        for stop, record in records:
+            to = self._runs.copy(row, stop, self._memory, to)
+            row, end = stop, to + len(record)
+            self._memory[to:end], to = record, end
+        return self._memory[: self._runs.copy(row, burst.size, self._memory, to)]
 
     def _leaving(self, burst: Burst, some: Collection[int] | None = None) -> Iterator[Leaving]:
         """Frame by frame, under the link header of the capture; of rows only *some*."""
@@ -137,10 +147,9 @@ class Sink:
     def _under(self, what: int | Made, time_ns: int, head: bytes, frame: bytes, length: int) -> Leaving:
         return Leaving(what, time_ns, head + frame[ETHERNET:], length - ETHERNET + len(head))
 
-    def _record(self, leaving: Leaving) -> bytes:
-        seconds, fraction = divmod(leaving.time_ns, SECOND)
-        size = len(leaving.frame)
-        return pack("<IIII", seconds, fraction // self._unit, size, max(leaving.length, size)) + leaving.frame
+    def _record(self, time_ns: int, frame: bytes, length: int) -> bytes:
+        seconds, fraction = divmod(time_ns, SECOND)
+        return pack("<IIII", seconds, fraction // self._unit, len(frame), max(length, len(frame))) + frame
 
     def __enter__(self) -> Sink:
         return self
@@ -235,36 +244,6 @@ def block(kind: int, body: bytes) -> bytes:
 
 def _by_row(made: list[Made]) -> dict[int, list[Made]]:
     return {row: list(group) for row, group in groupby(made, attrgetter("row"))} if made else {}
-
-
-def gathered(burst: Burst, rows: I64, unit: int) -> memoryview:
-    """The records of *rows* and of what was made, one behind the other in order. *unit*: nanoseconds of a fraction."""
-    made, made_size = _records(burst.made, unit)
-    source = np.concatenate((burst.buffer, made))
-    begin = np.concatenate((burst.at[rows] - RECORD, len(burst.buffer) + np.cumsum(made_size) - made_size))
-    size = np.concatenate((burst.caplen[rows] + RECORD, made_size))
-    turn = np.concatenate((rows * 2 + 1, np.array([one.row for one in burst.made], np.int64) * 2))
-    order = np.argsort(turn, kind="stable")
-    begin, size = begin[order], size[order]
-    after = np.cumsum(size)
-    total = int(after[-1])
-    target = np.empty(total + SLACK, np.uint8)
-    copy_rows(source, begin, size, target, after - size)
-    return target.data[:total]
-
-
-def _records(made: list[Made], unit: int) -> tuple[U8, I64]:
-    """What was made as records, with SLACK bytes behind them, and how long each is."""
-    frames = bytes(RECORD).join([b"", *(one.frame for one in made)])
-    data = np.frombuffer(bytearray(frames + bytes(SLACK)), np.uint8)
-    caplen = np.array([len(one.frame) for one in made], np.int64)
-    length = np.array([one.length for one in made], np.int64)
-    header = np.empty((len(made), 4), "<u4")
-    header[:, 0], fraction = np.divmod(np.array([one.time_ns for one in made], np.int64), SECOND)
-    header[:, 1], header[:, 2], header[:, 3] = fraction // unit, caplen, np.maximum(length, caplen)
-    size = caplen + RECORD
-    overlay(data, RECORD)[np.cumsum(size) - size] = header.view(f"V{RECORD}").ravel()
-    return data, size
 
 
 def is_pcapng(path: str) -> bool:

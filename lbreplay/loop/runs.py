@@ -1,0 +1,57 @@
+"""What leaves of a burst in place, as runs of records that stand side by side: for the sink, which writes one piece.
+
+Bounds: the records of rows that leave are in the buffer (loop/rewrite.py, loop/translate.py); they are copied into
+memory for `size` bytes, which `look` counted of the same rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lbreplay.burst import RECORD
+from lbreplay.loop import octets
+
+
+class Runs:
+    """Of one burst after another: `runs` of them, of `size` bytes in all; the last stands from `begin` to `end`."""
+
+    def __init__(self) -> None:
+        self.room: Any = None
+        self.runs = self.size = self.begin = self.end = 0
+
+    def look(self, burst: Any) -> None:
+        """Find those of *burst*."""
+        self.buffer = burst.buffer.data
+        if burst.room is not self.room:
+            self.room = burst.room
+            self._move_in(burst.room.flat)
+        self._look(burst.size)
+
+    def _move_in(self, of: Any) -> None:
+        """The columns of another room."""
+        self.at, self.caplen, self.leaving = of["at"], of["caplen"], of["leaving"]
+
+    def _look(self, size: int) -> None:
+        self.runs = self.size = self.begin = self.end = 0
+        for row in range(size):
+            if self.leaving[row]:
+                begin = self.at[row] - RECORD
+                if begin != self.end or not self.runs:
+                    self.runs += 1
+                    self.begin = begin
+                self.end = self.at[row] + self.caplen[row]
+                self.size += self.end - begin
+
+    def copy(self, row: int, stop: int, target: Any, to: int) -> int:
+        """Put the records of rows from *row* to *stop* one behind the other into *target* from *to* on; their end."""
+        begin = end = 0
+        while row < stop:
+            if self.leaving[row]:
+                if self.at[row] - RECORD != end:
+                    octets.copy(self.buffer, begin, end - begin, target, to)
+                    to += end - begin
+                    begin = self.at[row] - RECORD
+                end = self.at[row] + self.caplen[row]
+            row += 1
+        octets.copy(self.buffer, begin, end - begin, target, to)
+        return to + end - begin
