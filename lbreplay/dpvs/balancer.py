@@ -104,6 +104,7 @@ class Balancer:
             self._started = True
             self.machine.first_ns = int(burst.time_ns[0])
             self.events.start(self.machine.first_ns)
+        self.machine.table.recycle()
         self._begin(burst)
         row = self._next(burst, 0)
         while row < burst.size:
@@ -117,7 +118,6 @@ class Balancer:
         self.polls.number(burst)
         if self.loop.ended:
             self.machine.ended_in_silence(np.array(self.loop.ended))
-        self.machine.table.recycle()
         self._count_seen()
 
     def _next(self, burst: Burst, row: int) -> int:

@@ -109,7 +109,7 @@ class Conn:
 
 
 LINE = 64  # bytes of a cache line
-MANY = 1 << 16  # slots
+MANY = 1 << 20  # slots
 NOBODY = Endpoint(b"", 0)
 
 
@@ -117,19 +117,23 @@ def key_of(proto: int, source: Endpoint, dest: Endpoint) -> bytes:
     return flow_key(proto, source.address, source.port, dest.address, dest.port)
 
 
-COLUMNS: tuple[tuple[str, Any], ...] = (
-    # what every packet asks for: one cache line
-    ("last_use", np.int64), ("timeout", np.int64), ("armed", np.int64),
-    ("dest", np.int32), ("home", np.int32), ("fdata", np.uint32), ("delta", np.uint32),
-    ("rs_seq", np.uint32), ("rs_ack", np.uint32), ("rank", np.int16), ("limit", np.int16),
+# A connection's record, two cache lines: a line a side, which begins with the tuple of that side's packets (two words,
+# loop/table.py) and an entry of MACs to leave with. The client's packets mostly ask for nothing of the second line.
+RECORD = np.dtype([
+    ("in_words", np.uint64, 2), ("in_mac", np.int32),
+    ("dest", np.int32), ("last_use", np.int64), ("armed", np.int64), ("number", np.int64),
+    ("fdata", np.uint32), ("delta", np.uint32), ("rank", np.int16), ("limit", np.int16),
     ("state", np.uint8), ("full", np.uint8), ("met", np.uint8), ("alive", np.uint8),
-    # the rest: another
-    ("number", np.int64), ("pair", np.int32), ("fraction", np.int32), ("home_hash", np.uint32),
-    ("client", np.int32), ("server", np.int32), ("back", np.int32), ("forth", np.int32), ("trail", np.int16),
+    ("out_words", np.uint64, 2), ("out_mac", np.int32),
+    ("pair", np.int32), ("rs_seq", np.uint32), ("rs_ack", np.uint32), ("timeout", np.int64), ("look", np.int64),
+    ("home", np.int32), ("home_hash", np.uint32), ("fraction", np.int32), ("trail", np.int16), ("spare", np.int16),
+], align=True)  # fmt: skip
+WORDS, MAC = 2, 4  # how many words of a line are its tuple; where among its 32-bit words the entry of MACs stands
+# What few packets ask for, or few connections have.
+RARE = np.dtype([
+    ("client", np.int32), ("server", np.int32), ("back", np.int32), ("forth", np.int32),
     ("control", np.int32), ("controlled", np.int32), ("isn", np.uint32),
-)  # fmt: skip
-PACKED = np.dtype(list(COLUMNS), align=True)
-RECORD = np.dtype([("columns", PACKED), ("rest", np.void, -PACKED.itemsize % LINE)])
+])  # fmt: skip
 
 
 class Templates:
@@ -162,8 +166,10 @@ class Templates:
 class ConnTable(Slots):
     """Slots of connections with their columns (loop/slots.py), grown in steps.
 
-    The columns are strided views of one array of records: a packet of one of a million connections finds all of it in
-    one cache line, where columns by themselves took a line each (0.50 to 0.39 microseconds a frame).
+    The columns are views of records: a packet of one of a million connections finds all of it in two neighbouring cache
+    lines, which are fetched before its turn comes; columns by themselves took a line each. A connection is 156 bytes,
+    with its places (loop/table.py) and its note (loop/timers.py) some 200. Records that no connection had yet are no
+    memory yet, so there is room for a million once there are many: what is moved to a larger room costs.
     """
 
     def __init__(self, table: Table) -> None:
@@ -171,24 +177,24 @@ class ConnTable(Slots):
         self.conns = Conns(self)
         self.table = table  # of tuples
         self.revive: Callable[[int], Conn] = _nobody  # makes the Conn of a slot that the loop opened
-        self.columns: dict[str, Any] = {"mac": np.zeros(0, np.int32)}
-        self._records = _records(0)
+        self.columns: dict[str, Any] = {}
+        self._lines, self._rare = _lines(0), np.zeros((0, RARE.itemsize), np.uint8)
         self._resize(1024)
 
     def grow(self) -> None:
-        steps = 8 if self.capacity < MANY else 2  # of many, what is not used yet counts too
+        steps = 32 if self.capacity < MANY else 4
         self._resize(max(steps * self.capacity, self.used))
 
     def _resize(self, capacity: int) -> None:
         """Room for *capacity* slots."""
-        records, macs = _records(capacity), np.zeros(2 * capacity, np.int32)
-        records[: self.capacity], macs[: 2 * self.capacity] = self._records, self.columns["mac"]
-        self._records, self.capacity = records, capacity
-        self.columns = {name: records.view(RECORD)["columns"][name] for name, _ in COLUMNS} | {"mac": macs}
+        lines, rare = _lines(2 * capacity), np.zeros((capacity, RARE.itemsize), np.uint8)
+        lines[: 2 * self.capacity], rare[: self.capacity] = self._lines, self._rare
+        self._lines, self._rare, self.capacity = lines, rare, capacity
+        self.columns = _columns(lines, RECORD) | _columns(rare, RARE) | {"mac": lines.view(np.int32)[:, MAC]}
         for name, column in self.columns.items():
             setattr(self, name, memoryview(column))
         self.point(self.columns)
-        self.table.point(self.columns["rank"])
+        self.table.point(self.columns["rank"], lines[:, :WORDS])
 
     def add(self, conn: Conn) -> int:
         """Give *conn* a slot and a number."""
@@ -204,25 +210,29 @@ class ConnTable(Slots):
         self.free_slot(conn.slot)
 
     def recycle(self) -> None:
-        """The burst is over: freed slots may be used again, with fresh columns."""
-        if not self._freed:
+        """The last burst has left: freed slots may be used again, with fresh columns."""
+        if not self._freed.size:
             return
-        freed = np.array(self._freed)
-        self._records[freed] = np.void(bytes(RECORD.itemsize))
-        self.columns["mac"][2 * freed] = self.columns["mac"][2 * freed + 1] = 0
-        self._free.extend(self._freed)
-        self._freed.clear()
+        freed = self._freed.all()
+        self._lines.reshape(self.capacity, -1)[freed], self._rare[freed] = 0, 0
+        self._free.take(self._freed)
 
 
 def _nobody(slot: int) -> Conn:
     raise AssertionError("the plain path opened every connection")
 
 
-def _records(count: int) -> Any:
-    """As many records, all 0, each in cache lines of its own."""
-    memory = np.zeros(count * RECORD.itemsize + LINE, np.uint8)
+def _lines(count: int) -> Any:
+    """As many cache lines, all 0, as words."""
+    memory = np.zeros((count + 1) * LINE, np.uint8)
     start = -memory.ctypes.data % LINE
-    return memory[start : start + count * RECORD.itemsize].view((np.void, RECORD.itemsize))
+    return memory[start : start + count * LINE].view(np.uint64).reshape(count, LINE // 8)
+
+
+def _columns(memory: Any, record: Any) -> dict[str, Any]:
+    """The fields of records that stand in *memory*."""
+    records = memory.reshape(-1).view(record)
+    return {name: records[name] for name in record.names}
 
 
 class Conns:

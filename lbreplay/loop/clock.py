@@ -14,7 +14,9 @@ import numpy as np
 from lbreplay.loop.names import NEVER
 from lbreplay.loop.timers import Timers
 
-KINDS = {"alive": np.uint8, "last_use": np.int64, "timeout": np.int64, "rank": np.int16, "armed": np.int64}
+KINDS = {
+    "alive": np.uint8, "last_use": np.int64, "timeout": np.int64, "rank": np.int16, "armed": np.int64, "look": np.int64,
+}  # fmt: skip
 LEAST = 64  # slots
 
 

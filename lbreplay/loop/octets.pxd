@@ -18,6 +18,11 @@ cdef extern from *:
     static inline uint32_t lb_get32(const unsigned char *at) { uint32_t w; memcpy(&w, at, 4); return LB_LITTLE32(w); }
     static inline void lb_put16(unsigned char *at, uint16_t word) { uint16_t w = LB_LITTLE16(word); memcpy(at, &w, 2); }
     static inline void lb_put32(unsigned char *at, uint32_t word) { uint32_t w = LB_LITTLE32(word); memcpy(at, &w, 4); }
+    #if defined(__GNUC__)
+    #define lb_fetch(at) __builtin_prefetch(at)
+    #else
+    #define lb_fetch(at) ((void)(at))
+    #endif
     static inline uint32_t lb_swapped(uint32_t w) {
         return w >> 24 | (w >> 8 & 0xff00) | (w << 8 & 0xff0000) | w << 24;
     }
@@ -40,6 +45,7 @@ cdef extern from *:
     void lb_put32(unsigned char *, unsigned int) noexcept nogil
     unsigned int lb_swapped(unsigned int) noexcept nogil
     u64 lb_total(const unsigned char *, Py_ssize_t) noexcept nogil
+    void lb_fetch(const void *) noexcept nogil
     void *memmove(void *, const void *, size_t) noexcept nogil
 
 cdef inline unsigned char *ends(unsigned char[::1] buffer, Py_ssize_t at, Py_ssize_t size) noexcept:
@@ -70,6 +76,12 @@ cdef inline unsigned int swapped16(unsigned int word) noexcept:
 
 cdef inline u64 swapped64(u64 word) noexcept:
     return <u64>lb_swapped(<unsigned int>word) << 32 | lb_swapped(<unsigned int>(word >> 32))
+
+cdef inline void fetch(u64[::1] words, Py_ssize_t at) noexcept:
+    lb_fetch(&words[at])
+
+cdef inline void fetch_row(u64[:, :] words, Py_ssize_t at) noexcept:
+    lb_fetch(&words[at, 0])
 
 cdef inline unsigned int number(unsigned char[::1] buffer, Py_ssize_t at, bint big) noexcept:
     return lb_swapped(word32(buffer, at)) if big else word32(buffer, at)

@@ -9,12 +9,15 @@ cdef unsigned int M32, PEER_SEED
 cdef double DOUBLE_STEP
 
 cdef class Bucket:
-    cdef object _ports, _released
-    cdef int _size, _taken
+    cdef int _size, _taken, _head, _released
+    cdef unsigned short[::1] _ports, _ring
     cdef public long long miss
     cpdef long long used(self)
+    cpdef int next(self) noexcept
+    @cython.locals(port=int)
     cpdef int take(self, peer) except? -2
     cpdef give(self, int port)
+    cdef _widen(self)
 
 cdef class FittingBucket(Bucket):
     cdef dict _free

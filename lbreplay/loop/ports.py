@@ -1,13 +1,13 @@
 """Local ports as connections take them, and local addresses in turn (D 11).
 
 A *bucket* has the free ports of one local address on one worker towards those peers that hash to it: a range not used
-yet, then the released, longest free first.
+yet, then the released, longest free first, which stand in a ring of two bytes each.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,32 +19,62 @@ PEER_SEED = 10
 DOUBLE_STEP = 0.05  # of the steps of an rr or wrr service that skip an address
 
 
+@lru_cache(maxsize=64)
+def _range(first: int, stop: int, step: int) -> memoryview:
+    return np.arange(first, stop, step).astype(np.uint16).data
+
+
+def listed(ports: Sequence[int]) -> memoryview:
+    """*ports* two bytes each; equal ranges are one list, for many pools and buckets have the same."""
+    if isinstance(ports, range):
+        return _range(ports.start, ports.stop, ports.step)
+    return np.array(ports, np.uint16).data
+
+
 class Bucket:
     """Free ports of one sub-pool. `miss`: how often there was none."""
 
     def __init__(self, ports: Sequence[int]) -> None:
-        self._ports = ports
-        self._size, self._taken, self.miss = len(ports), 0, 0
-        self._released: deque[int] = deque()
+        self._ports, self._size = listed(ports), len(ports)
+        self._taken = self.miss = 0
+        self._head = self._released = 0  # of the ring: where the first of so many stands
+        self._ring = np.empty(0, np.uint16).data
 
     def used(self) -> int:
         """Ports that connections have."""
-        return self._taken - len(self._released)
+        return self._taken - self._released
+
+    def next(self) -> int:
+        """The port that is taken next, most likely."""
+        if self._taken < self._size:
+            return self._ports[self._taken]
+        return self._ring[self._head] if self._released else NO_PORT
 
     def take(self, peer: Any) -> int:
         """The port that is free for longest, towards *peer*; NO_PORT, and a miss, where there is none."""
         if self._taken < self._size:
             self._taken += 1
-            port: int = self._ports[self._taken - 1]
-            return port
-        if self._released:
-            return self._released.popleft()
-        self.miss += 1
-        return NO_PORT
+            return self._ports[self._taken - 1]
+        if not self._released:
+            self.miss += 1
+            return NO_PORT
+        port = self._ring[self._head]
+        self._head = (self._head + 1) & (len(self._ring) - 1)
+        self._released -= 1
+        return port
 
     def give(self, port: int) -> None:
         """Put *port* at the end of the free ones."""
-        self._released.append(port)
+        if self._released == len(self._ring):
+            self._widen()
+        self._ring[(self._head + self._released) & (len(self._ring) - 1)] = port
+        self._released += 1
+
+    def _widen(self) -> None:
+        """A ring of twice the size, a power of two; all of the old one are free."""
+        ring = np.empty(max(16, 2 * self._released), np.uint16)
+        ring[: self._released] = np.roll(np.asarray(self._ring), -self._head)
+        self._ring, self._head = ring.data, 0
 
 
 class FittingBucket(Bucket):

@@ -378,8 +378,8 @@ class Rewriter:
 
     def _put_ipv4(self, row: int) -> None:
         """The ends of the other side's tuple, turned round."""
-        other, at = 2 * (self.handle[row] ^ 1), self.at[row] + self.shift[row]
-        word = self.table.words[other]
+        other, at = self.handle[row] ^ 1, self.at[row] + self.shift[row]
+        word = self.table.words[other, 0]
         source, dest = word >> 32, word & M32
         octets.put32(self.buffer, at + 26, source)
         octets.put32(self.buffer, at + 30, dest)
@@ -395,7 +395,7 @@ class Rewriter:
             total += octets.word32(self.buffer, at + 34)  # the IP option; two words at once lose their carry in C
             total += octets.word32(self.buffer, at + 38)
         octets.put16(self.buffer, at + 24, octets.checksum(total))
-        self._put_l4(row, at + l4, self.l3_length[row] + ETHERNET - l4, self.table.words[other + 1], ends)
+        self._put_l4(row, at + l4, self.l3_length[row] + ETHERNET - l4, self.table.words[other, 1], ends)
 
     def _put_ipv6(self, row: int) -> None:
         other, at = self.handle[row] ^ 1, self.at[row] + self.shift[row]
@@ -403,7 +403,7 @@ class Rewriter:
             self._put64(at + 22 + 8 * word, self.table.wide[4 * other + (word ^ 2)])
         ends = octets.total(self.buffer, at + 22, 32)
         l4 = self.l4[row]
-        self._put_l4(row, at + l4, self.l3_length[row] + ETHERNET - l4, self.table.words[2 * other + 1], ends)
+        self._put_l4(row, at + l4, self.l3_length[row] + ETHERNET - l4, self.table.words[other, 1], ends)
 
     def _put64(self, at: int, word: int) -> None:
         octets.put32(self.buffer, at, word & M32)

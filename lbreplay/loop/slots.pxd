@@ -2,10 +2,20 @@ cimport cython
 
 from lbreplay.loop.timers cimport Timers
 
+@cython.final
+cdef class Stack:
+    cdef readonly Py_ssize_t size
+    cdef int[::1] _slots
+    cpdef push(self, int slot)
+    cpdef int pop(self) noexcept
+    cpdef all(self)
+    @cython.locals(at=Py_ssize_t)
+    cpdef take(self, Stack other)
+
 cdef class Slots:
     cdef readonly Timers timers
     cdef public long long used, live, created, capacity
-    cdef public list _free, _freed
+    cdef readonly Stack _free, _freed
     cdef public dict made
     cdef unsigned char[:] alive, state, full, met
     cdef long long[:] timeout, last_use, armed, number

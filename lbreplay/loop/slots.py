@@ -1,6 +1,8 @@
-"""What every packet of a connection asks for, in columns by slot; mac by handle (2 * slot + side).
+"""What every packet of a connection asks for, in columns by slot; mac by handle (2 * slot + side). Who owns the columns
+(dpvs/conn.py) says which of them stand together.
 
 alive u1 (0: free), state u1, timeout last_use i8 (ns), armed i8 (order of last use), number i8 (1: the first)
+look i8 (the timers' own)
 rank i2, dest i4 (its id), pair i4 (what it is made of: `opener.Pair`; 0: the plain path opened it)
 delta u4, fdata u4 (sequence delta, first data byte: D 5.4), full u1 (FULL_*)
 met u1 (bits of loop/names.py: MET, BARE, TRAILS, AWAY), rs_seq rs_ack u4 (D 5.5 a)
@@ -19,7 +21,39 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from lbreplay.loop.timers import Timers
+
+
+class Stack:
+    """Numbers of slots, the last one first."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._slots = np.empty(16, np.int32).data
+
+    def push(self, slot: int) -> None:
+        """Put one on top."""
+        if self.size == len(self._slots):
+            self._slots = np.append(self._slots, np.zeros_like(self._slots)).data
+        self._slots[self.size] = slot
+        self.size += 1
+
+    def pop(self) -> int:
+        """Take the one on top, which is there."""
+        self.size -= 1
+        return self._slots[self.size]
+
+    def all(self) -> Any:
+        """All of them, the top last."""
+        return np.asarray(self._slots)[: self.size]
+
+    def take(self, other: Stack) -> None:
+        """All of another, which is empty then."""
+        for at in range(other.size):
+            self.push(other._slots[at])
+        other.size = 0
 
 
 class Slots:
@@ -29,8 +63,7 @@ class Slots:
         self.timers = Timers()
         self.used = 0  # slots that ever had a connection
         self.live = self.created = self.capacity = 0
-        self._free: list[int] = []
-        self._freed: list[int] = []
+        self._free, self._freed = Stack(), Stack()
         self.made: dict[int, Any] = {}  # the Conn of each slot that somebody asked for one
 
     def point(self, columns: dict[str, Any]) -> None:
@@ -58,7 +91,7 @@ class Slots:
 
     def take(self, dest: int, rank: int) -> int:
         """A slot and a number for a new connection; its other columns are 0."""
-        if self._free:
+        if self._free.size:
             slot = self._free.pop()
         else:
             slot = self.used
@@ -76,5 +109,5 @@ class Slots:
         self.timers.drop(slot)
         if self.made:
             self.made.pop(slot, None)
-        self._freed.append(slot)
+        self._freed.push(slot)
         self.live -= 1

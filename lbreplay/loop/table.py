@@ -4,11 +4,17 @@ One array of *places*, open addressing with a keyed hash, so that no capture can
 place. A tuple hashes to a place, and stands there or in one of the next ones before an empty place. What is taken out
 leaves no trace: those behind it move up, so a look-up costs the same however long the capture was.
 
+A place has the upper half of its tuple's hash above the handle + 1, and is 0 where it is empty. That half numbers the
+home place and tells other tuples off: nothing but a tuple that is there is looked at, and to make room, or to close a
+hole, no tuple at all. Homes ascend with hashes, so twice the places are filled from the old ones from end to end.
+
 Connections of several workers, or one behind the other, may have equal tuples: the newest stands in the place, the
-others behind it in a chain. A look-up gives the newest of a worker, or of anybody.
+others behind it in a chain. A look-up gives the newest of a worker, or of anybody. There are no chains before a tuple
+has a second handle.
 
 A tuple is two 64-bit words by handle: of IPv4 the tuple itself (addresses; ports, protocol), of IPv6 a mix of the
-addresses, which are compared in full besides (`wide`), four words a handle.
+addresses, which are compared in full besides (`wide`), four words a handle. Who has records by slot keeps the two
+words in them (`point`), where the rest of what a packet asks for stands beside.
 
     word 0   IPv4: source | dest << 32, as a little-endian machine reads the packet's bytes; IPv6: mixed
     word 1   source port | dest port << 16 (as read) | protocol << 32 | SIX
@@ -23,10 +29,13 @@ from typing import Any
 
 import numpy as np
 
+from lbreplay.loop import octets
 from lbreplay.loop.names import NONE, SIX
 
 FULL = 0xFFFFFFFFFFFFFFFF
 LEAST = 12  # bits that number the places, at least
+HANDLE = 0xFFFFFFFF  # the part of a place that has it
+FILLED = 7  # of 10 places, at most
 WIDTHS = (13, 37)  # bytes of the keys that are entered; no others can arrive
 
 
@@ -38,19 +47,25 @@ class Table:
         self._k0, self._k1, self._m0, self._m1, self._m2, self._m3 = (key | 1 for key in keys)
         self.shared = shared
         self.size = 0  # tuples that places stand for
-        self._has_wide, self._handles = False, 0
+        self._has_wide = self._chained = False
+        self._handles = 0
         self._memory: Any = None
         self._wide_memory: Any = None
+        self._links = np.zeros(0, np.int32).data
         self._ranks: Any = np.zeros(1, np.int16).data
         self._room(2)
         self._renew(LEAST)
 
     # --- room ------------------------------------------------------------------------------------------------------
 
-    def point(self, ranks: Any) -> None:
-        """Whose connections are, by slot; and room for all of them."""
+    def point(self, ranks: Any, words: Any = None) -> None:
+        """Whose connections are, by slot, and room for all of them: *words*, two by handle, or where nobody keeps
+        them, its own."""
         self._ranks = ranks
-        self._room(2 * len(ranks))
+        if words is None:
+            self._room(2 * len(ranks))
+        else:
+            self._hold(words)
 
     def reach(self, handle: int) -> None:
         """Room for *handle*."""
@@ -58,13 +73,24 @@ class Table:
             self._room(max(2 * self._handles, handle + 1))
 
     def _room(self, handles: int) -> None:
-        words, links = np.empty(2 * handles, np.uint64), np.full(2 * handles, NONE, np.int32)
+        words = np.empty((handles, 2), np.uint64)
         if self._handles:
-            words[: 2 * self._handles], links[: 2 * self._handles] = self._memory
-        self._handles, self._memory = handles, (words, links)
-        self.words, self._links = words.data, links.data
+            words[: self._handles] = self._memory
+        self._hold(words)
+
+    def _hold(self, words: Any) -> None:
+        """Tuples stand in *words*, and all that goes by handle is as long."""
+        self._handles, self._memory, self.words = len(words), words, words.data
         if self._has_wide:
-            self._widen(handles)
+            self._widen(self._handles)
+        if self._chained:
+            self._chain(self._handles)
+
+    def _chain(self, handles: int) -> None:
+        """Room for chains: the older and the newer one by handle."""
+        links = np.full(2 * handles, NONE, np.int32)
+        links[: len(self._links)] = self._links
+        self._chained, self._links = True, links.data
 
     def _widen(self, handles: int) -> None:
         wide = np.zeros(4 * handles, np.uint64)
@@ -74,36 +100,36 @@ class Table:
 
     def _renew(self, bits: int) -> None:
         """Empty places."""
-        self._places = np.full(1 << bits, NONE, np.int32).data
+        self._places = np.zeros(1 << bits, np.uint64).data
         self._last, self._shift = (1 << bits) - 1, 64 - bits
+        self._most = FILLED * (1 << bits) // 10
 
     def _grow(self) -> None:
         """Twice the places."""
         old, size = self._places, self._last + 1
         self._renew(65 - self._shift)
         for at in range(size):
-            handle = old[at]
-            if handle >= 0:
-                to = self._home(handle)
-                while self._places[to] >= 0:
+            place = old[at]
+            if place:
+                to = place >> self._shift
+                while self._places[to]:
                     to = (to + 1) & self._last
-                self._places[to] = handle
+                self._places[to] = place
 
     # --- places ----------------------------------------------------------------------------------------------------
 
-    def _place(self, word0: int, word1: int) -> int:
+    def _hash(self, word0: int, word1: int) -> int:
+        """The hash of a tuple, as it stands in a place: without its lower half."""
         mixed = (word0 * self._k0 + word1 * self._k1) & FULL
-        return (((mixed ^ (mixed >> 29)) * self._k1) & FULL) >> self._shift
-
-    def _home(self, handle: int) -> int:
-        return self._place(self.words[2 * handle], self.words[2 * handle + 1])
+        mixed = ((mixed ^ (mixed >> 29)) * self._k1) & FULL
+        return mixed >> 32 << 32
 
     def mix(self, a: int, b: int, c: int, d: int) -> int:
         """Word 0 of IPv6 addresses."""
         return (a * self._m0 + b * self._m1 + c * self._m2 + d * self._m3) & FULL
 
     def _same(self, handle: int, word0: int, word1: int, a: int, b: int, c: int, d: int) -> bool:
-        if self.words[2 * handle + 1] != word1 or self.words[2 * handle] != word0:
+        if self.words[handle, 1] != word1 or self.words[handle, 0] != word0:
             return False
         if not word1 & SIX:
             return True
@@ -112,25 +138,48 @@ class Table:
 
     def first(self, word0: int, word1: int, a: int, b: int, c: int, d: int) -> int:
         """The newest handle of a tuple, whoever has it, or NONE."""
-        at = self._place(word0, word1)
-        handle = self._places[at]
-        while handle >= 0 and not self._same(handle, word0, word1, a, b, c, d):
+        marked = self._hash(word0, word1)
+        at = marked >> self._shift
+        place = self._places[at]
+        while place:
+            if place ^ marked <= HANDLE and self._same((place & HANDLE) - 1, word0, word1, a, b, c, d):
+                break
             at = (at + 1) & self._last
-            handle = self._places[at]
-        self._at = at
-        return handle
+            place = self._places[at]
+        self._at, self._marked = at, marked
+        return (place & HANDLE) - 1
+
+    def foresee(self, word0: int, word1: int) -> None:
+        """A tuple is soon looked up: a cache may fetch its home place."""
+        octets.fetch(self._places, self._hash(word0, word1) >> self._shift)
+
+    def bring(self, word0: int, word1: int) -> None:
+        """The same of what stands there, what was foreseen: both lines of its record."""
+        marked = self._hash(word0, word1)
+        at = marked >> self._shift
+        place = self._places[at]
+        while place and place ^ marked > HANDLE:
+            at = (at + 1) & self._last
+            place = self._places[at]
+        if place:
+            at = (place & HANDLE) - 1
+            octets.fetch_row(self.words, at)
+            octets.fetch_row(self.words, at ^ 1)
 
     def find(self, word0: int, word1: int, a: int, b: int, c: int, d: int, rank: int) -> int:
         """The newest handle of a tuple that worker *rank* has, or NONE."""
         handle = self.first(word0, word1, a, b, c, d)
-        if not self.shared and rank >= 0:
-            while handle >= 0 and self._ranks[handle >> 1] != rank:
-                handle = self._links[2 * handle]
+        return handle if rank < 0 else self._of(handle, rank)
+
+    def _of(self, handle: int, rank: int) -> int:
+        """The first of a chain that worker *rank* has, or NONE."""
+        while not self.shared and handle >= 0 and self._ranks[handle >> 1] != rank:
+            handle = self.behind(handle)
         return handle
 
     def newest(self, handle: int) -> int:
         """The newest handle of the tuple of *handle*, which is entered."""
-        word0, word1, at = self.words[2 * handle], self.words[2 * handle + 1], 4 * handle
+        word0, word1, at = self.words[handle, 0], self.words[handle, 1], 4 * handle
         if not word1 & SIX:
             return self.first(word0, word1, 0, 0, 0, 0)
         wide = self.wide
@@ -138,66 +187,83 @@ class Table:
 
     def found(self, handle: int, rank: int) -> int:
         """The newest handle of the tuple of *handle* that worker *rank* has, or NONE."""
-        handle = self.newest(handle)
-        while not self.shared and handle >= 0 and self._ranks[handle >> 1] != rank:
-            handle = self._links[2 * handle]
-        return handle
+        return self._of(self.newest(handle), rank)
 
     def behind(self, handle: int) -> int:
         """The next older handle of the same tuple, or NONE."""
-        return self._links[2 * handle]
+        return self._links[2 * handle] if self._chained else NONE
+
+    def _before(self, handle: int) -> int:
+        """The next newer one, or NONE."""
+        return self._links[2 * handle + 1] if self._chained else NONE
 
     def alone(self, handle: int) -> bool:
         """Whether no other handle has the tuple of this one, which is in the table."""
-        return self._links[2 * handle] < 0 and self._links[2 * handle + 1] < 0
+        return self.behind(handle) < 0 and self._before(handle) < 0
 
     def enter(self, handle: int, word0: int, word1: int, a: int, b: int, c: int, d: int) -> None:
         """The tuple belongs to *handle* from now on."""
-        if 2 * self.size > self._last:
+        if self.size >= self._most:
             self._grow()
         older = self.first(word0, word1, a, b, c, d)
-        self.words[2 * handle], self.words[2 * handle + 1] = word0, word1
+        self.words[handle, 0], self.words[handle, 1] = word0, word1
         if word1 & SIX:
             if not self._has_wide:
-                self._widen(len(self._links) >> 1)
+                self._widen(self._handles)
             at = 4 * handle
             self.wide[at], self.wide[at + 1], self.wide[at + 2], self.wide[at + 3] = a, b, c, d
-        self._links[2 * handle], self._links[2 * handle + 1] = older, NONE
+        if older < 0:
+            self.size += 1
+        elif not self._chained:
+            self._chain(self._handles)
+        if self._chained:
+            self._links[2 * handle], self._links[2 * handle + 1] = older, NONE
         if older >= 0:
             self._links[2 * older + 1] = handle
-        else:
-            self.size += 1
-        self._places[self._at] = handle
+        self._put(handle)
+
+    def _put(self, handle: int) -> None:
+        """At the place that was looked up last."""
+        place = handle + 1
+        self._places[self._at] = self._marked | place
 
     def remove(self, handle: int) -> None:
         """*handle* is found no more; an older one that stood behind it is found again."""
-        behind, ahead = self._links[2 * handle], self._links[2 * handle + 1]
+        behind, ahead = self.behind(handle), self._before(handle)
         if behind >= 0:
             self._links[2 * behind + 1] = ahead
         if ahead >= 0:
             self._links[2 * ahead] = behind
             return
-        at = self._home(handle)
-        while self._places[at] != handle:
-            at = (at + 1) & self._last
+        self._find(handle)
         if behind >= 0:
-            self._places[at] = behind
+            self._put(behind)
         else:
             self.size -= 1
-            self._close(at)
+            self._close(self._at)
+
+    def _find(self, handle: int) -> None:
+        """The place where *handle* stands, the first of its chain."""
+        self._marked, place = self._hash(self.words[handle, 0], self.words[handle, 1]), handle + 1
+        place |= self._marked
+        at = place >> self._shift
+        while self._places[at] != place:
+            at = (at + 1) & self._last
+        self._at = at
 
     def _close(self, hole: int) -> None:
         """Those behind a hole move up, each as far as its home."""
         at = hole
         while True:
             at = (at + 1) & self._last
-            handle = self._places[at]
-            if handle < 0:
+            place = self._places[at]
+            if not place:
                 break
-            if (at - self._home(handle)) & self._last >= (at - hole) & self._last:
-                self._places[hole] = handle
+            home = place >> self._shift
+            if (at - home) & self._last >= (at - hole) & self._last:
+                self._places[hole] = place
                 hole = at
-        self._places[hole] = NONE
+        self._places[hole] = 0
 
     # --- by key ----------------------------------------------------------------------------------------------------
 
@@ -225,7 +291,7 @@ class Table:
 
     def key(self, handle: int) -> bytes:
         """The key that *handle* is found by, also just after it was taken out."""
-        word0, word1 = self.words[2 * handle], self.words[2 * handle + 1]
+        word0, word1 = self.words[handle, 0], self.words[handle, 1]
         ends = bytes(self.wide[4 * handle : 4 * handle + 4]) if word1 & SIX else word0.to_bytes(8, "little")
         return bytes((word1 >> 32 & 0xFF,)) + ends + (word1 & 0xFFFFFFFF).to_bytes(4, "little")
 
@@ -238,7 +304,7 @@ class Table:
 
     def word(self, handle: int, number: int) -> int:
         """Word *number* of the tuple of *handle*."""
-        return self.words[2 * handle + number]
+        return self.words[handle, number]
 
     def wide_word(self, handle: int, number: int) -> int:
         """Word *number* of its addresses, IPv6."""

@@ -7,8 +7,10 @@ later one. What is due in an open bucket stands in a heap, by its exact place in
 order"), and is looked at again when its time comes. So a packet costs nothing here, arming a slot a few stores, and a
 look at the clock one comparison.
 
-Buckets are lists through the slots (`_after`, `_ahead`), in a ring of RING buckets; whoever is due behind the ring's
-end waits in its last bucket, and moves on from there.
+A column says by when a slot is looked at (`look`). A bucket is a list of notes, each a slot; who is to be looked at
+earlier gets another note, and the old one says nothing any more, for `look` says otherwise. So nobody is ever taken out
+of the middle of a list. Buckets stand in a ring of RING; whoever is due behind the ring's end waits in its last bucket,
+and moves on from there.
 """
 
 from __future__ import annotations
@@ -21,23 +23,23 @@ from lbreplay.loop.names import NEVER, NONE
 
 BUCKET_BITS = 26  # nanoseconds a bucket: 67 ms
 RING = 4096  # buckets: 275 s
-NOWHERE, HEAP = -1, -2  # where a slot waits, that is in no bucket
+SLOT = 0xFFFFFFFF  # the part of an entry of the heap that has it
 
 
 class Timers:
     """Timers of slots. `point` says where their columns are: alive (0: no), last_use and timeout in ns, rank, armed
-    (order of last use). `nearest`: nothing is due before this time."""
+    (order of last use); and the timers' own: look (1 + the time by which a slot is looked at, 0: it waits for nothing).
+    `nearest`: nothing is due before this time."""
 
     def __init__(self) -> None:
         self.nearest = NEVER
         self._other = NEVER  # what somebody else waits for: `look_at`
         self._open = -1  # the last bucket that is open
-        self._ringed = 0  # slots that wait in buckets
+        self._ringed = 0  # notes in buckets
         self._heads = np.full(RING, NONE, np.int32).data
-        self._slots = 0
-        self._memory: Any = None
+        self._notes, self._spare = 0, NONE  # that were ever used; the first of those that are free again
+        self._slot = self._after = np.empty(0, np.int32).data
         self._entries: Any = None
-        self._room(1024)
         self._size = 0  # of the heap
         self._heap(1024)
 
@@ -45,19 +47,13 @@ class Timers:
         """Where the columns of the slots are now."""
         self._alive, self._rank = memoryview(columns["alive"]), memoryview(columns["rank"])
         self._last_use, self._timeout = memoryview(columns["last_use"]), memoryview(columns["timeout"])
-        self._armed = memoryview(columns["armed"])
-        self._room(len(columns["alive"]))
+        self._armed, self._look = memoryview(columns["armed"]), memoryview(columns["look"])
 
-    def _room(self, slots: int) -> None:
-        """Room for *slots* slots."""
-        before = self._slots
-        if slots <= before:
-            return
-        links, look = np.full(3 * slots, NONE, np.int32).reshape(3, -1), np.full(slots, NEVER, np.int64)
-        if before:
-            links[:, :before], look[:before] = self._memory
-        self._slots, self._memory = slots, (links, look)
-        self._after, self._ahead, self._where, self._look = links[0].data, links[1].data, links[2].data, look.data
+    def _room(self) -> None:
+        """Room for twice the notes."""
+        slot, after = np.empty((2, max(1024, 2 * self._notes)), np.int32)
+        slot[: self._notes], after[: self._notes] = self._slot, self._after
+        self._slot, self._after = slot.data, after.data
 
     def _heap(self, size: int) -> None:
         """Room for *size* entries of the heap."""
@@ -75,9 +71,9 @@ class Timers:
 
     def arm(self, slot: int, deadline: int) -> None:
         """Make sure that *slot* is looked at by *deadline*."""
-        if self._look[slot] <= deadline:
+        look = self._look[slot]
+        if look and look <= deadline + 1:
             return  # as it is
-        self.drop(slot)
         bucket = deadline >> BUCKET_BITS
         if not self._ringed and bucket - RING >= self._open:
             self._open = bucket - RING + 1  # nobody waits before it
@@ -90,41 +86,38 @@ class Timers:
         """Into a bucket still to come."""
         if bucket >= self._open + RING:
             bucket = self._open + RING - 1
-        at = bucket & (RING - 1)
-        head = self._heads[at]
-        self._after[slot], self._ahead[slot], self._where[slot] = head, NONE, at
-        if head >= 0:
-            self._ahead[head] = slot
-        self._heads[at] = slot
-        self._look[slot] = bucket << BUCKET_BITS
+        at, note = bucket & (RING - 1), self._note()
+        self._slot[note], self._after[note], self._heads[at] = slot, self._heads[at], note
+        self._look[slot] = (bucket << BUCKET_BITS) + 1
         self._ringed += 1
         if (self._open + 1) << BUCKET_BITS < self.nearest:
             self.nearest = (self._open + 1) << BUCKET_BITS
 
+    def _note(self) -> int:
+        """A note that is free."""
+        note = self._spare
+        if note >= 0:
+            self._spare = self._after[note]
+            return note
+        if self._notes == len(self._slot):
+            self._room()
+        self._notes += 1
+        return self._notes - 1
+
     def drop(self, slot: int) -> None:
         """*slot* waits for nothing."""
-        at = self._where[slot]
-        if at >= 0:
-            after, ahead = self._after[slot], self._ahead[slot]
-            if after >= 0:
-                self._ahead[after] = ahead
-            if ahead >= 0:
-                self._after[ahead] = after
-            else:
-                self._heads[at] = after
-            self._ringed -= 1
-        self._where[slot], self._look[slot] = NOWHERE, NEVER
+        self._look[slot] = 0
 
     def due(self, now: int) -> int:
         """The next slot due at or before *now*, which is armed no more; NONE: `nearest` lies after *now*."""
         if now >> BUCKET_BITS > self._open:
             self._open_until(now >> BUCKET_BITS)
         while self._size and self._when[0] <= now:
-            when, order, slot = self._when[0], self._order[0], self._who[0] & 0xFFFFFFFF
+            when, order, slot = self._when[0], self._order[0], self._who[0] & SLOT
             self._pop()
-            if self._where[slot] != HEAP or self._look[slot] != when:
+            if self._look[slot] != when + 1:
                 continue  # it waits elsewhere by now
-            self.drop(slot)
+            self._look[slot] = 0
             if not self._alive[slot]:
                 continue
             deadline = self._last_use[slot] + self._timeout[slot]
@@ -147,14 +140,22 @@ class Timers:
         """Open the buckets up to *bucket*: what is due in them goes into the heap, what is not moves on."""
         while self._ringed and self._open < bucket:
             self._open += 1
-            at = self._open & (RING - 1)
-            while self._heads[at] >= 0:
-                slot = self._heads[at]
-                self.drop(slot)
-                if self._alive[slot]:
-                    self.arm(slot, self._last_use[slot] + self._timeout[slot])
+            note, self._heads[self._open & (RING - 1)] = self._heads[self._open & (RING - 1)], NONE
+            while note >= 0:
+                note = self._read(note, (self._open << BUCKET_BITS) + 1)
         if self._open < bucket:
             self._open = bucket
+
+    def _read(self, note: int, look: int) -> int:
+        """A note is taken out of its bucket, of those that are looked at by now; the next one there."""
+        slot, after = self._slot[note], self._after[note]
+        self._after[note], self._spare = self._spare, note
+        self._ringed -= 1
+        if self._look[slot] == look:
+            self._look[slot] = 0
+            if self._alive[slot]:
+                self.arm(slot, self._last_use[slot] + self._timeout[slot])
+        return after
 
     # --- the heap: by (when, rank, order, slot) --------------------------------------------------------------------
 
@@ -163,7 +164,7 @@ class Timers:
             self._heap(2 * self._size)
         order, who = self._armed[slot], self._rank[slot] & 0xFFFF  # the master's, which is -1, is the last
         who = who << 32 | slot
-        self._where[slot], self._look[slot] = HEAP, when
+        self._look[slot] = when + 1
         at = self._size
         self._size += 1
         while at and self._before(when, order, who, (at - 1) >> 1):

@@ -43,7 +43,7 @@ def test_the_table_grows_and_keeps_what_it_had() -> None:
     table = ConnTable(Table())
     slots = take(table, 1500)
     table.last_use[1499] = 5
-    assert slots == list(range(1500)) and table.capacity == 8192
+    assert slots == list(range(1500)) and table.capacity == 32768
     assert table.columns["last_use"][1499] == 5 and table.columns["number"][:1500].tolist() == list(range(1, 1501))
 
 

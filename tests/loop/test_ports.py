@@ -28,6 +28,23 @@ def test_a_bucket_gives_what_is_free_for_longest() -> None:
     assert (bucket.used(), bucket.miss, bucket.take(PEER), bucket.take(PEER)) == (1, 1, 7, 5)
 
 
+def test_ports_go_round() -> None:
+    """However many are free at a time, in the order in which they came back; a glance at the next one takes none."""
+    chance, bucket, free = random.Random(1), Bucket(range(300)), list(range(300))
+    taken: list[int] = []
+    for _ in range(6000):
+        if taken and chance.random() < 0.49:
+            free.append(taken.pop(chance.randrange(len(taken))))
+            bucket.give(free[-1])
+        elif free:
+            assert bucket.next() == free[0]
+            taken.append(bucket.take(PEER))
+            assert taken[-1] == free.pop(0)
+        else:
+            assert bucket.next() == bucket.take(PEER) == NO_PORT
+    assert bucket.used() == len(taken)
+
+
 def test_a_port_that_fits() -> None:
     """Others keep their place."""
     bucket = FittingBucket(range(5, 9), lambda port, peer: port % 2 == 0)

@@ -45,6 +45,28 @@ def test_against_a_dict_of_lists(number: int) -> None:
     assert made.size == sum(map(bool, model.values()))
 
 
+def test_words_may_stand_in_records_of_somebody_else() -> None:
+    """They move with them to a larger room, and so do chains; hints about what is looked up next change nothing."""
+    made, keys = Table(), [b"\6" + bytes([number]) * 12 for number in range(8)]
+    lines = np.zeros((8, 8), np.uint64)
+    made.point(np.zeros(4, np.int16), lines[:, :2])
+    for handle in range(8):
+        made.put(handle, keys[handle % 4])
+    lines = np.concatenate([lines, np.zeros((120, 8), np.uint64)])
+    made.point(np.zeros(64, np.int16), lines[:, :2])
+    for handle in range(32, 128):
+        made.put(handle, keys[handle % 4])
+    assert lines[:, :2].any(axis=1).sum() == 8 + 96 and not lines[:, 2:].any()
+    for key in keys:
+        word0, word1 = int.from_bytes(key[1:9], "little"), int.from_bytes(key[9:], "little") | 6 << 32
+        made.foresee(word0, word1)
+        made.bring(word0, word1)
+    for at, key in enumerate(keys[:4]):
+        newest = [handle for handle in range(127, 31, -1) if handle % 4 == at]
+        assert list(made.all(key)) == [*newest, at + 4, at] and not made.alone(newest[0])
+    assert made.get(keys[5], ANYBODY) is None
+
+
 def test_a_shared_table_asks_for_no_worker() -> None:
     """What one entered all find."""
     made, ranks = table(4, shared=True)

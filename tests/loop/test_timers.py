@@ -19,7 +19,9 @@ class Wheel:
     """Columns by slot as the connection table has them, and their timers."""
 
     def __init__(self, slots: int = 2000) -> None:
-        self.columns: dict[str, Any] = {name: np.zeros(slots, np.int64) for name in ("last_use", "timeout", "armed")}
+        self.columns: dict[str, Any] = {
+            name: np.zeros(slots, np.int64) for name in ("last_use", "timeout", "armed", "look")
+        }
         self.columns |= {"rank": np.zeros(slots, np.int16), "alive": np.zeros(slots, np.uint8)}
         self.timers = Timers()
         self.timers.point(self.columns)
