@@ -10,18 +10,22 @@ ctypedef unsigned long long u64
 
 cdef int AWAY, BARE, CLOCK, DIRECT, DONE, ETHERNET, FULL_TCP, HANDED_ON, HOME, LOOKED_UP, MET, MISSED, NONE, PLAIN, PROXIED, PROXYING
 cdef int PURE, RST, ACK, SNAT, STATES, STEPS, SYN, TCP, TEMPLATE, TRAILS, TUNNEL, UDP, UDP_STEP
+cdef int FAR, NEAR, FEW
 cdef int UNSOUND, KERNEL, TOO_LONG, OWNED_ELSEWHERE, SYN_PROXY, POOL, ELSEWHERE, PROXY_PROTOCOL, UOA
 cdef u64 M32
 
 @cython.final
 cdef class Loop(Opening):
+    cdef u64[::1] _foreseen
     cdef public Py_ssize_t due
     cdef public bint listed, proxies
     cdef const unsigned char[::1] steps
     cdef long long[::1] limits
     cpdef rules(self, steps, limits)
-    @cython.locals(now=cython.longlong)
+    @cython.locals(now=cython.longlong, last=Py_ssize_t)
     cpdef Py_ssize_t run(self, Py_ssize_t row, Py_ssize_t stop, long long event_ns) except? -1
+    cdef void _foresee(self, Py_ssize_t row) noexcept
+    cdef u64 _mark(self, Py_ssize_t row) noexcept
     @cython.locals(until=cython.longlong)
     cdef bint _clock(self, long long now, long long event_ns) except? -1
     @cython.locals(worker=int, proto=int, handle=int)

@@ -59,11 +59,16 @@ UNSOUND, KERNEL, TOO_LONG, OWNED_ELSEWHERE, SYN_PROXY, POOL, ELSEWHERE, PROXY_PR
 PROXY_STARTS = (ord("P"), ord("\r"))  # first bytes of headers that clients send
 
 
+FAR, NEAR = 16, 6  # rows ahead that places, and records, are fetched; FAR is a power of two
+FEW = 4096  # connections that caches have anyway
+
+
 class Loop(Opening):
     """The rows of bursts."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
+        self._foreseen = memoryview(bytearray(8 * FAR)).cast("Q")  # of rows to come
         self.due = NONE  # the slot whose timer somebody must be asked about
         self.listed = False  # some service has a black or a white list
         self.proxies = False  # some service has a SYN proxy
@@ -76,7 +81,10 @@ class Loop(Opening):
 
     def run(self, row: int, stop: int, event_ns: int) -> int:
         """Take rows from *row* on; the first that is not taken. The next event is due at *event_ns*."""
+        last = stop - FAR if self.slots.used > FEW else 0  # row that foresees another
         while row < stop:
+            if row < last:
+                self._foresee(row)
             now = self.time_ns[row]
             if now >= self.timers.nearest and not self._clock(now, event_ns):
                 self.why = CLOCK
@@ -88,6 +96,21 @@ class Loop(Opening):
             row += 1
         self.why = DONE
         return stop
+
+    def _foresee(self, row: int) -> None:
+        """What rows to come are looked up by is fetched into caches, while those before them have their turn: the place
+        of the one that is FAR ahead, the record of the one that is NEAR."""
+        self.table.bring(self._foreseen[(row + NEAR) & (FAR - 1)])
+        self._foreseen[row & (FAR - 1)] = self._mark(row + FAR)
+
+    def _mark(self, row: int) -> int:
+        """By what `table` foresees a row; 0: it is not looked up. The row is the one at hand for a moment."""
+        if not self.simple[row]:
+            return 0
+        self._read(row, self.proto[row])
+        if self.client_view and self._from_virtual(self.proto[row]):
+            return self.table.foresee(self._turned0(), self._turned1())
+        return self.table.foresee(self.word0, self.word1)
 
     def _clock(self, now: int, event_ns: int) -> bool:
         """Connections whose time is up end; False: somebody must be asked (about `due`), or an event is due."""

@@ -14,6 +14,10 @@ cdef int MISSED, NONE, PROXIED, SNAT
 cdef long long ORDERS
 cdef u64 M32, SIX
 cdef int MODE, ENDING
+
+@cython.locals(swapped=u64)
+cdef u64 _to(Pair pair, int port) noexcept
+
 cdef class Making(Answers):
     cdef int begun, begun_way, begun_kind
     cdef int template

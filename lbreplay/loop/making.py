@@ -17,6 +17,12 @@ from lbreplay.loop.ways import Way
 MODE, ENDING = Way.MODE, Way.ENDING
 
 
+def _to(pair: Pair, port: int) -> int:
+    """Word 1 of answers to a local port (loop/table.py)."""
+    swapped = port >> 8 | (port & 0xFF) << 8
+    return swapped << 16 | pair.word1
+
+
 class Making(Answers):
     """Connections come into being, and end. With what the first packet of one leaves, whoever opened it says: `begun`
     is its handle, NONE where it was refused."""
@@ -90,7 +96,8 @@ class Making(Answers):
         slots.pair[slot], slots.state[slot], slots.limit[slot] = pair.number, opener.first_state, opener.limit
         fraction = 0
         if opener.jitter is not None:
-            fraction = int(opener.jitter.one() * 1000000) * 1000
+            fraction = int(opener.jitter.one() * 1000000)  # microseconds
+            fraction *= 1000
         slots.fraction[slot], slots.timeout[slot] = fraction, opener.first_timeout + fraction
         slots.last_use[slot], slots.armed[slot] = now, self._order(row)
         slots.delta[slot], slots.full[slot] = opener.delta, opener.kind
@@ -109,15 +116,16 @@ class Making(Answers):
 
     def _enter_answers(self, slot: int, opener: Opener, pair: Pair, port: int) -> None:
         """By what answers are found: to the local port, or to the client where it keeps its own end."""
-        word0, word1, c, d = pair.word0, self.ports & 0xFFFF, pair.c, pair.d
+        word0, word1, c, d = pair.word0, _to(pair, port), pair.c, pair.d
         if not opener.keeps:
-            word1 = port >> 8 | (port & 0xFF) << 8
-        elif self.six:
-            c, d = self.a, self.b
-            word0 = self.table.mix(pair.a, pair.b, c, d)
+            self.table.foresee(word0, _to(pair, pair.bucket.next()))  # for the next connection of this pair
         else:
-            word0 |= self.a << 32
-        word1 = word1 << 16 | pair.word1
+            word1 = (self.ports & 0xFFFF) << 16 | pair.word1
+            if self.six:
+                c, d = self.a, self.b
+                word0 = self.table.mix(pair.a, pair.b, c, d)
+            else:
+                word0 |= self.a << 32
         self.table.enter(2 * slot + 1, word0, word1, pair.a, pair.b, c, d)
 
     def _refuse(self, row: int, verdict: int) -> bool:

@@ -36,6 +36,8 @@ cdef class Rows:
     cdef (u64, u64, u64, u64) _client_words(self, Picker picker, Table templates) noexcept
     @cython.locals(word0=u64, word1=u64)
     cdef int _turned(self) noexcept
+    cdef u64 _turned0(self) noexcept
+    cdef u64 _turned1(self) noexcept
     @cython.locals(at=Py_ssize_t, width=Py_ssize_t)
     cpdef bytes table_key(self, Py_ssize_t row)
     cdef Py_ssize_t _inside(self, Py_ssize_t row) noexcept

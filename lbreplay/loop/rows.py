@@ -85,11 +85,18 @@ class Rows:
 
     def _turned(self) -> int:
         """The newest handle of the tuple at hand turned about: of the client that an answer goes to; or NONE."""
-        word1 = (self.word1 >> 32) << 32 | self.ports >> 16 | (self.ports & 0xFFFF) << 16
+        word0, word1 = self._turned0(), self._turned1()
         if self.six:
-            word0 = self.table.mix(self.c, self.d, self.a, self.b)
             return self.table.first(word0, word1, self.c, self.d, self.a, self.b)
-        return self.table.first(self.word0 >> 32 | (self.word0 & M32) << 32, word1, 0, 0, 0, 0)
+        return self.table.first(word0, word1, 0, 0, 0, 0)
+
+    def _turned0(self) -> int:
+        if self.six:
+            return self.table.mix(self.c, self.d, self.a, self.b)
+        return self.word0 >> 32 | (self.word0 & M32) << 32
+
+    def _turned1(self) -> int:
+        return (self.word1 >> 32) << 32 | self.ports >> 16 | (self.ports & 0xFFFF) << 16
 
     def table_key(self, row: int) -> bytes:
         """The key of a row, as the plain path has it (wire.packet.flow_key)."""

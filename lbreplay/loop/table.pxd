@@ -43,9 +43,10 @@ cdef class Table:
     @cython.locals(handle=int)
     cpdef int find(self, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d, int rank) noexcept
     cdef int _of(self, int handle, int rank) noexcept
-    cpdef void foresee(self, u64 word0, u64 word1) noexcept
-    @cython.locals(marked=u64, place=u64, at=Py_ssize_t)
-    cpdef void bring(self, u64 word0, u64 word1) noexcept
+    @cython.locals(marked=u64)
+    cpdef u64 foresee(self, u64 word0, u64 word1) noexcept
+    @cython.locals(place=u64, at=Py_ssize_t)
+    cpdef void bring(self, u64 marked) noexcept
     @cython.locals(word0=u64, word1=u64, at=Py_ssize_t, wide=u64[::1])
     cpdef int newest(self, Py_ssize_t handle) noexcept
     cpdef int found(self, int handle, int rank) noexcept

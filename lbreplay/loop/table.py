@@ -149,13 +149,14 @@ class Table:
         self._at, self._marked = at, marked
         return (place & HANDLE) - 1
 
-    def foresee(self, word0: int, word1: int) -> None:
-        """A tuple is soon looked up: a cache may fetch its home place."""
-        octets.fetch(self._places, self._hash(word0, word1) >> self._shift)
-
-    def bring(self, word0: int, word1: int) -> None:
-        """The same of what stands there, what was foreseen: both lines of its record."""
+    def foresee(self, word0: int, word1: int) -> int:
+        """A tuple is soon looked up: a cache may fetch its home place. What `bring` knows it by."""
         marked = self._hash(word0, word1)
+        octets.fetch(self._places, marked >> self._shift)
+        return marked
+
+    def bring(self, marked: int) -> None:
+        """The same of the record, both sides, of a tuple that was foreseen."""
         at = marked >> self._shift
         place = self._places[at]
         while place and place ^ marked > HANDLE:

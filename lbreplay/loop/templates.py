@@ -71,7 +71,8 @@ class Templates(Making):
         slot = Slots.take(slots, dest.id, NONE)
         fraction = 0
         if opener.jitter is not None:
-            fraction = int(opener.jitter.one() * 1000000) * 1000
+            fraction = int(opener.jitter.one() * 1000000)  # microseconds
+            fraction *= 1000
         slots.pair[slot], slots.full[slot], slots.fraction[slot] = pair.number, TEMPLATE, fraction
         slots.timeout[slot] = opener.template_timeout + fraction
         dest.persistconns += 1
