@@ -30,6 +30,7 @@ IN, OUT = 0, 1
 SYNPROXY, EXPIRE_QUIESCENT, INACTIVE, TEMPLATE, ONE_PACKET, NOFASTXMIT = 0x10, 0x20, 0x200, 0x400, 0x800, 0x4000
 
 Macs = tuple[bytes, bytes]  # destination, source
+NOBODY = Endpoint(b"", 0)
 
 
 class Conn:
@@ -110,7 +111,6 @@ class Conn:
 
 LINE = 64  # bytes of a cache line
 MANY = 1 << 20  # slots
-NOBODY = Endpoint(b"", 0)
 
 
 def key_of(proto: int, source: Endpoint, dest: Endpoint) -> bytes:
