@@ -61,7 +61,6 @@ def check(
 ) -> None:
     """Replay IN and judge properties. Exit 1: one is broken, its first frame is told; or none had what to judge."""
     from lbreplay.cli import pages
-    from lbreplay.lab import pages as lab_pages
     from lbreplay.lab.check import check as judge
     from lbreplay.lab.check import chosen
     from lbreplay.report import check as report
@@ -75,6 +74,8 @@ def check(
         asked = setup if looked is None else pages.paced(setup, path)
         found = judge(asked, path, wanted, limit, looked)
         if html is not None and looked is not None and found.result is not None:
+            from lbreplay.lab import pages as lab_pages
+
             findings = lab_pages.judged(found.judgements)
             document = pages.replayed(setup, path, found.result, looked, again, findings)
             pages.write(html, document, f"lbreplay check {again}", quiet)
