@@ -221,7 +221,7 @@ class Loop(Opening):
             return self._unasked(row, self.direct_reply)
         if self.chancy and self._refused_answer(row, handle | 1):
             return True
-        if slots.met[slot] & AWAY and slots.mac[handle | 1] >= 0:
+        if (slots.met[slot] & AWAY or not self.table.alone(handle | 1)) and slots.mac[handle | 1] >= 0:
             found = self._found(handle | 1)
             if found < 0:
                 return self._strayed(row, handle | 1, proto) and self._came_to(row, handle | 1)

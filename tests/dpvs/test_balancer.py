@@ -43,6 +43,12 @@ def test_kinds_of_floods_leave_as_one_by_one(kind: str, tmp_path: Path) -> None:
         assert not wrong, f"seed {seed}, view {flood.setup.view}: {wrong}\n{flood.text}"
 
 
+def test_an_answer_that_two_connections_may_have(tmp_path: Path) -> None:
+    """A client with one port on two services of one real server, by NAT: the newer connection gets both answers."""
+    flood = floods.flood(3025, 70, "nat")
+    assert not twins.disagreement(flood.setup, flood.records, tmp_path, (7, 4096))
+
+
 @pytest.mark.parametrize("case", RECORDED, ids=lambda case: case.name)
 def test_recorded_traffic_leaves_as_one_by_one(case: object, tmp_path: Path) -> None:
     """What DPVS was seen to do does not depend on the path either."""
