@@ -38,7 +38,7 @@ LARGE = 1 << 14  # frames of a capture that is worth a compiler
 
 
 def _balancer(setup: Setup, nic: Nic | Ports, home: Steer) -> Any:
-    return Balancer(setup, nic.strategy, home)
+    return Balancer(setup, nic.strategy, home, None if isinstance(nic, Ports) else nic.steerer)
 
 
 def _director(setup: Setup, nic: Nic | Ports, home: Steer) -> Any:

@@ -10,8 +10,11 @@ every stranger of whatever falls into a hash bucket that holds any whitelist ent
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from lbreplay.loop.ends import words
+from lbreplay.loop.lists import BUCKETS_THERE, Lists, merged
+from lbreplay.loop.lists import bucket as numbered
 from lbreplay.model import AccessList, Behaviour, Service
 from lbreplay.verdict import Verdict
 
@@ -20,14 +23,26 @@ _NOBODY = AccessList()
 _BLACK, _WHITE = Verdict["ACL_BLACKLIST"], Verdict["ACL_WHITELIST"]
 
 
-def listed(entries: AccessList, src: bytes) -> bool:
-    """True when *src* is one of the addresses, or in a network of any of the sets."""
-    return src in entries.addresses or any(src in network for networks in entries.sets for network in networks)
+def _ranges(entries: AccessList, width: int) -> Iterator[tuple[int, int]]:
+    """First and last addresses, as numbers, of the entries with *width* bytes."""
+    for address in entries.addresses:
+        if len(address) == width:
+            yield int.from_bytes(address), int.from_bytes(address)
+    for network in (network for networks in entries.sets for network in networks):
+        if len(network.address) == width:
+            host = (1 << 8 * width - network.prefix) - 1
+            first = int.from_bytes(network.address) & ~host
+            yield first, first | host
+
+
+def _spans(entries: AccessList, key: _Key) -> list[int]:
+    """What may be a source of packets to *key*, as the record has it."""
+    return merged(_ranges(entries, len(key[1])))
 
 
 def bucket(proto: int, address: bytes, port: int) -> int:
     """The hash bucket of a whitelist entry (D 14.2): only the first 32 bits of an IPv6 address count."""
-    return ((256 * proto * 7 + int.from_bytes(address[:4])) * 31 + port) % 65536
+    return numbered(proto, int.from_bytes(address[:4]), port)
 
 
 class AccessControl:
@@ -37,7 +52,7 @@ class AccessControl:
         self._by_bucket = behaviour.whitelist == "bucket"
         self._black: dict[_Key, AccessList] = {}
         self._white: dict[_Key, AccessList] = {}
-        self._buckets: frozenset[int] = frozenset()
+        self._lists: Lists | None = None
         for service in services:
             self.replace(service, service.blacklist, service.whitelist)
 
@@ -61,19 +76,33 @@ class AccessControl:
                 table.pop(key, None)
                 if entries.addresses or entries.sets:
                     table[key] = entries
-        self._buckets = frozenset(bucket(*key) for key in self._white)
+        self._lists = None
 
     def remove(self, service: Service) -> None:
         """Flush the lists of a *service* that is removed."""
         self.replace(service, _NOBODY, _NOBODY)
 
+    @property
+    def lists(self) -> Lists:
+        """All lists as a record, made when it is first needed after a change."""
+        if self._lists is None:
+            keys = list({**self._black, **self._white})
+            black = [_spans(self._black.get(key, _NOBODY), key) for key in keys]
+            white = [_spans(self._white[key], key) if key in self._white else None for key in keys]
+            self._lists = Lists(keys, black, white, self._shut(), (int(_BLACK), int(_WHITE)))
+        return self._lists
+
+    def _shut(self) -> bytes | None:
+        """Buckets of which strangers are shut out, a byte each."""
+        if not self._by_bucket:
+            return None
+        shut = bytearray(BUCKETS_THERE)
+        for proto, address, port in self._white:
+            shut[bucket(proto, address, port)] = 1
+        return bytes(shut)
+
     def refusal(self, proto: int, src: bytes, dst: bytes, dport: int) -> Verdict | None:
         """ACL_BLACKLIST or ACL_WHITELIST where the packet is dropped, None where it may pass."""
-        key = (proto, dst, dport)
-        if (black := self._black.get(key)) is not None and listed(black, src):
-            return _BLACK
-        white = self._white.get(key)
-        shut = bucket(*key) in self._buckets if self._by_bucket else white is not None
-        if shut and not (white is not None and listed(white, src)):
-            return _WHITE
-        return None
+        port = int.from_bytes(dport.to_bytes(2), "little")
+        verdict = self.lists.refusal(*words(src), *words(dst), port, proto, len(src) == 16)
+        return None if verdict < 0 else _BLACK if verdict == _BLACK else _WHITE

@@ -27,7 +27,7 @@ from lbreplay.loop.ends import Ends
 from lbreplay.loop.loop import Loop
 from lbreplay.loop.names import CLOCK, MISSED_BIT, NONE, SIDES, SIX, STATES, STEPS, UDP_STEP
 from lbreplay.loop.rewrite import Rewriter
-from lbreplay.loop.steer import Polls
+from lbreplay.loop.steer import Polls, Steerer
 from lbreplay.loop.unwanted import Seen
 from lbreplay.loop.ways import Way
 from lbreplay.lvs.detour import Detours
@@ -49,7 +49,7 @@ REFUSALS = (
 class Balancer:
     """All virtual servers on all lcores. Who owns which local port and where answers land is the NIC's to say."""
 
-    def __init__(self, setup: Setup, ownership: Ownership, steer: Steer) -> None:
+    def __init__(self, setup: Setup, ownership: Ownership, steer: Steer, card: Steerer | None = None) -> None:
         self.setup = setup
         self.machine = Machine(setup, ownership)
         self.path = Path(self.machine)
@@ -59,6 +59,7 @@ class Balancer:
         self.events = Events(self.machine)
         self._hops: dict[tuple[bytes, bytes], tuple[bytes, bytes]] = {}
         self.loop = self._loop()
+        self.loop.card, self.loop.hands_on = card, self.links.hands_on
         self.ends_table = self.machine.tuples  # where the ends of connections stand, by handle
         self.plainly = False  # every row takes the plain path
         self.stories: dict[int, Story] | None = None  # of the plain rows of a burst, where somebody looks on
@@ -150,13 +151,6 @@ class Balancer:
         """There are more entries of MACs, or of where answers come in."""
         self.loop.link(self.links.fast.view(np.uint8).data, self.links.homes.ravel().data)
 
-    def refusal(self, key: bytes) -> int:
-        """The verdict of the lists on a packet, or NONE."""
-        width = (len(key) - 5) // 2
-        source, dest = key[1 : 1 + width], key[1 + width : 1 + 2 * width]
-        refused = self.machine.access.refusal(key[0], source, dest, int.from_bytes(key[-2:]))
-        return NONE if refused is None else int(refused)
-
     def ready(self, opener: Any) -> None:
         """See `Openers.ready`."""
         self.openers.ready(opener)
@@ -176,6 +170,10 @@ class Balancer:
     def answering(self, macs: bytes) -> int:
         """With what goes back to where frames with these MACs came from."""
         return self.links.answering(macs)
+
+    def home_of(self, *home: int) -> int:
+        """The entry of where answers come in: queue, rank, by, reta, rule."""
+        return self.links.home_id(home)
 
     def comes_home(self, slot: int) -> bool:
         """Whether the answers to a new connection come in on its worker."""
@@ -273,11 +271,11 @@ class Balancer:
             for name in counter
             if counter[name] != was.get(name, 0)
         ]
-        if len(self.loop.passed) >= MOST:
+        if len(self.loop.seen) >= MOST:
             self._count_seen()
-            self.loop.passed.clear()
+            self.loop.forget_passed()
         reason = self._reason(story.reasons)
-        self.loop.passed[asked] = Seen(int(burst.verdict[row]), int(burst.lookup[row]), moved, reason)
+        self.loop.remember(asked, Seen(int(burst.verdict[row]), int(burst.lookup[row]), moved, reason))
 
     def _reason(self, reasons: list[str]) -> int:
         """The number of what is told beside a verdict."""
@@ -287,7 +285,7 @@ class Balancer:
 
     def _count_seen(self) -> None:
         """Move the counters for all packets that the loop passed over."""
-        for seen in self.loop.passed.values():
+        for seen in self.loop.seen:
             for counter, name, by in seen.moved if seen.count else ():
                 counter[name] += by * seen.count
             seen.count = 0

@@ -60,7 +60,7 @@ class Links:
         self._numbers = setup.tcp.seq_adjust
         # an answer that comes in elsewhere is handed to its owner, where only one worker can have its tuple (D 4.4)
         director = setup.flow_director
-        self._hands_on = setup.conn.redirect and setup.conn.table != "shared" and director.strategy != "off"
+        self.hands_on = setup.conn.redirect and setup.conn.table != "shared" and director.strategy != "off"
         self._slow_is_plain = Way.TTL if setup.conn.xmit_ttl else Way.RESOLVED if setup.resolves else Way.LOOP
         self.mtu = setup.device.mtu
         self.overlapping: bool = setup.conn.table == "shared" and setup.flow_director.strategy == "off"
@@ -156,9 +156,9 @@ class Links:
         return not self.watches_answers or self._homed(conn.slot, conn.rank, self.view.home(conn))
 
     def _homed(self, slot: int, rank: int, home: Steered) -> bool:
-        self.machine.table.home[slot] = self._home_id((home.queue, home.rank, home.by, home.reta, home.rule))
+        self.machine.table.home[slot] = self.home_id((home.queue, home.rank, home.by, home.reta, home.rule))
         self.machine.table.home_hash[slot] = 0 if home.by == BY_FLOW_DIRECTOR else home.hash
-        return home.rank == rank or (self._hands_on and home.rank >= 0)
+        return home.rank == rank or (self.hands_on and home.rank >= 0)
 
     # --- connections without a Conn ----------------------------------------------------------------------------
 
@@ -219,8 +219,8 @@ class Links:
             if not self._by_low_bits or home.by != BY_FLOW_DIRECTOR:
                 return None
             self._pool_home[laddr, rank, proto] = home
-        at_home = home.rank == rank or (self._hands_on and home.rank >= 0)
-        return self._home_id((home.queue, home.rank, home.by, home.reta, home.rule)), at_home
+        at_home = home.rank == rank or (self.hands_on and home.rank >= 0)
+        return self.home_id((home.queue, home.rank, home.by, home.reta, home.rule)), at_home
 
     def meet(self, slot: int, macs: Macs) -> None:
         """The real server's side was heard of: what goes there leaves with *macs* from now on."""
@@ -236,7 +236,8 @@ class Links:
         head = self.heads[entry].tobytes()[: 12 + self.tags[entry]]
         return head[:6], head[6:]
 
-    def _home_id(self, home: tuple[int, ...]) -> int:
+    def home_id(self, home: tuple[int, ...]) -> int:
+        """The entry of `homes` for queue, rank, by, reta, rule."""
         found = self._home_ids.get(home)
         if found is None:
             found = self._home_ids[home] = len(self._home_ids)

@@ -87,6 +87,7 @@ class Openers:
             Ends(laddrs), np.array(machine.stack.zones(4), np.int64).data, np.array(wide, np.uint64).ravel().data
         )
         self.loop.listed, self.loop.chancy = bool(machine.access), machine.access.by_chance
+        self.loop.lists = machine.access.lists
         self.loop.alike = self.links.alike
         self.loop.devices.clear()
         self.passing = machine.resolver is None

@@ -19,8 +19,8 @@ from lbreplay.ipvs import states
 from lbreplay.ipvs.addresses import EVERYBODY, LOOPBACK, THIS, is_group
 from lbreplay.ipvs.service import FTP
 from lbreplay.ipvs.xmit import MIN_MTU, tunnel_of
-from lbreplay.loop.ends import Ends
-from lbreplay.loop.entry import Course, words
+from lbreplay.loop.ends import Ends, words
+from lbreplay.loop.entry import Course
 from lbreplay.loop.flags import DIRECTED, NAT, OTHERWISE, TUNNEL
 from lbreplay.loop.kernel import Kernel, Starter
 from lbreplay.loop.names import NONE, STATES, STEPS

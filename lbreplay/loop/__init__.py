@@ -37,6 +37,8 @@ turn.py     which real server is next
 hashed.py   which one a hash names
 real.py     who it is, and who is counted
 ports.py    local ports and addresses
+lists.py    who may talk to a service
+memo.py     numbers that were found out, by two words
 spans.py    who is found by ranges
 draws.py    chance
 ways.py     why a packet takes the plain path

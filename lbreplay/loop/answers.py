@@ -46,8 +46,14 @@ class Answers(Unwanted):
 
     def _refused_answer(self, row: int, handle: int) -> bool:
         """The same of an answer, as its real server sends it: a white list may shut out packets to any place."""
-        key = self.table.key(handle)
-        return self._judged(row, key, self.table.word(handle, 0), self.table.word(handle, 1) >> 16 & 0xFFFF, key[0])
+        table, lists, word1 = self.table, self.lists, self.table.word(handle, 1)
+        port, proto = word1 >> 16 & 0xFFFF, word1 >> 32 & 0xFF
+        if self.six:
+            low, high = table.wide_word(handle, 0), table.wide_word(handle, 1)
+            dest0, dest1 = table.wide_word(handle, 2), table.wide_word(handle, 3)
+            return self._dropped(row, lists.refusal(low, high, dest0, dest1, port, proto, True))
+        word0 = table.word(handle, 0)
+        return self._dropped(row, lists.refusal(word0 & M32, 0, word0 >> 32, 0, port, proto, False))
 
     def _found(self, handle: int) -> int:
         """What the worker that answers of *handle* come in on finds for them, itself or by their owner (D 4.4)."""
@@ -80,7 +86,8 @@ class Answers(Unwanted):
         self.word0, self.word1 = table.word(handle, 0), table.word(handle, 1)
         self.ports = self.word1 & M32
         if self.six:
-            self.a, self.b, self.c, self.d = (table.wide_word(handle, word) for word in range(4))
+            self.a, self.b = table.wide_word(handle, 0), table.wide_word(handle, 1)
+            self.c, self.d = table.wide_word(handle, 2), table.wide_word(handle, 3)
         else:
             self.a, self.b = self.word0 & M32, self.word0 >> 32
         self._tell_ends()

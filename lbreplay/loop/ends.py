@@ -20,6 +20,11 @@ LOW, HIGH, END = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9  # o
 LEAST = 6  # bits that number the places, at least
 
 
+def words(address: bytes) -> tuple[int, int]:
+    """An address as a little-endian machine reads it: its first 8 bytes, and its last; of IPv4 its 4, and 0."""
+    return int.from_bytes(address[:8], "little"), int.from_bytes(address[8:], "little")
+
+
 class Ends:
     """*ends* are (protocol, address, port) each, numbered as they come."""
 
@@ -28,7 +33,7 @@ class Ends:
         self._last, self._shift = (1 << bits) - 1, 64 - bits
         self._words, self._numbers = np.zeros(3 << bits, np.uint64).data, np.full(1 << bits, NONE, np.int32).data
         for number, (proto, address, port) in enumerate(ends):
-            low, high = int.from_bytes(address[:8], "little"), int.from_bytes(address[8:], "little")
+            low, high = words(address)
             read = int.from_bytes(port.to_bytes(2), "little")
             self._put(low, high, read | proto << 16 | (len(address) == 16) << 24, number)
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from lbreplay.loop.clock import Clock, Timed
+from lbreplay.loop.ends import words
 from lbreplay.loop.flags import IN_THERE, INACTIVE, NAT, NFCT, NO_CPORT, NOOUTPUT, ONE_PACKET, OUT_THERE, TEMPLATE
 from lbreplay.loop.server import Server
 from lbreplay.loop.table import Table
@@ -61,11 +62,6 @@ class Course:
         ident: int = self.idents[0]
         self.idents[0] = ident + 1
         return ident & 0xFFFF
-
-
-def words(address: bytes) -> tuple[int, int]:
-    """An address as a little-endian machine reads it."""
-    return int.from_bytes(address[:8], "little"), int.from_bytes(address[8:], "little")
 
 
 def _port(port: int) -> int:

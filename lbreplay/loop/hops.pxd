@@ -3,18 +3,24 @@ cimport cython
 from lbreplay.loop cimport octets
 from lbreplay.loop.addressed cimport Addressed
 from lbreplay.loop.opener cimport Opener, Pair
+from lbreplay.loop.memo cimport Memo
 from lbreplay.loop.real cimport Dest
 from lbreplay.loop.slots cimport Slots
+from lbreplay.loop.steer cimport Steerer
+from lbreplay.loop.table cimport Table
 from lbreplay.loop.timers cimport Timers
 
 ctypedef unsigned long long u64
 
-cdef int AWAY, BARE, FULL_UDP, HOME, MET, MOST, NONE, TELLING, TRAILS
+cdef int AWAY, BARE, FULL_UDP, HOME, MET, NONE, TELLING, TRAILS, UDP, UNKNOWN
+cdef u64 M32
 
 cdef class Hops(Addressed):
     cdef public bint alike
     cdef long long version
-    cdef public dict ways_back, transits
+    cdef Memo _ways_back, _transits, _homes
+    cdef public Steerer card
+    cdef public bint hands_on
     cdef public list dests, all_pairs
     cdef u64 _head, _tail
     cdef int _client_entry, _tag
@@ -22,11 +28,12 @@ cdef class Hops(Addressed):
     cdef const unsigned char[::1] is_fast
     cdef long long[::1] homes
     cpdef link(self, fast, homes)
-    cdef _forget_ways(self)
+    cpdef forget_hops(self)
     @cython.locals(dest=Dest)
     cdef Dest _dest(self, Py_ssize_t slot)
+    @cython.locals(entry=int)
     cdef int _way_on(self, Py_ssize_t row) except? -1000
-    @cython.locals(place=cython.longlong)
+    @cython.locals(place=u64, way=int)
     cdef int _way_back(self, Py_ssize_t row, long long told) except? -1000
     @cython.locals(at=Py_ssize_t, head=u64, tail=u64)
     cdef int _client(self, Py_ssize_t row) except? -2
@@ -34,6 +41,10 @@ cdef class Hops(Addressed):
     cdef _link_back(self, Py_ssize_t row, Py_ssize_t slot, Opener opener, Pair pair)
     @cython.locals(home=bint)
     cdef bint _at_home(self, Py_ssize_t slot, Pair pair) except? -1
+    @cython.locals(table=Table, card=Steerer, handle=Py_ssize_t, a=u64, b=u64, c=u64, d=u64, word0=u64, word1=u64)
+    cdef bint _steered_home(self, Py_ssize_t slot) except? -1
+    @cython.locals(home=int)
+    cdef int _home_of(self, Steerer card) except? -1000
     @cython.locals(slots=Slots, at=Py_ssize_t, dest=Dest, pair=Pair, head=u64, tail=u64, version=cython.longlong, first=bint)
     cdef _meet(self, Py_ssize_t row, Py_ssize_t slot, bint answer)
     @cython.locals(slots=Slots)

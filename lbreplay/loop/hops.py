@@ -1,7 +1,7 @@
 """With what rows leave: entries of MACs (dpvs/links.py), learned of frames or found by routes, each asked for once.
 
 What is learned of many is kept by where they are: answers of a zone that came with the same MACs go back the same way
-(`ways_back`), packets in transit to an address too (`transits`).
+(`_ways_back`), packets in transit to an address too (`_transits`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,13 @@ from typing import Any
 
 from lbreplay.loop import octets
 from lbreplay.loop.addressed import Addressed
-from lbreplay.loop.names import AWAY, BARE, FULL_UDP, HOME, MET, MOST, NONE, TELLING, TRAILS
+from lbreplay.loop.memo import UNKNOWN_NUMBER, Memo
+from lbreplay.loop.names import AWAY, BARE, FULL_UDP, HOME, M32, MET, NONE, TELLING, TRAILS, UDP
 from lbreplay.loop.opener import Opener, Pair
 from lbreplay.loop.real import Dest
+from lbreplay.loop.steer import Steerer
+
+UNKNOWN = UNKNOWN_NUMBER
 
 
 class Hops(Addressed):
@@ -22,8 +26,11 @@ class Hops(Addressed):
         super().__init__(*given)
         self.alike = False  # all of a zone have one way
         self.version = 0  # of what is known about next hops
-        self.ways_back: dict[int, int] = {}  # entries by zone and entry that was told, `_way_back`
-        self.transits: dict[Any, int] = {}  # entries of MACs by the address that packets in transit go to
+        self._ways_back = Memo()  # entries by zone and entry that was told, `_way_back`
+        self._transits = Memo()  # entries of MACs by the address that packets in transit go to
+        self.card: Any = None  # loop.steer.Steerer, of answers; None: of several the host is asked
+        self._homes = Memo()  # where answers come in (`homes`) by entry of the table and number of the rule
+        self.hands_on = False  # an answer that comes in elsewhere gets to its owner (dpvs/links.py)
         self.dests: list[Any] = []  # by id
         self.all_pairs: list[Any] = []  # by number
         self._head = self._tail = self._tag = 0  # the MACs that came last, and their entry
@@ -34,11 +41,11 @@ class Hops(Addressed):
         self.is_fast, self.homes = fast, homes
         self.entries, self.home_entries = len(fast), len(homes) // HOME
 
-    def _forget_ways(self) -> None:
+    def forget_hops(self) -> None:
         """A neighbour's MAC, or anything else that an event can, has changed."""
         self.version += 1
-        self.ways_back.clear()
-        self.transits.clear()
+        self._ways_back.clear()
+        self._transits.clear()
         self._client_entry = NONE
 
     def _dest(self, slot: int) -> Dest:
@@ -47,26 +54,21 @@ class Hops(Addressed):
 
     def _way_on(self, row: int) -> int:
         """With what leaves by the route to where a row goes, of whom nothing is known."""
-        place: object = self.b
-        if self.six:
-            place = self.c, self.d
-        entry = self.transits.get(place)
-        if entry is None:
-            if len(self.transits) >= MOST:
-                self.transits.clear()
-            entry = self.transits[place] = self.host.transit(self.table_key(row))
+        entry = self._transits.get(self.dest0, self.dest1)
+        if entry == UNKNOWN:
+            entry = self.host.transit(self.table_key(row))
+            self._transits.put(self.dest0, self.dest1, entry)
         return entry
 
     def _way_back(self, row: int, told: int) -> int:
         """By route and neighbour towards the row's source: the same for all of a zone that came with these MACs, unless
         each is a next hop of its own, with a MAC that somebody knows."""
         place = self._zone(self.a, self.source1) | told << 32
-        way = self.ways_back.get(place)
-        if way is None:
-            found: int = self.host.way_back(self.table_key(row), told)
+        way = self._ways_back.get(place, 0)
+        if way == UNKNOWN:
+            way = self.host.way_back(self.table_key(row), told)
             if self.alike:
-                self.ways_back[place] = found
-            return found
+                self._ways_back.put(place, 0, way)
         return way
 
     def _client(self, row: int) -> int:
@@ -95,11 +97,34 @@ class Hops(Addressed):
         """Whether answers come in on the worker that has the connection; where, is remembered."""
         if not self.client_view:
             return True
-        if pair.home < 0:
-            home: bool = self.host.comes_home(slot)
-            return home
-        self.slots.home[slot] = pair.home
-        return pair.at_home
+        if pair.home >= 0:
+            self.slots.home[slot] = pair.home
+            return pair.at_home
+        if self.card is not None:
+            return self._steered_home(slot)
+        home: bool = self.host.comes_home(slot)
+        return home
+
+    def _steered_home(self, slot: int) -> bool:
+        """The same where the answers to each port, or client, come in elsewhere: by the NIC's rules and its RSS."""
+        table, card, handle = self.table, self.card, 2 * slot + 1
+        word0, word1 = table.word(handle, 0), table.word(handle, 1)
+        a, b, c, d = word0 & M32, word0 >> 32, 0, 0
+        if self.six:
+            a, b = table.wide_word(handle, 0), table.wide_word(handle, 1)
+            c, d = table.wide_word(handle, 2), table.wide_word(handle, 3)
+        card.one(a, b, c, d, word1 & M32, word1 >> 32 & 0xFF == UDP, self.six)
+        self.slots.home[slot] = self._home_of(card)
+        self.slots.home_hash[slot] = card.code if card.met < 0 else 0
+        return card.polled == self.slots.rank[slot] or (self.hands_on and card.polled >= 0)
+
+    def _home_of(self, card: Steerer) -> int:
+        """The entry of where a packet was steered: a queue, and a worker, follow from what steered it."""
+        home = self._homes.get(card.index + 1, card.met + 1)
+        if home == UNKNOWN:
+            home = self.host.home_of(card.to, card.polled, card.way, card.index, card.met)
+            self._homes.put(card.index + 1, card.met + 1, home)
+        return home
 
     def _meet(self, row: int, slot: int, answer: bool) -> None:
         """The first packet of the real server's side: its MACs are those the client's packets leave with (D 12.3)."""

@@ -145,5 +145,5 @@ class Rows:
         if self.six:
             source, dest = self.a ^ self.b, self.c ^ self.d
             source, dest = (source ^ source >> 32) & M32, (dest ^ dest >> 32) & M32
-        port = (self.ports & 0xFF) << 8 | self.ports >> 8 & 0xFF
-        return choice.pick(picker.dests, octets.swapped(source), octets.swapped(dest), port)
+        source, dest, port = octets.swapped(source), octets.swapped(dest), octets.swapped16(self.ports & 0xFFFF)
+        return choice.pick(picker.dests, source, dest, port)

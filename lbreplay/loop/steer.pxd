@@ -4,6 +4,7 @@ from lbreplay.loop cimport octets
 
 ctypedef unsigned long long u64
 
+cdef u64 M32
 cdef int NONE, KIND_TCP, KIND_UDP, KIND_SCTP, BY_DEFAULT, BY_RSS, BY_FLOW_DIRECTOR, PAIR, TUPLE, TAGGED
 cdef int WORD, WORDS4, WORDS6, PORTS, TAG_SIZE, VERIFICATION
 cdef unsigned int TAG
@@ -24,6 +25,8 @@ cdef class Steerer:
     cdef short[::1] reta_of, ranks, queues, owners
     cdef unsigned int last
     cdef Rules rules4, rules6
+    cdef readonly unsigned int code
+    cdef readonly int way, to, polled, index, met
     cdef object room
     cdef unsigned char[::1] buffer, kind, family, by
     cdef long long[::1] at
@@ -39,6 +42,10 @@ cdef class Steerer:
     cdef _bind(self, burst)
     @cython.locals(kind=int, six=bint, form=int, code=cython.uint, rule=int, index=Py_ssize_t)
     cdef void _row(self, Py_ssize_t row) noexcept
+    @cython.locals(form=int)
+    cpdef one(self, u64 a, u64 b, u64 c, u64 d, u64 ports, bint udp, bint six)
+    @cython.locals(source=cython.uint, dest=cython.uint)
+    cdef unsigned int _halves(self, u64 a, u64 b, u64 c, u64 d) noexcept
     cdef void _put(self, Py_ssize_t row, int by, int reta, int queue, int rank) noexcept
     @cython.locals(dest=cython.uint, ports=cython.uint)
     cdef int _rule4(self, Py_ssize_t row, int kind) noexcept

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from lbreplay.loop import octets
-from lbreplay.loop.names import NONE
+from lbreplay.loop.names import M32, NONE
 
 KIND_TCP, KIND_UDP, KIND_SCTP = 3, 4, 5  # as in burst.py
 BY_DEFAULT, BY_RSS, BY_FLOW_DIRECTOR = 0, 1, 2
@@ -69,6 +69,8 @@ class Steerer:
         self.rules4: Any = None
         self.rules6: Any = None
         self.room: Any = None
+        self.code = self.way = self.to = self.polled = 0  # of `one`
+        self.index = self.met = NONE
 
     def rules(self, four: Rules, six: Rules) -> None:
         """The rules of both families."""
@@ -110,6 +112,33 @@ class Steerer:
             self._put(row, BY_RSS, index, self.reta_of[index], self.ranks[self.reta_of[index]])
         else:
             self._put(row, BY_DEFAULT, NONE, 0, self.ranks[0])
+
+    def one(self, a: int, b: int, c: int, d: int, ports: int, udp: bool, six: bool) -> None:
+        """A packet of TCP or UDP, its tuple in words as loop/rows.py has it: `met` is the rule it meets, `code` the
+        hash, `index` the entry of the table that sends it to `to`, which `polled` polls; `way` is how."""
+        form, self.code, self.index = self.inputs[KIND_UDP if udp else KIND_TCP], 0, NONE
+        if form:
+            self.code = self._halves(a, b, c, d) if six else self._entry(0, a) ^ self._entry(1, b)
+        if form > PAIR:
+            self.code ^= self._entry(WORDS6 - 1 if six else WORDS4 - 1, ports)
+        if six:
+            self.met = self.rules6.find(c, d, d >> 48, ports >> 16, udp)
+        else:
+            self.met = self.rules4.find(b, 0, b >> 16, ports >> 16, udp)
+        if self.met >= 0:
+            self.way, self.to, self.polled = BY_FLOW_DIRECTOR, self.queues[self.met], self.owners[self.met]
+            return
+        self.way, self.to = BY_DEFAULT, 0
+        if form:
+            self.index = self.code & self.last
+            self.way, self.to = BY_RSS, self.reta_of[self.index]
+        self.polled = self.ranks[self.to]
+
+    def _halves(self, a: int, b: int, c: int, d: int) -> int:
+        """The hash of two addresses of IPv6."""
+        source = self._entry(0, a & M32) ^ self._entry(1, a >> 32) ^ self._entry(2, b & M32) ^ self._entry(3, b >> 32)
+        dest = self._entry(4, c & M32) ^ self._entry(5, c >> 32) ^ self._entry(6, d & M32) ^ self._entry(7, d >> 32)
+        return source ^ dest
 
     def _put(self, row: int, by: int, reta: int, queue: int, rank: int) -> None:
         self.by[row], self.reta[row], self.queue[row], self.worker[row] = by, reta, queue, rank

@@ -1,7 +1,7 @@
-"""Who is not wanted: what lists drop, answers that nobody asked for, and packets for nobody here.
+"""Who is not wanted: what lists drop, and packets for nobody here.
 
-What became of one is remembered, by client and service, or by where it goes and by what kind it is; the same becomes of
-the next ones.
+What became of a packet for nobody is remembered by where it goes and by what kind it is; the same becomes of the next
+ones.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from typing import Any
 
 from lbreplay.loop.ends import Ends
 from lbreplay.loop.hops import Hops
-from lbreplay.loop.names import ACK, MISSED_BIT, MOST, NONE, PURE, SYN, TRANSIT, UDP
+from lbreplay.loop.lists import Lists
+from lbreplay.loop.memo import UNKNOWN_NUMBER, Memo
+from lbreplay.loop.names import ACK, MISSED_BIT, NONE, PURE, SYN, TRANSIT, UDP
 from lbreplay.loop.ways import Way
 
+UNKNOWN = UNKNOWN_NUMBER
 LINK_LOCAL = 0x80FE  # the first two bytes, as little-endian machines read them
 # reasons, as numbers of C
 STRANGER, MATCHED, LAST_HOP, UNINVITED, FROM_LOCAL, TAGGED, ROUTE = (
@@ -38,36 +41,35 @@ class Unwanted(Hops):
         self.strays = False  # answers that nobody asked for are no more than that (client view)
         self.passing = False  # what becomes of packets for nobody here may be remembered
         self.asked = NONE  # what the last row may be remembered by
-        self.passed: dict[int, Seen] = {}
-        self.judged: dict[Any, int] = {}  # what lists say of a client and a service
+        self.seen: list[Seen] = []  # what became of packets
+        self._passed = Memo()  # which of it, by `asked`
+        self.lists: Any = None  # loop.lists.Lists
 
     def ends_of(self, locals_: Ends, zones: Any, wide_zones: Any) -> None:
         """Local addresses; and where, among addresses as numbers (IPv6: two of 64 bits), another zone begins: all
         addresses of one have one route, or are one local address."""
         self.locals, self.zones, self.wide_zones = locals_, zones, wide_zones
-        self.passed.clear()
+        self.forget_passed()
         self.forget_hops()
 
-    def forget_hops(self) -> None:
-        """A neighbour's MAC, or anything else that an event can, has changed."""
-        self.judged.clear()
-        self._forget_ways()
+    def forget_passed(self) -> None:
+        """Nothing is known of packets for nobody."""
+        self.seen.clear()
+        self._passed.clear()
+
+    def remember(self, asked: int, seen: Seen) -> None:
+        """What became of the row that was `asked` about."""
+        self._passed.put(asked, 0, len(self.seen))
+        self.seen.append(seen)
 
     def _refused(self, row: int, proto: int) -> bool:
-        """Whether a list drops the packet (D 14.2), which is remembered by client and service."""
-        if not self.chancy and self._service(proto) < 0:
-            return False
-        return self._judged(row, self.table_key(row) if self.six else None, self.word0, self.ports >> 16, proto)
+        """Whether a list drops the packet (D 14.2)."""
+        lists: Lists = self.lists
+        verdict = lists.refusal(self.a, self.source1, self.dest0, self.dest1, self.ports >> 16, proto, self.six)
+        return self._dropped(row, verdict)
 
-    def _judged(self, row: int, key: Any, word0: int, port: int, proto: int) -> bool:
-        """Whether lists drop the packet with *key*, None: the row's own."""
-        ends = key[: len(key) - 4] if self.six else word0
-        place = (ends, port << 8 | proto)
-        verdict = self.judged.get(place)
-        if verdict is None:
-            if len(self.judged) >= MOST:
-                self.judged.clear()
-            verdict = self.judged[place] = self.host.refusal(key or self.table_key(row))
+    def _dropped(self, row: int, verdict: int) -> bool:
+        """What lists say of a row; NONE: nothing."""
         if verdict < 0:
             return False
         self.handle[row], self.verdict[row] = NONE, verdict
@@ -91,9 +93,10 @@ class Unwanted(Hops):
         missed = self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d) >= 0
         zone = self._zone(self.dest0, self.dest1)
         self.asked = zone | kind << 32 | proto << 40 | worker << 48 | link << 60 | missed << MISSED_BIT
-        seen: Seen | None = self.passed.get(self.asked)
-        if seen is None:
+        known = self._passed.get(self.asked, 0)
+        if known == UNKNOWN:
             return self._plain(STRANGER)
+        seen: Seen = self.seen[known]
         if seen.verdict == self.forwarded_plain and (turned or not self._forward(row, worker)):
             return self._plain(ROUTE)
         seen.count += 1

@@ -42,7 +42,7 @@ class Nic:
         self._matcher = Matcher(self.rules)
         self._last = len(self.rss.reta) - 1  # table sizes are powers of two (S 1.5)
         self._ranks = ranks(setup)
-        self._steerer = self._made()
+        self.steerer = self._made()
 
     def _made(self) -> Steerer:
         """What steers rows."""
@@ -63,11 +63,11 @@ class Nic:
 
     def steer(self, burst: Burst) -> None:
         """Fill queue, worker, by, hash, reta and rule of *burst*."""
-        self._steerer.steer(burst)
+        self.steerer.steer(burst)
 
     def steer_rows(self, burst: Burst, rows: I64) -> None:
         """The same of some rows."""
-        self._steerer.steer_rows(burst, rows)
+        self.steerer.steer_rows(burst, rows)
 
     def steer_flow(self, kind: int, family: int, src: bytes, sport: int, dst: bytes, dport: int,
                    tag: bytes = b"") -> Steered:  # fmt: skip
