@@ -14,5 +14,5 @@ cdef class Ends:
     @cython.locals(at=Py_ssize_t)
     cdef _put(self, u64 low, u64 high, u64 end, int number)
     cdef Py_ssize_t _home(self, u64 low, u64 high, u64 end) noexcept
-    @cython.locals(end=u64, at=Py_ssize_t, words=u64[::1], place=Py_ssize_t)
+    @cython.locals(end=u64, at=Py_ssize_t, place=Py_ssize_t)
     cpdef int find(self, u64 low, u64 high, u64 port, u64 proto, u64 six) noexcept

@@ -52,8 +52,8 @@ class Ends:
         end = port | proto << 16 | six << 24
         at = self._home(low, high, end)
         while self._numbers[at] >= 0:
-            words, place = self._words, 3 * at
-            if words[place] == low and words[place + 1] == high and words[place + 2] == end:
+            place = 3 * at
+            if self._words[place] == low and self._words[place + 1] == high and self._words[place + 2] == end:
                 return self._numbers[at]
             at = (at + 1) & self._last
         return NONE

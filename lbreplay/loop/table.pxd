@@ -36,7 +36,7 @@ cdef class Table:
     @cython.locals(mixed=u64)
     cdef u64 _hash(self, u64 word0, u64 word1) noexcept
     cpdef u64 mix(self, u64 a, u64 b, u64 c, u64 d)
-    @cython.locals(wide=u64[::1], at=Py_ssize_t)
+    @cython.locals(at=Py_ssize_t)
     cdef bint _same(self, Py_ssize_t handle, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d) noexcept
     @cython.locals(marked=u64, place=u64, at=Py_ssize_t)
     cpdef int first(self, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d) noexcept
@@ -47,7 +47,7 @@ cdef class Table:
     cpdef u64 foresee(self, u64 word0, u64 word1) noexcept
     @cython.locals(place=u64, at=Py_ssize_t)
     cpdef void bring(self, u64 marked) noexcept
-    @cython.locals(word0=u64, word1=u64, at=Py_ssize_t, wide=u64[::1])
+    @cython.locals(word0=u64, word1=u64, at=Py_ssize_t)
     cpdef int newest(self, Py_ssize_t handle) noexcept
     cpdef int found(self, int handle, int rank) noexcept
     cpdef int behind(self, Py_ssize_t handle) noexcept

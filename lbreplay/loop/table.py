@@ -133,8 +133,8 @@ class Table:
             return False
         if not word1 & SIX:
             return True
-        wide, at = self.wide, 4 * handle
-        return wide[at] == a and wide[at + 1] == b and wide[at + 2] == c and wide[at + 3] == d
+        at = 4 * handle
+        return self.wide[at] == a and self.wide[at + 1] == b and self.wide[at + 2] == c and self.wide[at + 3] == d
 
     def first(self, word0: int, word1: int, a: int, b: int, c: int, d: int) -> int:
         """The newest handle of a tuple, whoever has it, or NONE."""
@@ -183,8 +183,7 @@ class Table:
         word0, word1, at = self.words[handle, 0], self.words[handle, 1], 4 * handle
         if not word1 & SIX:
             return self.first(word0, word1, 0, 0, 0, 0)
-        wide = self.wide
-        return self.first(word0, word1, wide[at], wide[at + 1], wide[at + 2], wide[at + 3])
+        return self.first(word0, word1, self.wide[at], self.wide[at + 1], self.wide[at + 2], self.wide[at + 3])
 
     def found(self, handle: int, rank: int) -> int:
         """The newest handle of the tuple of *handle* that worker *rank* has, or NONE."""
