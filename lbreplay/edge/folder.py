@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -94,6 +93,8 @@ def _begin(path: str) -> tuple[str, list[str], int]:
 
 def empty(path: str) -> None:
     """Take away all that is in the folder."""
+    import shutil  # 2 ms to load
+
     with os.scandir(path) as entries:
         for entry in list(entries):
             shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)

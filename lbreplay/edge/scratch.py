@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,8 +26,10 @@ def scratch(where: str | None = None) -> Iterator[str]:
 
     Processes that work for this one make theirs in its own, so that whoever is left at the end clears them all away.
     """
+    import shutil  # 2 ms to load, and as many the other
+
     if where is None:
-        import tempfile  # 2 ms to load
+        import tempfile
 
         where = tempfile.gettempdir()
         sweep(where, FOLDER)
@@ -99,6 +100,8 @@ def _take_away(path: str) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if stat.S_ISDIR(about.st_mode):
+            import shutil
+
             shutil.rmtree(path, ignore_errors=True)
         elif os.path.samestat(os.fstat(fd), os.lstat(path)):
             os.unlink(path)

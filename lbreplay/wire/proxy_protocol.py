@@ -12,7 +12,6 @@ it is believed: the same version stays, the other one is converted. DPVS reads s
 from __future__ import annotations
 
 import re
-from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from struct import pack
 from typing import NamedTuple
 
@@ -30,7 +29,7 @@ PROTOCOL = {STREAM: TCP, DGRAM: UDP}
 V2_FIXED = 16
 V2_SIZE = {1: 28, 2: 52, 3: 232}  # of a whole header by family: IPv4, IPv6, UNIX
 ADDRESS = {1: 4, 2: 16}  # length of an address by family
-FAMILY = {b"TCP4": AF_INET, b"TCP6": AF_INET6}  # by the first four bytes of the word
+FAMILY = {b"TCP4": 4, b"TCP6": 6}  # by the first four bytes of the word
 STRTOL = re.compile(rb"[\t\v\f\r]*[+-]?[0-9]+")
 LONG = 1 << 63
 
@@ -53,8 +52,10 @@ class Refused(ValueError):
 
 def build_v1(client: Endpoint, dest: Endpoint) -> bytes:
     """`PROXY TCP4 CLIENT DEST CPORT DPORT` and the end of the line."""
-    family = 4 if len(client.address) == 4 else 6
-    source, target = (inet_ntop(AF_INET if family == 4 else AF_INET6, end.address) for end in (client, dest))
+    import socket  # 3 ms to load
+
+    family, kind = (4, socket.AF_INET) if len(client.address) == 4 else (6, socket.AF_INET6)
+    source, target = (socket.inet_ntop(kind, end.address) for end in (client, dest))
     return f"PROXY TCP{family} {source} {target} {client.port} {dest.port}\r\n".encode()
 
 
@@ -82,11 +83,17 @@ def _parse_v1(payload: bytes) -> ProxyHeader:
     words = [word for word in payload[: end.start()].removesuffix(b"\r").split(b" ") if word]
     try:
         _, family, *texts, cport, dport = words
-        source, target = (inet_pton(FAMILY[family[:4]], text.decode("ascii")) for text in texts)
+        source, target = (_address(FAMILY[family[:4]], text.decode("ascii")) for text in texts)
         ends = Endpoint(source, _port(cport)), Endpoint(target, _port(dport))
     except (ValueError, KeyError, OSError) as error:
         raise Refused("a v1 header that cannot be read") from error
     return ProxyHeader(1, end.end(), TCP, *ends)
+
+
+def _address(family: int, text: str) -> bytes:
+    import socket
+
+    return socket.inet_pton(socket.AF_INET if family == 4 else socket.AF_INET6, text)
 
 
 def _port(word: bytes) -> int:

@@ -9,7 +9,6 @@ secret, H1 the minute and the second. One integer, `SynProxy.secrets`, stands fo
 
 from __future__ import annotations
 
-from hashlib import md5
 from struct import pack, pack_into, unpack, unpack_from
 from typing import NamedTuple
 
@@ -60,6 +59,8 @@ def _hash(src: Endpoint, dst: Endpoint, count: int, secret: int) -> int:
     else:
         words = (*unpack("<8I", src.address + dst.address), ports, count, *[0] * 6)
         block = pack("<16I", *((word + secret) & WORD for word in words))
+    from hashlib import md5  # 3 ms to load
+
     return int.from_bytes(md5(block, usedforsecurity=False).digest()[:4], "little")
 
 
