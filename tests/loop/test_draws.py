@@ -12,11 +12,11 @@ from lbreplay.loop.draws import Draws
 BLOCK = 1024
 
 
-@pytest.mark.parametrize("seed", [0, 1, 7, 2**32 - 1, 2**32, 2**63 + 5, -3])
-def test_the_numbers_are_those_of_numpy(seed: int) -> None:
+@pytest.mark.parametrize("number", [0, 1, 7, 2**32 - 1, 2**32, 2**63 + 5, -3])
+def test_the_numbers_are_those_of_numpy(number: int) -> None:
     """Of its default generator, seeded by 64 bits of the seed and a number of the purpose."""
     for purpose in ("0:open", "12:laddr:web", ""):
-        mine, other = Draws(seed, purpose), np.random.default_rng([seed & (2**64 - 1), crc32(purpose.encode())])
+        mine, other = Draws(number, purpose), np.random.default_rng([number & (2**64 - 1), crc32(purpose.encode())])
         assert [mine.one() for _ in range(500)] == other.random(500).tolist()
 
 
