@@ -154,6 +154,9 @@ COLUMNS: tuple[tuple[str, Any, int, int | None, Any], ...] = (
     ("service", np.int32, 1, None, None), ("reason", np.uint8, 1, 0, None),
 )  # fmt: skip
 NAMES = frozenset(name for name, *_ in COLUMNS)
+# columns that begin with 0, and bytes of an entry: they stand in one piece, the widest first
+ZEROS = {name: np.dtype(kind).itemsize for name, kind, _, value, _ in COLUMNS if value == 0}
+ZEROS = dict(sorted(ZEROS.items(), key=lambda one: -one[1]))
 
 
 class Room:
@@ -163,15 +166,19 @@ class Room:
         self.rows = rows
         self.flat: dict[str, memoryview] = {}
         self.columns: dict[str, NDArray[Any]] = {}
+        self._zeros = np.empty(rows * sum(ZEROS.values()), np.uint8)
+        at = dict(zip(ZEROS, np.cumsum([0, *ZEROS.values()]) * rows, strict=False))
         for name, kind, width, _, read_as in COLUMNS:
-            column = np.empty(rows * width, kind)
+            zeros = self._zeros[at[name] : at[name] + rows * ZEROS[name]].view(kind) if name in ZEROS else None
+            column = np.empty(rows * width, kind) if zeros is None else zeros
             self.flat[name] = column.view(read_as or kind).data
             self.columns[name] = column.reshape(rows, width) if width > 1 else column
-        self._begun = [(self.columns[name], value) for name, _, _, value, _ in COLUMNS if value is not None]
+        self._begun = [(self.columns[name], value) for name, _, _, value, _ in COLUMNS if value]
         self._bytes = [np.empty(0, np.uint8), np.empty(0, np.uint8)]
 
     def begin(self, size: int) -> None:
-        """The first *size* rows of every column are as rows begin."""
+        """The first *size* rows of every column, if not more, are as rows begin."""
+        self._zeros.fill(0)
         for column, value in self._begun:
             column[:size].fill(value)
 

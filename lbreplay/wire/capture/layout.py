@@ -34,7 +34,8 @@ def copy_rows(source: U8, at: I64, size: I64, target: U8, to: I64) -> None:
 
 def lay_out(frames: Frames, start: int, stop: int, first: int, nanosecond: bool, room: Room) -> Burst:
     """Rows *start* to *stop* as a burst in *room*; *first* is the number of its first frame."""
-    frames = frames.rows(start, stop)
+    if stop - start < len(frames.at):
+        frames = frames.rows(start, stop)
     if not frames.dense:
         return _gather(frames, first, nanosecond, room)
     begin, end = int(frames.at[0]) - RECORD, int(frames.at[-1] + frames.caplen[-1])

@@ -29,7 +29,8 @@ class Source:
         self.cut = ""  # a sentence, where the bytes end before they should
         try:
             self._file = open(0 if path == "-" else path, "rb", buffering=0, closefd=path != "-")  # noqa: SIM115
-            self.live = not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
+            about = os.fstat(self._file.fileno())
+            self.live, self._size = not stat.S_ISREG(about.st_mode), about.st_size
             self.head = b""
             self.head = self.read_exactly(PEEK)
         except OSError as error:
@@ -77,10 +78,10 @@ class Source:
             raise CaptureError(f"{self.path}: cannot be read: {error.strerror}") from None
 
     def come(self) -> tuple[int, int] | None:
-        """Bytes of the file that were read, compressed as it is, and how many it has; None of a stream."""
+        """Bytes of the file that were read, compressed as it is, and how many it had; None of a stream."""
         if self.live:
             return None
-        return self._file.tell(), os.fstat(self._file.fileno()).st_size
+        return self._file.tell(), self._size
 
     def ready(self, seconds: float) -> bool:
         """Whether a step would not have to wait, after waiting at most *seconds*."""
