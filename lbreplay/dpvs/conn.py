@@ -14,7 +14,7 @@ import numpy as np
 
 from lbreplay.loop.names import ANYBODY
 from lbreplay.loop.slots import Slots
-from lbreplay.loop.table import Table
+from lbreplay.loop.table import Table, untouched
 from lbreplay.loop.ways import Way
 from lbreplay.model import Endpoint
 from lbreplay.wire.packet import flow_key
@@ -187,7 +187,7 @@ class ConnTable(Slots):
 
     def _resize(self, capacity: int) -> None:
         """Room for *capacity* slots."""
-        lines, rare = _lines(2 * capacity), np.zeros((capacity, RARE.itemsize), np.uint8)
+        lines, rare = _lines(2 * capacity), untouched(capacity * RARE.itemsize).reshape(capacity, -1)
         lines[: 2 * self.capacity], rare[: self.capacity] = self._lines, self._rare
         self._lines, self._rare, self.capacity = lines, rare, capacity
         self.columns = _columns(lines, RECORD) | _columns(rare, RARE) | {"mac": lines.view(np.int32)[:, MAC]}
@@ -224,9 +224,7 @@ def _nobody(slot: int) -> Conn:
 
 def _lines(count: int) -> Any:
     """As many cache lines, all 0, as words."""
-    memory = np.zeros((count + 1) * LINE, np.uint8)
-    start = -memory.ctypes.data % LINE
-    return memory[start : start + count * LINE].view(np.uint64).reshape(count, LINE // 8)
+    return untouched(count * LINE).view(np.uint64).reshape(count, LINE // 8)
 
 
 def _columns(memory: Any, record: Any) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import resource
 import time
 
 import numpy as np
 import pytest
 
 from lbreplay.loop.names import ANYBODY
-from lbreplay.loop.table import Table
+from lbreplay.loop.table import Table, untouched
 
 
 def table(slots: int, shared: bool = False) -> tuple[Table, np.ndarray]:
@@ -112,3 +113,12 @@ def test_what_went_before_costs_nothing() -> None:
     for _ in range(4):
         openings()
     assert min(openings() for _ in range(3)) < 3 * first + 0.01
+
+
+def test_room_that_nobody_touched_is_no_memory() -> None:
+    """Zeros from the start of a page on, however many are asked for."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    room = untouched(1 << 30)
+    room[1 << 20] = 1
+    assert len(room) == 1 << 30 and room[: 1 << 20].max() == 0 and room.ctypes.data % 4096 == 0
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10 and len(untouched(0)) == 0
