@@ -40,6 +40,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...], float]] = {
     "web by SNAT": ("web", ("bench/snat.toml", "--view=rx"), 1),
     "web, proxy protocol": ("web", ('service.web.proxy_protocol="v2"',), 1),
     "web behind a SYN proxy": ("web", ("service.web.synproxy=true",), 0.3),
+    "a flood of SYNs, answered by a SYN proxy": ("syn", ("service.web.synproxy=true",), 0.3),
     "udp that tells its client (UOA)": ("udp", ("udp.uoa_max_trail=3",), 1),
     "web that meets no service": ("web", ('service.web.vip="203.0.113.1:80"',), 1),
     "web, traced": ("web", ("--trace=out/bench/trace.jsonl",), 0.3),

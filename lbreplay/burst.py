@@ -150,7 +150,8 @@ COLUMNS: tuple[tuple[str, Any, int, int | None, Any], ...] = (
     ("handle", np.int32, 1, -1, None), ("answer", np.bool_, 1, 0, np.uint8), ("opened", np.bool_, 1, 0, np.uint8),
     ("conn", np.int64, 1, 0, None), ("course", np.int32, 1, 0, None), ("ident", np.int32, 1, 0, None),
     ("mac", np.int32, 1, 0, None), ("fdata", np.uint32, 1, 0, None), ("delta", np.uint32, 1, 0, None),
-    ("full", np.uint8, 1, 0, None), ("before", np.uint8, 1, 0, None), ("after", np.uint8, 1, None, None),
+    ("full", np.uint8, 1, 0, None), ("moved", np.uint32, 1, 0, None), ("scales", np.uint8, 1, 0, None),
+    ("before", np.uint8, 1, 0, None), ("after", np.uint8, 1, None, None),
     ("service", np.int32, 1, None, None), ("reason", np.uint8, 1, 0, None),
 )  # fmt: skip
 NAMES = frozenset(name for name, *_ in COLUMNS)
@@ -246,6 +247,8 @@ class Burst:
     fdata: U32  # acknowledgement that asks for the client's address (D 5.4)
     delta: U32  # what sequence numbers move by
     full: U8  # dpvs/conn FULL_*
+    moved: U32  # by how much a SYN proxy moves the real server's numbers
+    scales: U8  # of windows behind it, of the real server << 4 | of what the client was told; 0: as they are
     # for who looks on: of connections' rows that the loop took
     before: U8  # states of their connections, before and behind them
     after: U8

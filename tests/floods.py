@@ -32,6 +32,7 @@ SACK = b"\x01\x01\x05\x0a" + bytes(range(8))
 TIMESTAMP = b"\x01\x01\x08\x0a" + bytes(8)
 FULL = b"\x01" * 40  # no room for the client's address
 OPTIONS = [b"", b"", b"", TIMESTAMP, SACK, TIMESTAMP + SACK, FULL, b"\x01" * 32]
+STORIES = ["early", "reset early", "silent", "storm"]  # behind a SYN proxy
 PAUSES = [0, 0, 0, 1_000, 50_000, 10**6]
 LONG = [10**9, 3 * 10**9, 8 * 10**9, 31 * 10**9]
 # kind: mode, family, protocol of all services ("": any), what is said of each, and where else what is said
@@ -75,6 +76,12 @@ KINDS: dict[str, tuple[str, bool | None, str, str, dict[str, str]]] = {
     "no rules": ("", None, "", "", {"flow_director": 'strategy = "off"', "conn": "redirect = true"}),
     "redirect": ("", None, "", "", {"flow_director": "dst_port_mask = 1", "conn": "redirect = true"}),
     "mask": ("", None, "", "", {"flow_director": "dst_port_mask = 0"}),
+    "syn proxy": ("", False, "tcp", "synproxy = true", {"tcp.synproxy": "ack_storm_thresh = 2"}),
+    "syn proxy6": ("", True, "tcp", "synproxy = true", {"tcp.synproxy": ""}),
+    "syn proxy nat": ("nat", None, "tcp", "synproxy = true", {"tcp.synproxy": ""}),
+    "syn proxy dr": ("dr", None, "tcp", "synproxy = true", {"tcp.synproxy": ""}),
+    "syn proxy seen": ("", None, "tcp", "synproxy = true", {"tcp.synproxy": "ack_storm_thresh = 2", "view": "client"}),
+    "syn proxy heard": ("", None, "tcp", "synproxy = true", {"tcp.synproxy": "wscale = 5", "view": "rx"}),
 }
 BASE = 1_700_000_000 * 10**9
 
@@ -150,6 +157,13 @@ class World:
         )  # fmt: skip
         self.section("tcp", (0.1, "toa = false"), (0.1, "seq_adjust = false"), (0.1, "defence_drop = true"))
         self.maybe(0.3, "timeout = { syn_recv = 2, established = 3, close = 1, time_wait = 1, fin_wait = 1 }")
+        if "tcp.synproxy" in self.settings:
+            self.section(
+                "tcp.synproxy", (0.3, "wscale = 3"), (0.3, "timestamp = true"), (0.2, "sack = false"),
+                (0.2, "mss = 1300"),
+                (0.15, "defer_rs_syn = true"), (0.15, "close_client_window = true"), (0.3, "max_ack_saved = 1"),
+                (0.2, "conn_reuse = ['fin_wait', 'close_wait', 'time_wait', 'close']"), (0.1, "secrets = 77"),
+            )  # fmt: skip
         self.section("udp", (0.8, "uoa_max_trail = 0"), (0.3, "timeout = { oneway = 2, normal = 2 }"))
         for name in ("behaviour", "ipv4", "ipv6"):
             if name in self.settings:
@@ -189,7 +203,8 @@ class World:
         say(self.words)
         self.maybe(0.15, "expire_quiescent = true")
         self.maybe(0.1, "conn_timeout = 2")
-        self.maybe(0.03, "one_packet = true" if proto == "udp" else "synproxy = false")
+        if not self.words.startswith("synproxy"):
+            self.maybe(0.03, "one_packet = true" if proto == "udp" else "synproxy = false")
         for host in range(2, 2 + r.choice([1, 2, 3, 5])):
             end = f"[2001:db8:2::{host}]" if six else f"192.168.100.{host}"
             say(f'[[service.real]]\naddress = "{end}:8080"')
@@ -250,7 +265,10 @@ class World:
         r, self.wait = self.rng, 0
         tell, hear = partial(self.tell, flow), partial(self.answer, flow)
         self.later(lambda: tell(SYN, options=r.choice(SYN_OPTIONS)))
-        story = r.choice(["syn", "syn", "twice", "reset", "refused", "whole", "whole", "whole", "again"])
+        stories = ["syn", "syn", "twice", "reset", "refused", "whole", "whole", "whole", "again"]
+        story = r.choice([*stories, *STORIES] if "tcp.synproxy" in self.settings else stories)
+        if story in STORIES:
+            return self.besiege(story, tell, hear)
         if story == "syn":
             return
         if story == "twice":
@@ -273,6 +291,24 @@ class World:
         if story == "again":
             self.later(lambda: self.talk(Flow(flow.me, flow.peer, 77)))
 
+    def besiege(self, story: str, tell: Callable[..., None], hear: Callable[..., None]) -> None:
+        """What a SYN proxy is there for, and what may go wrong about it."""
+        ack = partial(tell, ACK, options=self.rng.choice(OPTIONS))
+        if story == "early":
+            self.later(ack)
+        for _ in range(self.rng.choice([1, 2, 5])):
+            self.later(partial(tell, ACK | PSH, bytes(self.rng.choice([1, 40]))))
+        if story == "reset early":
+            self.later(partial(tell, self.rng.choice([RST, FIN | ACK])))
+        if story != "silent":
+            self.later(lambda: hear(SYN | ACK, options=self.rng.choice(SYN_OPTIONS[:4])))
+        self.later(ack)
+        for _ in range(4 if story == "storm" else 0):
+            self.later(lambda: hear(ACK, options=SACK))
+        self.later(partial(tell, FIN | ACK))
+        self.later(lambda: hear(FIN | ACK))
+        self.later(ack)
+
     def tell(self, flow: Flow, flags: int, payload: bytes = b"", options: bytes = b"", again: bool = False) -> None:
         flow.ack = getattr(flow, "theirs", 0)
         self.receive(flow.tcp(flags, payload, options), flow)
@@ -283,10 +319,13 @@ class World:
         ends = (flow.peer, flow.me) if self.view == "client" else getattr(flow, "behind", None)
         if ends is None:
             return
-        theirs = getattr(flow, "theirs", 0) or 5000
+        theirs, cookie = getattr(flow, "theirs", 0) or 5000, getattr(flow, "cookie", None)
         delta = 0 if self.view == "client" else getattr(flow, "delta", 0)
-        there = Flow(*ends, theirs, (flow.seq + delta) % 2**32)
-        flow.theirs = theirs + len(payload) + (flags & (SYN | FIN) != 0)
+        if cookie is None:
+            there = Flow(*ends, theirs, (flow.seq + delta) % 2**32)
+        else:  # it knows nothing of the number that the client was given
+            there = Flow(*ends, (theirs - cookie + 5000 - (flags & SYN != 0)) % 2**32, (flow.seq + delta) % 2**32)
+        flow.theirs = theirs + len(payload) + (flags & (FIN if cookie is not None else SYN | FIN) != 0)
         self.receive(there.tcp(flags, payload, options) if flags else there.udp(payload))
 
     def receive(self, l3: bytes, flow: Flow | None = None) -> None:
@@ -314,6 +353,10 @@ def learn(flow: Flow, l3: bytes) -> None:
     six = l3[0] >> 4 == 6
     at, (src, dst) = (40, (l3[8:24], l3[24:40])) if six else (20, (l3[12:16], l3[16:20]))
     sport, dport, seq = unpack_from(">HHI", l3, at)
+    if (dst, dport) == flow.me:  # of a SYN proxy
+        if l3[at + 13] & (SYN | ACK) == SYN | ACK:
+            flow.cookie, flow.theirs = seq, seq + 1  # type: ignore[attr-defined]
+        return
     flow.behind, flow.delta = ((dst, dport), (src, sport)), seq - flow.seq  # type: ignore[attr-defined]
 
 

@@ -30,8 +30,9 @@ class SynProxy:
 
     @property
     def minute(self) -> int:
-        first = self.frames[0].time
-        return (self.now - first + self.setup.tcp.synproxy.clock_start * 10**9) // (60 * 10**9)
+        """It ran 3 s before the first frame where there is IPv6 (recorded, golden README)."""
+        ahead = 3 if any(s.family == 6 for s in self.setup.services) else 0
+        return (self.now - self.frames[0].time + (ahead + self.setup.tcp.synproxy.clock_start) * 10**9) // (60 * 10**9)
 
     def cookie(self, p: Packet, seq: int, data: int) -> int:
         count = self.minute

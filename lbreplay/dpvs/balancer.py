@@ -23,11 +23,13 @@ from lbreplay.dpvs.opener import Openers, ends_of
 from lbreplay.dpvs.path import Path
 from lbreplay.dpvs.story import Story
 from lbreplay.dpvs.view import Steer, View
+from lbreplay.loop.asking import Asking
 from lbreplay.loop.ends import Ends
 from lbreplay.loop.loop import Loop
 from lbreplay.loop.names import CLOCK, MISSED_BIT, NONE, SIDES, SIX, STATES, STEPS, UDP_STEP
 from lbreplay.loop.rewrite import Rewriter
 from lbreplay.loop.steer import Polls, Steerer
+from lbreplay.loop.syn import COUNTERS, Early
 from lbreplay.loop.unwanted import Seen
 from lbreplay.loop.ways import Way
 from lbreplay.lvs.detour import Detours
@@ -44,6 +46,13 @@ REFUSALS = (
     Verdict.FORWARDED_FAST, Verdict.FORWARDED_SLOW, Verdict.REPLY_WITHOUT_CONN, Verdict.DIRECT_REPLY,
     Verdict.OWN_TRANSMIT, Verdict.FORWARDED_PLAIN, Verdict.SNAT_PORT_EXHAUSTED, Verdict.SNAT_ADDR_WITHOUT_POOL,
 )  # fmt: skip
+BEHIND = (
+    Verdict.SYNPROXY_NO_DEST, Verdict.SYNPROXY_ACL, Verdict.SYNPROXY_SYNACK, Verdict.SYNPROXY_SYNACK_FLAGGED,
+    Verdict.SYNPROXY_NULL_ACK, Verdict.TCP_BAD_ACK_RST, Verdict.SYNPROXY_ACK_ACCEPTED, Verdict.SYNPROXY_HELD,
+    Verdict.SYNPROXY_HOLD_FULL, Verdict.SYNPROXY_NOT_ACK,
+)  # fmt: skip
+BAD_ACK = Verdict.TCP_BAD_ACK_RST
+SHORT = 160  # an MTU that a SYN to a real server may not fit into
 
 
 class Balancer:
@@ -58,6 +67,7 @@ class Balancer:
         self.path.settled = self.links.refresh
         self.events = Events(self.machine)
         self._hops: dict[tuple[bytes, bytes], tuple[bytes, bytes]] = {}
+        self.proxy = self.path.synproxies.of_rows()
         self.loop = self._loop()
         self.loop.card, self.loop.hands_on = card, self.links.hands_on
         self.ends_table = self.machine.tuples  # where the ends of connections stand, by handle
@@ -66,12 +76,14 @@ class Balancer:
         self.reasons: list[list[str]] = [[], ["redirected"]]  # by number, as column `reason` has them (loop/names.py)
         self.rewriter = Rewriter(
             self.machine.tuples,
+            self.proxy,
             setup.tcp.toa,
             setup.behaviour.toa_in_syn,
             setup.udp.uoa_mode == "opp",
             setup.device.mtu,
             self._with_odd_toa,
         )
+        self.rewriter.behind = self.loop.proxies
         self.polls, self._port_of_queue = Polls(_workers_of_queues(setup).data), _ports_of_queues(setup)
         self.detours = Detours()
         self._place = 0  # of the frame before which timers went off last
@@ -90,6 +102,7 @@ class Balancer:
         )
         loop.templates, loop.master = machine.templates.table, machine.lcores[0]
         loop.pool_size, loop.dests = self.setup.conn.pool_size, machine.dests
+        self._shield(loop)
         loop.rules(_steps(machine), machine.limits.ravel().data)
         loop.redirects, loop.proxies = self.setup.conn.redirect, any(map(view.proxied, self.setup.services))
         loop.strays = not loop.proxies  # else it may be the answer that a SYN proxy is still to ask for
@@ -97,13 +110,23 @@ class Balancer:
         machine.table.revive, self.links.quiesces = self.openers.revive, self.openers.quiesces
         return loop
 
+    def _shield(self, loop: Loop) -> None:
+        """Tell it what SYN proxies need (D 6)."""
+        setup, machine = self.setup, self.machine
+        verdicts = [Verdict.TCP_BAD_ACK_DROP if v is BAD_ACK and not self.proxy.resets else v for v in BEHIND]
+        asking = Asking(machine.tuples, setup.tcp.toa and setup.behaviour.toa_in_syn)
+        early = machine.early.kept if machine.early is not None else Early()
+        loop.shield(self.proxy, asking, early, tuple(map(int, verdicts)))
+        loop.shielded_ends = bytes(map(self.view.proxied, self.view.virtual.values()))
+        loop.handshakes = not setup.several and self.links.shortest_mtu >= SHORT and not setup.resolves
+
     def balance(self, burst: Burst) -> None:
         """Give every row its verdict; mark the rows that leave, and put what else leaves into `burst.made`."""
         if not burst.size:
             return
         if not self._started:
             self._started = True
-            self.machine.first_ns = int(burst.time_ns[0])
+            self.machine.first_ns = self.proxy.first_ns = int(burst.time_ns[0])
             self.events.start(self.machine.first_ns)
         self.machine.table.recycle()
         self._begin(burst)
@@ -149,7 +172,9 @@ class Balancer:
 
     def relink(self) -> None:
         """There are more entries of MACs, or of where answers come in."""
-        self.loop.link(self.links.fast.view(np.uint8).data, self.links.homes.ravel().data)
+        links = self.links
+        self.loop.link(links.fast.view(np.uint8).data, links.homes.ravel().data)
+        self.loop.asking.link(links.heads.ravel().data, links.tags.data, links.mirrored.view(np.uint8).data)
 
     def ready(self, opener: Any) -> None:
         """See `Openers.ready`."""
@@ -166,6 +191,11 @@ class Balancer:
     def lend(self, opener: Any, owner: Any) -> Any:
         """See `Openers.lend`."""
         return self.openers.lend(opener, owner)
+
+    def believe(self, opener: Any) -> None:
+        """Say that a service's clients are believed without a cookie (interface 3)."""
+        opener.believes = True
+        self.path.synproxies.believe(self.openers.server(opener))
 
     def answering(self, macs: bytes) -> int:
         """With what goes back to where frames with these MACs came from."""
@@ -289,6 +319,14 @@ class Balancer:
             for counter, name, by in seen.moved if seen.count else ():
                 counter[name] += by * seen.count
             seen.count = 0
+        self._count_proxied()
+
+    def _count_proxied(self) -> None:
+        """Move the counters of SYN proxies for all rows of the loop."""
+        moved = np.asarray(self.proxy.counts).reshape(-1, len(COUNTERS))
+        for rank, kind in np.argwhere(moved).tolist():
+            self.machine.lcores[rank].counters[COUNTERS[kind]] += int(moved[rank, kind])
+        moved[:] = 0
 
     def _judge(self, burst: Burst, row: int) -> Verdict:
         packet = self.path.story.packet = _packet(burst, row, self._port_of(burst, row))

@@ -14,6 +14,7 @@ import numpy as np
 
 from lbreplay.loop.names import ANYBODY
 from lbreplay.loop.slots import Slots
+from lbreplay.loop.syn import Proxied
 from lbreplay.loop.table import Table, untouched
 from lbreplay.loop.ways import Way
 from lbreplay.model import Endpoint
@@ -30,7 +31,7 @@ IN, OUT = 0, 1
 SYNPROXY, EXPIRE_QUIESCENT, INACTIVE, TEMPLATE, ONE_PACKET, NOFASTXMIT = 0x10, 0x20, 0x200, 0x400, 0x800, 0x4000
 
 Macs = tuple[bytes, bytes]  # destination, source
-NOBODY = Endpoint(b"", 0)
+NOBODY: Endpoint = Endpoint(b"", 0)
 
 
 class Conn:
@@ -61,7 +62,6 @@ class Conn:
         "reply",
         "server",
         "slot",
-        "sp_delta",
         "uoa_left",
         "virtual",
     )
@@ -79,7 +79,7 @@ class Conn:
         self.client: Endpoint = NOBODY
         self.real: Endpoint = NOBODY
         self.in_key = self.out_key = b""
-        self.isn = self.delta = self.fdata = self.sp_delta = 0
+        self.isn = self.delta = self.fdata = 0
         self.has_isn = False
         self.in_macs: Macs | None = None  # with which IN packets leave on the fast path: learned from OUT packets
         self.out_macs: Macs | None = None
@@ -87,8 +87,13 @@ class Conn:
         self.out_seen: Macs | None = None
         self.uoa_left = -1  # datagrams that still carry the client's address; -1: none was due, or all is done
         self.control = False  # a template chose its real server
-        self.proxy: Any = None  # SYN-proxy's own data
+        self.proxy: Proxied | None = None  # SYN-proxy's own data
         self.reply: Any = None  # where the NIC sends its answers: nic.Steered, client view only
+
+    @property
+    def sp_delta(self) -> int:
+        """By how much a SYN proxy moves the real server's numbers (D 6.3)."""
+        return 0 if self.proxy is None else self.proxy.delta
 
     def take_local(self, address: bytes, port: int) -> None:
         """Bind the local end; with the other three ends known this makes the keys of both sides."""

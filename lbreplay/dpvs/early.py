@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from lbreplay.model import NANOSECOND
+from lbreplay.loop.syn import Early, Waiting
+from lbreplay.wire.packet import Packet
 
 if TYPE_CHECKING:
     from lbreplay.dpvs.conn import Conn
-    from lbreplay.wire.packet import Packet
-
-KEPT = 240 * NANOSECOND  # as long as a cookie is valid (D 6.1)
 
 
 class EarlyAnswers:
@@ -25,20 +23,28 @@ class EarlyAnswers:
 
     def __init__(self, turn: Callable[[Conn, Packet], Packet | None]) -> None:
         self._turn = turn
-        self._kept: dict[bytes, Packet] = {}
+        self.kept = Early()
 
     def keep(self, key: bytes, packet: Packet) -> None:
         """Keep the answer to the client whose packets have *key*; forget what nobody asked for in time."""
-        self._kept.pop(key, None)
-        self._kept[key] = packet
-        while (oldest := next(iter(self._kept))) != key and self._kept[oldest].time_ns + KEPT < packet.time_ns:
-            del self._kept[oldest]
+        self.kept.keep(key, waiting(packet))
 
     def answered(self, conn: Conn, ack: int) -> bool:
         """Whether a client that acknowledges *ack* was answered by one of them."""
-        kept = self._kept.get(conn.in_key)
-        return kept is not None and (kept.seq + 1) & 0xFFFFFFFF == ack
+        return self.kept.find(conn.in_key, ack) is not None
 
     def take(self, conn: Conn) -> Packet | None:
         """The answer as the real server sent it; it is kept no longer."""
-        return self._turn(conn, self._kept.pop(conn.in_key))
+        return self._turn(conn, packet_of(self.kept.take(conn.in_key)))
+
+
+def waiting(packet: Packet) -> Waiting:
+    """A packet of the plain path that waits."""
+    made = Waiting(packet.frame, packet.length, packet.time_ns, packet.n, packet.worker, packet.port)
+    made.seq = packet.seq
+    return made
+
+
+def packet_of(kept: Waiting) -> Packet:
+    """A packet that waited, as the plain path wants it."""
+    return Packet(kept.frame, kept.length, kept.time_ns, kept.n, 0, kept.worker, kept.port).within()

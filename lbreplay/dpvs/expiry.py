@@ -5,6 +5,7 @@ An ESTABLISHED TCP connection tells both ends with a RST, the real server first 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lbreplay.dpvs.conn import IN, INACTIVE, ONE_PACKET, OUT, SYNPROXY, TEMPLATE, Conn
@@ -22,6 +23,7 @@ class Expiry:
 
     def __init__(self, machine: Machine, xmit: Transmitter) -> None:
         self.machine, self.xmit = machine, xmit
+        self.resend: Callable[[Conn], bool] = _never  # the SYN that a SYN proxy keeps (D 6.3)
 
     def fire(self, slot: int) -> None:
         """The timer of *slot* went off: the connection ends, unless something keeps it."""
@@ -31,7 +33,7 @@ class Expiry:
         lcore = machine.lcores[max(conn.rank, 0)]
         machine.table.fraction[slot] = lcore.jitter_again()
         machine.set_timeout(conn, machine.state_timeout(conn))
-        if conn.flags & SYNPROXY and conn.proxy.resend(conn):
+        if conn.flags & SYNPROXY and self.resend(conn):
             lcore.counters["SYNPROXY_RS_ERROR"] += 1
             machine.touch(conn)
         elif machine.table.controlled[slot]:
@@ -83,6 +85,10 @@ class Expiry:
         to_client = craft.expiry_rst(conn.real, conn.local, seq, 0)
         self.xmit.forward(conn, OUT, made_packet(to_client, conn), own=True)
         machine.cause = cause
+
+
+def _never(conn: Conn) -> bool:
+    return False
 
 
 def made_packet(l3: bytes, conn: Conn) -> Packet:

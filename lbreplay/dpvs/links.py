@@ -25,9 +25,10 @@ from lbreplay.dpvs.conn import (
     Macs,
 )
 from lbreplay.dpvs.xmit import tag_of
-from lbreplay.loop.names import BARE, DIRECT, FULL_TCP, FULL_UDP, MET, NONE, PROXIED, SNAT
+from lbreplay.loop.names import BARE, BEHIND, DIRECT, FULL_TCP, FULL_UDP, MET, NONE, PROXIED, SNAT
 from lbreplay.loop.names import TEMPLATE as TEMPLATE_KIND
 from lbreplay.loop.ways import Way
+from lbreplay.lvs.protocols.tcp import SYN_SENT
 from lbreplay.wire.packet import IPIP, IPV6_IN_IP, TCP, UDP
 
 if TYPE_CHECKING:
@@ -91,6 +92,9 @@ class Links:
         if table.full[slot] == FULL_TCP and conn.server.service.proxy_protocol != "off":
             table.met[slot] |= PROXIED
             table.isn[slot] = conn.isn
+        if conn.proxy is not None:
+            table.met[slot] |= BEHIND
+            table.proxied[slot] = conn.proxy
         if conn.mode.kind == SNAT:
             table.met[slot] = MET if conn.out_seen is not None else MET | BARE  # it began inside
         odd = next((-way for way, asks in ODD if asks(self, conn)), 0)
@@ -144,6 +148,10 @@ class Links:
     def unnumbered(self, conn: Conn) -> bool:
         """Whether its next SYN still decides by how much sequence numbers move: its first one was lost (D 5.5)."""
         return conn.mode.full and conn.proto == TCP and self._numbers and not conn.has_isn
+
+    def unsettled(self, conn: Conn) -> bool:
+        """Whether a SYN proxy has still to hear of its real server (D 6.3)."""
+        return conn.proto != TCP or self.machine.table.state[conn.slot] == SYN_SENT
 
     def ending(self, conn: Conn) -> bool:
         """Whether its next packet may end it (D 1.5, step 8)."""
@@ -297,7 +305,7 @@ class Links:
 ODD: tuple[tuple[Way, Callable[[Links, Conn], Any]], ...] = (
     (Way.MODE, lambda links, conn: not conn.mode.rewrites),
     (Way.OTHER_PROTOCOL, lambda links, conn: conn.proto not in (TCP, UDP)),
-    (Way.SYN_PROXY, lambda links, conn: conn.flags & SYNPROXY),
+    (Way.SYN_PROXY, lambda links, conn: conn.flags & SYNPROXY and links.unsettled(conn)),
     (Way.ONE_PACKET, lambda links, conn: conn.flags & ONE_PACKET),
     (Way.UOA, lambda links, conn: conn.flags & NOFASTXMIT),
     (Way.FAMILIES, lambda links, conn: len(conn.client.address) != len(conn.real.address)),

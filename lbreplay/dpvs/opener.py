@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, IN, INACTIVE, NOFASTXMIT, OUT, Conn, Macs
+from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, IN, INACTIVE, NOFASTXMIT, OUT, SYNPROXY, Conn, Macs
 from lbreplay.dpvs.conn import TEMPLATE as TEMPLATE_FLAG
 from lbreplay.dpvs.modes import MODES
 from lbreplay.dpvs.server import VirtualServer
@@ -54,7 +54,7 @@ class Openers:
 
     def __init__(self, machine: Machine, links: Links, loop: Loop, virtual: Ends) -> None:
         self.machine, self.links, self.loop, self._virtual = machine, links, loop, virtual
-        self.readdressed: set[Any] = {event.path[1] for event in machine.setup.events if event.path[-1:] == ("laddr",)}
+        self.readdressed: set[str] = {event.path[1] for event in machine.setup.events if event.path[-1:] == ("laddr",)}
         self._lent: list[Opener] = []
         self._known: dict[VirtualServer, Opener] = {}
         self._servers: dict[Opener, tuple[Lcore, VirtualServer]] = {}
@@ -108,6 +108,7 @@ class Openers:
         if opener is None:
             opener = self._known[server] = self._made(lcore, server)
         opener.ready, opener.why = False, self._why(server)
+        opener.weightless = not any(dest.weight for dest in server.dests)
         return opener
 
     def _made(self, lcore: Lcore, server: VirtualServer) -> Opener:
@@ -165,6 +166,7 @@ class Openers:
         timeouts = protocol.timeout(setup, service)
         event = protocol.event[SYN] if service.protocol == TCP else 0
         mode = MODES[service.mode]
+        opener.shielded = service.protocol == TCP and self.links.view.proxied(service)
         opener.rank, opener.direct, opener.keeps = lcore.rank, not mode.rewrites, not mode.full
         if opener.keeps:
             opener.kind = mode.kind
@@ -252,6 +254,10 @@ class Openers:
         protocol = TCP if opener.kind == FULL_TCP else UDP
         return self.links.pool_home(lcore.rank, protocol, laddr, port, dest.endpoint) or (UNKNOWN, False)
 
+    def server(self, opener: Opener) -> VirtualServer:
+        """Whose connections it opens."""
+        return self._servers[opener][1]
+
     def quiesces(self, slot: int) -> bool:
         """Whether a connection that the loop opened may end with its real server (D 1.5, step 8)."""
         pair = self.loop.all_pairs[self.machine.table.pair[slot]]
@@ -273,9 +279,11 @@ class Openers:
         conn.real, conn.local = ends_of(out_key)
         conn.delta, conn.fdata, conn.isn = table.delta[slot], table.fdata[slot], table.isn[slot]
         conn.control = table.control[slot] > 0
+        conn.proxy = table.proxied.get(slot)
         conn.has_isn = pair.opener.kind == FULL_TCP
         active = table.state[slot] == pair.opener.established
-        conn.flags = (0 if active else INACTIVE) | (EXPIRE_QUIESCENT if self._quiesces(service) else 0)
+        conn.flags = SYNPROXY if conn.proxy is not None else 0
+        conn.flags |= (0 if active else INACTIVE) | (EXPIRE_QUIESCENT if self._quiesces(service) else 0)
         conn.out_seen, conn.in_seen = (
             _untagged(self._told(table.client[slot])),
             _untagged(self._told(table.server[slot])),
@@ -344,7 +352,6 @@ def _within(service: Service) -> int:
 # What takes all first packets of a service to the plain path, in this order; what takes those of its connections stands
 # in `links.ODD`.
 ODD: tuple[tuple[Way, Callable[[Openers, VirtualServer], Any]], ...] = (
-    (Way.SYN_PROXY, lambda openers, server: openers.links.view.proxied(server.service)),
     (Way.ONE_PACKET, lambda openers, server: server.service.one_packet),
     (Way.QUIC, lambda openers, server: server.service.quic),
     (Way.CHECKED, lambda openers, server: server.service.dest_check),

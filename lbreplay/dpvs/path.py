@@ -49,6 +49,7 @@ class Path:
         self.expiry = Expiry(machine, self.xmit)
         self.scheduling = Scheduling(machine)
         self.synproxies = SynProxies(machine, self.xmit, self.scheduling)
+        self.expiry.resend = self.synproxies.resend
         self.related = Related(machine, self.xmit)
         self.story = Story()
         wanted = self.setup.conn.icmp_redirect_core

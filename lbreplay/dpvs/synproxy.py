@@ -7,12 +7,16 @@ third step    packets wait until the real server answers; then sequence numbers 
 
 from __future__ import annotations
 
-from struct import pack_into, unpack_from
+from struct import pack_into
 from typing import TYPE_CHECKING
 
 from lbreplay.dpvs.conn import IN, OUT, SYNPROXY, Conn
+from lbreplay.dpvs.early import packet_of, waiting
 from lbreplay.dpvs.expiry import made_packet
 from lbreplay.dpvs.xmit import Transmitter, seen
+from lbreplay.loop.names import STATES
+from lbreplay.loop.syn import Proxied, Proxy
+from lbreplay.lvs.protocols.tcp import SYN_SENT
 from lbreplay.model import NANOSECOND, Service
 from lbreplay.verdict import Verdict
 from lbreplay.wire import craft, options, synproxy
@@ -33,53 +37,6 @@ MINUTE = 60 * NANOSECOND
 IPV6_HEAD_START = 3 * NANOSECOND  # the clock of recordings with IPv6 ran this long before the first frame
 
 
-class Proxied:
-    """What SYN-proxy remembers of one connection."""
-
-    def __init__(self, proxies: SynProxies) -> None:
-        self._proxies = proxies
-        self.isn = 0  # the sequence number the client was given
-        self.held: list[Packet] = []
-        self.syn: bytes | None = None  # kept for retries until the real server answers
-        self.retries = 0
-        self.scale_real = 0  # window scale of the real server
-        self.scale_told = 0  # and that which the client was told, if it asked for one
-        self._last = (-1, -1)
-        self._repeats = 0
-
-    def again(self) -> Proxied:
-        """For a new handshake on the same connection: only what the real server said last is kept, its window scale
-        until its new SYN|ACK gives another (recorded)."""
-        fresh = Proxied(self._proxies)
-        fresh._last, fresh.scale_real, fresh.scale_told = self._last, self.scale_real, self.scale_told
-        return fresh
-
-    def resend(self, conn: Conn) -> bool:
-        """Send the kept SYN once more; False where there is none, or no try is left."""
-        if self.syn is None or self.retries <= 0:
-            return False
-        self.retries -= 1
-        self._proxies.send_syn(conn, self.syn)
-        return True
-
-    def scale_window(self, tcp: memoryview) -> None:
-        """The window as the client's side counts it (D 5.5 c)."""
-        if self._proxies.scaled and self.scale_real != self.scale_told:
-            window = unpack_from(">H", tcp, 14)[0] << self.scale_real >> self.scale_told
-            pack_into(">H", tcp, 14, min(window, 0xFFFF))
-
-    def storm(self, packet: Packet) -> bool:
-        """Whether *packet* repeats the one before it too often: its numbers are not translated then (D 6.5)."""
-        if not packet.flags & ACK:
-            return False
-        self._repeats = self._repeats + 1 if (packet.seq, packet.ack) == self._last else 0
-        self._last = packet.seq, packet.ack
-        stormy = self._repeats >= self._proxies.settings.ack_storm_thresh
-        if stormy:
-            self._proxies.machine.lcores[packet.worker].counters["SYNPROXY_ACK_STORM"] += 1
-        return stormy
-
-
 class SynProxies:
     """The three steps, for all services that ask for them."""
 
@@ -87,16 +44,26 @@ class SynProxies:
         self.machine, self.xmit, self.scheduling = machine, xmit, scheduling
         setup = machine.setup
         self.settings = setup.tcp.synproxy
-        self.scaled = setup.behaviour.synproxy_wscale
         self._zero_window = setup.behaviour.synproxy_window == "zero"
         self._mh_port = setup.behaviour.mh_port_is_synproxy
-        self._head_start = IPV6_HEAD_START if any(s.family == 6 for s in setup.services) else 0
+        self._head_start = self.settings.clock_start * NANOSECOND
+        self._head_start += IPV6_HEAD_START if any(s.family == 6 for s in setup.services) else 0
         self._believed = setup.view == "client"  # the captured numbers are the server's (interface 3)
+
+    def of_rows(self) -> Proxy:
+        """What does the same to rows."""
+        setup, protocol = self.machine.setup, self.machine.protocols[TCP]
+        reuses = bytes(state in self.settings.conn_reuse for state in protocol.states).ljust(STATES, b"\0")
+        closed = self._zero_window or (self.settings.close_client_window and not self.settings.defer_rs_syn)
+        ranks, scaled = len(self.machine.lcores), setup.behaviour.synproxy_wscale
+        return Proxy(
+            self.settings, SYN_SENT, reuses, self._head_start, closed, scaled, setup.behaviour.bad_ack == "rst", ranks
+        )
 
     @property
     def minute(self) -> int:
         """The cookie's minute counter."""
-        return self.settings.clock_start + (self.machine.now - self.machine.first_ns + self._head_start) // MINUTE
+        return (self.machine.now - self.machine.first_ns + self._head_start) // MINUTE
 
     @property
     def _timestamp(self) -> int:
@@ -143,7 +110,7 @@ class SynProxies:
         assert server is not None, "the caller found the service"
         offer = synproxy.check_ack(packet, self.minute, self.settings.secrets)
         if offer is None and self._believed and self.proxied(server.service):
-            offer = self._believe(server)
+            offer = self.believe(server)
         if offer is None:
             return self._bad_ack(lcore, packet)
         lcore.counters["SYNPROXY_OK_ACK"] += 1
@@ -151,14 +118,14 @@ class SynProxies:
         if isinstance(conn, Verdict):
             return conn
         story.conn, story.new, story.before = conn, True, 0
-        conn.proxy = Proxied(self)
+        conn.proxy = Proxied()
         conn.proxy.scale_told = self.settings.wscale if offer.wscale else 0
         self._begin(conn, packet, offer)
         self._meet_early(conn, packet)
         story.after = self.machine.table.state[conn.slot]
         return Verdict.SYNPROXY_ACK_ACCEPTED
 
-    def _believe(self, server: VirtualServer) -> synproxy.Offer:
+    def believe(self, server: VirtualServer) -> synproxy.Offer:
         """Client view: the captured numbers are the server's, so there is no cookie to check (interface 3)."""
         self.machine.warn(BELIEVED.format(server.service.name))
         return synproxy.Offer(mss=self.settings.mss, sack=self.settings.sack)
@@ -172,23 +139,35 @@ class SynProxies:
 
     def _begin(self, conn: Conn, packet: Packet, offer: synproxy.Offer) -> None:
         """Hold the ACK, ask the real server."""
-        proxied: Proxied = conn.proxy
+        proxied = proxied_of(conn)
         seen(conn, IN, packet)
         proxied.isn = (packet.ack - 1) & MASK32
-        proxied.held = [packet]
+        proxied.held = [waiting(packet)]
         proxied.retries = self.settings.rs_syn_max_retry
         conn.fdata = packet.ack
         self._enter(conn, "syn_sent")
         for _ in range(2):  # the SYN counts with the length of the ACK, which counts too
             conn.count(IN, packet.l3_length)
-        proxied.syn = synproxy.syn_to_real(packet, offer, self._timestamp)
-        self.send_syn(conn, proxied.syn)
+        proxied.mss, proxied.data = offer.mss, offer.data
+        self._ask(conn)
         self.machine.touch(conn)
 
-    def send_syn(self, conn: Conn, syn: bytes) -> None:
+    def _ask(self, conn: Conn) -> None:
         """The SYN to the real server, translated like any packet of the client."""
-        conn.has_isn = False
+        proxied, conn.has_isn = proxied_of(conn), False
+        first = packet_of(proxied.held[0])
+        offer = synproxy.Offer.of(proxied.mss, proxied.data)
+        syn = synproxy.syn_to_real(first, offer, synproxy.timestamp(first.time_ns))
         self.xmit.forward(conn, IN, made_packet(syn, conn), own=True)
+
+    def resend(self, conn: Conn) -> bool:
+        """Send the kept SYN once more; False where there is none, or no try is left."""
+        proxied = conn.proxy
+        if proxied is None or not proxied.mss or proxied.retries <= 0:
+            return False
+        proxied.retries -= 1
+        self._ask(conn)
+        return True
 
     def _meet_early(self, conn: Conn, packet: Packet) -> None:
         """Client view: the real server's answer stands before the client's ACK in the capture; now it comes in."""
@@ -221,37 +200,37 @@ class SynProxies:
         segment while the real server has not answered a SYN, which nobody sent. So it is dropped, or held for ever
         (recorded)."""
         if conn.proxy is None:
-            conn.proxy = Proxied(self)
+            conn.proxy = Proxied()
         packet.flags = packet.l3[packet.l4_at + 13] if packet.l4_there >= options.BASE else 0
         return self._hold(conn, packet)
 
     def _hold(self, conn: Conn, packet: Packet) -> Verdict:
         conn.count(IN, packet.l3_length)
-        proxied: Proxied = conn.proxy
+        proxied = proxied_of(conn)
         if not packet.flags & ACK:
             return Verdict.SYNPROXY_NOT_ACK
         if len(proxied.held) > self.settings.max_ack_saved:
             self.machine.lcores[conn.rank].counters["SYNPROXY_SYNSEND_QLEN"] += 1
             return Verdict.SYNPROXY_HOLD_FULL
-        proxied.held.append(packet)
+        proxied.held.append(waiting(packet))
         return Verdict.SYNPROXY_HELD
 
     def _answered(self, conn: Conn, packet: Packet) -> Verdict | None:
         """The real server's SYN|ACK releases what was held; its RST goes on to the client."""
-        proxied: Proxied = conn.proxy
+        proxied = proxied_of(conn)
         table = self.machine.table
         if packet.flags & RST:
-            conn.sp_delta = (proxied.isn - packet.seq) & MASK32
+            proxied.delta = (proxied.isn - packet.seq) & MASK32
             self._enter(conn, "close")
             _raise_seq(packet)
             return None
         if packet.flags & (SYN | ACK) != SYN | ACK:
             return None
-        conn.sp_delta = (proxied.isn - packet.seq) & MASK32
+        proxied.delta = (proxied.isn - packet.seq) & MASK32
         proxied.scale_real = synproxy.window_scale(packet)
         if self._believed:
             proxied.scale_told = proxied.scale_real  # windows leave as captured
-        proxied.syn = None
+        proxied.mss = 0
         self._enter(conn, "established")
         seen(conn, OUT, packet)
         if conn.mode.name in ("fnat", "nat"):
@@ -259,13 +238,13 @@ class SynProxies:
         conn.count(OUT, packet.l3_length)
         self._update_window(conn, packet)
         held, proxied.held = proxied.held, []
-        for waiting in held:
-            self.xmit.forward(conn, IN, waiting)
+        for held_packet in held:
+            self.xmit.forward(conn, IN, packet_of(held_packet))
         return Verdict.SYNPROXY_SYNACK_CONSUMED
 
     def _update_window(self, conn: Conn, packet: Packet) -> None:
         """Open the window that the SYN|ACK kept shut (D 6.3, D 15)."""
-        held = len(conn.proxy.held)
+        held = len(proxied_of(conn).held)
         settings = self.settings
         shut = settings.close_client_window and not settings.defer_rs_syn
         closed = held == 1 if self._zero_window else shut and held <= 1
@@ -274,12 +253,12 @@ class SynProxies:
 
     def _reuse(self, conn: Conn, packet: Packet, state: str) -> Verdict | None:
         """A new handshake on a connection that is done with (D 6.4)."""
-        if (packet.ack - 1) & MASK32 == conn.proxy.isn:
+        if (packet.ack - 1) & MASK32 == proxied_of(conn).isn:
             return None
         counters = self.machine.lcores[conn.rank].counters
         offer = synproxy.check_ack(packet, self.minute, self.settings.secrets)
         if offer is None and self.machine.early is not None and self.machine.early.answered(conn, packet.ack):
-            offer = self._believe(conn.server)
+            offer = self.believe(conn.server)
         if offer is None:
             counters["SYNPROXY_BAD_ACK"] += 1
             return None
@@ -289,10 +268,16 @@ class SynProxies:
             f"SYNPROXY_CONN_REUSED_{state.replace('_', '').upper()}",
         ):
             counters[name] += 1
-        conn.proxy = conn.proxy.again()
+        conn.proxy = proxied_of(conn).again()
         self._begin(conn, packet, offer)
         self._meet_early(conn, packet)
         return Verdict.SYNPROXY_REUSED
+
+
+def proxied_of(conn: Conn) -> Proxied:
+    """What is remembered of a connection behind a SYN proxy."""
+    assert conn.proxy is not None, "it has the flag"
+    return conn.proxy
 
 
 def _cut_short(packet: Packet) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from struct import pack_into, unpack_from
 from typing import TYPE_CHECKING
 
-from lbreplay.dpvs.conn import IN, SYNPROXY, Conn
+from lbreplay.dpvs.conn import IN, Conn
+from lbreplay.loop.syn import Proxied
 from lbreplay.verdict import Verdict
 from lbreplay.wire import checksum, nat64, options, proxy_protocol, uoa
 from lbreplay.wire.packet import ACK, ICMP, ICMPV6, RST, SCTP, SYN, TCP, UDP, Packet
@@ -26,7 +27,7 @@ class Translator:
     """Makes L3 packets as they leave; knows the run's TCP settings and the connections' sequence memory."""
 
     def __init__(self, machine: Machine) -> None:
-        self._table = machine.table
+        self._table, self._lcores = machine.table, machine.lcores
         self._tcp, self._behaviour = machine.setup.tcp, machine.setup.behaviour
 
     def translate(self, conn: Conn, side: int, packet: Packet, mtu: int) -> list[bytes] | Verdict:
@@ -109,17 +110,26 @@ class Translator:
         self.remember_end(conn, packet)
         synack = packet.flags & (SYN | ACK) == SYN | ACK
         with memoryview(l3)[at:] as tcp:
-            if conn.flags & SYNPROXY:
-                conn.proxy.scale_window(tcp)
+            if conn.proxy is not None and self._behaviour.synproxy_wscale:
+                _scale_window(tcp, conn.proxy)
             if synack:
                 options.lower_mss(tcp, MSS_LOWERED[len(conn.client.address)])
-            if not (conn.flags & SYNPROXY and conn.proxy.storm(packet)):
+            if conn.proxy is None or not self._stormy(conn.proxy, packet):
                 _add32(l3, at + 4, conn.sp_delta)
                 _add32(l3, at + 8, -conn.delta)
                 options.shift_sack(tcp, -conn.delta)
         if synack:
             conn.fdata = (unpack_from(">I", l3, at + 4)[0] + 1) & MASK32
         return [(l3, at)]
+
+    def _stormy(self, proxied: Proxied, packet: Packet) -> bool:
+        """Whether *packet* repeats the one before it too often: its numbers are not translated then (D 6.5)."""
+        if not packet.flags & ACK:
+            return False
+        stormy = proxied.repeated(packet.seq, packet.ack) >= self._tcp.synproxy.ack_storm_thresh
+        if stormy:
+            self._lcores[packet.worker].counters["SYNPROXY_ACK_STORM"] += 1
+        return stormy
 
     def remember_end(self, conn: Conn, packet: Packet) -> None:
         """Where the real server's stream stands, for the RSTs of an expiry (D 5.5 a, quirk of IPv6 included)."""
@@ -153,6 +163,13 @@ def _sound(packet: Packet) -> bool:
     if packet.proto == TCP:
         return (packet.l3[packet.l4_at + 12] >> 4) * 4 <= packet.l3_length - packet.l4_at
     return packet.proto != SCTP or not packet.complete or checksum.verify_sctp(packet.l3, packet.l4_at)
+
+
+def _scale_window(tcp: memoryview, proxied: Proxied) -> None:
+    """The window as the client's side counts it (D 5.5 c)."""
+    if proxied.scale_real != proxied.scale_told:
+        window = unpack_from(">H", tcp, 14)[0] << proxied.scale_real >> proxied.scale_told
+        pack_into(">H", tcp, 14, min(window, 0xFFFF))
 
 
 def _add32(packet: bytearray, at: int, by: int) -> None:

@@ -16,6 +16,7 @@ answers.py      whose answers are, in a capture of clients
 making.py       what a connection is made of, and gives back
 templates.py    the real server that a client keeps
 opening.py      first packets
+behind.py       what a SYN proxy answers for
 walk.py     where the records of a capture begin
 parse.py    bytes -> columns
 look.py     what an offload made of rows
@@ -24,6 +25,9 @@ rewrite.py  what rows leave with -> bytes
 runs.py     what leaves of a burst in place
 verify.py   which rows' checksums are right
 count.py    rows -> the tables of statistics
+cookie.py   the cookie of a SYN proxy
+syn.py      what a SYN proxy remembers, and does to rows
+asking.py   the SYN that it sends to a real server
 octets.py   bytes of a buffer: read, written, summed, copied
 pen.py      text, put together of pieces
 lines.py    lines of the trace

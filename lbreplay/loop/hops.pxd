@@ -47,6 +47,8 @@ cdef class Hops(Addressed):
     cdef int _home_of(self, Steerer card) except? -1000
     @cython.locals(slots=Slots, at=Py_ssize_t, dest=Dest, pair=Pair, head=u64, tail=u64, version=cython.longlong, first=bint)
     cdef _meet(self, Py_ssize_t row, Py_ssize_t slot, bint answer)
+    cdef _hear(self, Py_ssize_t slot, Dest dest, u64 head, u64 tail, bytes frame)
+    cdef _ask_towards(self, Py_ssize_t slot, Dest dest, bytes macs, bint answer)
     @cython.locals(slots=Slots)
     cdef _meet_remote(self, Py_ssize_t row, Py_ssize_t slot)
     @cython.locals(slots=Slots, pair=Pair)

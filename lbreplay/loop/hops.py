@@ -136,8 +136,7 @@ class Hops(Addressed):
         head, tail = octets.word64(self.buffer, at), octets.word32(self.buffer, at + 8)
         version = (2 * self.version + answer) << 13 | self.tag[row]
         if dest.met_version != version or dest.met_head != head or dest.met_tail != tail:
-            dest.met_told = self.host.towards(slot, self._macs(row), answer)
-            dest.met_way = self.host.way(slot, dest.met_told) if dest.met_told >= 0 else dest.met_told
+            self._ask_towards(slot, dest, self._macs(row), answer)
             dest.met_version, dest.met_head, dest.met_tail = version, head, tail
         if dest.met_told < 0:
             self.host.meet(slot, self._macs(row), answer)
@@ -150,6 +149,18 @@ class Hops(Addressed):
         elif first:
             slots.mac[2 * slot] = dest.met_way
         slots.met[slot] |= MET
+
+    def _hear(self, slot: int, dest: Dest, head: int, tail: int, frame: bytes) -> None:
+        """The same of an answer that the client saw long before: its MACs begin *frame*, `dest.met_*` has the rest."""
+        version = (2 * self.version + 1) << 13
+        if dest.met_version != version or dest.met_head != head or dest.met_tail != tail:
+            self._ask_towards(slot, dest, frame[:12], True)
+            dest.met_version, dest.met_head, dest.met_tail = version, head, tail
+
+    def _ask_towards(self, slot: int, dest: Dest, macs: bytes, answer: bool) -> None:
+        """With what packets leave to a real server, as its frames tell, and by its route."""
+        dest.met_told = self.host.towards(slot, macs, answer)
+        dest.met_way = self.host.way(slot, dest.met_told) if dest.met_told >= 0 else dest.met_told
 
     def _meet_remote(self, row: int, slot: int) -> None:
         """The first answer from outside tells where packets of SNAT go (interface 2)."""

@@ -1,26 +1,25 @@
 cimport cython
 
 from lbreplay.loop.opener cimport Opener, Pair
-from lbreplay.loop.opening cimport Opening
+from lbreplay.loop.behind cimport Behind
 from lbreplay.loop.real cimport Dest
 from lbreplay.loop.slots cimport Slots
+from lbreplay.loop.syn cimport Proxied
 from lbreplay.loop.table cimport Table
 
 ctypedef unsigned long long u64
 
-cdef int AWAY, BARE, CLOCK, DIRECT, DONE, ETHERNET, FULL_TCP, HANDED_ON, HOME, LOOKED_UP, MET, MISSED, NONE, PLAIN, PROXIED, PROXYING
+cdef int AWAY, BARE, BEHIND, CLOCK, DIRECT, DONE, ETHERNET, FULL_TCP, HANDED_ON, HOME, LOOKED_UP, MET, MISSED, NONE, PLAIN, PROXIED, PROXYING
 cdef int PURE, RST, ACK, SNAT, STATES, STEPS, SYN, TCP, TEMPLATE, TRAILS, TUNNEL, UDP, UDP_STEP
 cdef int FAR, NEAR, FEW
 cdef int UNSOUND, KERNEL, TOO_LONG, OWNED_ELSEWHERE, SYN_PROXY, POOL, ELSEWHERE, PROXY_PROTOCOL, UOA
 cdef u64 M32
 
 @cython.final
-cdef class Loop(Opening):
+cdef class Loop(Behind):
     cdef u64[::1] _foreseen
     cdef public Py_ssize_t due
-    cdef public bint listed, proxies
     cdef const unsigned char[::1] steps
-    cdef long long[::1] limits
     cpdef rules(self, steps, limits)
     @cython.locals(now=cython.longlong, last=Py_ssize_t)
     cpdef Py_ssize_t run(self, Py_ssize_t row, Py_ssize_t stop, long long event_ns) except? -1
@@ -33,6 +32,8 @@ cdef class Loop(Opening):
     cdef bint _sent_it(self, Py_ssize_t row) noexcept
     cdef bint _from_virtual(self, int proto) noexcept
     cdef bint _known(self, Py_ssize_t row, Py_ssize_t handle, bint answer, long long now) except? -1
+    @cython.locals(slots=Slots, slot=Py_ssize_t, proxied=Proxied, stormy=bint)
+    cdef bint _step_behind(self, Py_ssize_t row, Py_ssize_t handle, bint answer, long long now) except? -1
     @cython.locals(slots=Slots)
     cdef bint _is_told_elsewhere(self, Py_ssize_t slot) except? -1
     cdef bint _is_first(self, Py_ssize_t row, Py_ssize_t slot) noexcept
@@ -45,16 +46,16 @@ cdef class Loop(Opening):
     cdef bint _answer(self, Py_ssize_t row, int proto, long long now) except? -1
     @cython.locals(home=Py_ssize_t)
     cdef _bring_home(self, Py_ssize_t row, Py_ssize_t slot)
-    @cython.locals(first=bint, number=int, rank=int, opener=Opener)
+    @cython.locals(strayed=bint)
+    cdef bint _proves(self, Py_ssize_t row, int worker, int number, long long now) except? -1
+    @cython.locals(first=bint, kind=int, number=int, rank=int, opener=Opener)
     cdef bint _missed(self, Py_ssize_t row, int worker, int proto, long long now) except? -1
     @cython.locals(handle=int)
     cdef bint _hand_on(self, Py_ssize_t row, int rank, long long now) except? -1
     cdef void _handed(self, Py_ssize_t row, int rank) noexcept
     @cython.locals(slots=Slots, slot=Py_ssize_t, side=int, entry=int, fdata=cython.uint, kind=int, step=int, table=int, old=int, new=int)
     cdef _step(self, Py_ssize_t row, Py_ssize_t handle, bint answer, long long now)
-    @cython.locals(slots=Slots, pair=Pair)
-    cdef _move(self, Py_ssize_t slot, int old, int new, long long now)
-    @cython.locals(slots=Slots, flags=int, ack=cython.uint, end=cython.uint, head=int, last=cython.uint)
+    @cython.locals(slots=Slots, flags=int, seq=cython.uint, ack=cython.uint, end=cython.uint, head=int, last=cython.uint)
     cdef _remember(self, Py_ssize_t row, Py_ssize_t slot, bint answer)
     @cython.locals(slots=Slots, slot=Py_ssize_t, dest=Dest)
     cdef _settle(self, Py_ssize_t row, Py_ssize_t handle, int entry, unsigned int fdata, int kind, int lookup)
@@ -62,5 +63,5 @@ cdef class Loop(Opening):
     cdef _enclose(self, Py_ssize_t row, Py_ssize_t slot)
     cdef bint _came_to(self, Py_ssize_t row, Py_ssize_t handle) except? -1
     cdef bint _begins(self, Py_ssize_t row) except? -1
-    @cython.locals(slots=Slots, number=int, pair=Pair)
+    @cython.locals(slots=Slots, number=int, pair=Pair, proxied=Proxied)
     cpdef bint end(self, Py_ssize_t slot) except? -1

@@ -15,10 +15,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from lbreplay.loop.behind import Behind
 from lbreplay.loop.names import (
     ACK,
     AWAY,
     BARE,
+    BEHIND,
     CLOCK,
     DIRECT,
     DONE,
@@ -48,7 +50,7 @@ from lbreplay.loop.names import (
     UDP_STEP,
 )
 from lbreplay.loop.opener import Pair
-from lbreplay.loop.opening import Opening
+from lbreplay.loop.syn import Proxied
 from lbreplay.loop.ways import Way
 
 # reasons, as numbers of C
@@ -63,15 +65,13 @@ FAR, NEAR = 16, 6  # rows ahead that places, and records, are fetched; FAR is a 
 FEW = 4096  # connections that caches have anyway
 
 
-class Loop(Opening):
+class Loop(Behind):
     """The rows of bursts."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self._foreseen = memoryview(bytearray(8 * FAR)).cast("Q")  # of rows to come
         self.due = NONE  # the slot whose timer somebody must be asked about
-        self.listed = False  # some service has a black or a white list
-        self.proxies = False  # some service has a SYN proxy
 
     def rules(self, steps: Any, limits: Any) -> None:
         """New states by side, step and state; timeouts by row and state."""
@@ -136,11 +136,10 @@ class Loop(Opening):
             return self._answer(row, proto, now)
         if not self.ours[row]:
             return self._nobody(row, worker, proto, self._link(row), False)
-        if self.listed:
-            if self.proxies and proto == TCP and self.flags[row] & PURE == SYN:
-                return self._plain(SYN_PROXY)  # it comes before lists (D 6.1)
-            if self._refused(row, proto):
-                return True
+        if self.proxies and proto == TCP and self._is_shielded(row, worker):
+            return self._answer_syn(row, worker)
+        if self.listed and self._refused(row, proto):
+            return True
         handle = self.table.find(self.word0, self.word1, self.a, self.b, self.c, self.d, worker)
         if handle < 0:
             return self._missed(row, worker, proto, now)
@@ -165,7 +164,29 @@ class Loop(Opening):
             return self._plain(UOA)
         if self.slots.met[handle >> 1] & PROXIED and not handle & 1 and self._is_first(row, handle >> 1):
             return self._introduce(row, handle >> 1, now)
+        if self.slots.met[handle >> 1] & BEHIND:
+            return self._step_behind(row, handle, answer, now)
         self._step(row, handle, answer, now)
+        return True
+
+    def _step_behind(self, row: int, handle: int, answer: bool, now: int) -> bool:
+        """Behind a SYN proxy; a new handshake is the plain path's (D 6.3, 6.4)."""
+        slots, slot = self.slots, handle >> 1
+        proxied: Proxied = slots.proxied[slot]
+        if not self.proxies:
+            return self._plain(SYN_PROXY)
+        if slots.state[slot] == self.proxy.asking:
+            return self._wait(row, handle, proxied, now)
+        if not handle & 1 and self._begins_again(row, slot, proxied):
+            return self._plain(SYN_PROXY)
+        if slots.full[slot] != FULL_TCP:
+            self._step(row, handle, answer, now)
+            return True
+        stormy = handle & 1 == 1 and self._is_stormy(row, slot, answer, proxied)
+        self.moved_by = proxied.delta
+        self._step(row, handle, answer, now)
+        self.moved_by = 0
+        self._move_numbers(row, handle, answer, stormy, proxied)
         return True
 
     def _is_told_elsewhere(self, slot: int) -> bool:
@@ -214,6 +235,8 @@ class Loop(Opening):
     def _answer(self, row: int, proto: int, now: int) -> bool:
         """An answer of a virtual address, in a capture of clients: taken for its real server's."""
         handle = self._asked()
+        if self.proxies and proto == TCP and self._is_early(row, handle):
+            return self._keep(row)
         if handle < 0:
             return self._unasked(row, self.unasked)
         slots, slot = self.slots, handle >> 1
@@ -256,8 +279,11 @@ class Loop(Opening):
             rank = self._owner(self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d))
             if rank >= 0 and rank != worker:
                 return self._hand_on(row, rank, now)
-        first = proto == UDP or self.flags[row] & PURE == SYN
-        number = self._service(proto) if first else NONE
+        kind = SYN if proto == UDP else self.flags[row] & PURE
+        first = kind == SYN
+        number = self._service(proto) if first or kind == ACK else NONE
+        if number >= 0 and not first:
+            return self._proves(row, worker, number, now)
         if number >= 0:
             return self._open(row, worker, number, now) and self._begins(row)
         if first and self.spans:
@@ -289,6 +315,18 @@ class Loop(Opening):
             self._settle(row, self.begun, self.begun_way, 0, self.begun_kind, MISSED)
         return True
 
+    def _proves(self, row: int, worker: int, number: int, now: int) -> bool:
+        """An ACK to a service opens a connection if it has a cookie (D 6.2); in a capture of clients the real server
+        has answered already, so that the ACK may leave."""
+        strayed = self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d) >= 0
+        if not self._prove(row, worker, number, now):
+            return False
+        self.wrong[row] = strayed
+        if self.begun >= 0 and self.answered is not None:
+            self._settle(row, self.begun, self.begun_way, self.ack[row], self.begun_kind, MISSED)
+            self.verdict[row] = self.accepted
+        return True
+
     # --- a known connection -------------------------------------------------------------------------------------------
 
     def _step(self, row: int, handle: int, answer: bool, now: int) -> None:
@@ -318,36 +356,19 @@ class Loop(Opening):
             self._bring_home(row, slot)
         self._settle(row, handle, entry, fdata, kind, LOOKED_UP + side)
 
-    def _move(self, slot: int, old: int, new: int, now: int) -> None:
-        """A new state (D 5.2): its timeout, and who counts as active."""
-        slots = self.slots
-        if slots.pair[slot] == 0 or (slots.made and slot in slots.made):
-            self.host.moved(slot, old, new)
-        else:
-            pair: Pair = self.all_pairs[slots.pair[slot]]
-            slots.state[slot] = new
-            slots.timeout[slot] = self.limits[slots.limit[slot] * STATES + new] + slots.fraction[slot]
-            if new == pair.opener.established:
-                pair.dest.activate(1)
-            elif old == pair.opener.established:
-                pair.dest.activate(-1)
-        self.timers.arm(slot, now + slots.timeout[slot])
-
     def _remember(self, row: int, slot: int, answer: bool) -> None:
         """Where the real server's stream begins and stands (D 5.5). An IPv6 segment mostly counts 40 bytes too many."""
-        slots, flags, ack = self.slots, self.flags[row], self.ack[row]
+        slots, flags, seq, ack = self.slots, self.flags[row], self.seq[row], self.ack[row]
         if answer:
-            ack = (ack + slots.delta[slot]) & M32
+            seq, ack = (seq - self.moved_by) & M32, (ack + slots.delta[slot]) & M32
         if flags & (SYN | ACK) == SYN | ACK:
-            end = (self.seq[row] + 1) & M32
-            slots.fdata[slot] = end
-            if slots.made and slot in slots.made:
-                slots.made[slot].fdata = end
+            end = (seq + 1) & M32
+            self._expect(slot, (end + self.moved_by) & M32)
         else:
             head = 20
             if self.six:
                 head = (self.buffer[self._inside(row) + 14] & 15) * 4
-            end = (self.seq[row] + self.l3_length[row] - head - self.header[row]) & M32
+            end = (seq + self.l3_length[row] - head - self.header[row]) & M32
         last = slots.rs_ack[slot]
         if not flags & RST and not (last and (ack - last) & 0x80000000):
             slots.rs_ack[slot], slots.rs_seq[slot] = ack, end
@@ -383,5 +404,9 @@ class Loop(Opening):
         slots, number = self.slots, self.slots.pair[slot]
         if number == 0 or (slots.made and slot in slots.made):
             return False
+        if slots.met[slot] & BEHIND:
+            proxied: Proxied = slots.proxied[slot]
+            if proxied.mss:
+                return False  # it asks its real server once more
         pair: Pair = self.all_pairs[number]
         return self._end_template(slot, pair) if slots.full[slot] == TEMPLATE else self._close(slot, pair)

@@ -10,7 +10,7 @@ from lbreplay.loop.answers cimport Answers
 
 ctypedef unsigned long long u64
 
-cdef int MISSED, NONE, PROXIED, SNAT
+cdef int MISSED, NONE, PROXIED, SNAT, STATES
 cdef long long ORDERS
 cdef u64 M32, SIX
 cdef int MODE, ENDING
@@ -21,6 +21,7 @@ cdef u64 _to(Pair pair, int port) noexcept
 cdef class Making(Answers):
     cdef int begun, begun_way, begun_kind
     cdef int template
+    cdef long long[::1] limits
     cdef public bint listening
     cdef readonly list missed, clashed, ended
     @cython.locals(older=int)
@@ -32,6 +33,8 @@ cdef class Making(Answers):
     cdef _enter(self, Py_ssize_t row, Opener opener, Pair pair, int port, long long now)
     @cython.locals(slots=Slots, slot=Py_ssize_t, fraction=cython.longlong)
     cdef Py_ssize_t _occupy(self, Py_ssize_t row, Opener opener, Pair pair, long long now) except -1
+    @cython.locals(slots=Slots, pair=Pair)
+    cdef _move(self, Py_ssize_t slot, int old, int new, long long now)
     cdef _count_in(self, Py_ssize_t row, Opener opener, Dest dest)
     @cython.locals(word0=u64, word1=u64, c=u64, d=u64)
     cdef _enter_answers(self, Py_ssize_t slot, Opener opener, Pair pair, int port)

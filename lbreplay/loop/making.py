@@ -7,7 +7,7 @@ from typing import Any
 
 from lbreplay.loop import octets
 from lbreplay.loop.answers import Answers
-from lbreplay.loop.names import M32, MISSED, NONE, ORDERS, PROXIED, SIX, SNAT
+from lbreplay.loop.names import M32, MISSED, NONE, ORDERS, PROXIED, SIX, SNAT, STATES
 from lbreplay.loop.opener import Opener, Pair
 from lbreplay.loop.ports import Bucket, Pool
 from lbreplay.loop.real import Census, Dest
@@ -30,6 +30,7 @@ class Making(Answers):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.begun, self.begun_way, self.begun_kind = NONE, 0, 0
+        self.limits: Any = None  # timeouts by row and state
         self.template = NONE  # that chose the real server of the connection at hand
         self.listening = False  # somebody judges connections: what follows is noted, till it is cleared
         self.missed: list[int] = []  # frames that found no port at a local address
@@ -106,6 +107,21 @@ class Making(Answers):
             slots.controlled[self.template] += 1
         self.timers.arm(slot, now + slots.timeout[slot])
         return slot
+
+    def _move(self, slot: int, old: int, new: int, now: int) -> None:
+        """A new state (D 5.2): its timeout, and who counts as active."""
+        slots = self.slots
+        if slots.pair[slot] == 0 or (slots.made and slot in slots.made):
+            self.host.moved(slot, old, new)
+        else:
+            pair: Pair = self.all_pairs[slots.pair[slot]]
+            slots.state[slot] = new
+            slots.timeout[slot] = self.limits[slots.limit[slot] * STATES + new] + slots.fraction[slot]
+            if new == pair.opener.established:
+                pair.dest.activate(1)
+            elif old == pair.opener.established:
+                pair.dest.activate(-1)
+        self.timers.arm(slot, now + slots.timeout[slot])
 
     def _count_in(self, row: int, opener: Opener, dest: Dest) -> None:
         """A new connection."""

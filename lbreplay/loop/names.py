@@ -16,13 +16,16 @@ STATES = 16  # of a protocol, at most
 # columns `full`: full NAT, SNAT or OTHER; from DIRECT on answers do not pass here, and what leaves is what came, but
 # for its MACs, or in an outer header. Of rows alone TELLING: full NAT of a datagram that tells the client's address;
 # PROXYING: of a segment that has a proxy header put in; TRANSIT: for somebody else, its TTL lowered. TEMPLATE: no
-# connection, but whose a client's connections are (D 2.7)
-OTHER, FULL_TCP, FULL_UDP, SNAT, TELLING, PROXYING, DIRECT, TUNNEL, TRANSIT, TEMPLATE = range(10)
+# connection, but whose a client's connections are (D 2.7). Of rows behind a SYN proxy STORMY: full NAT of a segment
+# whose numbers go as the real server sent them (D 6.5); ANSWERED, RESET: turned round into SYN|ACK (D 6.1), into RST
+OTHER, FULL_TCP, FULL_UDP, SNAT, TELLING, PROXYING, STORMY, DIRECT, TUNNEL, TRANSIT, ANSWERED, RESET, TEMPLATE = range(
+    13
+)
 
 # column `met`: the real server's side was heard of; the client's MACs are still to be learned, behind the datagrams
 # that told its address (TRAILS: there are some to come); answers come in elsewhere than on the connection's worker;
-# its service puts a proxy header before the client's first byte (D 5.8)
-MET, BARE, TRAILS, AWAY, PROXIED = 1, 2, 4, 8, 16
+# its service puts a proxy header before the client's first byte (D 5.8); it is behind a SYN proxy (D 6)
+MET, BARE, TRAILS, AWAY, PROXIED, BEHIND = 1, 2, 4, 8, 16, 32
 SIDES = 5  # of tables of states: in, out, in where answers do not pass here, in and out of SNAT
 
 ORDERS = 256  # places in the order of arming that a frame has: timers before it take the first half, itself the second
@@ -56,3 +59,7 @@ CODES = 256  # verdicts: they fit a byte
 
 # column `reason`: why the balancer let go of a row; what packets for nobody are told by comes behind these
 UNTOLD, HANDED_ON = range(2)
+
+# SYN proxies: bits of a cookie's data (D 6.1); ns of a microsecond, after how many of which timestamps begin again
+SACK_BIT, TIMESTAMP_BIT, WSCALE_SHIFT, MSS_SHIFT = 21, 20, 16, 12
+MICROSECOND, CLOCK = 1000, 100_000_000

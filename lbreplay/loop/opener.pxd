@@ -21,7 +21,7 @@ cdef class Opener(Picker):
     cdef public Census census
     cdef public LaddrCursor cursor
     cdef public Draws jitter
-    cdef public bint ready, keeps, direct, fast, proxied, lenient, quiesces
+    cdef public bint ready, keeps, direct, fast, shielded, believes, weightless, proxied, lenient, quiesces
     cdef public dict lent
     cdef public int why, trail, growth, proxy_growth, rank, kind, limit, first_state, established, width
     cdef public unsigned int delta

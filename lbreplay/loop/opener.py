@@ -51,6 +51,9 @@ class Opener(Picker):
         self.lenient = True  # a template of a real server without weight is used
         self.quiesces = False  # connections end with their real server
         self.lent: dict[int, Any] = {}  # openers of this worker with the real servers of another, by its rank
+        self.shielded = False  # a SYN proxy answers its clients first (D 6)
+        self.believes = False  # it was said that ACKs are believed (interface 3)
+        self.weightless = False  # none of its real servers has a weight
         self.proxied = False  # the client's first byte has a proxy header before it
         self.proxy_growth = 0  # bytes of that header; 0: it is for the plain path to make (version 1)
         self.growth = 0  # bytes by which those grow that tell the client's address, or all in tunnels

@@ -1,12 +1,13 @@
 cimport cython
 
 from lbreplay.loop cimport octets
+from lbreplay.loop.syn cimport Proxy
 from lbreplay.loop.table cimport Table
 
 ctypedef unsigned long long u64
 
 cdef int NONE, DIRECT, FULL_TCP, RECORD, TCP, ETHERNET, BASE, SYN, RST, ACK, EOL, NOP, MSS, SACK, TIMESTAMP, TOA
-cdef int PROXYING, PROXY4, PROXY6, PROXY_FIXED
+cdef int STORMY, ANSWERED, RESET, PROXYING, PROXY4, PROXY6, PROXY_FIXED
 cdef const unsigned char[::1] PROXY_HEAD
 cdef int MACS, TAG, HEAD, TRANSIT, TELLING, TUNNEL, UDP, OPP, IPO, OPP_HEAD, IPIP, IPV6_IN_IP, OUTER4, OUTER6, DONT_FRAGMENT, ENDS
 cdef int BLOCKS, TIMESTAMP_SIZE, MSS_SIZE, BLOCK, ALIGNED_HEADER, TOA4, TOA6, MOST_HEADER
@@ -16,6 +17,10 @@ cdef u64 M32
 @cython.final
 cdef class Rewriter:
     cdef readonly Table table
+    cdef Proxy proxy
+    cdef public bint behind
+    cdef unsigned char[::1] scales
+    cdef unsigned int[::1] moved
     cdef bint toa, toa_in_syn, opp, grows
     cdef int mtu
     cdef object odd
@@ -31,6 +36,7 @@ cdef class Rewriter:
     cdef _move_in(self, of)
     @cython.locals(buffer=cython.uchar[::1], row=Py_ssize_t)
     cdef _edit(self, Py_ssize_t size)
+    cdef void _turn_round(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
     @cython.locals(size=Py_ssize_t)
     cdef void _shrink(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
     @cython.locals(at=Py_ssize_t)
@@ -44,7 +50,7 @@ cdef class Rewriter:
     @cython.locals(at=Py_ssize_t, lower=int)
     cdef void _lower_mss(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
     @cython.locals(at=Py_ssize_t, edge=Py_ssize_t)
-    cdef void _shift_sack(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    cdef void _shift_sack(self, unsigned char[::1] buffer, Py_ssize_t row, unsigned int by) noexcept
     cdef void _lower(self, unsigned char[::1] buffer, Py_ssize_t at, unsigned int by) noexcept
     cdef bint _is_asked(self, Py_ssize_t row) noexcept
     @cython.locals(size=int)
@@ -85,5 +91,7 @@ cdef class Rewriter:
     cdef void _put64(self, Py_ssize_t at, u64 word) noexcept
     @cython.locals(total=u64)
     cdef void _put_l4(self, Py_ssize_t row, Py_ssize_t at, Py_ssize_t length, u64 ports, u64 ends) noexcept
-    @cython.locals(seq=cython.uint, ack=cython.uint, first=u64, second=u64)
+    @cython.locals(buffer=cython.uchar[::1], window=int)
+    cdef void _scale_window(self, Py_ssize_t at, int scales) noexcept
+    @cython.locals(seq=cython.uint, ack=cython.uint, moved=cython.uint, first=u64, second=u64)
     cdef u64 _put_numbers(self, Py_ssize_t row, Py_ssize_t at) noexcept

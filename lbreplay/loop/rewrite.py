@@ -20,7 +20,8 @@ import numpy as np
 
 from lbreplay.burst import RECORD, Burst
 from lbreplay.loop import octets
-from lbreplay.loop.names import DIRECT, FULL_TCP, NONE, PROXYING, TELLING, TRANSIT, TUNNEL
+from lbreplay.loop.names import ANSWERED, DIRECT, FULL_TCP, NONE, PROXYING, RESET, STORMY, TELLING, TRANSIT, TUNNEL
+from lbreplay.loop.syn import Proxy
 from lbreplay.loop.table import Table
 
 TCP, UDP, ETHERNET, BASE = 6, 17, 14, 20  # protocols; bytes of headers
@@ -41,17 +42,19 @@ M32 = 0xFFFFFFFF
 
 
 class Rewriter:
-    """The rows of bursts. *table* has the tuples. *toa*: segments tell the client's address, *toa_in_syn*: SYNs too;
-    *opp*: datagrams tell it in a header of its own, not in an IP option; *mtu*: what an option must fit into. *odd*
-    gives a frame, and where its TCP header begins, what it is with an option that has no room."""
+    """The rows of bursts. *table* has the tuples, *proxy* turns rows round. *toa*: segments tell the client's address,
+    *toa_in_syn*: SYNs too; *opp*: datagrams tell it in a header of its own, not in an IP option; *mtu*: what an option
+    must fit into. *odd* gives a frame, and where its TCP header begins, what it is with an option that has no room."""
 
     def __init__(
-        self, table: Table, toa: bool, toa_in_syn: bool, opp: bool, mtu: int, odd: Callable[[bytes, int], bytes]
-    ) -> None:
-        self.table, self.toa, self.toa_in_syn, self.mtu, self.odd = table, toa, toa_in_syn, mtu, odd
-        self.opp = opp
+        self, table: Table, proxy: Proxy, toa: bool, toa_in_syn: bool, opp: bool, mtu: int,
+        odd: Callable[[bytes, int], bytes],
+    ) -> None:  # fmt: skip
+        self.table, self.proxy, self.odd = table, proxy, odd
+        self.toa, self.toa_in_syn, self.opp, self.mtu = toa, toa_in_syn, opp, mtu
         self.grows = False
         self.bound: Any = None  # the room of the columns below
+        self.behind = False  # some rows are behind a SYN proxy
         self.room = np.zeros(0, np.int32).data  # by how many bytes each row grows
         self.shift = np.zeros(0, np.int32).data  # bytes of the tag that each row has by now
         self._odd: dict[int, bytearray] = {}
@@ -77,6 +80,7 @@ class Rewriter:
         self.l3_length, self.l4, self.header = of["l3_length"], of["l4"], of["header"]
         self.seq, self.ack, self.fdata, self.delta = of["seq"], of["ack"], of["fdata"], of["delta"]
         self.handle, self.mac, self.full = of["handle"], of["mac"], of["full"]
+        self.moved, self.scales = of["moved"], of["scales"]
 
     def rewrite(self, burst: Burst) -> None:
         """Rewrite the rows of *burst* that leave in place."""
@@ -97,13 +101,16 @@ class Rewriter:
             self.room[row] = 0
             if self.leaving[row]:
                 self.shift[row] = TAG if self.tag[row] else 0
+                if self.full[row] == ANSWERED or self.full[row] == RESET:
+                    self._turn_round(buffer, row)
+                    continue
                 self._shrink(buffer, row)
                 self.room[row] = self.tags[self.mac[row]] - self.shift[row]
                 self.grows |= self.room[row] != 0
                 if self.full[row] == TELLING or self.full[row] == TUNNEL or self.full[row] == PROXYING:
                     self.room[row] += self._growth(row)
                     self.grows = True
-                elif self.full[row] == FULL_TCP:
+                elif self.full[row] == FULL_TCP or self.full[row] == STORMY:
                     if self.header[row] > BASE:
                         self._edit_options(buffer, row)
                     if self.toa and self._is_asked(row):
@@ -118,6 +125,14 @@ class Rewriter:
         if self.full[row] == TELLING:
             return (OPP_HEAD if self.opp else 0) + (TOA4 if four else TOA6)
         return OUTER4 if four else OUTER6
+
+    def _turn_round(self, buffer: Any, row: int) -> None:
+        """A row that a SYN proxy answers, ready to leave."""
+        if self.full[row] == ANSWERED:
+            self.proxy.answer(row)
+        else:
+            self.proxy.refuse(row)
+        self._shrink(buffer, row)
 
     def _shrink(self, buffer: Any, row: int) -> None:
         """Take Ethernet padding off, captured or not."""
@@ -138,11 +153,13 @@ class Rewriter:
         if not self.handle[row] & 1:
             if first == SYN:
                 self._blank_timestamp(buffer, row)
+            if self.behind and self.moved[row]:
+                self._shift_sack(buffer, row, self.moved[row])
             return
         if first == SYN | ACK:
             self._lower_mss(buffer, row)
-        if not self.answer[row]:
-            self._shift_sack(buffer, row)
+        if not self.answer[row] or self.full[row] == STORMY:
+            self._shift_sack(buffer, row, self.delta[row])
 
     def _find(self, buffer: Any, row: int, kind: int, length: int) -> int:
         """Where the first option of *kind* and *length* is, or NONE. A walk ends where `wire.options.walk` does."""
@@ -173,7 +190,7 @@ class Rewriter:
             lower = (buffer[at + 2] << 8) + buffer[at + 3] - (TOA4 if self.family[row] == 4 else TOA6)
             buffer[at + 2], buffer[at + 3] = lower >> 8 & 0xFF, lower & 0xFF
 
-    def _shift_sack(self, buffer: Any, row: int) -> None:
+    def _shift_sack(self, buffer: Any, row: int, by: int) -> None:
         """Its edges move with the acknowledgement."""
         at = self.at[row] + self.shift[row] + self.l4[row] + BASE
         if self.header[row] == ALIGNED_HEADER and octets.word32(buffer, at) == ALIGNED:
@@ -181,7 +198,7 @@ class Rewriter:
         at = self._find(buffer, row, SACK, BLOCKS)
         if at >= 0:
             for edge in range(at + 2, at + buffer[at + 1], 4):
-                self._lower(buffer, edge, self.delta[row])
+                self._lower(buffer, edge, by)
 
     def _lower(self, buffer: Any, at: int, by: int) -> None:
         """A number of 32 bits."""
@@ -344,7 +361,7 @@ class Rewriter:
     def _put(self, size: int) -> None:
         """MACs, ends, numbers and checksums of every row."""
         for row in range(size):
-            if self.leaving[row]:
+            if self.leaving[row] and self.full[row] != ANSWERED and self.full[row] != RESET:
                 self._put_macs(row)
                 if self.shift[row]:
                     octets.copy(self.heads, HEAD * self.mac[row] + MACS, TAG, self.buffer, self.at[row] + MACS)
@@ -416,6 +433,8 @@ class Rewriter:
         octets.put32(self.buffer, at, ports)
         total = ends + ports + ((length + self.proto[row]) << 8)
         if self.proto[row] == TCP:
+            if self.behind and self.scales[row]:
+                self._scale_window(at, self.scales[row])
             total += self._put_numbers(row, at)
             total += octets.word32(self.buffer, at + 12) + octets.word16(self.buffer, at + 18)
             octets.put16(self.buffer, at + 16, octets.checksum(total + octets.total(self.buffer, at + 20, length - 20)))
@@ -426,14 +445,24 @@ class Rewriter:
         total += octets.word16(self.buffer, at + 4) + octets.total(self.buffer, at + 8, length - 8)
         octets.put16(self.buffer, at + 6, octets.checksum(total) or 0xFFFF)  # 0 would say that there is none (RFC 768)
 
+    def _scale_window(self, at: int, scales: int) -> None:
+        """As the client's side counts it (D 5.5 c)."""
+        buffer = self.buffer
+        window = buffer[at + 14] << 8 | buffer[at + 15]
+        window = window << (scales >> 4) >> (scales & 15)
+        if window > 0xFFFF:
+            window = 0xFFFF
+        buffer[at + 14], buffer[at + 15] = window >> 8, window & 0xFF
+
     def _put_numbers(self, row: int, at: int) -> int:
-        """IN: seq + delta. OUT: ack - delta; an answer that the client saw already has it that way. Their sum."""
-        seq, ack = self.seq[row], self.ack[row]
-        if self.full[row] == FULL_TCP or self.full[row] == PROXYING:
+        """IN: seq + delta, ack - moved. OUT: ack - delta, seq + moved; an answer that the client saw already has it
+        that way. Their sum."""
+        seq, ack, moved = self.seq[row], self.ack[row], self.moved[row] if self.behind else 0
+        if self.full[row] == FULL_TCP or self.full[row] == PROXYING or self.full[row] == STORMY:
             if not self.handle[row] & 1:
-                seq = (seq + self.delta[row]) & M32
-            elif not self.answer[row]:
-                ack = (ack - self.delta[row]) & M32
+                seq, ack = (seq + self.delta[row]) & M32, (ack - moved) & M32
+            elif not self.answer[row] or self.full[row] == STORMY:
+                seq, ack = (seq + moved) & M32, (ack - self.delta[row]) & M32
         first, second = octets.swapped(seq), octets.swapped(ack)
         octets.put32(self.buffer, at + 4, first)
         octets.put32(self.buffer, at + 8, second)

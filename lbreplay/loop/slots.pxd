@@ -16,7 +16,7 @@ cdef class Slots:
     cdef readonly Timers timers
     cdef public long long used, live, created, capacity
     cdef readonly Stack _free, _freed
-    cdef public dict made
+    cdef public dict made, proxied
     cdef unsigned char[:] alive, state, full, met
     cdef long long[:] timeout, last_use, armed, number
     cdef short[:] rank, limit, trail

@@ -5,7 +5,7 @@ alive u1 (0: free), state u1, timeout last_use i8 (ns), armed i8 (order of last 
 look i8 (the timers' own)
 rank i2, dest i4 (its id), pair i4 (what it is made of: `opener.Pair`; 0: the plain path opened it)
 delta u4, fdata u4 (sequence delta, first data byte: D 5.4), full u1 (FULL_*)
-met u1 (bits of loop/names.py: MET, BARE, TRAILS, AWAY), rs_seq rs_ack u4 (D 5.5 a)
+met u1 (bits of loop/names.py: MET and those beside it), rs_seq rs_ack u4 (D 5.5 a)
 limit i2 (row of the table of timeouts), fraction i4 (ns of its timeouts below a second, D 2.5)
 control i4 (1 + slot of the template that chose its real server, 0: none; of a template -1: it is found no more)
 controlled i4 (of a template: the connections it has)
@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from lbreplay.loop.syn import Proxied
 from lbreplay.loop.timers import Timers
 
 
@@ -65,6 +66,7 @@ class Slots:
         self.live = self.created = self.capacity = 0
         self._free, self._freed = Stack(), Stack()
         self.made: dict[int, Any] = {}  # the Conn of each slot that somebody asked for one
+        self.proxied: dict[int, Proxied] = {}  # what is remembered of each slot behind a SYN proxy (BEHIND)
 
     def point(self, columns: dict[str, Any]) -> None:
         """Where the columns are now."""
@@ -109,5 +111,7 @@ class Slots:
         self.timers.drop(slot)
         if self.made:
             self.made.pop(slot, None)
+        if self.proxied:
+            self.proxied.pop(slot, None)
         self._freed.push(slot)
         self.live -= 1

@@ -51,7 +51,7 @@ class Way(IntEnum):
     MISSED = "D 4.4", "Another worker has its connection."
     UNASKED = "interface 3", "An answer that no client asked for, which somebody may ask for later."
     # its service
-    SYN_PROXY = "D 6", "Its service has a SYN proxy."
+    SYN_PROXY = "D 6.2, D 6.3", "A SYN proxy's handshake with a real server that is out of the ordinary."
     PERSISTENT = "D 2.7", "Its service keeps clients by templates."
     ONE_PACKET = "D 2.3", "Its service has connections of one packet."
     QUIC = "D 10.4", "Its service is found by QUIC's connection ids."

@@ -43,6 +43,11 @@ class Offer(NamedTuple):
     timestamp: bool = False
     wscale: int = 0
 
+    @classmethod
+    def of(cls, mss: int, data: int) -> Offer:
+        """What the bits of a cookie remember, but for the MSS."""
+        return cls(mss, bool(data >> SACK_BIT & 1), bool(data >> TIMESTAMP_BIT & 1), data >> WSCALE_SHIFT & 15)
+
     @property
     def data(self) -> int:
         """The bits that go into the cookie: the largest MSS of the table that is not above, or the smallest."""
@@ -88,8 +93,7 @@ def check_cookie(src: Endpoint, dst: Endpoint, seq: int, cookie: int, minute: in
     index = data >> MSS_SHIFT & 15
     if index >= len(MSS_TABLE) or data & UNUSED_BITS:
         return None
-    sack, timestamp = bool(data >> SACK_BIT & 1), bool(data >> TIMESTAMP_BIT & 1)
-    return Offer(MSS_TABLE[index], sack, timestamp, data >> WSCALE_SHIFT & 15)
+    return Offer.of(MSS_TABLE[index], data)
 
 
 def check_ack(packet: Packet, minute: int, secrets: int = 0) -> Offer | None:
