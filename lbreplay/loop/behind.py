@@ -219,7 +219,7 @@ class Behind(Opening):
     def _note(self, row: int, slot: int, before: int) -> None:
         """For who looks on: whose packet waits, and in which state it came."""
         slots = self.slots
-        self.conn[row], self.service_of[row] = slots.number[slot], slots.limit[slot]
+        self.conn[row], self.service_of[row], self.full[row] = slots.number[slot], slots.limit[slot], slots.full[slot]
         self.before[row], self.after[row] = before, slots.state[slot]
 
     def _is_early(self, row: int, handle: int) -> bool:

@@ -5,7 +5,7 @@ from lbreplay.loop.table cimport Table
 
 ctypedef unsigned long long u64
 
-cdef int FULL_TCP, FULL_UDP, TELLING, PROXYING, STATES, UDP, BY_RSS, BY_FLOW_DIRECTOR, QUEUE, CARD
+cdef int FULL_TCP, FULL_UDP, TELLING, PROXYING, STORMY, STATES, UDP, BY_RSS, BY_FLOW_DIRECTOR, QUEUE, CARD
 cdef u64 SIX
 
 @cython.final

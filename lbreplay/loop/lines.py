@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from lbreplay.loop.names import FULL_TCP, FULL_UDP, PROXYING, SIX, STATES, TELLING
+from lbreplay.loop.names import FULL_TCP, FULL_UDP, PROXYING, SIX, STATES, STORMY, TELLING
 from lbreplay.loop.pen import Pen
 from lbreplay.loop.table import Table
 
@@ -128,7 +128,7 @@ class Lines(Pen):
         table, handle = self.table, self.handle[row] | 1
         word0, word1 = table.word(handle, 0), table.word(handle, 1)
         kind = self.full[row]
-        full = kind in (FULL_TCP, FULL_UDP, TELLING, PROXYING)
+        full = kind in (FULL_TCP, FULL_UDP, TELLING, PROXYING, STORMY)
         if word1 & SIX == SIX:
             self.wide_end(table.wide_word(handle, 0), table.wide_word(handle, 1), word1 & 0xFFFF)
         else:
