@@ -5,10 +5,12 @@ from __future__ import annotations
 from rig import CLIENT, VIP, play, setup, syn, tcp
 from scapy.layers.inet import TCP
 
-from lbreplay.dpvs.early import KEPT, EarlyAnswers
+from lbreplay.dpvs.early import EarlyAnswers
 from lbreplay.wire.packet import Packet
+from lbreplay.wire.synproxy import MAX_AGE
 
 RS_SEQ = 7000
+KEPT = MAX_AGE * 60 * 10**9
 
 
 def captured(client: str = CLIENT, seq: int = 1000, rs_seq: int = RS_SEQ) -> list[bytes]:
