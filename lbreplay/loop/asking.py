@@ -127,13 +127,13 @@ class Asking:
         )
         octets.put32(made, l3 + 4, DONT_FRAGMENT << 16)
         octets.put32(made, l3 + 8, TTL | TCP << 8)
-        half = self.table.words[2 * other]
+        half = self.table.word(other, 0)
         octets.put32(made, l3 + 12, half >> 32)
         octets.put32(made, l3 + 16, half & M32)
         octets.put16(made, l3 + 10, octets.checksum(octets.total(made, l3, 20)))
 
     def _put_tcp(self, at: int, slot: int, seq: int, size: int, ends: int) -> None:
-        made, ports = self.made, self.table.words[2 * (2 * slot + 1) + 1]
+        made, ports = self.made, self.table.word(2 * slot + 1, 1)
         octets.put32(made, at, (ports >> 16 & 0xFFFF) | (ports & 0xFFFF) << 16)
         octets.put32(made, at + 4, octets.swapped(seq))
         octets.put32(made, at + 8, 0)

@@ -20,8 +20,9 @@ from lbreplay.burst import Burst
 from lbreplay.loop.names import FULL_TCP, TELLING, TRANSIT, TUNNEL
 from lbreplay.loop.parse import parse
 from lbreplay.loop.rewrite import Rewriter
+from lbreplay.loop.syn import Proxy
 from lbreplay.loop.table import Table
-from lbreplay.model import Endpoint
+from lbreplay.model import Endpoint, SynProxy
 from lbreplay.wire import checksum, uoa
 from lbreplay.wire.capture import open_capture
 from lbreplay.wire.options import insert_toa
@@ -84,7 +85,8 @@ def rewriter(
     for six, both in enumerate((ENDS, ENDS6)):
         for side, (source, sport, dest, dport) in enumerate(both):
             table.put(2 * six + 1 - side, key((dest, dport, source, sport), bool(six)))
-    made = Rewriter(table, toa, toa_in_syn, opp, mtu, lambda frame, l4: odd(frame, l4, mtu, prune))
+    proxy = Proxy(SynProxy(), 2, bytes(16), 0, False, True, True, 1)
+    made = Rewriter(table, proxy, toa, toa_in_syn, opp, mtu, lambda frame, l4: odd(frame, l4, mtu, prune))
     heads = np.frombuffer(bytearray(bytes(Ether(dst=TO, src=OURS))[:12] + TAG), np.uint8)
     outers = bytes(IP(src=LOCAL, dst=REAL))[12:20].ljust(32, b"\0")
     outers += bytes(IPv6(src=LOCAL6, dst=REAL6))[8:40]
