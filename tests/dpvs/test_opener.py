@@ -87,7 +87,6 @@ def test_a_conn_is_made_when_somebody_asks() -> None:
 
 
 PLAIN: dict[str, dict[str, object]] = {
-    "syn_proxy": {"service": "synproxy = true"},
     "one_packet": {"service": "one_packet = true", "protocol": "udp"},
     "ttl": {"conn": "xmit_ttl = true"},
     "limited": {"service": "limit_proportion = 50"}, "quic": {"service": "quic = true", "protocol": "udp"},
