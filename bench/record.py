@@ -1,16 +1,19 @@
-"""What was measured before: bench/results.json, the last recorded run, and the table of it in the documentation."""
+"""What was measured before: bench/results.json, the last recorded run, and the tables of it in the documentation and
+the README."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.measure import ROOT, Figure
 
 RESULTS = ROOT / "bench" / "results.json"
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
+README = ROOT / "README.md"
 SLOWER = 1.1  # times: more than this fails the bench
 OPEN, CLOSE = "<!-- performance -->", "<!-- /performance -->"
 
@@ -84,17 +87,30 @@ def write(found: Found) -> None:
         "stages": _rounded(found.stages) or old["stages"],
     }
     RESULTS.write_text(json.dumps(new, indent=2) + "\n")
-    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), new), encoding="utf-8")
+    for page, tables in TABLES.items():
+        page.write_text(with_tables(page.read_text(encoding="utf-8"), tables(new)), encoding="utf-8")
 
 
 def _rounded(curves: Mapping[str, Mapping[Any, float]]) -> dict[str, dict[str, float]]:
     return {name: {str(at): round(value, 3) for at, value in curve.items()} for name, curve in curves.items()}
 
 
-def with_tables(text: str, found: Mapping[str, Any]) -> str:
-    """*text* with what was *found* between its marks."""
-    tables = f"{table(found['figures'])}\nThe share of each stage in a replay:\n\n{shares(found['stages'])}"
-    return re.sub(f"{OPEN}.*{CLOSE}", lambda _: f"{OPEN}\n{tables}{CLOSE}", text, flags=re.DOTALL)
+def with_tables(page: str, tables: str) -> str:
+    """*page* with *tables* between its marks."""
+    return re.sub(f"{OPEN}.*{CLOSE}", lambda _: f"{OPEN}\n{tables}{CLOSE}", page, flags=re.DOTALL)
+
+
+def everything(found: Mapping[str, Any]) -> str:
+    """All figures as Markdown, and where the time goes."""
+    return f"{table(found['figures'])}\nThe share of each stage in a replay:\n\n{shares(found['stages'])}"
+
+
+def kinds(found: Mapping[str, Any]) -> str:
+    """Kinds of traffic as Markdown, each with its speed beside tcprewrite's."""
+    lines = ["| traffic | of tcprewrite's speed |", "|---|---|"]
+    told = [row for row in found["figures"].values() if row["beside"] == "tcprewrite"]
+    lines += [f"| {row['name'].removesuffix(', frames a second')} | {row['ratio']:.2f} |" for row in told]
+    return "\n".join(lines) + "\n"
 
 
 def shares(stages: Mapping[str, Mapping[str, float]]) -> str:
@@ -114,3 +130,6 @@ def table(rows: Rows) -> str:
         asked = "" if row["asked"] is None else f"at {'most' if row['less'] else 'least'} {row['asked']:g}"
         lines.append(f"| {row['name']} | {row['beside']} | {row['ratio']:.2f} | {asked} |")
     return "\n".join(lines) + "\n"
+
+
+TABLES: dict[Path, Callable[[Mapping[str, Any]], str]] = {PAGE: everything, README: kinds}

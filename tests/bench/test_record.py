@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bench import growth, record
@@ -44,12 +46,20 @@ def test_the_table_goes_between_its_marks() -> None:
     """The rest of the page stays as it is."""
     text = f"before\n{record.OPEN}\nold\n{record.CLOSE}\nafter\n"
     rows, stages = {"part: this / that": row(1.234, asked=1).document()}, {"web": {"read": 0.25, "balance": 0.75}}
-    told = record.with_tables(text, {"figures": rows, "stages": stages})
+    told = record.with_tables(text, record.everything({"figures": rows, "stages": stages}))
     assert told.startswith(f"before\n{record.OPEN}\n| lbreplay |") and told.endswith(f"{record.CLOSE}\nafter\n")
     assert "| this | that | 1.23 | at least 1 |" in told and "| web | 25% | 75% |" in told and "old" not in told
 
 
-def test_the_readme_shows_the_last_recorded_run() -> None:
+def test_the_readme_has_a_row_a_kind_of_traffic() -> None:
+    """Only what stands beside tcprewrite, under the name of its load."""
+    beside = Figure("web, tagged, frames a second", "tcprewrite", lambda: 1.5)
+    rows = {"a": Row("speed", beside, 1.5).document(), "b": row(1.234).document()}
+    assert record.kinds({"figures": rows}).splitlines()[2:] == ["| web, tagged | 1.50 |"]
+
+
+@pytest.mark.parametrize("page", record.TABLES)
+def test_a_page_shows_the_last_recorded_run(page: Path) -> None:
     """A record that is kept without its table, or a table changed by hand, would tell two stories."""
-    text = record.PAGE.read_text(encoding="utf-8")
-    assert record.OPEN in text and record.with_tables(text, record.recorded()) == text
+    text = page.read_text(encoding="utf-8")
+    assert record.OPEN in text and record.with_tables(text, record.TABLES[page](record.recorded())) == text
