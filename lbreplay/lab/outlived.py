@@ -23,7 +23,7 @@ from lbreplay.model import NANOSECOND, Endpoint
 from lbreplay.phrases import plural
 from lbreplay.stats import Result
 from lbreplay.verdict import Fate, Verdict
-from lbreplay.wire.packet import FIN, RST, SCTP, SYN, TCP, Packet, reverse_key
+from lbreplay.wire.packet import FIN, RST, SCTP, SYN, TCP, reverse_key
 
 IN_USE = frozenset({"ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "NORMAL", "ONEWAY", "UDP"})  # states with two ends
 STATEFUL = (TCP, SCTP)  # of the others any packet of a client may open a connection again
@@ -70,10 +70,11 @@ class Outlived:
 
     def _outlived(self, burst: Burst, row: int) -> bool:
         """Whether the row goes on with a connection that was ended before it; it is forgotten then."""
-        packet = Packet(burst.frame(row), int(burst.length[row])).within()
-        ended = self._ended.get(packet.key) if packet.family else None
+        family, proto = int(burst.family[row]), int(burst.proto[row])  # the bytes may be those of its answer by now
+        ends = burst.flow4[row] if family == 4 else burst.wide[row]
+        ended = self._ended.get(bytes((proto,)) + ends.tobytes()) if family else None
         pause = int(burst.time_ns[row]) - ended.last_ns if ended is not None else 0
-        if ended is None or pause <= ended.after_ns or (packet.proto == TCP and packet.flags & (SYN | RST | FIN)):
+        if ended is None or pause <= ended.after_ns or (proto == TCP and burst.flags[row] & (SYN | RST | FIN)):
             return False
         for key in ended.keys:
             self._ended.pop(key, None)
@@ -131,7 +132,7 @@ class _OfDpvs:
         """Told by the machine."""
         columns, limits = self._machine.table.columns, self._machine.limits
         state, limit = columns["state"][slots], columns["limit"][slots]
-        proto = np.asarray(self._machine.tuples.words)[4 * slots + 1] >> np.uint64(32) & np.uint64(0xFF)
+        proto = np.asarray(self._machine.tuples.words)[2 * slots, 1] >> np.uint64(32) & np.uint64(0xFF)
         after = limits[limit, state]
         some = np.flatnonzero(self._in_use[proto.astype(np.int64), state] & (columns["timeout"][slots] >= after))
         for places, asked in self._balancer.came_as_rows(2 * slots[some]):
