@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.loop import octets
 from lbreplay.loop.names import CLOCK, ETHERNET, M32, MICROSECOND, SACK_BIT, SYN, TCP, TIMESTAMP_BIT, WSCALE_SHIFT
 from lbreplay.loop.table import Table
@@ -31,7 +30,7 @@ class Asking:
     def __init__(self, table: Table, tells: bool) -> None:
         self.table, self.tells = table, tells
         self.room: Any = None  # of the columns that are bound
-        self.made = np.zeros(MOST, np.uint8).data
+        self.made = memory.zeros("B", MOST)
 
     def link(self, heads: Any, tags: Any, mirrored: Any) -> None:
         """With what frames leave (`Rewriter.link`)."""

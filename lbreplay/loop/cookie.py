@@ -12,8 +12,7 @@ from __future__ import annotations
 from math import floor, sin
 from typing import Any
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.loop.names import NONE
 
 M32 = 0xFFFFFFFF
@@ -25,9 +24,9 @@ MARK = 0x80  # behind what is hashed (RFC 1321, 3.1)
 
 ROUNDS = ((7, 12, 17, 22), (5, 9, 14, 20), (4, 11, 16, 23), (6, 10, 15, 21))  # rotations (RFC 1321, 3.4)
 PLACES = ((1, 0), (5, 1), (3, 5), (7, 0))  # which word a step takes: factor, and first
-TURNS: Any = np.array([ROUNDS[step >> 4][step & 3] for step in range(64)], np.uint32).data
-WORDS: Any = np.array([(PLACES[step >> 4][0] * step + PLACES[step >> 4][1]) % 16 for step in range(64)], np.int32).data
-SINES: Any = np.array([floor(abs(sin(step + 1)) * 2**32) for step in range(64)], np.uint32).data
+TURNS: Any = memory.listed("I", [ROUNDS[step >> 4][step & 3] for step in range(64)])
+WORDS: Any = memory.listed("i", [(PLACES[step >> 4][0] * step + PLACES[step >> 4][1]) % 16 for step in range(64)])
+SINES: Any = memory.listed("I", [floor(abs(sin(step + 1)) * 2**32) for step in range(64)])
 
 
 class Cookies:
@@ -35,9 +34,9 @@ class Cookies:
 
     def __init__(self, secret: int) -> None:
         self.secret = secret & M32
-        self.block = np.zeros(16, np.uint32).data  # what is hashed
-        self.ends = np.zeros(9, np.uint32).data  # addresses, ports
-        self.padding = np.zeros(16, np.uint32).data  # the block behind 64 bytes
+        self.block = memory.zeros("I", 16)  # what is hashed
+        self.ends = memory.zeros("I", 9)  # addresses, ports
+        self.padding = memory.zeros("I", 16)  # the block behind 64 bytes
         self.padding[0], self.padding[14] = MARK, 8 * BLOCK
         self.six = False
         self.a = self.b = self.c = self.d = 0

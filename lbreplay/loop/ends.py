@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.loop.names import NONE
 
 FULL = 0xFFFFFFFFFFFFFFFF
@@ -31,7 +30,7 @@ class Ends:
     def __init__(self, ends: Any) -> None:
         bits = max(LEAST, (4 * len(ends)).bit_length())
         self._last, self._shift = (1 << bits) - 1, 64 - bits
-        self._words, self._numbers = np.zeros(3 << bits, np.uint64).data, np.full(1 << bits, NONE, np.int32).data
+        self._words, self._numbers = memory.zeros("Q", 3 << bits), memory.full("i", 1 << bits, NONE)
         for number, (proto, address, port) in enumerate(ends):
             low, high = words(address)
             read = int.from_bytes(port.to_bytes(2), "little")

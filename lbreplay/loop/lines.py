@@ -14,8 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.loop.names import FULL_TCP, FULL_UDP, PROXYING, SIX, STATES, STORMY, TELLING
 from lbreplay.loop.pen import Pen
 from lbreplay.loop.table import Table
@@ -47,7 +46,7 @@ class Lines(Pen):
         """More pieces by columns `service` and `reason`."""
         self._ends += range(first := self.learn(ends), first + len(ends))
         self._reasons += range(first := self.learn(reasons), first + len(reasons))
-        self.ends, self.reasons = np.array([*self._ends, 0]).data, np.array([*self._reasons, 0]).data
+        self.ends, self.reasons = memory.listed("q", [*self._ends, 0]), memory.listed("q", [*self._reasons, 0])
 
     def told(self) -> tuple[int, int]:
         """How many values of columns `service` and `reason` are known."""

@@ -7,10 +7,10 @@ address as for ten thousand, but for some steps of a search.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.loop import octets
 from lbreplay.loop.ends import Ends
 from lbreplay.loop.names import M32, NONE
@@ -38,11 +38,11 @@ class Lists:
 
     def __init__(self, ends: Any, black: Any, white: Any, shut: bytes | None, verdicts: tuple[int, int]) -> None:
         self._ends, self._by_bucket = Ends(ends), shut is not None
-        self._shut = np.frombuffer(shut or bytes(1), np.uint8).data
-        self._closes = np.array([words is not None for words in white] or [False], np.uint8).data
+        self._shut = memory.listed("B", shut or bytes(1))
+        self._closes = memory.listed("B", [words is not None for words in white] or [False])
         lists = [words or [] for pair in zip(black, white, strict=True) for words in pair]
-        self._spans = np.array([word for words in lists for word in words] or [0], np.uint64).data
-        self._starts = np.cumsum([0, *(len(words) >> 2 for words in lists)], dtype=np.int64).data
+        self._spans = memory.listed("Q", [word for words in lists for word in words])
+        self._starts = memory.listed("q", accumulate((len(words) >> 2 for words in lists), initial=0))
         self._black, self._white = verdicts
 
     def refusal(self, low: int, high: int, dest0: int, dest1: int, port: int, proto: int, six: bool) -> int:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 from struct import unpack
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.loop.names import MOST
 
 UNKNOWN_NUMBER = -(1 << 31)
@@ -33,8 +32,8 @@ class Memo:
 
     def _renew(self, bits: int) -> None:
         self._last, self._shift = (1 << bits) - 1, 64 - bits
-        self._words = np.empty(2 << bits, np.uint64).data
-        self._numbers = np.full(1 << bits, UNKNOWN, np.int32).data
+        self._words = memory.zeros("Q", 2 << bits)
+        self._numbers = memory.full("i", 1 << bits, UNKNOWN)
 
     def get(self, first: int, second: int) -> int:
         """What is known by two words, or UNKNOWN."""

@@ -11,8 +11,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Any
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.loop import octets
 
 MOST = 1 << 16  # texts of IPv6 addresses that are remembered at once
@@ -24,7 +23,7 @@ class Pen:
 
     def __init__(self) -> None:
         self.at, self.size = 0, 0
-        self.out: Any = np.empty(0, np.uint8).data
+        self.out: Any = memory.zeros("B", 0)
         self.known = 0  # pieces
         self.longest = FIXED  # bytes that one of each group of pieces, and what a row says, may take
         self.texts: dict[Any, bytes] = {}  # of IPv6 addresses, by their two words
@@ -43,8 +42,8 @@ class Pen:
             self._starts.append(end)
         self.known += len(pieces)
         self.longest += max(map(len, pieces), default=0)
-        self.store = np.frombuffer(bytearray(self._store or b"\0"), np.uint8).data
-        self.starts = np.array(self._starts, np.int64).data
+        self.store = memory.listed("B", self._store or b"\0")
+        self.starts = memory.listed("q", self._starts)
         return first
 
     # --- the buffer --------------------------------------------------------------------------------------------------
@@ -63,9 +62,8 @@ class Pen:
             self._grow(more)
 
     def _grow(self, more: int) -> None:
-        grown = np.empty(max(2 * self.size, self.at + more, 1 << 16), np.uint8)
-        grown[: self.at] = np.frombuffer(self.out, np.uint8)[: self.at]
-        self.out, self.size = grown.data, len(grown)
+        self.size = max(2 * self.size, self.at + more, 1 << 16)
+        self.out = memory.grown(self.out, self.size)
 
     def write(self, data: bytes) -> None:
         """Bytes of any length."""

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.loop.draws import Draws
 from lbreplay.loop.names import M32, MAX_TRIALS, NO_PORT
 
@@ -21,14 +20,14 @@ DOUBLE_STEP = 0.05  # of the steps of an rr or wrr service that skip an address
 
 @lru_cache(maxsize=64)
 def _range(first: int, stop: int, step: int) -> memoryview:
-    return np.arange(first, stop, step).astype(np.uint16).data
+    return memory.listed("H", range(first, stop, step))
 
 
 def listed(ports: Sequence[int]) -> memoryview:
     """*ports* two bytes each; equal ranges are one list, for many pools and buckets have the same."""
     if isinstance(ports, range):
         return _range(ports.start, ports.stop, ports.step)
-    return np.array(ports, np.uint16).data
+    return memory.listed("H", ports)
 
 
 class Bucket:
@@ -38,7 +37,7 @@ class Bucket:
         self._ports, self._size = listed(ports), len(ports)
         self._taken = self.miss = 0
         self._head = self._released = 0  # of the ring: where the first of so many stands
-        self._ring = np.empty(0, np.uint16).data
+        self._ring = memory.zeros("H", 0)
 
     def used(self) -> int:
         """Ports that connections have."""
@@ -72,9 +71,9 @@ class Bucket:
 
     def _widen(self) -> None:
         """A ring of twice the size, a power of two; all of the old one are free."""
-        ring = np.empty(max(16, 2 * self._released), np.uint16)
-        ring[: self._released] = np.roll(np.asarray(self._ring), -self._head)
-        self._ring, self._head = ring.data, 0
+        ring, behind = memory.zeros("H", max(16, 2 * self._released)), self._released - self._head
+        ring[:behind], ring[behind : self._released] = self._ring[self._head :], self._ring[: self._head]
+        self._ring, self._head = ring, 0
 
 
 class FittingBucket(Bucket):
@@ -156,7 +155,7 @@ class LaddrCursor:
 
     def __init__(self, laddrs: Sequence[bytes], chance: Draws | None = None) -> None:
         self.laddrs = tuple(laddrs)
-        self.counts = np.zeros(max(len(self.laddrs), 1), np.int64).data
+        self.counts = memory.zeros("q", len(self.laddrs))
         self.heard: Callable[[bytes, int | None], None] | None = None
         self._chance, self._stepping = chance or Draws(0, ""), chance is not None
         self.at, self._size = -1, len(self.laddrs)
@@ -193,7 +192,7 @@ class LaddrCursor:
         conns = self.conns
         taken = [laddr for laddr in self.laddrs[: self.at + 1] if laddr in laddrs]
         self.laddrs = tuple(laddrs)
-        self.counts = np.array([conns.pop(laddr, 0) for laddr in laddrs] or [0], np.int64).data
+        self.counts = memory.listed("q", [conns.pop(laddr, 0) for laddr in laddrs])
         self.at, self._size = self.laddrs.index(taken.pop()) if taken else -1, len(self.laddrs)
         self._gone = conns
 

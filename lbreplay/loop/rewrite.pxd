@@ -59,6 +59,8 @@ cdef class Rewriter:
     cdef int _fit(self, unsigned char[::1] buffer, Py_ssize_t row) except? -1
     @cython.locals(end=Py_ssize_t)
     cdef _spread(self, burst)
+    @cython.locals(total=Py_ssize_t, row=Py_ssize_t)
+    cdef Py_ssize_t _growing(self, Py_ssize_t size) noexcept
     @cython.locals(old=cython.uchar[::1], begin=Py_ssize_t, end=Py_ssize_t, to=Py_ssize_t, row=Py_ssize_t, at=Py_ssize_t, there=Py_ssize_t)
     cdef _lay_out(self, unsigned char[::1] made, Py_ssize_t size)
     @cython.locals(size=int, there=Py_ssize_t, to=Py_ssize_t, shift=int, tag=int, growth=int, odd=cython.uchar[::1])

@@ -16,8 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.burst import RECORD, Burst
 from lbreplay.loop import octets
 from lbreplay.loop.names import ANSWERED, DIRECT, FULL_TCP, NONE, PROXYING, RESET, STORMY, TELLING, TRANSIT, TUNNEL
@@ -55,8 +54,8 @@ class Rewriter:
         self.grows = False
         self.bound: Any = None  # the room of the columns below
         self.behind = False  # some rows are behind a SYN proxy
-        self.room = np.zeros(0, np.int32).data  # by how many bytes each row grows
-        self.shift = np.zeros(0, np.int32).data  # bytes of the tag that each row has by now
+        self.room = memory.zeros("i", 0)  # by how many bytes each row grows
+        self.shift = memory.zeros("i", 0)  # bytes of the tag that each row has by now
         self._odd: dict[int, bytearray] = {}
 
     def link(self, heads: Any, tags: Any, mirrored: Any, outers: Any) -> None:
@@ -73,7 +72,7 @@ class Rewriter:
 
     def _move_in(self, of: Any) -> None:
         """The columns of another room."""
-        self.room, self.shift = (np.zeros(len(of["at"]), np.int32).data for _ in range(2))
+        self.room, self.shift = (memory.zeros("i", len(of["at"])) for _ in range(2))
         self.at, self.caplen, self.sent = of["at"], of["caplen"], of["sent"]
         self.leaving, self.answer, self.tag = of["leaving"], of["answer"], of["tag"]
         self.family, self.proto, self.flags = of["family"], of["proto"], of["flags"]
@@ -231,10 +230,17 @@ class Rewriter:
 
     def _spread(self, burst: Burst) -> None:
         """Lay all rows out again: one piece for the sink."""
-        made = burst.wider(int(np.asarray(self.room[: burst.size]).sum()))
+        made = burst.wider(self._growing(burst.size))
         self._lay_out(made.data, burst.size)
         burst.buffer = made
         self.buffer = made.data
+
+    def _growing(self, size: int) -> int:
+        """By how many bytes all rows grow."""
+        total = 0
+        for row in range(size):
+            total += self.room[row]
+        return total
 
     def _lay_out(self, made: Any, size: int) -> None:
         """Rows that stand side by side and stay as they are go together."""

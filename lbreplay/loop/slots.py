@@ -21,8 +21,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.loop.syn import Proxied
 from lbreplay.loop.timers import Timers
 
@@ -32,12 +31,12 @@ class Stack:
 
     def __init__(self) -> None:
         self.size = 0
-        self._slots = np.empty(16, np.int32).data
+        self._slots = memory.zeros("i", 16)
 
     def push(self, slot: int) -> None:
         """Put one on top."""
         if self.size == len(self._slots):
-            self._slots = np.append(self._slots, np.zeros_like(self._slots)).data
+            self._slots = memory.grown(self._slots, 2 * self.size)
         self._slots[self.size] = slot
         self.size += 1
 
@@ -48,7 +47,7 @@ class Stack:
 
     def all(self) -> Any:
         """All of them, the top last."""
-        return np.asarray(self._slots)[: self.size]
+        return memoryview(self._slots)[: self.size]
 
     def take(self, other: Stack) -> None:
         """All of another, which is empty then."""

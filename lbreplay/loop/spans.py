@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.loop.names import ANY
 
 M64 = 0xFFFFFFFFFFFFFFFF
@@ -23,8 +22,8 @@ class Span:
     def __init__(self, proto: int, six: bool, source: Any, dest: Any, tag: int, way: int, openers: list[Any]) -> None:
         self.proto, self.six, self.tag, self.way, self.openers = proto, six, tag, way, openers
         words = [word for low, high, *_ in (source, dest) for end in (low, high) for word in (end >> 64, end & M64)]
-        self._bounds = np.array(words, np.uint64).data
-        self._ports = np.array([*source[2:], *dest[2:]], np.int32).data
+        self._bounds = memory.listed("Q", words)
+        self._ports = memory.listed("i", [*source[2:], *dest[2:]])
 
     def looks_at(self, proto: int, six: bool, tag: int, way: int) -> bool:
         """Whether it minds packets of a protocol and family, from and to these devices."""

@@ -16,8 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.loop import octets
 from lbreplay.loop.cookie import Cookies
 from lbreplay.loop.names import (
@@ -42,7 +41,7 @@ MINUTE = 60 * 10**9
 KEPT = 240 * 10**9  # as long as a cookie is valid (D 6.1)
 RESET_TTL = 63  # of a packet turned round into a RST (D 5.1)
 MSS_ABSENT, MAX_WSCALE = 536, 14
-MSS_TABLE: Any = np.array((64, 256, 512, 536, 1024, 1280, 1440, 1452, 1460, 4312), np.int32).data
+MSS_TABLE: Any = memory.listed("i", (64, 256, 512, 536, 1024, 1280, 1440, 1452, 1460, 4312))
 
 # the extended counters that rows move (D 13.3), and each one's place
 COUNTERS = (
@@ -145,7 +144,7 @@ class Proxy:
         self.start_ns, self.first_ns = start_ns, 0
         self.room: Any = None  # of the columns that are bound
         self.cookies = Cookies(settings.secrets)
-        self.counts = np.zeros(ranks * KINDS, np.int64).data
+        self.counts = memory.zeros("q", ranks * KINDS)
 
     def bind(self, burst: Any) -> None:
         """The columns of *burst*."""

@@ -11,7 +11,6 @@ cdef class Timers:
     cdef long long[::1] _when, _order, _who
     cdef Py_ssize_t _size
     cdef int _notes, _spare
-    cdef object _entries
     cdef unsigned char[:] _alive
     cdef long long[:] _last_use, _timeout, _armed, _look
     cdef short[:] _rank

@@ -17,8 +17,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.loop.names import NEVER, NONE
 
 BUCKET_BITS = 26  # nanoseconds a bucket: 67 ms
@@ -36,10 +35,10 @@ class Timers:
         self._other = NEVER  # what somebody else waits for: `look_at`
         self._open = -1  # the last bucket that is open
         self._ringed = 0  # notes in buckets
-        self._heads = np.full(RING, NONE, np.int32).data
+        self._heads = memory.full("i", RING, NONE)
         self._notes, self._spare = 0, NONE  # that were ever used; the first of those that are free again
-        self._slot = self._after = np.empty(0, np.int32).data
-        self._entries: Any = None
+        self._slot = self._after = memory.zeros("i", 0)
+        self._when = self._order = self._who = memory.zeros("q", 0)
         self._size = 0  # of the heap
         self._heap(1024)
 
@@ -51,17 +50,13 @@ class Timers:
 
     def _room(self) -> None:
         """Room for twice the notes."""
-        slot, after = np.empty((2, max(1024, 2 * self._notes)), np.int32)
-        slot[: self._notes], after[: self._notes] = self._slot, self._after
-        self._slot, self._after = slot.data, after.data
+        size = max(1024, 2 * self._notes)
+        self._slot, self._after = memory.grown(self._slot, size), memory.grown(self._after, size)
 
     def _heap(self, size: int) -> None:
         """Room for *size* entries of the heap."""
-        memory = np.zeros((3, size), np.int64)
-        if self._size:
-            memory[:, : self._size] = self._entries[:, : self._size]
-        self._entries = memory
-        self._when, self._order, self._who = memory[0].data, memory[1].data, memory[2].data
+        self._when, self._order = memory.grown(self._when, size), memory.grown(self._order, size)
+        self._who = memory.grown(self._who, size)
 
     def look_at(self, when: int) -> None:
         """Somebody else waits for *when* (NEVER: no longer): `nearest` does not lie behind it."""
