@@ -25,6 +25,7 @@ rewrite.py  what rows leave with -> bytes
 runs.py     what leaves of a burst in place
 verify.py   which rows' checksums are right
 count.py    rows -> the tables of statistics
+md5.py      the digests of cookies and of rings
 cookie.py   the cookie of a SYN proxy
 syn.py      what a SYN proxy remembers, and does to rows
 asking.py   the SYN that it sends to a real server

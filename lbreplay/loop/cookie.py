@@ -9,24 +9,17 @@ back without being ours fails by its age, which takes one hash.
 
 from __future__ import annotations
 
-from math import floor, sin
 from typing import Any
 
 from lbreplay import memory
-from lbreplay.loop.names import NONE
+from lbreplay.loop import octets
+from lbreplay.loop.md5 import BLOCK, MARK, SIZE_AT, Digest
+from lbreplay.loop.names import M32, NONE
 
-M32 = 0xFFFFFFFF
 LOW = 0xFFFFFF  # the bits that the minute leaves
 MAX_AGE, INDICES, UNUSED = 4, 10, 0xFFF  # minutes; MSS values that have a number; bits of the data that say nothing
 MSS_SHIFT = 12
-ENDS4, BLOCK = 20, 64  # bytes that are hashed, of IPv4, of IPv6
-MARK = 0x80  # behind what is hashed (RFC 1321, 3.1)
-
-ROUNDS = ((7, 12, 17, 22), (5, 9, 14, 20), (4, 11, 16, 23), (6, 10, 15, 21))  # rotations (RFC 1321, 3.4)
-PLACES = ((1, 0), (5, 1), (3, 5), (7, 0))  # which word a step takes: factor, and first
-TURNS: Any = memory.listed("I", [ROUNDS[step >> 4][step & 3] for step in range(64)])
-WORDS: Any = memory.listed("i", [(PLACES[step >> 4][0] * step + PLACES[step >> 4][1]) % 16 for step in range(64)])
-SINES: Any = memory.listed("I", [floor(abs(sin(step + 1)) * 2**32) for step in range(64)])
+ENDS4 = 20  # bytes that are hashed, of IPv4; of IPv6 a whole block
 
 
 class Cookies:
@@ -34,12 +27,12 @@ class Cookies:
 
     def __init__(self, secret: int) -> None:
         self.secret = secret & M32
-        self.block = memory.zeros("I", 16)  # what is hashed
+        self.digest, self.block = Digest(), memory.zeros("B", BLOCK)  # what is hashed
         self.ends = memory.zeros("I", 9)  # addresses, ports
-        self.padding = memory.zeros("I", 16)  # the block behind 64 bytes
-        self.padding[0], self.padding[14] = MARK, 8 * BLOCK
+        self.padding = memory.zeros("B", BLOCK)  # the block behind a whole one
+        self.padding[0] = MARK
+        octets.put16(self.padding, SIZE_AT, 8 * BLOCK)
         self.six = False
-        self.a = self.b = self.c = self.d = 0
 
     def aim4(self, source: int, dest: int, ports: int) -> None:
         """Addresses, and the word of both ports, as little-endian machines read them from the packet."""
@@ -75,39 +68,32 @@ class Cookies:
 
     def _hash(self, count: int) -> int:
         """The first word; IPv6 adds the secret to every word, IPv4 puts it behind (D 6.1)."""
-        block, secret = self.block, self.secret
-        self.a, self.b, self.c, self.d = 0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476
-        if not self.six:
-            block[0], block[1], block[2], block[3], block[4] = self.ends[0], self.ends[1], self.ends[8], count, secret
-            block[5], block[14] = MARK, 8 * ENDS4
-            for word in range(6, 14):
-                block[word] = 0
-            block[15] = 0
-            self._add(block)
-            return self.a
-        for word in range(9):
-            block[word] = (self.ends[word] + secret) & M32
-        block[9] = (count + secret) & M32
-        for word in range(10, 16):
-            block[word] = secret
-        self._add(block)
-        self._add(self.padding)
-        return self.a
+        self.digest.begin()
+        if self.six:
+            self._fill6(count)
+            self.digest.add(self.block)
+            self.digest.add(self.padding)
+        else:
+            self._fill4(count)
+            self.digest.add(self.block)
+        return self.digest.a
 
-    def _add(self, block: Any) -> None:
-        """One block (RFC 1321, 3.4)."""
-        a, b, c, d = self.a, self.b, self.c, self.d
-        for step in range(64):
-            if step < 16:
-                mixed = d ^ (b & (c ^ d))
-            elif step < 32:
-                mixed = c ^ (d & (b ^ c))
-            elif step < 48:
-                mixed = b ^ c ^ d
-            else:
-                mixed = c ^ (b | (d ^ M32))
-            mixed = (mixed + a + SINES[step] + block[WORDS[step]]) & M32
-            a, d, c = d, c, b
-            b = (b + ((mixed << TURNS[step]) | (mixed >> (32 - TURNS[step])))) & M32
-        self.a, self.b = (self.a + a) & M32, (self.b + b) & M32
-        self.c, self.d = (self.c + c) & M32, (self.d + d) & M32
+    def _fill4(self, count: int) -> None:
+        block, ends = self.block, self.ends
+        octets.put32(block, 0, ends[0])
+        octets.put32(block, 4, ends[1])
+        octets.put32(block, 8, ends[8])
+        octets.put32(block, 12, count)
+        octets.put32(block, 16, self.secret)
+        block[ENDS4] = MARK
+        for at in range(ENDS4 + 1, BLOCK):
+            block[at] = 0
+        block[SIZE_AT] = 8 * ENDS4
+
+    def _fill6(self, count: int) -> None:
+        block, secret = self.block, self.secret
+        for word in range(9):
+            octets.put32(block, 4 * word, (self.ends[word] + secret) & M32)
+        octets.put32(block, 36, (count + secret) & M32)
+        for word in range(10, 16):
+            octets.put32(block, 4 * word, secret)

@@ -1,23 +1,22 @@
 cimport cython
 
 from lbreplay.loop cimport octets
+from lbreplay.loop.md5 cimport Digest
 from lbreplay.loop.real cimport Dest
 from lbreplay.loop.turn cimport Choice
 
 ctypedef unsigned long long u64
 
-cdef int NOBODY, BUCKETS
-cdef unsigned int START, SLOTS, KNUTH, GOLDEN, A, B, C, D
+cdef int NOBODY, BUCKETS, MARK, SIZE_AT, MOST_DIGITS
+cdef unsigned int START, SLOTS, KNUTH, GOLDEN
 cdef u64 M32, M64
-cdef unsigned int[::1] ADDED
-cdef unsigned char[::1] TURNS, WORDS, BLOCK
+cdef Digest DIGEST
+cdef unsigned char[::1] NUMBER
 
-@cython.locals(place=u64)
+@cython.locals(total=u64, place=u64)
 cpdef long long ring_key(u64 number) noexcept
 @cython.locals(size=int, rest=u64, at=int)
-cdef int _write(u64 number) noexcept
-@cython.locals(a=cython.uint, b=cython.uint, c=cython.uint, d=cython.uint, step=int, mixed=cython.uint, place=int, turn=int, word=cython.uint, total=u64)
-cdef u64 _md5_sum(unsigned int size) noexcept
+cdef void _write(u64 number) noexcept
 cdef u64 _stirred(u64 a) noexcept
 @cython.locals(v0=u64, v1=u64, v2=u64, v3=u64, block=u64, turn=int)
 cpdef unsigned int siphash(unsigned int value, unsigned int key) noexcept

@@ -1,23 +1,21 @@
 """Which real server a hash of the first packet's ends names: conhash's ring, Maglev's table, the buckets of sh and dh
-(D 10.3, L 13); and the hashes (vectors: D 18).
-
-MD5 stands here step by step (RFC 1321), for one message of one block: the digits of a number.
-"""
+(D 10.3, L 13); and the hashes (vectors: D 18)."""
 
 from __future__ import annotations
 
-from math import sin
 from typing import Any
 
 import numpy as np
 
 from lbreplay.loop import octets
+from lbreplay.loop.md5 import BLOCK, MARK, SIZE_AT, Digest
 from lbreplay.loop.names import M32
 from lbreplay.loop.real import Dest
 from lbreplay.loop.turn import NOBODY_THERE, Choice
 
 NOBODY = NOBODY_THERE
 M64 = 0xFFFFFFFFFFFFFFFF
+MOST_DIGITS = 20  # of a 64-bit number
 # Maglev's table, and the keys of its hashes
 PLACES = 4093
 START_KEY, SKIP_KEY = 2654435761, 2654446892
@@ -26,57 +24,29 @@ START, SLOTS = START_KEY, PLACES
 SIZE = 256
 BUCKETS = SIZE
 KNUTH, GOLDEN = 2654435761, 0x61C88647
-# MD5, by step: what is added, by how much is turned, which word is taken (step times the first plus the second)
-MD5_START = 0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476
-MD5_ADDED = [int(abs(sin(step + 1)) * (1 << 32)) for step in range(64)]
-MD5_TURNS = (7, 12, 17, 22), (5, 9, 14, 20), (4, 11, 16, 23), (6, 10, 15, 21)
-MD5_WORDS = (1, 0), (5, 1), (3, 5), (7, 0)
-_ROUNDS = [(MD5_TURNS[step // 16][step % 4], MD5_WORDS[step // 16]) for step in range(64)]
-ADDED = np.array(MD5_ADDED, np.uint32).data
-TURNS = np.array([turn for turn, _ in _ROUNDS], np.uint8).data
-WORDS = np.array([(step * times + more) % 16 for step, (_, (times, more)) in enumerate(_ROUNDS)], np.uint8).data
-BLOCK = np.zeros(64, np.uint8).data
-A, B, C, D = MD5_START
+DIGEST, NUMBER = Digest(), np.zeros(BLOCK, np.uint8).data  # a number's digits, as MD5 has a message
 
 
 def ring_key(number: int) -> int:
     """conhash's H (D 10.3) of the digits of *number*: a signed 64-bit place on the ring."""
-    place = _stirred(_md5_sum(_write(number)))
+    _write(number)
+    DIGEST.begin()
+    DIGEST.add(NUMBER)
+    total = DIGEST.a
+    place = _stirred(total + DIGEST.b + DIGEST.c + DIGEST.d)
     return place - M64 - 1 if place >> 63 else place
 
 
-def _write(number: int) -> int:
-    """*number* in digits, as MD5 pads a message; its size in bits."""
+def _write(number: int) -> None:
+    """*number* in digits, padded."""
     size, rest = 1, number
     while rest > 9:
         size, rest = size + 1, rest // 10
-    for at in range(size + 1, 24):
-        BLOCK[at] = 0
-    BLOCK[size] = 0x80
+    for at in range(size + 1, MOST_DIGITS + 1):
+        NUMBER[at] = 0
+    NUMBER[size], NUMBER[SIZE_AT] = MARK, 8 * size
     for at in range(size):
-        BLOCK[size - 1 - at], number = 48 + number % 10, number // 10
-    return 8 * size
-
-
-def _md5_sum(size: int) -> int:
-    """The sum of the four words of the MD5 of BLOCK, a message of *size* bits, of no more than 23 bytes."""
-    a, b, c, d = A, B, C, D
-    for step in range(64):
-        if step < 16:
-            mixed = ((c ^ d) & b) ^ d
-        elif step < 32:
-            mixed = ((b ^ c) & d) ^ c
-        elif step < 48:
-            mixed = b ^ c ^ d
-        else:
-            mixed = c ^ (b | (~d & M32))
-        place, turn = WORDS[step], TURNS[step]
-        word = size if place == 14 else octets.word32(BLOCK, 4 * place)
-        mixed = (mixed + a + word + ADDED[step]) & M32
-        a, d, c = d, c, b
-        b = (b + (mixed << turn | mixed >> 32 - turn)) & M32
-    total = (a + A) & M32
-    return total + ((b + B) & M32) + ((c + C) & M32) + ((d + D) & M32)
+        NUMBER[size - 1 - at], number = 48 + number % 10, number // 10
 
 
 def _stirred(a: int) -> int:

@@ -6,14 +6,13 @@ Where DPVS converts to host order first, `fold` gives the number as written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from struct import unpack
 from typing import Any
 
 import numpy as np
 
 from lbreplay.burst import I64
-from lbreplay.loop.hashed import MD5_ADDED, MD5_START, MD5_TURNS, MD5_WORDS
 
 M32, M64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
 
@@ -79,10 +78,13 @@ def conn_hash(src: bytes, sport: int, dst: bytes, dport: int, seed: int = 0) -> 
 
 
 def ring_keys(name: str, count: int) -> I64:
-    """conhash's H (D 10.3; loop/hashed.py) of NAME-000, NAME-001 and so on, *count* of them, by columns: a
-    weight of 32767 makes five million, in a second instead of fifteen."""
-    parts = [_stirred(_md5_sums(words)).view(np.int64) for words in _numbered(name.encode() + b"-", count)]
-    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+    """conhash's H (D 10.3; loop/hashed.py) of NAME-000, NAME-001 and so on, *count* of them."""
+    from hashlib import md5  # 3 ms to load
+
+    text = name.encode() + b"-%03d"
+    sums = b"".join([md5(text % number, usedforsecurity=False).digest() for number in range(count)])
+    places: I64 = _stirred(np.frombuffer(sums, "<u4").reshape(-1, 4).sum(1, np.uint64)).view(np.int64)
+    return places
 
 
 def _stirred(a: Any) -> Any:
@@ -94,42 +96,3 @@ def _stirred(a: Any) -> Any:
     a = a + 0xFD7046C5 + (a << 3) & M64
     a = a ^ 0xB55A4F09 ^ a >> 16
     return a * 3221225473 & M64
-
-
-# MD5 by columns, of messages of one block: 64 steps, in four rounds of another function each.
-BLOCKS = 1 << 14  # at once: what they need stays in the cache
-MD5_MIXED: tuple[Any, ...] = (
-    lambda b, c, d: ((c ^ d) & b) ^ d,
-    lambda b, c, d: ((b ^ c) & d) ^ c,
-    lambda b, c, d: b ^ c ^ d,
-    lambda b, c, d: c ^ (b | ~d),
-)
-
-
-def _numbered(text: bytes, count: int) -> Iterator[Any]:
-    """MD5's blocks of *text* and a number of at least three digits, from 0, as rows of sixteen words."""
-    start = 0
-    while start < count:
-        digits = max(3, len(str(start)))
-        stop = min(count, start + BLOCKS, 10**digits)
-        blocks = np.zeros((stop - start, 64), np.uint8)
-        size = len(text) + digits
-        blocks[:, : len(text)] = np.frombuffer(text, np.uint8)
-        for place in range(digits):
-            blocks[:, size - 1 - place] = np.arange(start, stop) // 10**place % 10 + ord("0")
-        blocks[:, size] = 0x80
-        blocks[:, 56:58] = np.frombuffer((8 * size).to_bytes(2, "little"), np.uint8)
-        yield np.ascontiguousarray(blocks.view("<u4").T)
-        start = stop
-
-
-def _md5_sums(words: Any) -> Any:
-    """The sums of the four words of the MD5s of some blocks."""
-    a, b, c, d = (np.full(words.shape[1], word, np.uint32) for word in MD5_START)
-    for step, added in enumerate(map(np.uint32, MD5_ADDED)):
-        factor, offset = MD5_WORDS[step // 16]
-        turn = MD5_TURNS[step // 16][step % 4]
-        mixed = MD5_MIXED[step // 16](b, c, d) + (a + words[(factor * step + offset) % 16] + added)
-        a, b, c, d = d, b + (mixed << np.uint32(turn) | mixed >> np.uint32(32 - turn)), b, c
-    ends = zip((a, b, c, d), MD5_START, strict=True)
-    return sum((word + np.uint32(start)).astype(np.uint64) for word, start in ends)
