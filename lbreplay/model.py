@@ -466,6 +466,10 @@ class Setup(NamedTuple):
         """Whether next hops are asked for their MACs, by some device."""
         return any(device.resolve for device in self.devices)
 
+    def shields(self, service: Service) -> bool:
+        """Whether a SYN proxy answers for a service: in some releases mh-port is its flag."""
+        return service.synproxy or (self.behaviour.mh_port_is_synproxy and service.mh_port)
+
     def mac(self, port: int) -> bytes | None:
         """The MAC of a device. One of several has one of its own in any case: what is sent to it, and what it sends,
         tells it from the others. None: every unicast frame is ours (interface 2)."""

@@ -67,7 +67,7 @@ class Balancer:
         self.path.settled = self.links.refresh
         self.events = Events(self.machine)
         self._hops: dict[tuple[bytes, bytes], tuple[bytes, bytes]] = {}
-        self.proxy = self.path.synproxies.of_rows()
+        self.proxy = self.path.synproxies.rows
         self.loop = self._loop()
         self.loop.card, self.loop.hands_on = card, self.links.hands_on
         self.ends_table = self.machine.tuples  # where the ends of connections stand, by handle
@@ -104,7 +104,7 @@ class Balancer:
         loop.pool_size, loop.dests = self.setup.conn.pool_size, machine.dests
         self._shield(loop)
         loop.rules(_steps(machine), machine.limits.ravel().data)
-        loop.redirects, loop.proxies = self.setup.conn.redirect, any(map(view.proxied, self.setup.services))
+        loop.redirects, loop.proxies = self.setup.conn.redirect, any(map(self.setup.shields, self.setup.services))
         loop.strays = not loop.proxies  # else it may be the answer that a SYN proxy is still to ask for
         self.openers = Openers(machine, self.links, loop, Ends(list(view.virtual)))
         machine.table.revive, self.links.quiesces = self.openers.revive, self.openers.quiesces
@@ -117,7 +117,7 @@ class Balancer:
         asking = Asking(machine.tuples, setup.tcp.toa and setup.behaviour.toa_in_syn)
         early = machine.early.kept if machine.early is not None else Early()
         loop.shield(self.proxy, asking, early, tuple(map(int, verdicts)))
-        loop.shielded_ends = bytes(map(self.view.proxied, self.view.virtual.values()))
+        loop.shielded_ends = bytes(map(setup.shields, self.view.virtual.values()))
         loop.handshakes = not setup.several and self.links.shortest_mtu >= SHORT and not setup.resolves
 
     def balance(self, burst: Burst) -> None:
@@ -126,8 +126,8 @@ class Balancer:
             return
         if not self._started:
             self._started = True
-            self.machine.first_ns = self.proxy.first_ns = int(burst.time_ns[0])
-            self.events.start(self.machine.first_ns)
+            self.proxy.first_ns = int(burst.time_ns[0])
+            self.events.start(self.proxy.first_ns)
         self.machine.table.recycle()
         self._begin(burst)
         row = self._next(burst, 0)

@@ -162,7 +162,6 @@ class Machine:
         self.resolver: Resolves | None = None  # where next hops are asked for their MACs
         self.watches: list[Watch] = []
         self.stray = False  # a connection may live on another worker than its client's ordinary packets go to
-        self.first_ns = 0  # time of the first frame
         self.now = 0
         self.order = 0  # next place in the order of arming
         self.row = 0

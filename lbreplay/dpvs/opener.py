@@ -166,7 +166,7 @@ class Openers:
         timeouts = protocol.timeout(setup, service)
         event = protocol.event[SYN] if service.protocol == TCP else 0
         mode = MODES[service.mode]
-        opener.shielded = service.protocol == TCP and self.links.view.proxied(service)
+        opener.shielded = service.protocol == TCP and self.machine.setup.shields(service)
         opener.rank, opener.direct, opener.keeps = lcore.rank, not mode.rewrites, not mode.full
         if opener.keeps:
             opener.kind = mode.kind

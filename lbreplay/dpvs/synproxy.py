@@ -14,12 +14,12 @@ from lbreplay.dpvs.conn import IN, OUT, SYNPROXY, Conn
 from lbreplay.dpvs.early import packet_of, waiting
 from lbreplay.dpvs.expiry import made_packet
 from lbreplay.dpvs.xmit import Transmitter, seen
-from lbreplay.loop.names import STATES
+from lbreplay.loop.names import BASE, STATES
 from lbreplay.loop.syn import Proxied, Proxy
 from lbreplay.lvs.protocols.tcp import SYN_SENT
-from lbreplay.model import NANOSECOND, Service
+from lbreplay.model import NANOSECOND
 from lbreplay.verdict import Verdict
-from lbreplay.wire import craft, options, synproxy
+from lbreplay.wire import craft, synproxy
 from lbreplay.wire.length import total_length
 from lbreplay.wire.packet import ACK, FIN, RST, SYN, TCP, Packet
 
@@ -33,7 +33,6 @@ MASK32 = 0xFFFFFFFF
 BELIEVED = (
     "service {}: the captured numbers are the server's, so a client's first ACK counts as one with a valid cookie"
 )
-MINUTE = 60 * NANOSECOND
 IPV6_HEAD_START = 3 * NANOSECOND  # the clock of recordings with IPv6 ran this long before the first frame
 
 
@@ -45,40 +44,35 @@ class SynProxies:
         setup = machine.setup
         self.settings = setup.tcp.synproxy
         self._zero_window = setup.behaviour.synproxy_window == "zero"
-        self._mh_port = setup.behaviour.mh_port_is_synproxy
-        self._head_start = self.settings.clock_start * NANOSECOND
-        self._head_start += IPV6_HEAD_START if any(s.family == 6 for s in setup.services) else 0
         self._believed = setup.view == "client"  # the captured numbers are the server's (interface 3)
+        self.rows = self._of_rows()
 
-    def of_rows(self) -> Proxy:
+    def _of_rows(self) -> Proxy:
         """What does the same to rows."""
         setup, protocol = self.machine.setup, self.machine.protocols[TCP]
+        ran = self.settings.clock_start * NANOSECOND
+        ran += IPV6_HEAD_START if any(s.family == 6 for s in setup.services) else 0
         reuses = bytes(state in self.settings.conn_reuse for state in protocol.states).ljust(STATES, b"\0")
         closed = self._zero_window or (self.settings.close_client_window and not self.settings.defer_rs_syn)
         ranks, scaled = len(self.machine.lcores), setup.behaviour.synproxy_wscale
-        return Proxy(
-            self.settings, SYN_SENT, reuses, self._head_start, closed, scaled, setup.behaviour.bad_ack == "rst", ranks
-        )
+        return Proxy(self.settings, SYN_SENT, reuses, ran, closed, scaled, setup.behaviour.bad_ack == "rst", ranks)
 
     @property
     def minute(self) -> int:
         """The cookie's minute counter."""
-        return (self.machine.now - self.machine.first_ns + self._head_start) // MINUTE
+        return self.rows.minute(self.machine.now)
 
     @property
     def _timestamp(self) -> int:
         """What timestamps say."""
         return synproxy.timestamp(self.machine.now)
 
-    def proxied(self, service: Service) -> bool:
-        return service.synproxy or (self._mh_port and service.mh_port)
-
     # --- first step --------------------------------------------------------------------------------------------
 
     def first_step(self, lcore: Lcore, packet: Packet) -> Verdict | None:
         """A client's SYN (D 6.1); None: not to a service with the flag."""
         server = lcore.servers.find(TCP, packet.dst, packet.dport)
-        if server is None or not self.proxied(server.service):
+        if server is None or not self.machine.setup.shields(server.service):
             return None
         if not any(dest.weight for dest in server.dests):
             lcore.counters["SYNPROXY_NO_DEST"] += 1
@@ -109,7 +103,7 @@ class SynProxies:
         server = lcore.servers.find(TCP, packet.dst, packet.dport)
         assert server is not None, "the caller found the service"
         offer = synproxy.check_ack(packet, self.minute, self.settings.secrets)
-        if offer is None and self._believed and self.proxied(server.service):
+        if offer is None and self._believed and self.machine.setup.shields(server.service):
             offer = self.believe(server)
         if offer is None:
             return self._bad_ack(lcore, packet)
@@ -201,7 +195,7 @@ class SynProxies:
         (recorded)."""
         if conn.proxy is None:
             conn.proxy = Proxied()
-        packet.flags = packet.l3[packet.l4_at + 13] if packet.l4_there >= options.BASE else 0
+        packet.flags = packet.l3[packet.l4_at + 13] if packet.l4_there >= BASE else 0
         return self._hold(conn, packet)
 
     def _hold(self, conn: Conn, packet: Packet) -> Verdict:

@@ -15,9 +15,10 @@ import numpy as np
 
 from lbreplay.dpvs.conn import IN, Conn
 from lbreplay.dpvs.early import EarlyAnswers
+from lbreplay.loop.table import reverse_key
 from lbreplay.verdict import Verdict
 from lbreplay.wire import checksum, craft, nat64, options
-from lbreplay.wire.packet import ACK, ETH_IPV4, ETH_IPV6, RST, SCTP, SYN, TCP, Packet, reverse_key
+from lbreplay.wire.packet import ACK, ETH_IPV4, ETH_IPV6, RST, SCTP, SYN, TCP, Packet
 
 if TYPE_CHECKING:
     from lbreplay.burst import Bool, Burst
@@ -96,13 +97,9 @@ class View:
 
     def _too_early(self, service: Service, conn: Conn | None, packet: Packet) -> bool:
         """Whether this is the SYN|ACK of a handshake that the SYN proxy has not let through yet."""
-        if not self.proxied(service) or packet.flags & (SYN | ACK | RST) != SYN | ACK:
+        if not self.machine.setup.shields(service) or packet.flags & (SYN | ACK | RST) != SYN | ACK:
             return False
         return conn is None or self.machine.state_name(conn) in self.machine.setup.tcp.synproxy.conn_reuse
-
-    def proxied(self, service: Service) -> bool:
-        """Whether the SYN proxy answers for a service."""
-        return service.synproxy or (self.machine.setup.behaviour.mh_port_is_synproxy and service.mh_port)
 
     def _turned_early(self, conn: Conn, kept: Packet) -> Packet | None:
         if self.home(conn).rank != conn.rank and not self.machine.setup.conn.redirect:

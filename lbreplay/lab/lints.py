@@ -447,8 +447,7 @@ def _weights(setup: Setup) -> Iterator[tuple[str, int]]:
 def synproxy_without_sums(setup: Setup) -> Spots:
     """Services with the SYN proxy whose packets nobody translates."""
     for service in setup.services:
-        proxied = service.synproxy or (setup.behaviour.mh_port_is_synproxy and service.mh_port)
-        if setup.profile == "dpvs" and proxied and service.mode in ("dr", "tunnel"):
+        if setup.profile == "dpvs" and setup.shields(service) and service.mode in ("dr", "tunnel"):
             yield Spot(key(service, "synproxy"), f"SYN proxy of a {service.mode} service")
 
 

@@ -19,11 +19,12 @@ from lbreplay.lab.judge import FATES, Failure, Frames
 from lbreplay.lab.life import setting, setting_of
 from lbreplay.loop.flags import ONE_PACKET, TEMPLATE
 from lbreplay.loop.names import SNAT, STATES
+from lbreplay.loop.table import reverse_key
 from lbreplay.model import NANOSECOND, Endpoint
 from lbreplay.phrases import plural
 from lbreplay.stats import Result
 from lbreplay.verdict import Fate, Verdict
-from lbreplay.wire.packet import FIN, RST, SCTP, SYN, TCP, reverse_key
+from lbreplay.wire.packet import FIN, RST, SCTP, SYN, TCP
 
 IN_USE = frozenset({"ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "NORMAL", "ONEWAY", "UDP"})  # states with two ends
 STATEFUL = (TCP, SCTP)  # of the others any packet of a client may open a connection again

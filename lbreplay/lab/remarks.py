@@ -14,6 +14,7 @@ from lbreplay.dpvs.conn import IN, OUT
 from lbreplay.ipvs.edition import edition
 from lbreplay.lab.flows import between
 from lbreplay.lab.probe import Shot
+from lbreplay.loop.names import EOL, MSS, NOP, SACK_OK, TIMESTAMP, TOA, WSCALE
 from lbreplay.model import Endpoint, Network, Service, Setup
 from lbreplay.stack.route import Routes
 from lbreplay.verdict import ENTRIES, Verdict
@@ -22,7 +23,7 @@ from lbreplay.wire.icmp import REQUEST_OF
 from lbreplay.wire.packet import ACK, ICMP, ICMPV6, IPIP, IPV6_IN_IP, RST, SYN, TCP, UDP, Packet
 from lbreplay.wire.uoa import IPO, OPP
 
-REWRITTEN = (options.EOL, options.NOP, options.MSS, options.WSCALE, options.SACK_OK, options.TIMESTAMP)  # D 6.1
+REWRITTEN = (EOL, NOP, MSS, WSCALE, SACK_OK, TIMESTAMP)  # D 6.1
 TURNED_ROUND = (Verdict.SYNPROXY_SYNACK, Verdict.SYNPROXY_SYNACK_FLAGGED)
 PROXY_V1, PROXY_V2 = b"PROXY ", b"\r\n\r\n\x00\r\nQUIT\n"
 THROUGH_ROUTER = {  # what becomes of direct routing to a real server that is no neighbour
@@ -106,7 +107,7 @@ def _toas(packet: Packet) -> list[Endpoint]:
     if packet.proto != TCP or packet.l4_there < 20:
         return []
     tcp = bytes(packet.l3[packet.l4_at :])
-    found = [o for o in options.walk(tcp) if o.kind == options.TOA and o.length in (8, 20)]
+    found = [o for o in options.walk(tcp) if o.kind == TOA and o.length in (8, 20)]
     return [Endpoint(tcp[o.at + 4 : o.at + o.length], int.from_bytes(tcp[o.at + 2 : o.at + 4])) for o in found]
 
 
@@ -222,7 +223,7 @@ def no_scaling(seen: Scene) -> Iterator[str]:
 def _offers_scaling(packet: Packet) -> bool:
     if packet.proto != TCP or packet.l4_there < 20:
         return False
-    return any(option.kind == options.WSCALE for option in options.walk(bytes(packet.l3[packet.l4_at :])))
+    return any(option.kind == WSCALE for option in options.walk(bytes(packet.l3[packet.l4_at :])))
 
 
 def to_itself(seen: Scene) -> Iterator[str]:

@@ -12,15 +12,32 @@ from typing import Any
 
 from lbreplay import memory
 from lbreplay.loop import octets
-from lbreplay.loop.names import CLOCK, ETHERNET, M32, MICROSECOND, SACK_BIT, SYN, TCP, TIMESTAMP_BIT, WSCALE_SHIFT
+from lbreplay.loop.names import (
+    BASE,
+    CLOCK,
+    ETHERNET,
+    M32,
+    MICROSECOND,
+    MSS,
+    NOP,
+    SACK_BIT,
+    SACK_OK,
+    SYN,
+    SYN_WINDOW,
+    TCP,
+    TIMESTAMP,
+    TIMESTAMP_BIT,
+    TOA,
+    WSCALE,
+    WSCALE_SHIFT,
+)
 from lbreplay.loop.table import Table
 
 MOST = 160  # bytes of a frame: MACs, tag, 40 of IPv6, 60 of TCP
-HEAD, MACS, TAG, BASE = 16, 12, 4, 20  # bytes of an entry of `heads`, of MACs, of a tag, of a TCP header
-TTL, WINDOW = 64, 5000
+HEAD, MACS, TAG = 16, 12, 4  # bytes of an entry of `heads`, of MACs, of a tag
+TTL, WINDOW = 64, SYN_WINDOW
 DONT_FRAGMENT, VERSION6, ECN_TOS = 0x40, 0x60, 0x1E  # bytes, as they stand; of a TOS what stays
-NOP, MSS, WSCALE, SACK_OK, TIMESTAMP = 1, 2, 3, 4, 8  # kinds of options
-TOA, TOA4, TOA6 = 254, 8, 20  # the option that tells the client's address, and its bytes
+TOA4, TOA6 = 8, 20  # bytes of the option that tells the client's address
 
 
 class Asking:

@@ -5,6 +5,7 @@ from lbreplay.loop.opener cimport Opener, Pair
 from lbreplay.loop.opening cimport Opening
 from lbreplay.loop.slots cimport Slots
 from lbreplay.loop.real cimport Dest
+from lbreplay.loop.table cimport reverse_key
 from lbreplay.loop.syn cimport Early, Proxied, Proxy, Waiting
 
 cdef int ACK, ANSWERED, BEHIND, ETHERNET, FULL_TCP, HOME, LOOKED_UP, MISSED, NONE, PURE, RESET, RST, STORMY, SYN, TCP
@@ -25,10 +26,10 @@ cdef class Behind(Opening):
     cdef unsigned int[::1] moved
     cdef unsigned char[::1] scales
     cpdef shield(self, Proxy proxy, Asking asking, Early early, verdicts)
-    @cython.locals(number=int)
-    cdef bint _is_shielded(self, Py_ssize_t row, int worker) except? -1
+    @cython.locals(number=int, opener=Opener)
+    cdef bint _answers(self, Py_ssize_t row, int worker) except? -1
     cdef Opener _opener(self, int worker, int number)
-    cdef bint _answer_syn(self, Py_ssize_t row, int worker) except? -1
+    cdef _answer_syn(self, Py_ssize_t row, int worker, Opener opener)
     @cython.locals(opener=Opener, mss=int, data=int)
     cdef bint _prove(self, Py_ssize_t row, int worker, int number, long long now) except? -1
     cdef bint _lose(self, Py_ssize_t row, int worker, int counter, int verdict) noexcept
@@ -44,7 +45,6 @@ cdef class Behind(Opening):
     cdef bint _wait(self, Py_ssize_t row, Py_ssize_t handle, Proxied proxied, long long now) except? -1
     @cython.locals(number=int)
     cdef bint _is_early(self, Py_ssize_t row, int handle) except? -1
-    @cython.locals(key=bytes, width=Py_ssize_t, ports=Py_ssize_t)
     cdef bint _keep(self, Py_ssize_t row) except? -1
     cdef bint _begins_again(self, Py_ssize_t row, Py_ssize_t slot, Proxied proxied) except? -1
     @cython.locals(seq=cython.uint, ack=cython.uint)

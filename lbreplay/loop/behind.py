@@ -40,6 +40,7 @@ from lbreplay.loop.syn import (
     Proxy,
     Waiting,
 )
+from lbreplay.loop.table import reverse_key
 from lbreplay.loop.ways import Way
 
 SYN_PROXY = Way.SYN_PROXY
@@ -77,21 +78,24 @@ class Behind(Opening):
 
     # --- the first step (D 6.1) --------------------------------------------------------------------------------------
 
-    def _is_shielded(self, row: int, worker: int) -> bool:
-        """Whether a row is a SYN to a service that a SYN proxy answers for."""
-        if self.flags[row] & PURE != SYN:
+    def _answers(self, row: int, worker: int) -> bool:
+        """Whether a row is a SYN to a service that a SYN proxy answers for; then it has its verdict."""
+        number = self._service(TCP) if self.flags[row] & PURE == SYN else NONE
+        if number < 0:
             return False
-        number = self._service(TCP)
-        return number >= 0 and self._opener(worker, number).shielded
+        opener = self._opener(worker, number)
+        if opener.shielded:
+            self._answer_syn(row, worker, opener)
+        return opener.shielded
 
     def _opener(self, worker: int, number: int) -> Opener:
         opener: Opener = self.openers[worker * self.places + number]
         return opener
 
-    def _answer_syn(self, row: int, worker: int) -> bool:
+    def _answer_syn(self, row: int, worker: int, opener: Opener) -> None:
         """It goes back as SYN|ACK with a cookie, before anything else is asked; nothing is remembered."""
         self.handle[row] = NONE
-        if self._opener(worker, self._service(TCP)).weightless:
+        if opener.weightless:
             self.verdict[row] = self.no_weight
             self.proxy.count(worker, NO_DEST)
         elif self.listed and self._refused(row, TCP):
@@ -100,7 +104,6 @@ class Behind(Opening):
             self.proxy.count(worker, SYN_CNT)
             self.verdict[row] = self.synack if self.flags[row] == SYN else self.synack_flagged
             self.leaving[row], self.full[row], self.owner[row] = 1, ANSWERED, worker
-        return True
 
     # --- the second step (D 6.2) -------------------------------------------------------------------------------------
 
@@ -236,13 +239,7 @@ class Behind(Opening):
         """It is kept till then, and was not received."""
         if self.tag[row]:
             return self._plain(SYN_PROXY)
-        key = self.table_key(row)
-        width = (len(key) - 5) >> 1
-        ports = 1 + 2 * width
-        turned = (
-            key[:1] + key[1 + width : ports] + key[1 : 1 + width] + key[ports + 2 : ports + 4] + key[ports : ports + 2]
-        )
-        self.early.keep(turned, self.proxy.waiting(row, self.worker[row]))
+        self.early.keep(reverse_key(self.table_key(row)), self.proxy.waiting(row, self.worker[row]))
         self.handle[row], self.verdict[row], self.worker_index[row] = NONE, self.unasked, NONE
         return True
 

@@ -14,11 +14,10 @@ from typing import Any
 from lbreplay import memory
 from lbreplay.loop import octets
 from lbreplay.loop.md5 import BLOCK, MARK, SIZE_AT, Digest
-from lbreplay.loop.names import M32, NONE
+from lbreplay.loop.names import M32, MAX_AGE, MSS_SHIFT, MSS_TABLE, NONE, UNUSED
 
 LOW = 0xFFFFFF  # the bits that the minute leaves
-MAX_AGE, INDICES, UNUSED = 4, 10, 0xFFF  # minutes; MSS values that have a number; bits of the data that say nothing
-MSS_SHIFT = 12
+INDICES = len(MSS_TABLE)
 ENDS4 = 20  # bytes that are hashed, of IPv4; of IPv6 a whole block
 
 

@@ -136,8 +136,8 @@ class Loop(Behind):
             return self._answer(row, proto, now)
         if not self.ours[row]:
             return self._nobody(row, worker, proto, self._link(row), False)
-        if self.proxies and proto == TCP and self._is_shielded(row, worker):
-            return self._answer_syn(row, worker)
+        if self.proxies and proto == TCP and self._answers(row, worker):
+            return True
         if self.listed and self._refused(row, proto):
             return True
         handle = self.table.find(self.word0, self.word1, self.a, self.b, self.c, self.d, worker)

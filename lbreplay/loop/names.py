@@ -60,6 +60,18 @@ CODES = 256  # verdicts: they fit a byte
 # column `reason`: why the balancer let go of a row; what packets for nobody are told by comes behind these
 UNTOLD, HANDED_ON = range(2)
 
-# SYN proxies: bits of a cookie's data (D 6.1); ns of a microsecond, after how many of which timestamps begin again
+# options of TCP: their kinds; bytes of the header before them
+EOL, NOP, MSS, WSCALE, SACK_OK, SACK, TIMESTAMP, TOA = 0, 1, 2, 3, 4, 5, 8, 254
+BASE = 20
+
+# SYN proxies (D 6.1): bits of a cookie's data, and those that say nothing; the MSS by what they say, and what a SYN
+# without the option says; minutes that a cookie is valid; the greatest window scale; the window of a SYN to a real
+# server; ns of a microsecond, after how many of which timestamps begin again
 SACK_BIT, TIMESTAMP_BIT, WSCALE_SHIFT, MSS_SHIFT = 21, 20, 16, 12
+UNUSED = 0xFFF
+MSS_TABLE = 64, 256, 512, 536, 1024, 1280, 1440, 1452, 1460, 4312
+MSS_ABSENT = 536
+MAX_AGE = 4
+MAX_WSCALE = 14
+SYN_WINDOW = 5000
 MICROSECOND, CLOCK = 1000, 100_000_000

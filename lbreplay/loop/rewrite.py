@@ -19,13 +19,35 @@ from typing import Any
 from lbreplay import memory
 from lbreplay.burst import RECORD, Burst
 from lbreplay.loop import octets
-from lbreplay.loop.names import ANSWERED, DIRECT, FULL_TCP, NONE, PROXYING, RESET, STORMY, TELLING, TRANSIT, TUNNEL
+from lbreplay.loop.names import (
+    ACK,
+    ANSWERED,
+    BASE,
+    DIRECT,
+    EOL,
+    ETHERNET,
+    FULL_TCP,
+    M32,
+    MSS,
+    NONE,
+    NOP,
+    PROXYING,
+    RESET,
+    RST,
+    SACK,
+    STORMY,
+    SYN,
+    TCP,
+    TELLING,
+    TIMESTAMP,
+    TOA,
+    TRANSIT,
+    TUNNEL,
+    UDP,
+)
 from lbreplay.loop.syn import Proxy
 from lbreplay.loop.table import Table
 
-TCP, UDP, ETHERNET, BASE = 6, 17, 14, 20  # protocols; bytes of headers
-SYN, RST, ACK = 2, 4, 16
-EOL, NOP, MSS, SACK, TIMESTAMP, TOA = 0, 1, 2, 5, 8, 254  # kinds of options
 BLOCKS = 0  # a length of whole blocks, of SACK
 TIMESTAMP_SIZE, MSS_SIZE, BLOCK = 10, 4, 8
 ALIGNED, ALIGNED_HEADER = 0x0A080101, 32  # NOP NOP timestamp, as a word; behind it no SACK is looked for (D 5.5)
@@ -37,7 +59,6 @@ MACS, TAG, HEAD = 12, 4, 16  # bytes of MACs, of a tag, of an entry of `heads`
 OPP, IPO, OPP_HEAD = 248, 31, 4  # the private protocol, the client's address in it or in an IP option; bytes before it
 IPIP, IPV6_IN_IP, OUTER4, OUTER6, DONT_FRAGMENT = 4, 41, 20, 40, 0x40  # of outer headers
 ENDS = 32  # bytes of an entry of `outers`
-M32 = 0xFFFFFFFF
 
 
 class Rewriter:

@@ -10,7 +10,7 @@ cdef int TCP, ETHERNET, TAG, BASE, FIN, SYN, RST, PSH, ACK, EOL, NOP, MSS, WSCAL
 cdef u32 M32
 cdef long long MINUTE, MICROSECOND, CLOCK, KEPT
 cdef int RESET_TTL, MSS_ABSENT, MAX_WSCALE, SACK_BIT, TIMESTAMP_BIT, WSCALE_SHIFT, MSS_SHIFT
-cdef int[::1] MSS_TABLE
+cdef int[::1] SIZES
 cdef int STORM, KINDS
 
 @cython.final
@@ -70,7 +70,7 @@ cdef class Proxy:
     cdef unsigned int[::1] seq, ack, flow4, wide
     cpdef bind(self, burst)
     cpdef void count(self, Py_ssize_t rank, int kind) noexcept
-    cdef long long minute(self, long long now) noexcept
+    cpdef long long minute(self, long long now) noexcept
     cpdef bint stormy(self, Proxied proxied, int rank, int flags, u32 seq, u32 ack) noexcept
     cpdef int scales(self, Proxied proxied) noexcept
     cpdef int offer(self, Py_ssize_t row) noexcept

@@ -21,35 +21,44 @@ from lbreplay.loop import octets
 from lbreplay.loop.cookie import Cookies
 from lbreplay.loop.names import (
     ACK,
+    BASE,
     CLOCK,
+    EOL,
     ETHERNET,
     FIN,
     M32,
+    MAX_AGE,
+    MAX_WSCALE,
     MICROSECOND,
+    MSS,
+    MSS_ABSENT,
     MSS_SHIFT,
+    MSS_TABLE,
+    NOP,
     RST,
     SACK_BIT,
+    SACK_OK,
     SYN,
     TCP,
+    TIMESTAMP,
     TIMESTAMP_BIT,
+    WSCALE,
     WSCALE_SHIFT,
 )
 
-TAG, BASE, PSH = 4, 20, 8  # bytes of headers; a flag
-EOL, NOP, MSS, WSCALE, SACK_OK, TIMESTAMP = 0, 1, 2, 3, 4, 8  # kinds of options
+TAG, PSH = 4, 8  # bytes of a tag; a flag
 MINUTE = 60 * 10**9
-KEPT = 240 * 10**9  # as long as a cookie is valid (D 6.1)
+KEPT = MAX_AGE * MINUTE  # as long as a cookie is valid
 RESET_TTL = 63  # of a packet turned round into a RST (D 5.1)
-MSS_ABSENT, MAX_WSCALE = 536, 14
-MSS_TABLE: Any = memory.listed("i", (64, 256, 512, 536, 1024, 1280, 1440, 1452, 1460, 4312))
+SIZES: Any = memory.listed("i", MSS_TABLE)
 
 # the extended counters that rows move (D 13.3), and each one's place
 COUNTERS = (
     "SYNPROXY_SYN_CNT", "SYNPROXY_NO_DEST", "SYNPROXY_OK_ACK", "SYNPROXY_BAD_ACK", "SYNPROXY_NULL_ACK",
     "SYNPROXY_SYNSEND_QLEN", "SYNPROXY_ACK_STORM",
 )  # fmt: skip
-SYN_CNT, NO_DEST, OK_ACK, BAD_ACK, NULL_ACK, QLEN, STORM = range(7)
-KINDS = 7
+SYN_CNT, NO_DEST, OK_ACK, BAD_ACK, NULL_ACK, QLEN, STORM = range(len(COUNTERS))
+KINDS = len(COUNTERS)
 
 
 class Waiting:
@@ -161,7 +170,7 @@ class Proxy:
         self.counts[rank * KINDS + kind] += 1
 
     def minute(self, now: int) -> int:
-        """The cookie's minute counter."""
+        """The cookie's minute counter, at *now*."""
         return (now - self.first_ns + self.start_ns) // MINUTE
 
     def stormy(self, proxied: Proxied, rank: int, flags: int, seq: int, ack: int) -> bool:
@@ -190,7 +199,7 @@ class Proxy:
 
     def offered(self, data: int) -> int:
         """The MSS that the data of a cookie say."""
-        return MSS_TABLE[data >> MSS_SHIFT & 15]
+        return SIZES[data >> MSS_SHIFT & 15]
 
     def waiting(self, row: int, rank: int) -> Waiting:
         """A row that waits, on worker *rank*."""
@@ -305,8 +314,8 @@ class Proxy:
 
     def _index(self, mss: int) -> int:
         """Of the largest MSS of the table that is not above, or of the smallest."""
-        index = len(MSS_TABLE) - 1
-        while index and MSS_TABLE[index] > mss:
+        index = len(SIZES) - 1
+        while index and SIZES[index] > mss:
             index -= 1
         return index
 

@@ -8,6 +8,9 @@ ctypedef unsigned long long u64
 cdef int NONE, LEAST
 cdef u64 SIX, FULL, HANDLE, FILLED
 
+@cython.locals(ports=Py_ssize_t, dest=Py_ssize_t)
+cpdef bytes reverse_key(bytes key)
+
 @cython.final
 cdef class Table:
     cdef u64 _k0, _k1, _m0, _m1, _m2, _m3

@@ -46,6 +46,13 @@ def untouched(size: int) -> Any:
     return np.frombuffer(mmap(-1, max(size, 1), MAP_PRIVATE | MAP_ANONYMOUS), np.uint8)[:size]
 
 
+def reverse_key(key: bytes) -> bytes:
+    """The key (wire.packet.flow_key) of what leaves in the opposite direction."""
+    ports = len(key) - 4
+    dest = (ports + 1) >> 1
+    return key[:1] + key[dest:ports] + key[1:dest] + key[ports + 2 :] + key[ports : ports + 2]
+
+
 class Table:
     """Handles by tuple. `ranks` is whose a connection is, by slot; None: everybody's."""
 

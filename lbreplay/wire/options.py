@@ -11,14 +11,13 @@ from enum import StrEnum
 from struct import pack_into, unpack_from
 from typing import NamedTuple
 
+from lbreplay.loop.names import BASE, EOL, MSS, NOP, SACK, SACK_OK, TIMESTAMP, TOA, WSCALE
 from lbreplay.model import Endpoint
 from lbreplay.wire.length import Bytes, grow, total_length
 from lbreplay.wire.packet import SYN
 
-EOL, NOP, MSS, WSCALE, SACK_OK, SACK, TIMESTAMP, TOA = 0, 1, 2, 3, 4, 5, 8, 254
 TOA_SIZE = {4: 8, 16: 20}  # bytes of the option, by the length of the client's address
 MAX_HEADER = 60
-BASE = 20  # bytes of the TCP header before its options
 ALIGNED_TIMESTAMP = bytes((NOP, NOP, TIMESTAMP, 10))
 
 # What pruning keeps, and the greatest length of it: only the first of its kind (D 5.6).

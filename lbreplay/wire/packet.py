@@ -184,12 +184,6 @@ def flow_key(proto: int, src: bytes, sport: int, dst: bytes, dport: int) -> byte
     return b"%c%b%b%b%b" % (proto, src, dst, sport.to_bytes(2), dport.to_bytes(2))
 
 
-def reverse_key(key: bytes) -> bytes:
-    """The key of what leaves in the opposite direction."""
-    width = (len(key) - 5) // 2
-    return key[:1] + key[1 + width : 1 + 2 * width] + key[1 : 1 + width] + key[-2:] + key[-4:-2]
-
-
 def skip_extensions(l3: bytes, at: int = 40) -> tuple[int, int, bool]:
     """(protocol, offset, well-formed) behind the IPv6 extension headers of *l3*, which begin *at* (S 4.7).
 

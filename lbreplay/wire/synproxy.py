@@ -12,26 +12,37 @@ from __future__ import annotations
 from struct import pack, pack_into, unpack, unpack_from
 from typing import NamedTuple
 
+from lbreplay.loop.names import (
+    BASE,
+    CLOCK,
+    M32,
+    MAX_AGE,
+    MAX_WSCALE,
+    MICROSECOND,
+    MSS,
+    MSS_ABSENT,
+    MSS_SHIFT,
+    MSS_TABLE,
+    NOP,
+    SACK_BIT,
+    SACK_OK,
+    SYN_WINDOW,
+    TIMESTAMP,
+    TIMESTAMP_BIT,
+    UNUSED,
+    WSCALE,
+    WSCALE_SHIFT,
+)
 from lbreplay.model import Endpoint, SynProxy
 from lbreplay.wire import checksum, options
 from lbreplay.wire.craft import DONT_FRAGMENT, ipv4, ipv6, turn_round
 from lbreplay.wire.length import set_length
 from lbreplay.wire.packet import ACK, SYN, TCP, Packet
 
-MSS_TABLE = (64, 256, 512, 536, 1024, 1280, 1440, 1452, 1460, 4312)
-MSS_ABSENT = 536
-MAX_AGE = 4  # minutes
-MAX_WSCALE = 14
-RS_SYN_WINDOW = 5000
-SACK_BIT, TIMESTAMP_BIT, WSCALE_SHIFT, MSS_SHIFT = 21, 20, 16, 12
-UNUSED_BITS = 0xFFF
-WORD = 0xFFFFFFFF
-
-
 REFUSABLE = {
-    options.WSCALE: 3,
-    options.TIMESTAMP: 10,
-    options.SACK_OK: 2,
+    WSCALE: 3,
+    TIMESTAMP: 10,
+    SACK_OK: 2,
 }  # options by their length; NOPs where switched off
 
 
@@ -58,12 +69,12 @@ class Offer(NamedTuple):
 
 def _hash(src: Endpoint, dst: Endpoint, count: int, secret: int) -> int:
     """The first word of the MD5; IPv6 adds the secret to every word, IPv4 puts it behind (golden README)."""
-    ports = ((_swap16(src.port) << 16) + _swap16(dst.port)) & WORD
+    ports = ((_swap16(src.port) << 16) + _swap16(dst.port)) & M32
     if len(src.address) == 4:
-        block = src.address + dst.address + pack("<III", ports, count & WORD, secret & WORD)
+        block = src.address + dst.address + pack("<III", ports, count & M32, secret & M32)
     else:
         words = (*unpack("<8I", src.address + dst.address), ports, count, *[0] * 6)
-        block = pack("<16I", *((word + secret) & WORD for word in words))
+        block = pack("<16I", *((word + secret) & M32 for word in words))
     from hashlib import md5  # 3 ms to load
 
     return int.from_bytes(md5(block, usedforsecurity=False).digest()[:4], "little")
@@ -77,7 +88,7 @@ def _swap16(port: int) -> int:
 def make_cookie(src: Endpoint, dst: Endpoint, seq: int, data: int, minute: int, secrets: int = 0) -> int:
     """The sequence number of the SYN|ACK for a client's SYN with *seq*; *minute* is the minute counter."""
     first, second = _hash(src, dst, 0, secrets), _hash(src, dst, minute, secrets)
-    return (first + seq + (minute << 24) + ((second + data) & 0xFFFFFF)) & WORD
+    return (first + seq + (minute << 24) + ((second + data) & 0xFFFFFF)) & M32
 
 
 def check_cookie(src: Endpoint, dst: Endpoint, seq: int, cookie: int, minute: int, secrets: int = 0) -> Offer | None:
@@ -85,20 +96,20 @@ def check_cookie(src: Endpoint, dst: Endpoint, seq: int, cookie: int, minute: in
 
     Valid: made less than four minutes ago, index within the table, unused low bits zero (D 6.1).
     """
-    rest = (cookie - _hash(src, dst, 0, secrets) - seq) & WORD
+    rest = (cookie - _hash(src, dst, 0, secrets) - seq) & M32
     age = (minute - (rest >> 24)) & 0xFF
     if age >= MAX_AGE:
         return None
-    data = (rest - _hash(src, dst, (minute - age) & WORD, secrets)) & 0xFFFFFF
+    data = (rest - _hash(src, dst, (minute - age) & M32, secrets)) & 0xFFFFFF
     index = data >> MSS_SHIFT & 15
-    if index >= len(MSS_TABLE) or data & UNUSED_BITS:
+    if index >= len(MSS_TABLE) or data & UNUSED:
         return None
     return Offer.of(MSS_TABLE[index], data)
 
 
 def check_ack(packet: Packet, minute: int, secrets: int = 0) -> Offer | None:
     """`check_cookie` for a received ACK."""
-    return check_cookie(*_ends(packet), (packet.seq - 1) & WORD, (packet.ack - 1) & WORD, minute, secrets)
+    return check_cookie(*_ends(packet), (packet.seq - 1) & M32, (packet.ack - 1) & M32, minute, secrets)
 
 
 def _ends(packet: Packet) -> tuple[Endpoint, Endpoint]:
@@ -116,7 +127,7 @@ def synack(packet: Packet, settings: SynProxy, minute: int, *, now: int = 0, zer
         offer = _edit_options(tcp, settings, now)
     cookie = make_cookie(*_ends(packet), packet.seq, offer.data, minute, settings.secrets)
     turn_round(l3, at, settings.ttl)
-    pack_into(">II", l3, at + 4, cookie, (packet.seq + 1) & WORD)
+    pack_into(">II", l3, at + 4, cookie, (packet.seq + 1) & M32)
     l3[at + 13] = SYN | ACK
     if zero_window or (settings.close_client_window and not settings.defer_rs_syn):
         l3[at + 14 : at + 16] = b"\0\0"
@@ -129,27 +140,27 @@ def timestamp(now_ns: int) -> int:
     """The value of the balancer's own timestamps: seconds modulo 100 and microseconds of the clock, in microseconds
     (recorded; so it falls back every 100 seconds).
     """
-    return now_ns // 1000 % 100_000_000
+    return now_ns // MICROSECOND % CLOCK
 
 
 def _edit_options(tcp: memoryview, settings: SynProxy, now: int) -> Offer:
     """Make the options of a SYN those of the SYN|ACK, and read what the cookie has to remember."""
     offer = Offer()
     for at, kind, length in list(options.walk(tcp)):
-        if kind == options.MSS and length == 4:
+        if kind == MSS and length == 4:
             asked = unpack_from(">H", tcp, at + 2)[0]
             offer = offer._replace(mss=min(asked, settings.mss) if asked else offer.mss)
             pack_into(">H", tcp, at + 2, offer.mss)
-        elif kind == options.WSCALE and length == 3 and settings.wscale:
+        elif kind == WSCALE and length == 3 and settings.wscale:
             offer = offer._replace(wscale=tcp[at + 2])
             tcp[at + 2] = settings.wscale
-        elif kind == options.TIMESTAMP and length == 10 and settings.timestamp:
+        elif kind == TIMESTAMP and length == 10 and settings.timestamp:
             offer = offer._replace(timestamp=True)
-            tcp[at + 2 : at + 10] = pack(">I", now & WORD) + tcp[at + 2 : at + 6].tobytes()
-        elif kind == options.SACK_OK and length == 2 and settings.sack:
+            tcp[at + 2 : at + 10] = pack(">I", now & M32) + tcp[at + 2 : at + 6].tobytes()
+        elif kind == SACK_OK and length == 2 and settings.sack:
             offer = offer._replace(sack=True)
         elif length == REFUSABLE.get(kind):
-            tcp[at : at + length] = bytes((options.NOP,)) * length
+            tcp[at : at + length] = bytes((NOP,)) * length
     return offer
 
 
@@ -159,7 +170,7 @@ def syn_to_real(packet: Packet, offer: Offer, now: int = 0) -> bytes:
     the value of its timestamp, where the client's SYN had one. Both checksums are 0: translation fills them, so under
     direct routing and in a tunnel, where there is none, it leaves like that (recorded).
     """
-    head = pack(">HHIIBBHHH", packet.sport, packet.dport, (packet.seq - 1) & WORD, 0, 0, SYN, RS_SYN_WINDOW, 0, 0)
+    head = pack(">HHIIBBHHH", packet.sport, packet.dport, (packet.seq - 1) & M32, 0, 0, SYN, SYN_WINDOW, 0, 0)
     tcp = bytearray(head) + _syn_options(offer, now)
     tcp[12] = len(tcp) // 4 << 4
     if packet.family == 4:
@@ -171,14 +182,14 @@ def syn_to_real(packet: Packet, offer: Offer, now: int = 0) -> bytes:
 
 
 def _syn_options(offer: Offer, now: int) -> bytes:
-    made = pack(">BBH", options.MSS, 4, offer.mss)
+    made = pack(">BBH", MSS, 4, offer.mss)
     if offer.timestamp:
         lead = b"\4\2" if offer.sack else b"\1\1"
-        made += lead + b"\x08\x0a" + pack(">II", now & WORD, 0)
+        made += lead + b"\x08\x0a" + pack(">II", now & M32, 0)
     elif offer.sack:
         made += b"\1\1\4\2"
     if offer.wscale:
-        made += bytes((options.NOP, options.WSCALE, 3, offer.wscale))
+        made += bytes((NOP, WSCALE, 3, offer.wscale))
     return made
 
 
@@ -187,8 +198,8 @@ def window_update(packet: Packet) -> bytes:
     SYN, DF, TOS 0; still to be translated like any packet of the real server (D 6.3).
     """
     at = 20 if packet.family == 4 else 40
-    l3 = bytearray(packet.l3[:at] + packet.l3[packet.l4_at : packet.l4_at + options.BASE])
-    pack_into(">I", l3, at + 4, (packet.seq + 1) & WORD)
+    l3 = bytearray(packet.l3[:at] + packet.l3[packet.l4_at : packet.l4_at + BASE])
+    pack_into(">I", l3, at + 4, (packet.seq + 1) & M32)
     l3[at + 12] = l3[at + 12] & 15 | 0x50
     l3[at + 13] &= ~SYN
     if packet.family == 4:
@@ -204,5 +215,5 @@ def window_update(packet: Packet) -> bytes:
 def window_scale(packet: Packet) -> int:
     """The window scale of a SYN|ACK; 0 without the option, or where it says more than 14."""
     tcp = packet.l3[packet.l4_at :]
-    at = options.find(tcp, options.WSCALE, 3)
+    at = options.find(tcp, WSCALE, 3)
     return 0 if at is None or tcp[at + 2] > MAX_WSCALE else tcp[at + 2]

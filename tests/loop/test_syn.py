@@ -9,9 +9,9 @@ import pytest
 import twins
 from rig import LADDR6, REAL6, VIP, VIP6, setup, syn
 
+from lbreplay.loop.names import MSS, SACK_OK, TIMESTAMP, WSCALE
 from lbreplay.loop.syn import Proxied
 from lbreplay.model import Setup
-from lbreplay.wire.options import MSS, SACK_OK, TIMESTAMP, WSCALE
 
 KINDS = (MSS, MSS, WSCALE, TIMESTAMP, SACK_OK, 30)
 SIZES = {MSS: 4, WSCALE: 3, TIMESTAMP: 10, SACK_OK: 2, 30: 8}

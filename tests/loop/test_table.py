@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from lbreplay.loop.names import ANYBODY
-from lbreplay.loop.table import Table, untouched
+from lbreplay.loop.table import Table, reverse_key, untouched
+from lbreplay.wire.packet import flow_key
 
 
 def table(slots: int, shared: bool = False) -> tuple[Table, np.ndarray]:
@@ -122,3 +123,11 @@ def test_room_that_nobody_touched_is_no_memory() -> None:
     room[1 << 20] = 1
     assert len(room) == 1 << 30 and room[: 1 << 20].max() == 0 and room.ctypes.data % 4096 == 0
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10 and len(untouched(0)) == 0
+
+
+@pytest.mark.parametrize("src, dst", [(bytes(range(4)), bytes(range(4, 8))), (bytes(range(16)), bytes(range(16, 32)))])
+def test_a_key_is_turned_round(src: bytes, dst: bytes) -> None:
+    """Twice is once."""
+    key = flow_key(6, src, 1, dst, 65535)
+    assert len(key) == 5 + 2 * len(src)
+    assert reverse_key(key) == flow_key(6, dst, 65535, src, 1) and reverse_key(reverse_key(key)) == key

@@ -16,7 +16,7 @@ from scapy.layers.ipsec import AH
 from scapy.packet import Packet as Layers
 from scapy.packet import Raw
 
-from lbreplay.wire.packet import FRAGMENT, NO_NEXT, SYN, Packet, flow_key, reverse_key, skip_extensions
+from lbreplay.wire.packet import FRAGMENT, NO_NEXT, SYN, Packet, flow_key, skip_extensions
 
 SRC, DST, SRC6, DST6 = "10.1.2.3", "10.4.5.6", "2001:db8::1", "2001:db8::2"
 
@@ -122,11 +122,3 @@ def test_other_ethertypes_are_no_packets() -> None:
     """Nor is IPv4 with the version of another."""
     assert packet(craft.arp("10.0.0.1")).family == 0
     assert packet(craft.frame(IP(src=SRC, dst=DST) / ICMP())).proto == 1
-
-
-@pytest.mark.parametrize("src, dst", [(bytes(range(4)), bytes(range(4, 8))), (bytes(range(16)), bytes(range(16, 32)))])
-def test_a_key_is_turned_round(src: bytes, dst: bytes) -> None:
-    """Twice is once."""
-    key = flow_key(6, src, 1, dst, 65535)
-    assert len(key) == 5 + 2 * len(src)
-    assert reverse_key(key) == flow_key(6, dst, 65535, src, 1) and reverse_key(reverse_key(key)) == key

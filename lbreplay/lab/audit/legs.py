@@ -23,11 +23,12 @@ import numpy as np
 from lbreplay.burst import KIND_FRAGMENT, Burst
 from lbreplay.config.rows import ODD, SORTS, U64, Rows, Sort, rows_of
 from lbreplay.lab.fields import Frame, write
+from lbreplay.loop.names import TOA
 from lbreplay.loop.parse import parse
 from lbreplay.model import Endpoint
 from lbreplay.wire.capture import open_capture
 from lbreplay.wire.fields import overlay
-from lbreplay.wire.options import TOA, TOA_SIZE
+from lbreplay.wire.options import TOA_SIZE
 from lbreplay.wire.packet import ACK, FIN, RST, SYN, TCP, UDP
 from lbreplay.wire.uoa import IPO, OPP
 

@@ -68,7 +68,7 @@ OF_SERVICE = (
     OfService("fill", "One connection of {service} more than fit.", connections.fill, _fills),
     OfService("synproxy", "The SYN-proxy of {service}: cookies, waiting, retries, and new handshakes.",
               connections.syn_proxy, lambda setup, service: service.protocol == TCP and setup.profile == "dpvs"
-              and (service.synproxy or (setup.behaviour.mh_port_is_synproxy and service.mh_port))),
+              and setup.shields(service)),
     OfService("dest-check", "Real servers of {service} that fail are taken out and come back.", connections.dest_check,
               lambda setup, service: service.dest_check is not None),
     OfService("first-packets", "What opens a connection of {service} and what does not.", packets.first_packets),

@@ -79,8 +79,7 @@ def _deserted(service: Service) -> bool:
 
 
 def _proxied(ask: Ask, service: Service) -> bool:
-    by_flag = ask.setup.behaviour.mh_port_is_synproxy and service.mh_port
-    return service.protocol == TCP and (service.synproxy or by_flag)
+    return service.protocol == TCP and ask.setup.shields(service)
 
 
 def _nat64(service: Service) -> bool:
