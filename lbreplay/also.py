@@ -1,8 +1,8 @@
 """What is written besides what leaves (interface 4): received frames in OUT, dropped ones in a file of their own.
 
-Both are written as they came, so a burst's bytes are kept before it is rewritten. A received frame stands before what
-left because of it, and behind what timers sent before it; ignored frames were not received. Of the received frames
-those for the kernel can be had alone.
+Both are written as they came. Once a burst has its verdicts, and before it is rewritten, dropped frames are written and
+received ones kept. A received frame stands before what left because of it, and behind what timers sent before it;
+ignored frames were not received. Of the received frames those for the kernel can be had alone.
 """
 
 from __future__ import annotations
@@ -25,45 +25,44 @@ class Writes(Protocol):
 
 
 class Also:
-    """Keeps bursts as they came. *wanted* "received", or "kernel" for those alone that go to the kernel, are put among
+    """What is kept of bursts. *wanted* "received", or "kernel" for those alone that go to the kernel, are put among
     what leaves; dropped ones are written to *drops*."""
 
     def __init__(self, wanted: frozenset[str] | set[str], drops: Writes | None) -> None:
         self._among = RECEIVED if "received" in wanted else KERNEL if "kernel" in wanted else None
         self.drops = drops
+        self._kept: list[Made] = []
 
     def keep(self, burst: Burst) -> None:
-        """Remember the bytes of *burst*, before anything in it is rewritten."""
-        self._came = burst.copy()
+        """*burst* has its verdicts, and is about to be rewritten."""
+        if self.drops is not None:
+            self._write_dropped(burst, self.drops)
+        if self._among is not None:
+            self._kept = _received(burst, np.flatnonzero(self._among[burst.verdict]))
+
+    def _write_dropped(self, burst: Burst, drops: Writes) -> None:
+        """As if they, and nothing else, left."""
+        made, leaving = burst.made, burst.leaving.copy()
+        burst.made, burst.leaving[:] = [], DROPPED[burst.verdict]
+        drops.write(burst)
+        burst.made, burst.leaving[:] = made, leaving
 
     def leaving(self, burst: Burst) -> Burst:
-        """What of *burst*, all done, is to be written to OUT; the dropped frames are written."""
-        if self.drops is not None:
-            self.drops.write(self._as_came(burst))
-        return burst if self._among is None else self._with(burst, np.flatnonzero(self._among[burst.verdict]))
-
-    def _as_came(self, burst: Burst) -> Burst:
-        """The dropped rows, with the columns that *burst* has."""
-        came, dropped = self._came, burst.copy()
-        dropped.buffer, dropped.made = came.buffer, []
-        dropped.at[:], dropped.caplen[:], dropped.sent[:] = came.at, came.caplen, came.length
-        dropped.leaving[:] = DROPPED[burst.verdict]
-        return dropped
-
-    def _with(self, burst: Burst, rows: I64) -> Burst:
+        """What of *burst*, all done, is to be written to OUT."""
+        if self._among is None:
+            return burst
         both = copy.copy(burst)
-        both.made = sorted([*burst.made, *self._frames(burst, rows)], key=_turn)
+        both.made = sorted([*burst.made, *self._kept], key=_turn)
         return both
 
-    def _frames(self, burst: Burst, rows: I64) -> list[Made]:
-        came = self._came
-        workers = burst.worker[rows].tolist()
-        return [
-            Received(
-                row, int(came.time_ns[row]), came.frame(row), int(came.length[row]), came.first + row, worker, False
-            )
-            for row, worker in zip(rows.tolist(), workers, strict=True)
-        ]
+
+def _received(burst: Burst, rows: I64) -> list[Made]:
+    """Frames as they came."""
+    times, lengths, workers = (column[rows].tolist() for column in (burst.time_ns, burst.length, burst.worker))
+    return [
+        Received(row, time_ns, burst.frame(row), length, burst.first + row, worker, False)
+        for row, time_ns, length, worker in zip(rows.tolist(), times, lengths, workers, strict=True)
+    ]
 
 
 def _turn(made: Made) -> tuple[int, int]:

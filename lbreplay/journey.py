@@ -209,12 +209,12 @@ class Replay:
 
     def steer(self, burst: Burst) -> None:
         """To queues and workers."""
-        if self.also is not None:
-            self.also.keep(burst)
         self.nic.steer(burst)
 
     def depart(self, burst: Burst) -> None:
         """The way of *burst* from the balancer to the capture and the counters."""
+        if self.also is not None:
+            self.also.keep(burst)
         if self.rewriting:
             self.balancer.rewrite(burst)
         written = burst if self.also is None else self.also.leaving(burst)

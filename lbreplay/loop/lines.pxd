@@ -17,6 +17,7 @@ cdef class Lines(Pen):
     cpdef know(self, list ends, list reasons)
     cpdef told(self)
     cdef public dict more
+    cdef object bound
     cdef long long first
     cdef bint several
     cdef long long[::1] out_number, out_port, time_ns, conn
@@ -25,6 +26,7 @@ cdef class Lines(Pen):
     cdef unsigned int[::1] hash
     cdef int[::1] rule, handle, service
     cpdef bind(self, burst, number, port)
+    cdef _move_in(self, of)
     cpdef tell(self, Py_ssize_t row, Py_ssize_t stop)
     cdef _line(self, Py_ssize_t row)
     cdef void _received(self, Py_ssize_t row) noexcept

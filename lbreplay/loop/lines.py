@@ -41,6 +41,7 @@ class Lines(Pen):
         self._reasons: list[int] = []
         self.know([], [])
         self.more: dict[int, tuple[bytes, bytes]] = {}
+        self.bound: Any = None  # the room of the columns below
 
     def know(self, ends: list[bytes], reasons: list[bytes]) -> None:
         """More pieces by columns `service` and `reason`."""
@@ -57,13 +58,18 @@ class Lines(Pen):
         and ports, as text; *port*: the piece of the port that each leaves by, None where there is but one."""
         self.first, self.out_number = burst.first, number.data
         self.several, self.out_port = port is not None, (number if port is None else port).data
-        self.time_ns, self.proto = burst.time_ns.data, burst.proto.data
-        self.worker_index, self.queue, self.by = burst.worker_index.data, burst.queue.data, burst.by.data
-        self.hash, self.reta, self.rule = burst.hash.data, burst.reta.data, burst.rule.data
-        self.lookup, self.redirected, self.verdict = burst.lookup.data, burst.redirected.data, burst.verdict.data
-        self.conn, self.opened, self.handle = burst.conn.data, burst.opened.view("u1").data, burst.handle.data
-        self.before, self.after, self.service = burst.before.data, burst.after.data, burst.service.data
-        self.reason, self.full = burst.reason.data, burst.full.data
+        if burst.room is not self.bound:
+            self.bound = burst.room
+            self._move_in(burst.room.flat)
+
+    def _move_in(self, of: Any) -> None:
+        """The columns of another room."""
+        self.time_ns, self.proto, self.full, self.reason = of["time_ns"], of["proto"], of["full"], of["reason"]
+        self.worker_index, self.queue, self.by = of["worker_index"], of["queue"], of["by"]
+        self.hash, self.reta, self.rule = of["hash"], of["reta"], of["rule"]
+        self.lookup, self.redirected, self.verdict = of["lookup"], of["redirected"], of["verdict"]
+        self.conn, self.opened, self.handle = of["conn"], of["opened"], of["handle"]
+        self.before, self.after, self.service = of["before"], of["after"], of["service"]
 
     def tell(self, row: int, stop: int) -> None:
         """A line for each row from *row* on."""

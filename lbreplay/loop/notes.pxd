@@ -11,6 +11,7 @@ cdef class Notes(Pen):
     cdef Table table
     cdef public Py_ssize_t words, rules, verdicts, ports
     cdef public long long interfaces, unit
+    cdef object bound
     cdef long long first
     cdef unsigned char[::1] buffer, leaving, family, by, verdict, opened, answer, wrong
     cdef long long[::1] frames, caplen, sent, time_ns, conn, interface
@@ -18,6 +19,7 @@ cdef class Notes(Pen):
     cdef unsigned int[::1] flow4, wide, hash, came_with
     cdef int[::1] rule, handle
     cpdef bind(self, burst, hash, interface)
+    cdef _move_in(self, of)
     cpdef Py_ssize_t tell(self, Py_ssize_t row, Py_ssize_t stop) except -1
     @cython.locals(begin=Py_ssize_t, size=Py_ssize_t, stamp=cython.longlong, length=cython.longlong)
     cdef _block(self, Py_ssize_t row)

@@ -39,21 +39,25 @@ class Notes(Pen):
         self.words = self.rules = self.verdicts = 0
         self.ports = -1
         self.interfaces, self.unit = 0, 1
+        self.bound: Any = None  # the room of the columns below
 
     def bind(self, burst: Any, hash: Any, interface: Any) -> None:
         """The columns of *burst*, as they leave; the *hash* that each row came with, and the *interface* it leaves
         by."""
-        self.first = burst.first
-        self.buffer, self.frames = burst.buffer.data, burst.at.data
-        self.caplen, self.sent = burst.caplen.data, burst.sent.data
-        self.leaving, self.time_ns, self.family = burst.leaving.view("u1").data, burst.time_ns.data, burst.family.data
-        self.flow4, self.wide = burst.flow4.view("u4").ravel().data, burst.wide.view("u4").ravel().data
-        self.worker_index, self.worker, self.queue = burst.worker_index.data, burst.worker.data, burst.queue.data
-        self.by, self.hash, self.reta, self.rule = burst.by.data, burst.hash.data, burst.reta.data, burst.rule.data
-        self.redirected, self.verdict, self.conn = burst.redirected.data, burst.verdict.data, burst.conn.data
-        self.opened, self.handle = burst.opened.view("u1").data, burst.handle.data
-        self.answer, self.wrong = burst.answer.view("u1").data, burst.wrong_worker.view("u1").data
+        self.first, self.buffer = burst.first, burst.buffer.data
         self.came_with, self.interface = hash.data, interface.data
+        if burst.room is not self.bound:
+            self.bound = burst.room
+            self._move_in(burst.room.flat)
+
+    def _move_in(self, of: Any) -> None:
+        """The columns of another room."""
+        self.frames, self.caplen, self.sent, self.time_ns = of["at"], of["caplen"], of["sent"], of["time_ns"]
+        self.leaving, self.family, self.flow4, self.wide = of["leaving"], of["family"], of["flow4"], of["wide"]
+        self.worker_index, self.worker, self.queue = of["worker_index"], of["worker"], of["queue"]
+        self.by, self.hash, self.reta, self.rule = of["by"], of["hash"], of["reta"], of["rule"]
+        self.redirected, self.verdict, self.conn = of["redirected"], of["verdict"], of["conn"]
+        self.opened, self.handle, self.answer, self.wrong = of["opened"], of["handle"], of["answer"], of["wrong_worker"]
 
     def tell(self, row: int, stop: int) -> int:
         """A block for each row that leaves, from *row* on up to *stop*; before that, the first whose interface the file

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import random
 from struct import unpack
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from lbreplay.burst import NAMES, Burst
 from lbreplay.loop.lines import Lines
 from lbreplay.loop.names import FULL_TCP, OTHER, SIX
 from lbreplay.loop.table import Table
@@ -36,16 +36,13 @@ def lines(table: Table | None) -> Lines:
     return made
 
 
-def burst(size: int, **columns: Any) -> Any:
+def burst(size: int, **columns: Any) -> Burst:
     """Columns of zeros, but for those that are given."""
-    kinds = {"time_ns": "i8", "conn": "i8", "hash": "u4", "rule": "i4", "handle": "i4", "service": "i4"}
-    kinds |= dict.fromkeys(("worker_index", "queue", "reta", "redirected"), "i2") | {"opened": "?"}
-    names = ("proto", "by", "lookup", "verdict", "before", "after", "reason", "full", *kinds)
-    made = {name: np.zeros(size, kinds.get(name, "u1")) for name in names}
-    made["redirected"][:] = -1
-    return SimpleNamespace(
-        first=1, **made | {name: np.array(given, made[name].dtype) for name, given in columns.items()}
-    )
+    nothing = np.zeros(size, np.int64)
+    made = Burst(1, np.zeros(0, np.uint8), nothing, nothing, nothing, nothing)
+    for name in NAMES:
+        getattr(made, name)[:] = columns.get(name, -1 if name == "redirected" else 0)
+    return made
 
 
 def told(pen: Lines, rows: Any, number: list[int]) -> list[dict[str, Any]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from lbreplay.annotate import WORDS
+from lbreplay.burst import NAMES, Burst
 from lbreplay.loop.notes import Notes
 from lbreplay.wire.capture.sink import ENHANCED, Note, _options, block, pack_options
 
@@ -24,19 +24,16 @@ def notes() -> Notes:
     return made
 
 
-def burst(frames: list[bytes], **columns: Any) -> Any:
+def burst(frames: list[bytes], **columns: Any) -> Burst:
     """Rows that all leave, of these frames one behind the other; the other columns are 0 but for those given."""
-    kinds = {"worker_index": "i2", "worker": "i2", "queue": "i2", "reta": "i2", "redirected": "i2", "hash": "u4"}
-    kinds |= {"rule": "i4", "handle": "i4", "time_ns": "i8", "conn": "i8", "sent": "i8"}
-    kinds |= dict.fromkeys(("leaving", "opened", "answer", "wrong_worker"), "?")
-    made = {name: np.zeros(len(frames), kinds.get(name, "u1")) for name in (*kinds, "family", "by", "verdict")}
-    made["redirected"][:], made["leaving"][:] = -1, True
-    made |= {name: np.array(given, made[name].dtype) for name, given in columns.items()}
-    made["caplen"] = np.array([len(frame) for frame in frames], np.int64)
-    made["at"] = np.cumsum(made["caplen"]) - made["caplen"]
-    made["flow4"], made["wide"] = np.zeros((len(frames), 12), np.uint8), np.zeros((len(frames), 36), np.uint8)
-    made["flow4"][:, 11] = 80
-    return SimpleNamespace(first=7, buffer=np.frombuffer(b"".join(frames) + bytes(8), np.uint8).copy(), **made)
+    sizes = np.array([len(frame) for frame in frames], np.int64)
+    buffer = np.frombuffer(b"".join(frames) + bytes(8), np.uint8).copy()
+    made = Burst(7, buffer, np.cumsum(sizes) - sizes, sizes, sizes, np.zeros(len(frames), np.int64))
+    columns = {"redirected": -1, "leaving": True, "sent": 0, **columns}
+    for name in NAMES - {"at", "caplen", "length"}:
+        getattr(made, name)[:] = columns.get(name, 0)
+    made.flow4[:, 11] = 80
+    return made
 
 
 def told(pen: Notes, rows: Any, interface: int) -> bytes:
