@@ -25,7 +25,7 @@ class Hook(BuildHookInterface):
         from lbreplay.loop.build import build
 
         self.app.display_info(build())
-        if STAMP.exists():
+        if Path(STAMP).exists():
             build_data["pure_python"], build_data["infer_tag"] = False, True
         self.pages = TemporaryDirectory(prefix="lbreplay-man-")
         for page in self.manual() if version == "standard" else ():

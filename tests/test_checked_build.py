@@ -41,7 +41,7 @@ def checked(pytestconfig: pytest.Config) -> dict[str, str]:
 
 def test_it_is_such_a_build(checked: dict[str, str]) -> None:
     """And it is what runs below."""
-    code = "import lbreplay.loop as l; print(l.COMPILED, l.STAMP.read_text().split()[0], l.__file__)"
+    code = "import lbreplay.loop as l; print(l.COMPILED, open(l.STAMP).read().split()[0], l.__file__)"
     said = subprocess.run([sys.executable, "-c", code], env=checked, cwd="/", capture_output=True, text=True).stdout
     house = checked["PYTHONPATH"].split(os.pathsep)[0]
     assert said.split()[:2] == ["True", "test"] and said.split()[2].startswith(house), loop.WHY

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lbreplay.cli import COMMANDS
-from lbreplay.loop import COMPILED, ROOM, SHARED, STAMP, SUFFIX, sources
+from lbreplay.loop import COMPILED, LIBRARY, STAMP, modules
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -29,7 +29,7 @@ def built(what: str, folder: Path, compiled: bool = False) -> Path:
     without = {"SOURCE_DATE_EPOCH": "1700000000", "CC": "/nonexistent/cc", "PATH": str(folder)}
     command = [sys.executable, "-c", BUILD, what, str(folder)]
     files = source(folder)
-    for path in (*ROOM.glob(f"*{SUFFIX}"), STAMP) if compiled else ():
+    for path in (LIBRARY, STAMP) if compiled else ():
         shutil.copy2(path, files / "lbreplay" / "loop")
     done = subprocess.run(command, cwd=files, env=os.environ | without, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -77,9 +77,8 @@ def test_a_wheel_of_this_machine(tmp_path: Path) -> None:
     """With what is compiled here, for this Python and machine alone; installed, `man` finds the pages."""
     held = entries(wheel := built("build_wheel", tmp_path / "a", compiled=True))
     assert wheel.name.startswith(f"lbreplay-{PROJECT['version']}-cp{sys.version_info[0]}{sys.version_info[1]}-")
-    assert {f"{path.stem}.pxd" for path in sources()} <= {Path(entry).name for entry in held}
-    compiled = {Path(entry).name.split(".")[0] for entry in held if entry.endswith(".so")}
-    assert compiled == {SHARED, *(path.stem for path in sources())}
+    assert {f"{name}.pxd" for name in modules()} <= {Path(entry).name for entry in held}
+    assert [Path(entry).name for entry in held if entry.endswith(".so")] == [Path(LIBRARY).name]
     pages = {entry for entry in held if entry.endswith(".1")}
     assert pages == {f"lbreplay-{PROJECT['version']}.data/data/share/man/man1/{name}" for name in PAGES}
     with zipfile.ZipFile(wheel) as opened:

@@ -1,12 +1,13 @@
 """The loop and what it stands on: ordinary typed Python that Cython compiles (`build.py`), and that runs as it is.
 
 A module with a `.pxd` beside it is compiled: the `.pxd` says which C type a name has, the `.py` is all there is to
-read, and gives the same answers, some fifty times slower, where it is interpreted.
+read, and gives the same answers, some fifty times slower, where it is interpreted. All that is compiled stands in one
+file: half a hundred of them take 10 ms to load.
 
 What was compiled is taken only where it is whole: made from the present sources, for the Python that runs (`stamp`).
 Else it is left aside, and `WHY` says in a line what to do about it. LBREPLAY_INTERPRETED=1 leaves it aside too.
 
-build.py    sources -> compiled modules beside them, by pip, make and a packager
+build.py    sources -> the one file of compiled modules, by pip, make and a packager
 loop.py     THE ordered loop: a connection for every ordinary row. Its chapters, each on the one before:
 rows.py         columns, the tuple at hand, who is picked (both loops)
 addressed.py    to whom: a service, a local address, a zone
@@ -61,65 +62,98 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, FileFinder, SourceFileLoader
-from importlib.util import source_hash
-from pathlib import Path
+from importlib import import_module
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    ModuleSpec,
+    SourceFileLoader,
+)
+from io import FileIO
+from zlib import crc32
 
-ROOM = Path(__file__).parent
-STAMP = ROOM / "compiled.txt"  # written behind the compiled modules: kind of build, `stamp`
-INLINED = ("octets",)  # compiled into those that use them
-SHARED = "_shared"  # a module that Cython makes: what all others have of memoryviews, compiled and begun once
+ROOM = os.path.dirname(__file__)
 SUFFIX = EXTENSION_SUFFIXES[0]
+LIBRARY = f"{ROOM}/_compiled{SUFFIX}"  # all compiled modules
+STAMP = f"{ROOM}/compiled.txt"  # written behind it: kind of build, `stamp`
+INLINED = "octets"  # compiled into those that use it
+SHARED = "_shared"  # a module that Cython makes: what all others have of memoryviews, compiled and begun once
 GAIN = "compiled it runs some ten times as fast"
 BUILD = "python -m lbreplay.loop.build"
 
 
-def sources() -> list[Path]:
-    """The modules that are compiled."""
-    return [path.with_suffix(".py") for path in sorted(ROOM.glob("*.pxd")) if path.stem not in INLINED]
-
-
-def modules() -> list[Path]:
-    """The files that they are compiled to."""
-    return [path.with_suffix(SUFFIX) for path in (*sources(), ROOM / f"{SHARED}.c")]
+def modules() -> list[str]:
+    """The modules that are compiled, without the one that Cython makes."""
+    return sorted(name[:-4] for name in os.listdir(ROOM) if name.endswith(".pxd") and name != f"{INLINED}.pxd")
 
 
 def stamp() -> str:
     """What compiled modules are made of: the sources, and the Python that they fit."""
-    parts = [path.read_bytes() for path in (*sources(), *sorted(ROOM.glob("*.pxd")))]
-    digest = source_hash(b"\0".join(parts)).hex()  # Python's own of sources; another one takes 3 ms to load
-    return f"{digest} {SUFFIX}\n"
+    types = [f"{name}.pxd" for name in (*modules(), INLINED)]
+    text = b"\0".join(_text(name) for name in (*types, *(f"{name}.py" for name in modules())))
+    return f"{crc32(text):08x}{len(text):x} {SUFFIX}\n"
+
+
+def _text(name: str) -> bytes:
+    """A source; half a hundred are read at each start."""
+    with FileIO(f"{ROOM}/{name}") as file:
+        return file.readall()
+
+
+def _stamped() -> str:
+    """What the compiled modules say of themselves; "" where there are none."""
+    try:
+        return _text("compiled.txt").decode()
+    except FileNotFoundError:
+        return ""
 
 
 def _why_not() -> str:
     """Why what was compiled is left aside, or that nothing was; "": it is taken."""
     if os.environ.get("LBREPLAY_INTERPRETED"):
         return "the loop is interpreted, as LBREPLAY_INTERPRETED asks"
-    if not STAMP.exists():
+    if not (stamped := _stamped()):
         return f"the loop is not compiled; {GAIN}: install a C compiler and say {BUILD}"
-    if STAMP.read_text().startswith("sanitize ") and "asan" not in os.environ.get("LD_PRELOAD", ""):
+    if stamped.startswith("sanitize ") and "asan" not in os.environ.get("LD_PRELOAD", ""):
         return f"the compiled loop is built for sanitizers, and left aside; {GAIN}: {BUILD}"
-    if not STAMP.read_text().endswith(stamp()) or not all(path.exists() for path in modules()):
+    if not stamped.endswith(stamp()) or not os.path.exists(LIBRARY):
         return f"the compiled loop is not of these sources or not for this Python, and left aside; {GAIN}: {BUILD}"
     return ""
 
 
-def _interpret() -> None:
-    """Let the modules of this room be read from their sources."""
-    sys.path_importer_cache[str(ROOM)] = FileFinder(str(ROOM), (SourceFileLoader, SOURCE_SUFFIXES))
+class _Finder(FileFinder):
+    """Finds the modules of this room: *compiled* ones in the one file, the others as their sources."""
+
+    def __init__(self, compiled: list[str]) -> None:
+        super().__init__(ROOM, (SourceFileLoader, SOURCE_SUFFIXES))
+        self.compiled = {f"{__name__}.{name}" for name in compiled}
+
+    def find_spec(self, fullname: str, target: object = None) -> ModuleSpec | None:
+        if fullname not in self.compiled:
+            return super().find_spec(fullname)
+        found = ModuleSpec(fullname, ExtensionFileLoader(fullname, LIBRARY), origin=LIBRARY)
+        found.has_location = True  # a module's __file__
+        return found
+
+
+def _find(compiled: list[str]) -> None:
+    """Let the modules of this room be found, these compiled."""
+    sys.path_importer_cache[ROOM] = _Finder(compiled)
 
 
 def _loaded() -> str:
-    """`_why_not`, also where a compiled module cannot be loaded."""
+    """`_why_not`, also where the compiled modules cannot be loaded."""
     why = _why_not()
     if not why:
+        _find([*modules(), SHARED])
         try:
-            import lbreplay.loop.loop
-            import lbreplay.loop.parse  # noqa: F401
+            import_module(f"{__name__}.{SHARED}")
         except ImportError as error:
             why = f"the compiled loop cannot be loaded ({error}), and is left aside; {GAIN}: {BUILD}"
     if why:
-        _interpret()
+        _find([])
     return why
 
 

@@ -61,8 +61,8 @@ def test_what_is_stale_is_left_aside(house: Path) -> None:
 
 @compiled
 def test_what_is_broken_is_left_aside(house: Path) -> None:
-    """A compiled module that cannot be loaded is no reason for a traceback."""
-    (house / "lbreplay" / "loop" / f"parse{loop.SUFFIX}").write_bytes(b"\x7fELF, but not really")
+    """A file that cannot be loaded is no reason for a traceback."""
+    (house / "lbreplay" / "loop" / Path(loop.LIBRARY).name).write_bytes(b"\x7fELF, but not really")
     assert says(house).startswith("False py the compiled loop cannot be loaded")
 
 
@@ -82,9 +82,34 @@ def test_a_build_without_a_compiler(house: Path) -> None:
     assert not (house / "lbreplay" / "loop" / "compiled.txt").exists()
 
 
+class Compiler:
+    """Stands for one: an object is what was compiled, and how often."""
+
+    compiler_so, include_dirs = ["cc"], ["include"]
+
+    def __init__(self) -> None:
+        self.compiled = 0
+
+    def compile(self, sources: list[str], output_dir: str, extra_postargs: list[str]) -> list[str]:
+        self.compiled += 1
+        made = Path(output_dir, "made.o")
+        made.write_bytes(Path(sources[0]).read_bytes())
+        return [str(made)]
+
+
+def test_an_object_is_kept_by_what_it_is_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another text, or another way to compile it, makes another one; the first is there still."""
+    monkeypatch.setattr(build, "KEPT", tmp_path)
+    compiler, source = Compiler(), tmp_path / "x.c"
+    for text, flags, compiled in (("1", [], 1), ("1", [], 1), ("2", [], 2), ("2", ["-O0"], 3), ("1", [], 3)):
+        source.write_text(text)
+        kept = build._object(compiler, source, flags)
+        assert (Path(kept).read_text(), compiler.compiled) == (text, compiled)
+
+
 def test_every_compiled_module_is_named() -> None:
     """What has a .pxd is compiled, and is in the map of the room."""
-    assert [path.stem for path in loop.sources() if f"{path.name} " not in (loop.__doc__ or "")] == []
+    assert [name for name in loop.modules() if f"\n{name}.py " not in (loop.__doc__ or "")] == []
     assert set(build.FLAGS) == {"", "check", "test", "sanitize"}
 
 
