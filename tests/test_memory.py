@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import resource
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +34,37 @@ def test_a_large_column_is_no_memory_before_it_is_touched() -> None:
     room = memory.zeros("Q", 1 << 27)
     assert len(room) == 1 << 27 and room[0] == room[-1] == 0
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
+
+
+@pytest.mark.parametrize("size", [0, 3, memory.HUGE // 8, 3 * memory.HUGE // 8 + 5])
+@pytest.mark.parametrize("advice", ["as it is", "none", "refused"])
+def test_scattered(size: int, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Columns as all others, also where there are no huge pages."""
+    if advice != "as it is":
+        monkeypatch.setattr(memory, "BY_HUGE_PAGES", None if advice == "none" else 1 << 20)
+    column = memory.scattered("Q", size)
+    assert (column.format, len(column), column.itemsize) == ("Q", size, 8) and not any(column)
+    column[:] = memory.full("Q", size, 7)
+    assert all(number == 7 for number in column)
+
+
+@pytest.mark.skipif(not Path("/sys/kernel/mm/transparent_hugepage/enabled").exists(), reason="the system has none")
+def test_scattered_asks_for_huge_pages() -> None:
+    """As much as the column has is advised so (the flag hg), and nothing else."""
+    before = advised()
+    plain, column = memory.zeros("Q", memory.HUGE), memory.scattered("Q", memory.HUGE)
+    assert advised() - before == memory.HUGE * 8 == plain.nbytes == column.nbytes
+
+
+def advised() -> int:
+    """Bytes of mappings for which huge pages are wanted."""
+    mappings = Path("/proc/self/smaps").read_text().split("VmFlags:")
+    sizes = (
+        re.findall(r"^Size: +(\d+) kB", mapping, re.MULTILINE)[-1]
+        for mapping, after in pairwise(mappings)
+        if " hg" in after.partition("\n")[0]
+    )
+    return 1024 * sum(map(int, sizes))
 
 
 def test_full_and_listed() -> None:

@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from lbreplay import memory
 from lbreplay.loop import octets
 from lbreplay.loop.names import NONE, SIX
 
@@ -114,7 +115,7 @@ class Table:
 
     def _renew(self, bits: int) -> None:
         """Empty places."""
-        self._places = untouched(8 << bits).view(np.uint64).data
+        self._places = memory.scattered("Q", 1 << bits)
         self._last, self._shift = (1 << bits) - 1, 64 - bits
         self._most = FILLED * (1 << bits) // 10
 
