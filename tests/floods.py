@@ -391,6 +391,7 @@ class KernelWorld(World):
         self.section("device", (0.8, 'mac = "02:70:63:61:70:00"'), (0.15, "mtu = 600"), (0.5, ADDRESSES))
         known = [switch for switch in SWITCHES if self.era != "2.6" or any(name in switch[1] for name in OLD)]
         self.section("ipvs", *known)
+        self.section("ipv4", (0.3, "forwarding = true"))
         for number in range(r.choice([1, 1, 2, 3])):
             self.service(number, r.choice(["tcp", "tcp", "tcp", "udp"]), [], r.random() < 0.25)
         for left in reversed(range(r.choice([0, 0, 1, 3]))):

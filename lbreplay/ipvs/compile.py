@@ -10,6 +10,7 @@ every new connection (`_barred`), of a service (`_why`), of a way out (`Course.w
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from lbreplay.loop.ways import Way
 from lbreplay.lvs.flow import Flow
 from lbreplay.lvs.protocols import tcp
 from lbreplay.model import NANOSECOND, Endpoint, Persistence
+from lbreplay.stack.neighbor import derived
 from lbreplay.verdict import PENDING, Verdict
 from lbreplay.wire.packet import IPIP, RST, SYN, TCP, UDP
 
@@ -46,11 +48,11 @@ KINDS = {  # method: how it leaves, and as what
     "tunnel": (TUNNEL, Verdict.TUNNEL_FORWARDED),
 }
 SWITCHES = ("nat_icmp_send",)  # sysctls under which every packet may have something to say
-OPENERS = ("sloppy_tcp",)  # under which other packets open connections
 DEFENCES = ("drop_entry", "drop_packet")
 REUSED = ("FIN_WAIT", "TIME_WAIT", "CLOSE")  # states in which a first packet may begin anew (L 4.2)
 OUTER = {4: 20, 16: 40}  # bytes of an outer header, by the length of its addresses
 MIRRORED = bytes(6)  # stands for the MAC that a row came to
+DERIVED = derived(bytes(4))  # stands for the one made of where it goes
 IPV4, IPV6 = 1, 2  # bits of `Kernel.families`
 
 
@@ -58,7 +60,9 @@ class Compiler:
     """The records of one director. `loop` reads them, `translator` rewrites what it lets leave.
 
     starters          of the services that have an address and a port
-    heads mirrored    MACs (destination, source) by entry, and whether the source is the one that the row came to
+    heads       MACs (destination, source) by entry
+    mirrored    whether the source is the one that the row came to
+    derived     whether the destination is made of the address that the row goes to
     """
 
     def __init__(self, parts: Parts, virtual: set[tuple[int, bytes, int]]) -> None:
@@ -71,6 +75,7 @@ class Compiler:
         self._era(parts.edition)
         self.heads: U8 = np.zeros((64, 12), np.uint8)
         self.mirrored: Bool = np.zeros(64, np.bool_)
+        self.derived: Bool = np.zeros(64, np.bool_)
         self._entries: dict[tuple[bytes, bytes], int] = {}
         self._courses: dict[tuple[int, str, Endpoint, Endpoint], Course] = {}
         self.courses: list[Course] = []
@@ -82,7 +87,6 @@ class Compiler:
     def _era(self, edition: Edition) -> None:
         """What differs between kernels."""
         self.loop.assures, self.loop.lowers = edition.assured, edition.ttl
-        self.loop.first = SYN | RST if edition.rst_passes else SYN
         self.loop.data_passes = edition.ftp_data_passes
 
     # --- what changes ------------------------------------------------------------------------------------------------
@@ -94,13 +98,21 @@ class Compiler:
         ends = [(key[1], key[2], key[3]) for key in services if key[2]]
         self.starters = [Starter(services[0, *end]) for end in ends]
         loop.know(self._virtual, Ends(ends), self.starters)
-        loop.rules(self._steps, _limits(parts.states), _active(parts.states), states.ESTABLISHED, self._finishing())
+        loop.rules(
+            self._first(),
+            self._steps,
+            _limits(parts.states),
+            _active(parts.states),
+            states.ESTABLISHED,
+            self._finishing(),
+        )
         loop.secure = int(parts.sysctls.always("secure_tcp"))
         loop.quiesces = parts.sysctls["expire_quiescent_template"] != 0
         loop.deserts = parts.edition.reschedules and parts.sysctls["expire_nodest_conn"] != 0
         loop.families = IPV4 * parts.looked_at(4) | IPV6 * parts.looked_at(6)
         loop.discovers = self.translator.discovers = parts.edition.tunnel != "6.1" or parts.sysctls["pmtu_disc"] != 0
         loop.shut, loop.barred = self._shut(), self._barred()
+        loop.passing = not (parts.edition.servers_open and parts.services.has_engine)
         self._place()
 
     def learned(self) -> None:
@@ -114,9 +126,10 @@ class Compiler:
         net, routes = self._net, self._net.output.routes
         self._known = net.output.neighbors.version, net.version
         special = (*net.output.neighbors.hops(), *net.addresses.ends(), *net.learned())
-        single = {int.from_bytes(address) for address in special if len(address) == 4}
-        zones = sorted({*routes.zones(4), *single, *(address + 1 for address in single)})
-        self.loop.place(Ends([(0, address, 0) for address in routes.local_addresses()]), np.array(zones, np.int64).data)
+        zones, wide = (_zones(routes.zones(family), special, width) for family, width in ((4, 4), (6, 16)))
+        halves = [half for zone in wide for half in divmod(zone, 1 << 64)]
+        own = Ends([(0, address, 0) for address in routes.own_addresses()])
+        self.loop.place(own, np.array(zones, np.int64).data, np.array(halves, np.uint64).data)
 
     def _shut(self) -> int:
         """Why the loop takes nothing."""
@@ -132,9 +145,13 @@ class Compiler:
 
     def _barred(self) -> int:
         """Why it opens no connection."""
-        sysctls = self._parts.sysctls
-        switched = any(map(sysctls.always, DEFENCES)) or any(sysctls[name] for name in OPENERS)
-        return _first(((Way.SWITCHED, switched),))
+        return _first(((Way.SWITCHED, any(map(self._parts.sysctls.always, DEFENCES))),))
+
+    def _first(self) -> bytes:
+        """By flags of TCP: whether a packet of no connection may open one (L 5.1)."""
+        refused = RST if self._parts.edition.rst_passes else 0
+        any_flags = self._parts.sysctls["sloppy_tcp"] != 0
+        return bytes(not flags & refused and (any_flags or flags & SYN != 0) for flags in range(256))
 
     def _finishing(self) -> bytes:
         """In which states of TCP a first packet may begin anew."""
@@ -287,6 +304,15 @@ class Compiler:
             return NONE
         return self._entry(net.output.neighbors.mac(route.via or address, conn.client_mac))
 
+    def transit(self, address: bytes) -> int:
+        """The entry that packets leave with which pass on the way to *address*, and to its zone; NONE: they are the
+        plain path's."""
+        route, neighbors = self._route(address), self._net.output.neighbors
+        if route is None or self._net.learned_mtu(address) is not None:
+            return NONE
+        hop = route.via or (neighbors.known(address) and address)
+        return self._entry(neighbors.mac(hop, None) if hop else DERIVED)
+
     def _entry(self, mac: bytes) -> int:
         key = mac, self._parts.setup.device.mac or MIRRORED
         found = self._entries.get(key)
@@ -295,19 +321,27 @@ class Compiler:
             if found == len(self.heads):
                 self.heads = np.concatenate([self.heads, np.zeros_like(self.heads)])
                 self.mirrored = np.concatenate([self.mirrored, np.zeros_like(self.mirrored)])
+                self.derived = np.concatenate([self.derived, np.zeros_like(self.derived)])
             self.heads[found] = np.frombuffer(mac + key[1], np.uint8)
-            self.mirrored[found] = key[1] == MIRRORED
+            self.mirrored[found], self.derived[found] = key[1] == MIRRORED, mac == DERIVED
         return found
 
     def rewrite(self, burst: Burst) -> None:
         """Rewrite the rows of *burst* that leave."""
         if burst.leaving.any():
-            self.translator.run(burst, self.heads, self.mirrored)
+            self.translator.run(burst, self.heads, self.mirrored, self.derived)
 
 
 def _first(reasons: tuple[tuple[Way, bool], ...]) -> int:
     """The first reason that is so, or 0."""
     return int(next((reason for reason, so in reasons if so), Way.LOOP))
+
+
+def _zones(begins: list[int], special: Iterable[bytes], width: int) -> list[int]:
+    """Where zones begin among addresses of *width* bytes: of *special* ones each is a zone of its own."""
+    single = {int.from_bytes(address) for address in special if len(address) == width}
+    behind = {address + 1 for address in single if address + 1 < 1 << 8 * width}
+    return sorted({*begins, *single, *behind})
 
 
 def _between(service: VirtualService, dest: Dest) -> tuple[Endpoint, Endpoint]:

@@ -23,7 +23,8 @@ from lbreplay.ipvs.path import Path
 from lbreplay.ipvs.service import VirtualService
 from lbreplay.ipvs.states import NAMES
 from lbreplay.ipvs.view import View
-from lbreplay.loop.names import CLOCK, PLAIN, STATES
+from lbreplay.loop.names import CLOCK, NONE, PLAIN, STATES
+from lbreplay.loop.passing import Fate
 from lbreplay.loop.ways import Way
 from lbreplay.lvs.detour import Detours
 from lbreplay.model import Setup
@@ -35,6 +36,7 @@ TAKEN_AS_TRACKED = (
     "connection tracking is taken as in use because ipvs.conntrack = 1, as firewall rules of that age had it; "
     "ipvs.tracking = false if none looks at it"
 )
+MOST = 1 << 16  # kinds of packets that pass, remembered at once
 COUNTED = ("conns", "inpkts", "inbytes", "outpkts", "outbytes")  # in the order of interface 5
 LIVE = ("actconns", "inactconns", "persistconns")
 
@@ -54,7 +56,7 @@ class Director:
         self.ends_table = None  # of ends of connections: courses have them
         self.plainly = False  # every row takes the plain path
         self.stories: dict[int, Story] | None = None  # of the plain rows of a burst, where somebody looks on
-        self.reasons: list[list[str]] = [[]]  # by number: column `reason`; what has one is the plain path's
+        self.reasons: list[list[str]] = [[]]  # by number, as column `reason` has them
         self._started = False
 
     def balance(self, burst: Burst) -> None:
@@ -100,6 +102,7 @@ class Director:
         net.row, net.cause = row, 0
         self.advance(now)
         net.cause = n
+        asked, made = self.loop.asked, len(burst.made)
         story = self.parts.story = Story()
         story.packet = Packet(burst.frame(row), int(burst.length[row]), now, n, row)
         seen = self.view.judge(story.packet)
@@ -111,7 +114,27 @@ class Director:
             burst.lookup[row] = LOOKUP[story.lookup]
         if self.stories is not None:
             self.stories[row] = story
+        if asked >= 0:
+            self._remember(burst, row, asked, len(burst.made) - made)
         self.compiler.learned()
+
+    def _remember(self, burst: Burst, row: int, asked: int, left: int) -> None:
+        """What became of a packet that passed, if nothing *left* but itself: the loop does the same with the next."""
+        story, verdict, entry = self.parts.story, int(burst.verdict[row]), NONE
+        assert story.packet is not None, "it was judged"
+        if verdict == Verdict.FORWARDED_PLAIN and left == 1:
+            entry = self.compiler.transit(story.packet.dst)
+        if left != (entry >= 0) or story.conn is not None or burst.worker_index[row] < 0:
+            return
+        if len(self.loop.fates) >= MOST:
+            self.loop.forget()
+        self.loop.remember(asked, Fate(verdict, LOOKUP[story.lookup], self._reason(story.reasons), entry))
+
+    def _reason(self, reasons: list[str]) -> int:
+        """The number of what is told beside a verdict."""
+        if reasons not in self.reasons:
+            self.reasons.append(reasons)
+        return self.reasons.index(reasons)
 
     def advance(self, now: int) -> None:
         """Everything due at or before *now*, in order: timers before events of the same time."""

@@ -39,6 +39,7 @@ ends.py     addresses and ports by number
 slots.py    what every packet of a connection asks for
 timers.py   when connections end
 opener.py   what new connections are made of
+passing.py   packets that the kernel lets go
 turn.py     which real server is next
 hashed.py   which one a hash names
 real.py     who it is, and who is counted

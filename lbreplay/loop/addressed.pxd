@@ -1,6 +1,3 @@
-cimport cython
-
-from lbreplay.loop cimport octets
 from lbreplay.loop.ends cimport Ends
 from lbreplay.loop.rows cimport Rows
 from lbreplay.loop.slots cimport Slots
@@ -23,12 +20,8 @@ cdef class Addressed(Rows):
     cdef short[::1] queue, worker, reta, owner, redirected
     cdef long long[::1] conn
     cdef Ends virtual, services, locals
-    cdef u64[::1] wide_zones
     cdef readonly list openers
     cdef Py_ssize_t places
     cpdef know(self, Ends virtual, Ends services, list openers, Py_ssize_t places)
     cdef int _service(self, int proto) noexcept
     cdef bint _is_local(self, u64 low, u64 high) noexcept
-    cdef long long _zone(self, u64 low, u64 high) noexcept
-    @cython.locals(first=u64, second=u64, begin=u64, low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t)
-    cdef long long _wide_zone(self, u64 address, u64 more) noexcept

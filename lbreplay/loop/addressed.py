@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from lbreplay.loop import octets
 from lbreplay.loop.ends import Ends
 from lbreplay.loop.rows import Rows
 from lbreplay.loop.slots import Slots
@@ -12,8 +11,7 @@ from lbreplay.loop.table import Table
 
 
 class Addressed(Rows):
-    """Rows of DPVS's balancer, among the places of services, of local addresses, and of zones: all addresses of one
-    have one route. *refusals*: numbers of verdicts."""
+    """Rows of DPVS's balancer, among the places of services and of local addresses. *refusals*: numbers of verdicts."""
 
     def __init__(
         self, host: Any, slots: Slots, table: Table, client_view: bool, mtu: int, refusals: tuple[int, ...]
@@ -23,7 +21,6 @@ class Addressed(Rows):
         self.no_dest, self.max_conn, self.no_port, self.no_template, *others = refusals
         self.fast, self.slow, self.unasked, self.direct_reply, self.own_transmit, *others = others
         self.locals: Any = None  # `Ends`
-        self.wide_zones: Any = None  # as `zones`, of IPv6: two numbers of 64 bits each
         self.forwarded_plain, self.no_outside_port, self.no_outside_pool = others
 
     def bind(self, burst: Any) -> None:
@@ -51,19 +48,3 @@ class Addressed(Rows):
     def _is_local(self, low: int, high: int) -> bool:
         """Whether a local address stands in two words."""
         return self.locals.find(low, high, 0, 0, self.six) >= 0
-
-    def _zone(self, low: int, high: int) -> int:
-        """The number of the zone of an address: those of IPv6 stand behind those of IPv4."""
-        return 1 << 31 | self._wide_zone(low, high) if self.six else self._zone_of(low)
-
-    def _wide_zone(self, address: int, more: int) -> int:
-        first, second = octets.swapped64(address), octets.swapped64(more)
-        low, high = 0, len(self.wide_zones) >> 1
-        while low < high:
-            middle = (low + high) >> 1
-            begin = self.wide_zones[2 * middle]
-            if begin < first or (begin == first and self.wide_zones[2 * middle + 1] <= second):
-                low = middle + 1
-            else:
-                high = middle
-        return low

@@ -16,36 +16,38 @@ from __future__ import annotations
 
 from typing import Any
 
-from lbreplay.loop.ends import Ends
+from lbreplay.loop import octets
 from lbreplay.loop.entry import Conn, Course, Entries
 from lbreplay.loop.flags import INACTIVE, NAT, NFCT, NO_CPORT, NOOUTPUT, ONE_PACKET, TEMPLATE, TUNNEL
+from lbreplay.loop.memo import UNKNOWN_NUMBER
 from lbreplay.loop.names import (
     CLOCK,
     DONE,
     LOOKED_UP,
-    M32,
     MISSED,
     NONE,
     PLAIN,
-    RST,
     STATES,
     STEPS,
     SYN,
     TCP,
     UDP,
 )
+from lbreplay.loop.passing import Passing
 from lbreplay.loop.real import Dest
-from lbreplay.loop.rows import Rows
 from lbreplay.loop.server import Server
 from lbreplay.loop.sync import Sync
 from lbreplay.loop.turn import Picker
 from lbreplay.loop.ways import Way
 
 IN, OUT, IN_ONLY = range(3)  # tables of states
-FTP_DATA = 20 << 8  # the port as a little-endian machine reads it
+DATA, UNPRIVILEGED = 20, 1024  # port of FTP's data, and the first that others choose
+CONTROL, FTP_DATA = 21 << 8, DATA << 8  # ports of FTP as a little-endian machine reads them
 ODD = NO_CPORT | TEMPLATE | ONE_PACKET | NFCT  # connections with one of these flags are the plain path's
 DF = 0x40  # in the first byte of the fragment word
 ASK = -2  # `Conn.back`: nobody asked yet
+NO_MAC = 1 << 48
+UNKNOWN = UNKNOWN_NUMBER
 # reasons, as numbers of C
 UNSOUND, OTHER_HOST, FROM_LOCAL, SHARED, REUSED, DESERTED, ONE_OF_ITS_KIND, ROUTE, TOO_LONG, LAST_HOP, STRANGER = (
     Way.UNSOUND, Way.OTHER_HOST, Way.FROM_LOCAL, Way.SHARED, Way.REUSED, Way.DESERTED, Way.ONE_OF_ITS_KIND, Way.ROUTE,
@@ -68,55 +70,38 @@ class Starter(Picker):
         self.courses: list[Any] = []
 
 
-class Kernel(Rows):
+class Kernel(Passing):
     """The rows of bursts."""
 
     def __init__(self, host: Any, entries: Entries, sync: Sync, view: str, verdicts: Any) -> None:
-        super().__init__(host, entries.table)
+        super().__init__(host, entries.table, view, verdicts)
         self.entries, self.sync, self.clock = entries, sync, entries.clock
-        self.client_view, self.own_view = view == "client", view == "lb"
-        self.answered, self.direct_reply, self.unasked, self.own = verdicts
         self.shut = 0  # reason for which the loop takes nothing
         self.barred = 0  # reason for which it opens no connection
         self.deserts = False  # a weightless real server's connections end with a first packet (expire_nodest_conn)
-        self.version = 0  # of what is known about routes and neighbours
         self.families = 0  # that are looked at: 1 IPv4, 2 IPv6
-        self.longest = 0  # packet that every route takes
         self.secure = 0  # which tables of states
         self.assures = False  # templates become ASSURED
         self.quiesces = False  # a weightless real server's templates serve no more (expire_quiescent_template)
         self.lowers = True  # the TTL, on the way to a real server
         self.discovers = True  # DF of an outer header is that of the inner one
-        self.first = SYN | RST  # of these flags, a first segment has SYN alone
         self.data_passes = False  # what comes from the port of FTP's data opens nothing
-        self.port_mac = b""  # of the device, b"": any is ours
-        self._zone, self._zone_version, self._zone_entry = NONE, NONE, NONE  # of the answer that came last
-        self._zone_mac: Any = b""
         self._head, self._tail = 0, 0
         self._mac: Any = b""  # the source MAC that came last
 
     # --- what is read ------------------------------------------------------------------------------------------------
 
-    def know(self, virtual: Ends, services: Ends, starters: list[Any]) -> None:
-        """Who answers, and who opens: *starters* by number in *services*."""
-        self.virtual, self.services, self.starters = virtual, services, starters
-
-    def place(self, locals_: Ends, zones: Any) -> None:
-        """What is local; and where, among IPv4 addresses as numbers, another zone begins: what goes to the addresses
-        of one zone takes one route."""
-        self.locals, self.zones = locals_, zones
-        self.version += 1
-
-    def rules(self, steps: Any, limits: Any, active: Any, steady: int, finishing: Any) -> None:
-        """New states by table, step and state, of normal and secure machines; timeouts (ns) of TCP and UDP by state;
-        which states count as active; the one that assures a template; and in which a first packet may begin anew."""
-        self.steps, self.limits, self.active = steps, limits, active
+    def rules(self, first: Any, steps: Any, limits: Any, active: Any, steady: int, finishing: Any) -> None:
+        """Which flags of TCP a first segment has; new states by table, step and state, of normal and secure machines;
+        timeouts (ns) of TCP and UDP by state; which states count as active; the one that assures a template; and in
+        which a first packet may begin anew."""
+        self.forget()
+        self.first, self.steps, self.limits, self.active = first, steps, limits, active
         self.steady, self.finishing = steady, finishing
 
     def _move_in(self, of: Any) -> None:
-        Rows._move_in(self, of)
-        self.course, self.ident = of["course"], of["ident"]
-        self.conn, self.opened, self.handle = of["conn"], of["opened"], of["handle"]
+        Passing._move_in(self, of)
+        self.ident, self.conn, self.opened, self.handle = of["ident"], of["conn"], of["opened"], of["handle"]
 
     # --- the story ---------------------------------------------------------------------------------------------------
 
@@ -151,6 +136,7 @@ class Kernel(Rows):
 
     def _ordinary(self, row: int, now: int) -> bool:
         """One row, up to its verdict; False: it is not ordinary after all, and nothing has happened."""
+        self.asked = NONE
         if self.shut:
             return self._plain(self.shut)
         if not self.simple[row]:
@@ -158,20 +144,22 @@ class Kernel(Rows):
         if self.tag[row]:
             return self._plain(TAGGED)
         self._read(row, self.proto[row])
-        if not self.families & (2 if self.six else 1):
-            return self._plain(STRANGER)
         if self.own_view and self.port_mac and self._source_mac(row) == self.port_mac:
             return self._ignored(row, self.own)
-        if self.locals.find(self.a, self.source1, 0, 0, self.six) >= 0:
+        if self._is_local(self.a, self.source1):
             return self._from_here(row, now)
-        if not self.ours[row] or not (self.port_mac or self._named(self.at[row])):
+        if not self._is_looked_at():
+            return self._pass(row)
+        if not self.ours[row]:
+            return self._not_for_us(row)
+        if not self.port_mac and not self._named(self.at[row]):
             return self._plain(OTHER_HOST)
-        if not self.six and self._sum20(self.at[row] + 14) != 0xFFFF:
+        if not self.six and not self._is_summed(row):
             return self._plain(UNSOUND)
         handle = self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d)
         if handle >= 0 and self.table.behind(handle) >= 0:
             return self._plain(SHARED)
-        if self.locals.find(self.dest0, self.dest1, 0, 0, self.six) < 0:
+        if not self._is_local(self.dest0, self.dest1):
             return self._forwarded(row, handle, now)
         if handle < 0:
             return self._open(row, now)
@@ -181,24 +169,37 @@ class Kernel(Rows):
 
     def _forwarded(self, row: int, handle: int, now: int) -> bool:
         """A packet on its way through: an answer of a real server, or no business of the balancer."""
-        if handle < 0 or not handle & 1:
+        if handle < 0:
+            return self._pass(row)
+        if not handle & 1:
             return self._plain(STRANGER)
         conn: Conn = self.clock.things[handle >> 1]
         return self._reply(row, conn, False, now)
+
+    def _is_looked_at(self) -> bool:
+        """Whether IPVS looks at packets of the family."""
+        return self.families & (2 if self.six else 1) != 0
+
+    def _not_for_us(self, row: int) -> bool:
+        """A packet to another host's MAC, or to a group's: that may be an answer all the same."""
+        if (
+            self.buffer[self.at[row]] & 1
+            and self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d) >= 0
+        ):
+            return self._plain(OTHER_HOST)
+        return self._pass(row)
 
     # --- what a local address says -----------------------------------------------------------------------------------
 
     def _from_here(self, row: int, now: int) -> bool:
         """A packet with a local source was not received as it is: it answers for a real server, or is our own."""
-        if self.own_view and self._is_answer(row):
-            return self._ignored(row, self.own)
         if not self.client_view:
-            return self._plain(FROM_LOCAL)
+            return self._pass(row)
         handle = self._turned()
         if handle < 0:
-            if self.entries.unported or not self._is_answer(row):
-                return self._plain(FROM_LOCAL)
-            return self._ignored(row, self.unasked)
+            return self._plain(UNPORTED) if self.entries.unported else self._pass(row)
+        if not self._is_looked_at():
+            return self._plain(STRANGER)
         if handle & 1 or self.table.behind(handle) >= 0 or not self.table.alone(handle + 1):
             return self._plain(SHARED)
         conn: Conn = self.clock.things[handle >> 1]
@@ -209,31 +210,6 @@ class Kernel(Rows):
         if conn.course.kind != NAT:
             return self._ignored(row, self.direct_reply)
         return self._reply(row, conn, True, now)
-
-    def _is_answer(self, row: int) -> bool:
-        """Whether the row comes from the address, and port, of a service."""
-        proto = self.proto[row]
-        if self.virtual.find(self.a, self.source1, self.ports & 0xFFFF, proto, self.six) >= 0:
-            return True
-        return self.virtual.find(self.a, self.source1, 0, proto, self.six) >= 0
-
-    def _ignored(self, row: int, verdict: int) -> bool:
-        """It was not received (interface 3)."""
-        self.verdict[row], self.worker_index[row] = verdict, NONE
-        return True
-
-    # --- the header ---------------------------------------------------------------------------------------------------
-
-    def _sum20(self, at: int) -> int:
-        """Ones' complement sum of an IPv4 header."""
-        total = 0
-        for word in range(0, 20, 2):
-            total += self.buffer[at + word] << 8 | self.buffer[at + word + 1]
-        total = (total & 0xFFFF) + (total >> 16)
-        return (total & 0xFFFF) + (total >> 16)
-
-    def _ttl(self, row: int) -> int:
-        return self.buffer[self.at[row] + (21 if self.six else 22)]
 
     # --- a known connection ------------------------------------------------------------------------------------------
 
@@ -334,24 +310,22 @@ class Kernel(Rows):
         conn.towards = course.met_entry
 
     def _back(self, conn: Conn) -> int:
-        """With what the answer at hand goes to the client: most clients are of one zone, behind one MAC."""
-        if self.six:
-            return self._asked_back(conn)
-        zone = self._zone_of(self.dest0)
-        if zone != self._zone or self._zone_version != self.version or conn.client_mac is not self._zone_mac:
-            self._zone, self._zone_version, self._zone_mac = zone, self.version, conn.client_mac
-            self._zone_entry = self._asked_back(conn)
-        return self._zone_entry
-
-    def _asked_back(self, conn: Conn) -> int:
-        entry: int = self.host.back(conn)
+        """With what the answer at hand goes to the client: all of its zone behind one MAC have the same way."""
+        zone, mac = self._zone(self.dest0, self.dest1), self._number_of(conn.client_mac)
+        entry = self._ways_back.get(zone, mac)
+        if entry == UNKNOWN:
+            entry = self.host.back(conn)
+            self._ways_back.put(zone, mac, entry)
         return entry
 
-    def _named(self, at: int) -> bool:
-        """Whether the MAC at *at* is one host's, and not blank: what leaves has it as its source."""
-        buffer = self.buffer
-        some = buffer[at] | buffer[at + 1] | buffer[at + 2] | buffer[at + 3] | buffer[at + 4] | buffer[at + 5]
-        return not buffer[at] & 1 and some != 0
+    def _number_of(self, mac: bytes | None) -> int:
+        """A MAC as a number, of none one that is no MAC."""
+        if mac is None:
+            return NO_MAC
+        number = 0
+        for at in range(6):
+            number = number << 8 | mac[at]
+        return number
 
     def _source_mac(self, row: int) -> Any:
         """The source MAC of a row; most come from the same."""
@@ -401,11 +375,11 @@ class Kernel(Rows):
         proto = self.proto[row]
         if self.entries.unported:
             return self._plain(UNPORTED)
-        if proto == TCP and self.flags[row] & self.first != SYN:
-            return self._plain(STRANGER)
-        number = self.services.find(self.dest0, self.dest1, self.ports >> 16, proto, self.six)
+        if proto == TCP and not self.first[self.flags[row]]:
+            return self._pass(row)
+        number = self._service(proto, self.ports >> 16)
         if number < 0:
-            return self._plain(STRANGER)
+            return self._open_otherwise(row, proto)
         starter: Starter = self.starters[number]
         if starter.version != self.version:
             self.host.ready(starter)
@@ -428,6 +402,17 @@ class Kernel(Rows):
             return self._plain(REFUSED)
         self._carry(row, self._enter(row, starter.courses[at], proto), MISSED, now)
         return True
+
+    def _service(self, proto: int, port: int) -> int:
+        """The number of the service on *port* of the address that the packet at hand is for, or NONE."""
+        return self.services.find(self.dest0, self.dest1, port, proto, self.six)
+
+    def _open_otherwise(self, row: int, proto: int) -> bool:
+        """Its port is no service's own: one of FTP takes data connections, and one of all ports everything (L 5.2)."""
+        port = octets.swapped16(self.ports >> 16)
+        if proto == TCP and (port == DATA or port >= UNPRIVILEGED) and self._service(proto, CONTROL) >= 0:
+            return self._plain(FTP)
+        return self._plain(PERSISTENT) if self._service(proto, 0) >= 0 else self._pass(row)
 
     def _open_by_template(self, row: int, starter: Starter, proto: int, now: int) -> bool:
         """One to the real server that the client's template names; without a template one is picked, and told by a new
@@ -476,11 +461,6 @@ class Kernel(Rows):
             if Dest.may_be_picked(dest):
                 return True
         return False
-
-    def _odd_source(self) -> bool:
-        """Whether the source is of this network, loopback, a group, or everybody (ipvs/addresses.py)."""
-        first = self.a & 0xFF
-        return first == 0 or first == 127 or (first & 0xF0) == 0xE0 or self.a == M32
 
     def _enter(self, row: int, course: Course, proto: int) -> Conn:
         """The connection of the first packet at hand."""

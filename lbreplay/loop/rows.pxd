@@ -16,6 +16,7 @@ cdef class Rows:
     cdef bint six
     cdef u64 word0, word1, a, b, c, d, ports, source1, dest0, dest1
     cdef long long[::1] zones
+    cdef u64[::1] wide_zones
     cdef unsigned char[::1] buffer, family, proto, flags, simple, ours, verdict, lookup, leaving, answer
     cdef unsigned char[::1] before, after, reason_of
     cdef long long[::1] at, time_ns
@@ -43,7 +44,10 @@ cdef class Rows:
     cdef Py_ssize_t _inside(self, Py_ssize_t row) noexcept
     @cython.locals(at=Py_ssize_t, tag=int)
     cdef bytes _macs(self, Py_ssize_t row)
+    cdef long long _zone(self, u64 low, u64 high) noexcept
     @cython.locals(address=cython.longlong, low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t)
     cdef long long _zone_of(self, u64 word) noexcept
+    @cython.locals(first=u64, second=u64, begin=u64, low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t)
+    cdef long long _wide_zone(self, u64 address, u64 more) noexcept
     @cython.locals(choice=Choice, place=int, source=u64, dest=u64, port=cython.uint)
     cdef int _pick(self, Py_ssize_t row, Picker picker) except? -2

@@ -29,6 +29,7 @@ class Rows:
         self.source1 = self.dest0 = self.dest1 = 0
         self.room: Any = None  # of the columns that are bound
         self.zones: Any = None  # where, among IPv4 addresses as numbers, another zone begins
+        self.wide_zones: Any = None  # the same of IPv6: two numbers of 64 bits each
 
     def bind(self, burst: Any) -> None:
         """The columns of *burst*; what is ordinary fills them."""
@@ -113,6 +114,10 @@ class Rows:
         macs = bytes(self.buffer[at : at + 12])
         return macs + pack(">HH", ETH_VLAN, tag - 1) if tag else macs
 
+    def _zone(self, low: int, high: int) -> int:
+        """The number of the zone of an address: those of IPv6 stand behind those of IPv4."""
+        return 1 << 31 | self._wide_zone(low, high) if self.six else self._zone_of(low)
+
     def _zone_of(self, word: int) -> int:
         """The number of the zone of an IPv4 address."""
         address = octets.swapped(word)
@@ -120,6 +125,18 @@ class Rows:
         while low < high:
             middle = (low + high) >> 1
             if self.zones[middle] <= address:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _wide_zone(self, address: int, more: int) -> int:
+        first, second = octets.swapped64(address), octets.swapped64(more)
+        low, high = 0, len(self.wide_zones) >> 1
+        while low < high:
+            middle = (low + high) >> 1
+            begin = self.wide_zones[2 * middle]
+            if begin < first or (begin == first and self.wide_zones[2 * middle + 1] <= second):
                 low = middle + 1
             else:
                 high = middle

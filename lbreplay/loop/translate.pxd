@@ -13,12 +13,12 @@ cdef class Translator:
     cdef list courses
     cdef bint lowers, modern
     cdef public bint discovers
-    cdef unsigned char[::1] buffer, leaving, family, proto, answer, heads, mirrored
+    cdef unsigned char[::1] buffer, leaving, family, proto, answer, heads, mirrored, derived
     cdef long long[::1] at, caplen, sent
     cdef int[::1] l3_length, course, mac, ident
     cdef object room
     @cython.locals(row=Py_ssize_t, grown=Py_ssize_t)
-    cpdef run(self, burst, heads, mirrored)
+    cpdef run(self, burst, heads, mirrored, derived)
     cdef _move_in(self, of)
     @cython.locals(course=Course)
     cdef int _outer(self, Py_ssize_t row) except? -1
@@ -29,6 +29,7 @@ cdef class Translator:
     cdef _lay_out(self, unsigned char[::1] made, Py_ssize_t size)
     @cython.locals(at=Py_ssize_t, side=int, six=bint, course=Course, inner=Py_ssize_t)
     cdef _row(self, Py_ssize_t row)
+    cdef void _pass(self, Py_ssize_t row, Py_ssize_t at, bint six) noexcept
     cdef void _translate(self, Py_ssize_t row, Course course, int side) noexcept
     cdef void _header(self, Py_ssize_t at, bint six, bint lower) noexcept
     cdef void _put_header_sum(self, Py_ssize_t l3) noexcept

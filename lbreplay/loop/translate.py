@@ -34,10 +34,12 @@ class Translator:
         self.discovers = True  # DF of an outer header is that of the inner one (`pmtu_disc`)
         self.room: Any = None  # of the columns that are bound
 
-    def run(self, burst: Burst, heads: Any, mirrored: Any) -> None:
+    def run(self, burst: Burst, heads: Any, mirrored: Any, derived: Any) -> None:
         """Rewrite the rows of *burst* that leave. *heads* are MACs by entry; *mirrored*: the source is the MAC that the
-        row came to, or of an answer that it came from."""
-        self.buffer, self.heads, self.mirrored = burst.buffer.data, heads.ravel().data, mirrored.view("u1").data
+        row came to, or of an answer that it came from; *derived*: the other one is made of the address that the row
+        goes to (interface 2)."""
+        self.buffer, self.heads = burst.buffer.data, heads.ravel().data
+        self.mirrored, self.derived = mirrored.view("u1").data, derived.view("u1").data
         if burst.room is not self.room:
             self.room = burst.room
             self._move_in(burst.room.flat)
@@ -97,6 +99,9 @@ class Translator:
 
     def _row(self, row: int) -> None:
         at, side, six = self.at[row], self.course[row] & 1, self.family[row] == 6
+        if self.course[row] < 0:
+            self._pass(row, at, six)
+            return
         course: Course = self.courses[self.course[row] >> 1]
         if course.kind == NAT:
             self._translate(row, course, side)
@@ -107,6 +112,14 @@ class Translator:
         else:
             self._header(at, six, side == 1 or self.lowers)
         self._macs(row, at)
+        self._trim(row, at)
+
+    def _pass(self, row: int, at: int, six: bool) -> None:
+        """A row in transit takes no course: its TTL is lowered, and its next hop is another."""
+        self._header(at, six, True)
+        self._macs(row, at)
+        if self.derived[self.mac[row]]:
+            octets.copy(self.buffer, at + (50 if six else 30), 4, self.buffer, at + 2)
         self._trim(row, at)
 
     def _translate(self, row: int, course: Course, side: int) -> None:

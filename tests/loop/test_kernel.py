@@ -77,7 +77,7 @@ def test_a_template_that_serves_no_more() -> None:
         ([service(A)], "drop_packet = 3", [craft.syn(CLIENT, VIP)], "switched"),
         ([service("10.1.0.11:0", persistent={"timeout": 60})], "", [craft.syn(CLIENT, VIP)], "persistent"),
         ([service(A, protocol="udp", one_packet=True)], "", [craft.udp(CLIENT, VIP)], "one_packet"),
-        ([service()], "", [craft.syn("10.0.0.100:1", VIP)], "from_local"),
+        ([service()], "", [craft.syn("10.0.0.100:1", VIP)] * 2, "stranger"),
         ([service("10.1.0.11:80", mode="tunnel", vip="[2001:db8:1::9]:80")], "", [], ""),
     ],
 )
