@@ -17,7 +17,7 @@ import numpy as np
 
 from lbreplay.burst import U8, Bool, Burst
 from lbreplay.ipvs import states
-from lbreplay.ipvs.addresses import EVERYBODY, LOOPBACK, THIS, is_group
+from lbreplay.ipvs.addresses import ALL_HOSTS, EVERYBODY, LOOPBACK, THIS, is_group
 from lbreplay.ipvs.service import FTP
 from lbreplay.ipvs.xmit import MIN_MTU, tunnel_of
 from lbreplay.loop.ends import Ends, words
@@ -125,7 +125,7 @@ class Compiler:
         its own."""
         net, routes = self._net, self._net.output.routes
         self._known = net.output.neighbors.version, net.version
-        special = (*net.output.neighbors.hops(), *net.addresses.ends(), *net.learned())
+        special = (*net.output.neighbors.hops(), *net.addresses.ends(), *net.learned(), ALL_HOSTS)
         zones, wide = (_zones(routes.zones(family), special, width) for family, width in ((4, 4), (6, 16)))
         halves = [half for zone in wide for half in divmod(zone, 1 << 64)]
         own = Ends([(0, address, 0) for address in routes.own_addresses()])

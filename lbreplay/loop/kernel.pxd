@@ -68,7 +68,7 @@ cdef class Kernel(Passing):
     cdef int _back(self, Conn conn) except? -3
     @cython.locals(number=u64, at=int)
     cdef u64 _number_of(self, bytes mac) except? 0
-    @cython.locals(head=cython.uint, tail=cython.uint)
+    @cython.locals(at=Py_ssize_t, head=cython.uint, tail=cython.uint)
     cdef bytes _source_mac(self, Py_ssize_t row)
     @cython.locals(table=int, new=int, dest=Server)
     cdef _step(self, Py_ssize_t row, Conn conn, int side)

@@ -330,8 +330,7 @@ class Kernel(Passing):
     def _source_mac(self, row: int) -> Any:
         """The source MAC of a row; most come from the same."""
         at = self.at[row] + 6
-        head = self.buffer[at] << 8 | self.buffer[at + 1]
-        tail = self.buffer[at + 2] << 24 | self.buffer[at + 3] << 16 | self.buffer[at + 4] << 8 | self.buffer[at + 5]
+        head, tail = octets.word32(self.buffer, at), octets.word16(self.buffer, at + 4)
         if head != self._head or tail != self._tail or not self._mac:
             self._head, self._tail, self._mac = head, tail, bytes(self.buffer[at : at + 6])
         return self._mac

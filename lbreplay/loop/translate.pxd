@@ -7,6 +7,7 @@ ctypedef unsigned long long u64
 
 cdef int NAT, TUNNEL, UDP, IPIP, IPV6_IN_IP, ETHERNET, RECORD, SOURCE, DEST, OUTER4, OUTER6, ECN, CONGESTION, ECT_0
 cdef int DONT_FRAGMENT
+cdef u64 M32
 
 @cython.final
 cdef class Translator:

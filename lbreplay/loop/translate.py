@@ -19,6 +19,7 @@ from lbreplay.loop.flags import NAT, TUNNEL
 
 UDP, IPIP, IPV6_IN_IP = 17, 4, 41
 ETHERNET = 14  # bytes of its header
+M32 = 0xFFFFFFFF
 SOURCE, DEST = 0, 2  # offset of the port
 OUTER4, OUTER6 = 20, 40  # bytes of an outer header
 ECN, CONGESTION, ECT_0 = 3, 3, 2  # the last bits of a TOS, and two of their values
@@ -178,10 +179,10 @@ class Translator:
         octets.put16(buffer, field, 0xFFFF if udp and after == 0 else after)
 
     def _put_address(self, at: int, six: bool, low: int, high: int) -> None:
-        octets.put32(self.buffer, at, low & 0xFFFFFFFF)
+        octets.put32(self.buffer, at, low & M32)
         if six:
             octets.put32(self.buffer, at + 4, low >> 32)
-            octets.put32(self.buffer, at + 8, high & 0xFFFFFFFF)
+            octets.put32(self.buffer, at + 8, high & M32)
             octets.put32(self.buffer, at + 12, high >> 32)
 
     def _put_udp(self, row: int, l4: int, field: int) -> None:

@@ -70,6 +70,12 @@ def test_what_may_not_be_here(frame: bytes, verdict: str) -> None:
     assert _judged([frame] * 4, service(A), FORWARDING) == ([verdict] * 4, {1})
 
 
+def test_of_groups_one_has_a_member() -> None:
+    """224.0.0.1; the others are nobody's."""
+    frames = [b"\x01\0\x5e\0\0\x01" + craft.udp(CLIENT, f"224.0.0.{n}:9")[6:] for n in (1, 2, 1, 3)]
+    assert _judged(frames) == (["multicast", "martian_dest"] * 2, {1, 2})
+
+
 @pytest.mark.parametrize(
     "frame",
     [craft.udp(CLIENT, OTHERS[0], ttl=1), craft.udp("127.0.0.1:5", OTHERS[0]), craft.udp("240.0.0.1:5", "1.1.1.1:1")],
