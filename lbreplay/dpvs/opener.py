@@ -61,6 +61,7 @@ class Openers:
         self._pairs: dict[tuple[int, int, bytes], Pair] = {}
         loop.all_pairs.append(None)  # 0 is nobody's number
         self._devices: dict[str, int] = {}  # by name
+        self._port_mask = machine.setup.port_mask
         self.passing = False  # packets for nobody here have no chance to be for somebody
         self.rebuild()
 
@@ -247,8 +248,8 @@ class Openers:
     def _home(self, lcore: Lcore, opener: Opener, dest: Dest, laddr: bytes) -> tuple[int, bool]:
         """Where the answers to all ports of a pool come in, and whether that is this worker; UNKNOWN: ports differ."""
         setup = self.machine.setup
-        low, mask = setup.sa_pool.low, setup.port_mask
-        port = low + ((lcore.rank - low) & mask)  # the first that this worker owns
+        low = setup.sa_pool.low
+        port = low + ((lcore.rank - low) & self._port_mask)  # the first that this worker owns
         if port > setup.sa_pool.high:
             return UNKNOWN, False
         protocol = TCP if opener.kind == FULL_TCP else UDP

@@ -1,11 +1,12 @@
 cimport cython
 
 cdef class Dest:
+    # what is read of every real server when one is picked: together, one line of a cache
+    cdef public long long weight, actconns, inactconns
+    cdef public bint available, overload, inhibited
     cdef public int id, place
     cdef public object real, endpoint, address, port
-    cdef public long long weight, max_conn, actconns, inactconns, persistconns, conns
-    cdef public long long inpkts, inbytes, outpkts, outbytes
-    cdef public bint available, overload, inhibited
+    cdef public long long max_conn, persistconns, conns, inpkts, inbytes, outpkts, outbytes
     cdef long long met_version
     cdef int met_told, met_way
     cdef unsigned long long met_head, met_tail

@@ -33,4 +33,4 @@ def picked(rule: Choice, dests: list[D], flow: Flow) -> D | None:
 
 def divisor(weights: Iterable[int]) -> int:
     """Greatest common divisor of the positive ones, 1 if there is none."""
-    return gcd(*(weight for weight in weights if weight > 0)) or 1
+    return gcd(*[weight for weight in weights if weight > 0]) or 1

@@ -29,10 +29,9 @@ class WeightedRoundRobin:
         self.changed()
 
     def changed(self, dest: Dest | None = None) -> None:
-        rule = self.rule
-        rule.at = first_dest(len(self._dests), *self._place)
-        rule.greatest = max([0, *(dest.weight for dest in self._dests)])
-        rule.step = divisor(dest.weight for dest in self._dests)
+        rule, weights = self.rule, [dest.weight for dest in self._dests]
+        rule.at = first_dest(len(weights), *self._place)
+        rule.greatest, rule.step = max([0, *weights]), divisor(weights)
         if rule.threshold > rule.greatest:
             rule.threshold = 0
 
@@ -49,9 +48,10 @@ class KernelWeightedRoundRobin:
         self.changed()
 
     def changed(self, dest: Dest | None = None) -> None:
-        rule, step = self.rule, divisor(dest.weight for dest in self._dests)
+        rule, weights = self.rule, [dest.weight for dest in self._dests]
+        step = divisor(weights)
         rule.at, rule.step = HEAD, step
-        rule.greatest = max((dest.weight for dest in self._dests), default=0) - (step - 1)
+        rule.greatest = max(weights, default=0) - (step - 1)
         if rule.threshold > rule.greatest or rule.threshold == 0:
             rule.threshold = rule.greatest
         elif step > 1:

@@ -1,6 +1,8 @@
 """Consistent hashing chooses as D 18 says, and spreads weights as the release does."""
 
+import random
 from collections import Counter
+from math import gcd
 
 import pytest
 from made_server import address, by_source, flow, reals, virtual
@@ -128,3 +130,21 @@ def test_an_edit_that_changes_no_share_keeps_the_ring() -> None:
     server.edit(server.dests[0], max_conn=5)
     assert server.scheduler._spread is ring  # type: ignore[attr-defined]
     assert server.scheduler.pick(flow()) is server.dests[0]
+
+
+@pytest.mark.parametrize("edition", ["1.8", "1.10"])
+def test_changes_one_by_one_are_those_of_all_at_once(edition: str) -> None:
+    """However real servers came, changed and went: who is left has the places of its weight, where all are spread."""
+    server, rng = virtual(edition=edition, scheduler="conhash", reals=reals(*[4] * 9)), random.Random(edition)
+    for _ in range(60):
+        dest = rng.choice(server.dests)
+        if rng.random() < 0.3 and len(server.dests) > 3:
+            server.remove(dest)
+            server.add(dest.real)
+        else:
+            server.edit(dest, rng.choice([0, 2, 4, 6, 8]))
+        places = shares(server)
+        assert set(places) == {dest.address[-1] for dest in server.dests if dest.weight}
+        if edition == "1.10":
+            unit = gcd(*(dest.weight for dest in server.dests)) or 1
+            assert places == {d.address[-1]: 160 * (d.weight // unit) for d in server.dests if d.weight}
