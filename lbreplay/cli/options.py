@@ -260,7 +260,6 @@ def loader(
     capture: str | None, config: str | None, assignments: tuple[str, ...], view: str, seed: int | None, burst: int
 ) -> Callable[[tuple[str, ...]], Setup]:
     """The same as a function of further assignments; what it takes to draft is done once. Raises as `setup`."""
-    from lbreplay.config.draft import drafted
     from lbreplay.config.load import load, read_text
     from lbreplay.config.texts import lists
 
@@ -274,6 +273,8 @@ def loader(
         text = read_text(config)
         paths.also_read("@file", (os.path.join(os.path.dirname(config), name) for name in lists(text)))
     elif capture is not None:
+        from lbreplay.config.draft import drafted
+
         text = drafted(capture, _profile(assignments) or "dpvs")
     if (context := click.get_current_context(silent=True)) is not None:
         context.meta[RAN] = (config, text, assignments)

@@ -74,7 +74,6 @@ def run(
 
     from lbreplay.cli import pages
     from lbreplay.journey import replay
-    from lbreplay.report import document
 
     with options.readable_twice(capture, needed=config is None) as path:
         setup = options.setup(path, config, assignments, view, seed, burst)
@@ -97,7 +96,7 @@ def run(
             pages.write(html, pages.replayed(setup, path, result, looked, typed), f"lbreplay run {typed}", quiet)
     result = result._replace(capture={**result.capture, "path": capture})
     if stats is not None:
-        write_text(stats, document.as_json(result))
+        write_text(stats, _as_text(result, "json"))
     if not quiet or output_format != "table":
         again = options.as_typed(capture, config, assignments, view, seed)
         file = sys.stderr if "-" in (output, stats, trace, html) else sys.stdout

@@ -9,20 +9,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lbreplay import model
 from lbreplay.config import devices
 from lbreplay.config.events import events, persistence, real_server
 from lbreplay.config.keypath import assign, service_name
 from lbreplay.config.kinds import Gathered, Refused, Where, once
-from lbreplay.config.places import Place, Places, toml
 from lbreplay.config.schema import SCHEMA
 from lbreplay.config.texts import judge_numbers
 from lbreplay.config.values import PROTOCOL, PROTOCOL_NAME
 from lbreplay.edge import within
 from lbreplay.errors import ConfigError
 from lbreplay.model import RealServer, Service, Setup
+
+if TYPE_CHECKING:
+    from lbreplay.config.places import Places
 
 Given = Mapping[str, Any]
 DEFAULT_WORKERS = {"dpvs": 4, "ipvs": 1}
@@ -55,6 +57,8 @@ def load(
         setup = _setup(_judged(document, where), where)
     except Refused as refused:
         if places is None:
+            from lbreplay.config.places import toml  # of no use where all is right
+
             places = toml(name, content)
         raise ConfigError(*_told([refused, *refused.others], origin, name, places)) from None
     return setup._replace(view=view, burst_size=burst_size, drafted=path is None and text is not None)
@@ -70,9 +74,9 @@ def _told(refused: Iterable[Refused], origin: Mapping[str, str], name: str, plac
         if blamed:
             yield f"--set {blamed}: {one}"
         else:
-            of_file.append((places.of(one.path, one.name) or Place(name, 0, 0), one))
-    for place, one in sorted(of_file, key=lambda told: told[0]):
-        yield f"{place if place.line else name}: {one}"
+            of_file.append((places.of(one.path, one.name), one))
+    for place, one in sorted(of_file, key=lambda told: told[0] or (name, 0, 0)):
+        yield f"{place or name}: {one}"
 
 
 def _judged(document: dict[str, Any], where: Where) -> Given:

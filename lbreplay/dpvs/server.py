@@ -7,9 +7,10 @@ traffic runs; what was asked for (`model`) never does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from itertools import count
-from random import Random
+from typing import TYPE_CHECKING
 
 from lbreplay.loop.draws import Draws
 from lbreplay.loop.ports import LaddrCursor
@@ -19,6 +20,9 @@ from lbreplay.lvs.hashes import fold
 from lbreplay.lvs.schedulers import SCHEDULERS
 from lbreplay.model import AddressRange, Endpoint, Match, RealServer, Service, Setup
 
+if TYPE_CHECKING:
+    from random import Random
+
 CID_SHORTEST, CID_LONGEST = 7, 20  # bytes of a QUIC connection id (D 10.4)
 STEPPING = ("rr", "wrr")  # schedulers whose services take double steps over their local addresses (D 11.1)
 
@@ -27,7 +31,7 @@ class VirtualServer:
     """A service on one worker. `dests` is newest first; every change of it goes through here to the scheduler."""
 
     def __init__(
-        self, service: Service, setup: Setup, rank: int, workers: int, chance: Random, ids: Iterator[int]
+        self, service: Service, setup: Setup, rank: int, workers: int, chance: Callable[[], Random], ids: Iterator[int]
     ) -> None:
         self.service: Service = service
         self.dests: list[Dest] = []
@@ -74,7 +78,7 @@ class VirtualServer:
     def over_limit(self) -> bool:
         """Draw whether `limit_proportion` drops the packet at hand (D 14.1)."""
         limit = self.service.limit_proportion
-        return 0 < limit < 100 and self._chance.randrange(100) > limit
+        return 0 < limit < 100 and self._chance().randrange(100) > limit
 
 
 class Servers:
@@ -86,12 +90,19 @@ class Servers:
     """
 
     def __init__(self, setup: Setup, rank: int, workers: int) -> None:
-        self.chance = Random(f"{setup.seed}:{rank}")
-        ids = count(rank, workers)
+        self._seed, ids = f"{setup.seed}:{rank}", count(rank, workers)
         self.by_name = {
-            service.name: VirtualServer(service, setup, rank, workers, self.chance, ids) for service in setup.services
+            service.name: VirtualServer(service, setup, rank, workers, lambda: self.chance, ids)
+            for service in setup.services
         }
         self._index()
+
+    @cached_property
+    def chance(self) -> Random:
+        """Begun when first asked, which few services do."""
+        from random import Random
+
+        return Random(self._seed)
 
     def find(self, proto: int, dst: bytes, dport: int) -> VirtualServer | None:
         """The service of exactly this address and port; nothing falls back to port 0 (D 10.1)."""

@@ -8,8 +8,8 @@ as a shell would say it. A signal that was ignored from the start (nohup, a shel
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # see __main__.py
 import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType

@@ -10,7 +10,6 @@ spells the same characters so that the value survives.
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,6 +54,8 @@ def line(text: str) -> str:
 
 def as_json(document: Any, indent: int | None = 2) -> str:
     """JSON without a newline at its end."""
+    import json  # a millisecond, of no use to most runs
+
     text = json.dumps(document, indent=indent, ensure_ascii=False)
     if text.replace("\n", "").isprintable():
         return text

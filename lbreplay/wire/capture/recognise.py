@@ -6,9 +6,9 @@ from lbreplay.errors import CaptureError
 from lbreplay.wire.capture.frames import Reader, Warn
 from lbreplay.wire.capture.link import KNOWN, LINKS
 from lbreplay.wire.capture.pcap import MAGICS, PcapReader
-from lbreplay.wire.capture.pcapng import MAGIC as SECTION_MAGIC
-from lbreplay.wire.capture.pcapng import PcapngReader
 from lbreplay.wire.capture.source import Source
+
+SECTION = b"\x0a\x0d\x0d\x0a"  # how pcapng begins, in either order of bytes
 
 
 def recognised(source: Source, warn: Warn) -> Reader:
@@ -16,7 +16,9 @@ def recognised(source: Source, warn: Warn) -> Reader:
     head, path = source.head[:4], source.path
     if head in MAGICS:
         reader: Reader = PcapReader(source, warn)
-    elif head == SECTION_MAGIC:
+    elif head == SECTION:
+        from lbreplay.wire.capture.pcapng import PcapngReader
+
         reader = PcapngReader(source, warn)
     else:
         what = f"a file that begins {head.hex(' ')}" if head else "an empty file"
