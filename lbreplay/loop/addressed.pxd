@@ -6,6 +6,8 @@ from lbreplay.loop.timers cimport Timers
 
 ctypedef unsigned long long u64
 
+cdef int ETHERNET
+
 cdef class Addressed(Rows):
     cdef readonly Slots slots
     cdef readonly Timers timers
@@ -25,3 +27,4 @@ cdef class Addressed(Rows):
     cpdef know(self, Ends virtual, Ends services, list openers, Py_ssize_t places)
     cdef int _service(self, int proto) noexcept
     cdef bint _is_local(self, u64 low, u64 high) noexcept
+    cdef int _payload(self, Py_ssize_t row) noexcept

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lbreplay.loop.ends import Ends
+from lbreplay.loop.names import ETHERNET
 from lbreplay.loop.rows import Rows
 from lbreplay.loop.slots import Slots
 from lbreplay.loop.table import Table
@@ -43,8 +44,12 @@ class Addressed(Rows):
 
     def _service(self, proto: int) -> int:
         """The number of the service that the packet at hand is for, or NONE."""
-        return self.services.find(self.dest0, self.dest1, self.ports >> 16, proto, self.six)
+        return self.services.find(self.c, self.d, self.ports >> 16, proto, self.six)
 
     def _is_local(self, low: int, high: int) -> bool:
         """Whether a local address stands in two words."""
         return self.locals.find(low, high, 0, 0, self.six) >= 0
+
+    def _payload(self, row: int) -> int:
+        """Bytes behind the TCP header."""
+        return self.l3_length[row] + ETHERNET - self.l4[row] - self.header[row]

@@ -7,12 +7,13 @@ from lbreplay.loop.unwanted cimport Unwanted
 
 ctypedef unsigned long long u64
 
-cdef int DIRECT, HOME, NONE, SNAT
+cdef int DIRECT, NONE, SNAT
 cdef int KERNEL, UNASKED
 cdef u64 M32
 
 cdef class Answers(Unwanted):
     cdef public bint redirects
+    cdef u64 marked
     @cython.locals(handle=int)
     cdef int _asked(self) except? -2
     cdef int _asked_of_many(self, int handle) except? -2

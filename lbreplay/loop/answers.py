@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lbreplay.loop.names import DIRECT, HOME, M32, NONE, SNAT
+from lbreplay.loop.names import DIRECT, M32, NONE, SNAT
 from lbreplay.loop.unwanted import Unwanted
 from lbreplay.loop.ways import Way
 
@@ -18,10 +18,11 @@ class Answers(Unwanted):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.redirects = False  # a worker that misses hands on to the owner (D 4.4)
+        self.marked = 0  # by which `table` foresaw the row at hand
 
     def _asked(self) -> int:
         """The handle, IN, of the client that an answer goes to: of the first worker that has one (dpvs/view.py)."""
-        handle = self._turned()
+        handle = self.table.at(self.marked, self._turned0(), self._turned1(), self.c, self.d, self.a, self.b)
         if handle >= 0 and self.table.behind(handle) >= 0:
             return self._asked_of_many(handle)
         return NONE if handle & 1 else handle
@@ -39,7 +40,7 @@ class Answers(Unwanted):
 
     def _unasked(self, row: int, verdict: int) -> bool:
         """An answer that belongs to no connection, or does not pass here: it was not received (interface 3)."""
-        if not self.strays or self._is_local(self.dest0, self.dest1):
+        if not self.strays or self._is_local(self.c, self.d):
             return self._plain(UNASKED)
         self.handle[row], self.verdict[row], self.worker_index[row] = NONE, verdict, NONE
         return True
@@ -57,9 +58,7 @@ class Answers(Unwanted):
 
     def _found(self, handle: int) -> int:
         """What the worker that answers of *handle* come in on finds for them, itself or by their owner (D 4.4)."""
-        if self.slots.home[handle >> 1] >= self.home_entries:
-            self.host.relink()
-        home = self.homes[HOME * self.slots.home[handle >> 1] + 1]
+        home = self.homes[self._home(handle >> 1) + 1]
         found = self.table.found(handle, home) if home >= 0 else NONE
         if found < 0 and home >= 0 and self.redirects:
             rank = self._owner(self.table.newest(handle))
@@ -80,7 +79,7 @@ class Answers(Unwanted):
     def _strayed(self, row: int, handle: int, proto: int) -> bool:
         """An answer that comes in on a worker that knows nothing of its connection: it is for nobody here."""
         table, slot = self.table, handle >> 1
-        home = self.homes[HOME * self.slots.home[slot] + 1]
+        home = self.homes[self._home(slot) + 1]
         if home < 0 or self.ports >> 16 == 0:
             return self._plain(KERNEL)
         self.word0, self.word1 = table.word(handle, 0), table.word(handle, 1)
@@ -89,6 +88,5 @@ class Answers(Unwanted):
             self.a, self.b = table.wide_word(handle, 0), table.wide_word(handle, 1)
             self.c, self.d = table.wide_word(handle, 2), table.wide_word(handle, 3)
         else:
-            self.a, self.b = self.word0 & M32, self.word0 >> 32
-        self._tell_ends()
+            self.a, self.c = self.word0 & M32, self.word0 >> 32
         return self._nobody(row, home, proto, 0, True)

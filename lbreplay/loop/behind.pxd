@@ -8,7 +8,7 @@ from lbreplay.loop.real cimport Dest
 from lbreplay.loop.table cimport reverse_key
 from lbreplay.loop.syn cimport Early, Proxied, Proxy, Waiting
 
-cdef int ACK, ANSWERED, BEHIND, ETHERNET, FULL_TCP, HOME, LOOKED_UP, MISSED, NONE, PURE, RESET, RST, STORMY, SYN, TCP
+cdef int ACK, ANSWERED, BEHIND, FULL_TCP, LOOKED_UP, MISSED, NONE, PURE, RESET, RST, STORMY, SYN, TCP
 cdef int BAD_ACK, NO_DEST, NULL_ACK, OK_ACK, QLEN, SYN_CNT, WSCALE_SHIFT, SYN_PROXY
 cdef unsigned long long M32
 

@@ -11,9 +11,7 @@ from lbreplay.loop.names import (
     ACK,
     ANSWERED,
     BEHIND,
-    ETHERNET,
     FULL_TCP,
-    HOME,
     LOOKED_UP,
     M32,
     MISSED,
@@ -112,7 +110,7 @@ class Behind(Opening):
         else it is sent back as RST. False: it is the plain path's, and nothing has happened."""
         opener = self._opener(worker, number)
         self.begun, self.answered = NONE, None
-        if self.proxy.defers and not self.l3_length[row] + ETHERNET - self.l4[row] - self.header[row]:
+        if self.proxy.defers and not self._payload(row):
             return self._lose(row, worker, NULL_ACK, self.null_ack)
         data = self.proxy.offer(row)
         mss = self.proxy.offered(data) if data >= 0 else 0
@@ -182,9 +180,7 @@ class Behind(Opening):
 
     def _hears(self, slot: int) -> bool:
         """Whether the NIC gives the real server's answer to somebody who knows what it is about."""
-        if self.slots.home[slot] >= self.home_entries:
-            self.host.relink()
-        return self.redirects or self.homes[HOME * self.slots.home[slot] + 1] == self.slots.rank[slot]
+        return self.redirects or self.homes[self._home(slot) + 1] == self.slots.rank[slot]
 
     def _settle_early(self, slot: int, pair: Pair, proxied: Proxied, answer: Waiting, now: int) -> None:
         """The SYN|ACK that the client saw comes in now: what was held is the row itself, and leaves."""
@@ -232,7 +228,7 @@ class Behind(Opening):
             return False
         if handle >= 0 and not self.proxy.reuses[self.slots.state[handle >> 1]]:
             return False
-        number = self.virtual.find(self.a, self.source1, self.ports & 0xFFFF, TCP, self.six)
+        number = self.virtual.find(self.a, self.b, self.ports & 0xFFFF, TCP, self.six)
         return self.shielded_ends[number] != 0
 
     def _keep(self, row: int) -> bool:

@@ -43,11 +43,15 @@ cdef class Hops(Addressed):
     cdef bint _at_home(self, Py_ssize_t slot, Pair pair) except? -1
     @cython.locals(table=Table, card=Steerer, handle=Py_ssize_t, a=u64, b=u64, c=u64, d=u64, word0=u64, word1=u64)
     cdef bint _steered_home(self, Py_ssize_t slot) except? -1
+    @cython.locals(home=Py_ssize_t)
+    cdef Py_ssize_t _home(self, Py_ssize_t slot) except? -1
     @cython.locals(home=int)
     cdef int _home_of(self, Steerer card) except? -1000
     @cython.locals(slots=Slots, at=Py_ssize_t, dest=Dest, pair=Pair, head=u64, tail=u64, version=cython.longlong, first=bint)
     cdef _meet(self, Py_ssize_t row, Py_ssize_t slot, bint answer)
     cdef _hear(self, Py_ssize_t slot, Dest dest, u64 head, u64 tail, bytes frame)
+    @cython.locals(news=bint)
+    cdef bint _is_news(self, Dest dest, long long version, u64 head, u64 tail) noexcept
     cdef _ask_towards(self, Py_ssize_t slot, Dest dest, bytes macs, bint answer)
     @cython.locals(slots=Slots)
     cdef _meet_remote(self, Py_ssize_t row, Py_ssize_t slot)

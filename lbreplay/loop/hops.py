@@ -54,16 +54,16 @@ class Hops(Addressed):
 
     def _way_on(self, row: int) -> int:
         """With what leaves by the route to where a row goes, of whom nothing is known."""
-        entry = self._transits.get(self.dest0, self.dest1)
+        entry = self._transits.get(self.c, self.d)
         if entry == UNKNOWN:
             entry = self.host.transit(self.table_key(row))
-            self._transits.put(self.dest0, self.dest1, entry)
+            self._transits.put(self.c, self.d, entry)
         return entry
 
     def _way_back(self, row: int, told: int) -> int:
         """By route and neighbour towards the row's source: the same for all of a zone that came with these MACs, unless
         each is a next hop of its own, with a MAC that somebody knows."""
-        place = self._zone(self.a, self.source1) | told << 32
+        place = self._zone(self.a, self.b) | told << 32
         way = self._ways_back.get(place, 0)
         if way == UNKNOWN:
             way = self.host.way_back(self.table_key(row), told)
@@ -118,6 +118,13 @@ class Hops(Addressed):
         self.slots.home_hash[slot] = card.code if card.met < 0 else 0
         return card.polled == self.slots.rank[slot] or (self.hands_on and card.polled >= 0)
 
+    def _home(self, slot: int) -> int:
+        """Where in `homes` it stands where answers to a connection come in."""
+        home = self.slots.home[slot]
+        if home >= self.home_entries:
+            self.host.relink()
+        return HOME * home
+
     def _home_of(self, card: Steerer) -> int:
         """The entry of where a packet was steered: a queue, and a worker, follow from what steered it."""
         home = self._homes.get(card.index + 1, card.met + 1)
@@ -135,9 +142,8 @@ class Hops(Addressed):
         at, dest, pair = self.at[row], self._dest(slot), self.all_pairs[slots.pair[slot]]
         head, tail = octets.word64(self.buffer, at), octets.word32(self.buffer, at + 8)
         version = (2 * self.version + answer) << 13 | self.tag[row]
-        if dest.met_version != version or dest.met_head != head or dest.met_tail != tail:
+        if self._is_news(dest, version, head, tail):
             self._ask_towards(slot, dest, self._macs(row), answer)
-            dest.met_version, dest.met_head, dest.met_tail = version, head, tail
         if dest.met_told < 0:
             self.host.meet(slot, self._macs(row), answer)
             return
@@ -152,10 +158,14 @@ class Hops(Addressed):
 
     def _hear(self, slot: int, dest: Dest, head: int, tail: int, frame: bytes) -> None:
         """The same of an answer that the client saw long before: its MACs begin *frame*, `dest.met_*` has the rest."""
-        version = (2 * self.version + 1) << 13
-        if dest.met_version != version or dest.met_head != head or dest.met_tail != tail:
+        if self._is_news(dest, (2 * self.version + 1) << 13, head, tail):
             self._ask_towards(slot, dest, frame[:12], True)
-            dest.met_version, dest.met_head, dest.met_tail = version, head, tail
+
+    def _is_news(self, dest: Dest, version: int, head: int, tail: int) -> bool:
+        """Whether the MACs of a real server are others than were last heard of; these are from now on."""
+        news: bool = dest.met_version != version or dest.met_head != head or dest.met_tail != tail
+        dest.met_version, dest.met_head, dest.met_tail = version, head, tail
+        return news
 
     def _ask_towards(self, slot: int, dest: Dest, macs: bytes, answer: bool) -> None:
         """With what packets leave to a real server, as its frames tell, and by its route."""

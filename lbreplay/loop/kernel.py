@@ -146,7 +146,7 @@ class Kernel(Passing):
         self._read(row, self.proto[row])
         if self.own_view and self.port_mac and self._source_mac(row) == self.port_mac:
             return self._ignored(row, self.own)
-        if self._is_local(self.a, self.source1):
+        if self._is_local(self.a, self.b):
             return self._from_here(row, now)
         if not self._is_looked_at():
             return self._pass(row)
@@ -159,7 +159,7 @@ class Kernel(Passing):
         handle = self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d)
         if handle >= 0 and self.table.behind(handle) >= 0:
             return self._plain(SHARED)
-        if not self._is_local(self.dest0, self.dest1):
+        if not self._is_local(self.c, self.d):
             return self._forwarded(row, handle, now)
         if handle < 0:
             return self._open(row, now)
@@ -311,7 +311,7 @@ class Kernel(Passing):
 
     def _back(self, conn: Conn) -> int:
         """With what the answer at hand goes to the client: all of its zone behind one MAC have the same way."""
-        zone, mac = self._zone(self.dest0, self.dest1), self._number_of(conn.client_mac)
+        zone, mac = self._zone(self.c, self.d), self._number_of(conn.client_mac)
         entry = self._ways_back.get(zone, mac)
         if entry == UNKNOWN:
             entry = self.host.back(conn)
@@ -404,7 +404,7 @@ class Kernel(Passing):
 
     def _service(self, proto: int, port: int) -> int:
         """The number of the service on *port* of the address that the packet at hand is for, or NONE."""
-        return self.services.find(self.dest0, self.dest1, port, proto, self.six)
+        return self.services.find(self.c, self.d, port, proto, self.six)
 
     def _open_otherwise(self, row: int, proto: int) -> bool:
         """Its port is no service's own: one of FTP takes data connections, and one of all ports everything (L 5.2)."""

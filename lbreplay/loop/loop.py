@@ -24,10 +24,8 @@ from lbreplay.loop.names import (
     CLOCK,
     DIRECT,
     DONE,
-    ETHERNET,
     FULL_TCP,
     HANDED_ON,
-    HOME,
     LOOKED_UP,
     M32,
     MET,
@@ -62,7 +60,6 @@ PROXY_STARTS = (ord("P"), ord("\r"))  # first bytes of headers that clients send
 
 
 FAR, NEAR = 16, 6  # rows ahead that places, and records, are fetched; FAR is a power of two
-FEW = 4096  # connections that caches have anyway
 
 
 class Loop(Behind):
@@ -70,7 +67,8 @@ class Loop(Behind):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._foreseen = memoryview(bytearray(8 * FAR)).cast("Q")  # of rows to come
+        self._marks = memoryview(bytearray(8 * FAR)).cast("Q")  # of rows to come, by which `table` foresees them
+        self._answers = memoryview(bytearray(FAR))  # which of them are answers of virtual addresses
         self.due = NONE  # the slot whose timer somebody must be asked about
 
     def rules(self, steps: Any, limits: Any) -> None:
@@ -81,10 +79,12 @@ class Loop(Behind):
 
     def run(self, row: int, stop: int, event_ns: int) -> int:
         """Take rows from *row* on; the first that is not taken. The next event is due at *event_ns*."""
-        last = stop - FAR if self.slots.used > FEW else 0  # row that foresees another
+        ahead = row
         while row < stop:
-            if row < last:
-                self._foresee(row)
+            while ahead < stop and ahead < row + FAR:
+                self._foresee(ahead)
+                ahead += 1
+            self.table.bring(self._marks[(row + NEAR) & (FAR - 1)])
             now = self.time_ns[row]
             if now >= self.timers.nearest and not self._clock(now, event_ns):
                 self.why = CLOCK
@@ -98,19 +98,16 @@ class Loop(Behind):
         return stop
 
     def _foresee(self, row: int) -> None:
-        """What rows to come are looked up by is fetched into caches, while those before them have their turn: the place
-        of the one that is FAR ahead, the record of the one that is NEAR."""
-        self.table.bring(self._foreseen[(row + NEAR) & (FAR - 1)])
-        self._foreseen[row & (FAR - 1)] = self._mark(row + FAR)
-
-    def _mark(self, row: int) -> int:
-        """By what `table` foresees a row; 0: it is not looked up. The row is the one at hand for a moment."""
-        if not self.simple[row]:
-            return 0
-        self._read(row, self.proto[row])
-        if self.client_view and self._from_virtual(self.proto[row]):
-            return self.table.foresee(self._turned0(), self._turned1())
-        return self.table.foresee(self.word0, self.word1)
+        """By what a row to come is looked up, and whether as an answer, is made out while those before it have their
+        turn: caches fetch its place, and its record (`bring`) when it is near. It is the row at hand for a moment."""
+        if self.simple[row]:
+            at, proto = row & (FAR - 1), self.proto[row]
+            self._read(row, proto)
+            self._answers[at] = self.client_view and self._from_virtual(proto)
+            if self._answers[at]:
+                self._marks[at] = self.table.foresee(self._turned0(), self._turned1())
+            else:
+                self._marks[at] = self.table.foresee(self.word0, self.word1)
 
     def _clock(self, now: int, event_ns: int) -> bool:
         """Connections whose time is up end; False: somebody must be asked (about `due`), or an event is due."""
@@ -132,7 +129,8 @@ class Loop(Behind):
         if self.l3_length[row] > self.mtu:
             return self._plain(TOO_LONG)
         self._read(row, proto)
-        if self.client_view and self._from_virtual(proto):
+        self.marked = self._marks[row & (FAR - 1)]
+        if self._answers[row & (FAR - 1)]:
             return self._answer(row, proto, now)
         if not self.ours[row]:
             return self._nobody(row, worker, proto, self._link(row), False)
@@ -140,7 +138,8 @@ class Loop(Behind):
             return True
         if self.listed and self._refused(row, proto):
             return True
-        handle = self.table.find(self.word0, self.word1, self.a, self.b, self.c, self.d, worker)
+        handle = self.table.at(self.marked, self.word0, self.word1, self.a, self.b, self.c, self.d)
+        handle = self.table.of(handle, worker)
         if handle < 0:
             return self._missed(row, worker, proto, now)
         return self._known(row, handle, False, now)
@@ -152,19 +151,21 @@ class Loop(Behind):
 
     def _from_virtual(self, proto: int) -> bool:
         """Whether the packet at hand comes from the address and port of a service."""
-        return self.virtual.find(self.a, self.source1, self.ports & 0xFFFF, proto, self.six) >= 0
+        return self.virtual.find(self.a, self.b, self.ports & 0xFFFF, proto, self.six) >= 0
 
     def _known(self, row: int, handle: int, answer: bool, now: int) -> bool:
         """A packet of a connection, unless the plain path alone knows with what it leaves."""
-        if self.slots.mac[handle] < 0:
-            return self._plain(-self.slots.mac[handle])
-        if not handle & 1 and not self._has_room(row, handle >> 1):
-            return self._plain(TOO_LONG)
-        if not handle & 1 and self._is_told_elsewhere(handle >> 1):
-            return self._plain(UOA)
-        if self.slots.met[handle >> 1] & PROXIED and not handle & 1 and self._is_first(row, handle >> 1):
-            return self._introduce(row, handle >> 1, now)
-        if self.slots.met[handle >> 1] & BEHIND:
+        slots, slot = self.slots, handle >> 1
+        if slots.mac[handle] < 0:
+            return self._plain(-slots.mac[handle])
+        if not handle & 1:
+            if not self._has_room(row, slot):
+                return self._plain(TOO_LONG)
+            if slots.met[slot] & (BARE | TRAILS) and self._is_told_elsewhere(slot):
+                return self._plain(UOA)
+            if slots.met[slot] & PROXIED and self._is_first(row, slot):
+                return self._introduce(row, slot, now)
+        if slots.met[slot] & BEHIND:
             return self._step_behind(row, handle, answer, now)
         self._step(row, handle, answer, now)
         return True
@@ -192,8 +193,7 @@ class Loop(Behind):
     def _is_told_elsewhere(self, slot: int) -> bool:
         """Whether the plain path counts the datagrams that tell the client's address: it has a Conn (D 7.4)."""
         slots = self.slots
-        waits = slots.met[slot] & (BARE | TRAILS) and slots.full[slot] != SNAT
-        return bool(waits and slots.made and slot in slots.made)
+        return bool(slots.full[slot] != SNAT and slots.made and slot in slots.made)
 
     def _is_first(self, row: int, slot: int) -> bool:
         """Whether a segment has the client's first byte, and a proxy header is due before it (D 5.8)."""
@@ -201,10 +201,6 @@ class Loop(Behind):
         if self.flags[row] & (SYN | RST) or self.ack[row] != slots.fdata[slot] or not self._payload(row):
             return False
         return self.seq[row] == (slots.isn[slot] - slots.delta[slot] + 1) & M32
-
-    def _payload(self, row: int) -> int:
-        """Bytes behind the TCP header."""
-        return self.l3_length[row] + ETHERNET - self.l4[row] - self.header[row]
 
     def _introduce(self, row: int, slot: int, now: int) -> bool:
         """The client's first byte with a header of version 2 before it, by which sequence numbers grow; what seems to
@@ -258,9 +254,7 @@ class Loop(Behind):
 
     def _bring_home(self, row: int, slot: int) -> None:
         """Answers are received where the NIC steers them."""
-        home = HOME * self.slots.home[slot]
-        if self.slots.home[slot] >= self.home_entries:
-            self.host.relink()
+        home = self._home(slot)
         self.queue[row], self.worker[row], self.by[row] = self.homes[home], self.homes[home + 1], self.homes[home + 2]
         self.reta[row], self.rule[row] = self.homes[home + 3], self.homes[home + 4]
         self.hash[row] = self.slots.home_hash[slot]

@@ -19,8 +19,7 @@ MODE, ENDING = Way.MODE, Way.ENDING
 
 def _to(pair: Pair, port: int) -> int:
     """Word 1 of answers to a local port (loop/table.py)."""
-    swapped = port >> 8 | (port & 0xFF) << 8
-    return swapped << 16 | pair.word1
+    return octets.swapped16(port) << 16 | pair.word1
 
 
 class Making(Answers):
@@ -185,7 +184,7 @@ class Making(Answers):
             pair.dest.inactconns -= 1
         pair.dest.admit()
         if not pair.opener.keeps:
-            pair.bucket.give((port & 0xFF) << 8 | port >> 8)
+            pair.bucket.give(octets.swapped16(port))
             pair.opener.cursor.counts[pair.place] -= 1
         if slots.control[slot]:
             slots.controlled[slots.control[slot] - 1] -= 1

@@ -28,15 +28,14 @@ cdef extern from *:
     }
     static inline unsigned long long lb_total(const unsigned char *at, Py_ssize_t size) {
         unsigned long long total = 0;
-        unsigned char rest[4] = {0, 0, 0, 0};
         for (; size >= 16; at += 16, size -= 16)
             total += (unsigned long long)lb_get32(at) + lb_get32(at + 4)
                 + ((unsigned long long)lb_get32(at + 8) + lb_get32(at + 12));
         for (; size >= 4; at += 4, size -= 4)
             total += lb_get32(at);
-        for (Py_ssize_t i = 0; i < size; i++)
-            rest[i] = at[i];
-        return total + lb_get32(rest);
+        if (size & 1)
+            total += (uint32_t)at[size - 1] << (size & 2 ? 16 : 0);
+        return size & 2 ? total + lb_get16(at) : total;
     }
     """
     unsigned int lb_get16(const unsigned char *) noexcept nogil

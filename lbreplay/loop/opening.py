@@ -60,9 +60,7 @@ class Opening(Templates):
             span: Span = one
             if not span.looks_at(proto, self.six, tag, way):
                 continue
-            if self._covers(span, 0, self.a, self.source1, ports) and self._covers(
-                span, 1, self.dest0, self.dest1, ports >> 16
-            ):
+            if self._covers(span, 0, self.a, self.b, ports) and self._covers(span, 1, self.c, self.d, ports >> 16):
                 return span.openers[worker]
         return None
 
@@ -76,7 +74,7 @@ class Opening(Templates):
     def _leaves_by(self, row: int) -> int:
         """The number of the device that a row leaves by, if nobody keeps it, or NONE: the same for all of a zone."""
         tag = self.tag[row]
-        place = self._zone(self.dest0, self.dest1) | tag << 32
+        place = self._zone(self.c, self.d) | tag << 32
         way = self.devices.get(place)
         if way is None:
             way = self.devices[place] = self.host.leaves_by(self.table_key(row), self.tag[row] - 1)
@@ -112,7 +110,7 @@ class Opening(Templates):
 
     def _outside_port(self, row: int, pool: Pool) -> int:
         """A port towards where the row goes, or NONE; where not every one suits, it is asked for by the peer's end."""
-        bucket = pool.towards(self.dest0, self.dest1, self.ports >> 16, self.six)
+        bucket = pool.towards(self.c, self.d, self.ports >> 16, self.six)
         return bucket.take(None if pool.fits is None else self.host.remote(self.table_key(row)))
 
     def _enter_outwards(self, row: int, opener: Opener, pair: Pair, way: int, port: int, now: int) -> None:
@@ -120,8 +118,8 @@ class Opening(Templates):
         slot = self._occupy(row, opener, pair, now)
         slots, told = self.slots, self._client(row)
         self.table.enter(2 * slot + 1, self.word0, self.word1, self.a, self.b, self.c, self.d)
-        word0, word1 = self.b, self.word1 >> 32
-        ports = self.ports >> 16 | (port >> 8 | (port & 0xFF) << 8) << 16
+        word0, word1 = self.c, self.word1 >> 32
+        ports = self.ports >> 16 | octets.swapped16(port) << 16
         if self.six:
             word0 = self.table.mix(self.c, self.d, pair.a, pair.b)
             self.table.enter(2 * slot, word0, word1 << 32 | ports, self.c, self.d, pair.a, pair.b)

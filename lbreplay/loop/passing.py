@@ -81,10 +81,10 @@ class Passing(Rows):
         """A packet that IPVS lets go: once it is known what becomes of its kind, the same becomes of it."""
         if (self.own_view or self.client_view) and self._is_answer(row):
             return self._ignored(row, self.own if self.own_view else self.unasked)
-        from_here = self._is_local(self.a, self.source1)
+        from_here = self._is_local(self.a, self.b)
         if not self._is_sound(row):
             return False
-        proto, zone = self.proto[row], self._zone(self.dest0, self.dest1)
+        proto, zone = self.proto[row], self._zone(self.c, self.d)
         kind = proto == UDP or self.first[self.flags[row]] != 0
         self.asked = zone | proto << 32 | kind << 40 | from_here << 41 | self._link(row) << 42
         known = self._passed.get(self.asked, 0)
@@ -121,9 +121,9 @@ class Passing(Rows):
     def _is_answer(self, row: int) -> bool:
         """Whether the row comes from the address, and port, of a service."""
         proto = self.proto[row]
-        if self.virtual.find(self.a, self.source1, self.ports & 0xFFFF, proto, self.six) >= 0:
+        if self.virtual.find(self.a, self.b, self.ports & 0xFFFF, proto, self.six) >= 0:
             return True
-        return self.virtual.find(self.a, self.source1, 0, proto, self.six) >= 0
+        return self.virtual.find(self.a, self.b, 0, proto, self.six) >= 0
 
     def _is_local(self, low: int, high: int) -> bool:
         """Whether a local address stands in two words."""

@@ -25,7 +25,7 @@ cdef class Rewriter:
     cdef int mtu
     cdef object odd
     cdef dict _odd
-    cdef unsigned char[::1] heads, tags, mirrored, outers, buffer, leaving, answer, family, proto, flags, full
+    cdef unsigned char[::1] heads, tags, mirrored, outers, buffer, _old, leaving, answer, family, proto, flags, full
     cdef long long[::1] at, caplen, sent
     cdef int[::1] l3_length, l4, header, handle, mac, room, shift
     cdef unsigned short[::1] tag
@@ -34,54 +34,56 @@ cdef class Rewriter:
     cdef object bound
     cpdef bind(self, burst)
     cdef _move_in(self, of)
-    @cython.locals(buffer=cython.uchar[::1], row=Py_ssize_t)
-    cdef _edit(self, Py_ssize_t size)
-    cdef void _turn_round(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    @cython.locals(row=Py_ssize_t)
+    cdef int _rows(self, Py_ssize_t size) except -1
+    cdef bint _stays(self, Py_ssize_t row) except? -1
+    cdef int _edit(self, Py_ssize_t row) except -1
+    cdef void _turn_round(self, Py_ssize_t row) noexcept
     @cython.locals(size=Py_ssize_t)
-    cdef void _shrink(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    cdef void _shrink(self, Py_ssize_t row) noexcept
     @cython.locals(at=Py_ssize_t)
-    cdef void _set_size(self, unsigned char[::1] buffer, Py_ssize_t row, Py_ssize_t size) noexcept
+    cdef void _set_size(self, Py_ssize_t row, Py_ssize_t size) noexcept
     @cython.locals(first=int)
-    cdef void _edit_options(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    cdef void _edit_options(self, Py_ssize_t row) noexcept
     @cython.locals(at=Py_ssize_t, end=Py_ssize_t, size=int, fits=bint)
-    cdef Py_ssize_t _find(self, unsigned char[::1] buffer, Py_ssize_t row, int kind, int length) noexcept
+    cdef Py_ssize_t _find(self, Py_ssize_t row, int kind, int length) noexcept
     @cython.locals(at=Py_ssize_t, byte=int)
-    cdef void _blank_timestamp(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    cdef void _blank_timestamp(self, Py_ssize_t row) noexcept
     @cython.locals(at=Py_ssize_t, lower=int)
-    cdef void _lower_mss(self, unsigned char[::1] buffer, Py_ssize_t row) noexcept
+    cdef void _lower_mss(self, Py_ssize_t row) noexcept
     @cython.locals(at=Py_ssize_t, edge=Py_ssize_t)
-    cdef void _shift_sack(self, unsigned char[::1] buffer, Py_ssize_t row, unsigned int by) noexcept
-    cdef void _lower(self, unsigned char[::1] buffer, Py_ssize_t at, unsigned int by) noexcept
+    cdef void _shift_sack(self, Py_ssize_t row, unsigned int by) noexcept
+    cdef void _lower(self, Py_ssize_t at, unsigned int by) noexcept
     cdef bint _is_asked(self, Py_ssize_t row) noexcept
     @cython.locals(size=int)
-    cdef _make_room(self, unsigned char[::1] buffer, Py_ssize_t row)
+    cdef int _make_room(self, Py_ssize_t row) except -1
     @cython.locals(at=Py_ssize_t, there=Py_ssize_t, shift=Py_ssize_t, tag=int)
-    cdef int _fit(self, unsigned char[::1] buffer, Py_ssize_t row) except? -1
-    @cython.locals(end=Py_ssize_t)
+    cdef int _fit(self, Py_ssize_t row) except? -1
     cdef _spread(self, burst)
     @cython.locals(total=Py_ssize_t, row=Py_ssize_t)
     cdef Py_ssize_t _growing(self, Py_ssize_t size) noexcept
-    @cython.locals(old=cython.uchar[::1], begin=Py_ssize_t, end=Py_ssize_t, to=Py_ssize_t, row=Py_ssize_t, at=Py_ssize_t, there=Py_ssize_t)
-    cdef _lay_out(self, unsigned char[::1] made, Py_ssize_t size)
+    @cython.locals(row=Py_ssize_t)
+    cdef int _put_grown(self, Py_ssize_t size) except -1
+    @cython.locals(begin=Py_ssize_t, end=Py_ssize_t, to=Py_ssize_t, row=Py_ssize_t, at=Py_ssize_t, there=Py_ssize_t)
+    cdef int _lay_out(self, Py_ssize_t size) except -1
     @cython.locals(size=int, there=Py_ssize_t, to=Py_ssize_t, shift=int, tag=int, growth=int, odd=cython.uchar[::1])
-    cdef _lay_out_asked(self, unsigned char[::1] old, Py_ssize_t at, unsigned char[::1] made, Py_ssize_t row)
+    cdef int _lay_out_asked(self, Py_ssize_t at, Py_ssize_t row) except -1
     @cython.locals(head=Py_ssize_t)
-    cdef void _lay_out_behind(self, unsigned char[::1] old, Py_ssize_t at, Py_ssize_t there, unsigned char[::1] made, Py_ssize_t to, Py_ssize_t row, int growth) noexcept
+    cdef void _lay_out_behind(self, Py_ssize_t at, Py_ssize_t there, Py_ssize_t to, Py_ssize_t row, int growth) noexcept
     cdef int _growth(self, Py_ssize_t row) noexcept
     cdef Py_ssize_t _place(self, Py_ssize_t row) noexcept
-    cdef void _put_more(self, unsigned char[::1] made, Py_ssize_t to, Py_ssize_t row, int size) noexcept
+    cdef void _put_more(self, Py_ssize_t to, Py_ssize_t row, int size) noexcept
     @cython.locals(at=Py_ssize_t)
-    cdef void _put_length(self, unsigned char[::1] made, Py_ssize_t to, bint four, int length) noexcept
+    cdef void _put_length(self, Py_ssize_t to, bint four, int length) noexcept
     @cython.locals(four=bint, at=Py_ssize_t)
-    cdef void _put_telling(self, unsigned char[::1] made, Py_ssize_t to, Py_ssize_t row, int size) noexcept
+    cdef void _put_telling(self, Py_ssize_t to, Py_ssize_t row, int size) noexcept
     @cython.locals(four=bint, at=Py_ssize_t, ends=int, length=int, byte=int)
-    cdef void _put_proxy(self, unsigned char[::1] made, Py_ssize_t to, Py_ssize_t row, int size) noexcept
+    cdef void _put_proxy(self, Py_ssize_t to, Py_ssize_t row, int size) noexcept
     @cython.locals(ends=Py_ssize_t, length=int)
-    cdef void _put_outer(self, unsigned char[::1] made, Py_ssize_t at, Py_ssize_t row, int size) noexcept
+    cdef void _put_outer(self, Py_ssize_t at, Py_ssize_t row, int size) noexcept
     @cython.locals(l4=Py_ssize_t, four=bint, at=Py_ssize_t)
-    cdef void _put_toa(self, unsigned char[::1] made, Py_ssize_t to, Py_ssize_t row, int size) noexcept
-    @cython.locals(row=Py_ssize_t)
-    cdef _put(self, Py_ssize_t size)
+    cdef void _put_toa(self, Py_ssize_t to, Py_ssize_t row, int size) noexcept
+    cdef void _put(self, Py_ssize_t row) noexcept
     @cython.locals(at=Py_ssize_t, entry=Py_ssize_t)
     cdef void _put_macs(self, Py_ssize_t row) noexcept
     @cython.locals(at=Py_ssize_t, total=int)

@@ -1,11 +1,10 @@
 """What rows leave with -> bytes, where they stand: MACs, ends, numbers, options, checksums (D 5.4-5.6, D 12.1, D 12.3).
 
-    for each row that leaves: padding off, options edited, room for what it grows by, and then its headers
+    for each row that leaves: padding off, options edited, and its headers
 
 Where some rows grow (the client's address in an option or in a header of its own, an outer header) all are laid out
-again, once, before headers are put. An option that
-has no room is for the plain path to fit in (`odd`). Checksums are computed from the bytes that leave, whatever came in
-(D 5.5).
+again, once, and those get their headers there. An option that has no room is for the plain path to fit in (`odd`).
+Checksums are computed from the bytes that leave, whatever came in (D 5.5).
 
 Bounds: a row leaves in place only if it is `simple` (loop/parse.py): its headers, and all that its IP header says there
 is, are in the buffer. Options are walked no further than the TCP header goes.
@@ -106,35 +105,44 @@ class Rewriter:
         """Rewrite the rows of *burst* that leave in place."""
         self.bind(burst)
         self.grows = False
-        self._edit(burst.size)
+        self._rows(burst.size)
         if self.grows:
             self._spread(burst)
+            self._put_grown(burst.size)
             self._odd.clear()
-        self._put(burst.size)
 
-    # --- what changes in length --------------------------------------------------------------------------------------
-
-    def _edit(self, size: int) -> None:
-        """Padding and options of every row, and how much room it needs."""
-        buffer = self.buffer
+    def _rows(self, size: int) -> None:
+        """Every row: what does not grow is ready to leave."""
         for row in range(size):
             self.room[row] = 0
             if self.leaving[row]:
                 self.shift[row] = TAG if self.tag[row] else 0
                 if self.full[row] == ANSWERED or self.full[row] == RESET:
-                    self._turn_round(buffer, row)
+                    self._turn_round(row)
                     continue
-                self._shrink(buffer, row)
-                self.room[row] = self.tags[self.mac[row]] - self.shift[row]
-                self.grows |= self.room[row] != 0
-                if self.full[row] == TELLING or self.full[row] == TUNNEL or self.full[row] == PROXYING:
-                    self.room[row] += self._growth(row)
+                self._edit(row)
+                if self._stays(row):
+                    self._put(row)
+                else:
                     self.grows = True
-                elif self.full[row] == FULL_TCP or self.full[row] == STORMY:
-                    if self.header[row] > BASE:
-                        self._edit_options(buffer, row)
-                    if self.toa and self._is_asked(row):
-                        self._make_room(buffer, row)
+
+    def _stays(self, row: int) -> bool:
+        """Whether a row leaves where it stands."""
+        return self.room[row] == 0 and not (self._odd and row in self._odd)
+
+    # --- what changes in length --------------------------------------------------------------------------------------
+
+    def _edit(self, row: int) -> None:
+        """Padding and options, and how much room the row needs."""
+        self._shrink(row)
+        self.room[row] = self.tags[self.mac[row]] - self.shift[row]
+        if self.full[row] == FULL_TCP or self.full[row] == STORMY:
+            if self.header[row] > BASE:
+                self._edit_options(row)
+            if self.toa and self._is_asked(row):
+                self._make_room(row)
+        elif self.full[row] == TELLING or self.full[row] == TUNNEL or self.full[row] == PROXYING:
+            self.room[row] += self._growth(row)
 
     def _growth(self, row: int) -> int:
         """By how many bytes a row grows that tells the client's address (D 5.8, D 7.3), or goes through a tunnel
@@ -146,83 +154,83 @@ class Rewriter:
             return (OPP_HEAD if self.opp else 0) + (TOA4 if four else TOA6)
         return OUTER4 if four else OUTER6
 
-    def _turn_round(self, buffer: Any, row: int) -> None:
+    def _turn_round(self, row: int) -> None:
         """A row that a SYN proxy answers, ready to leave."""
         if self.full[row] == ANSWERED:
             self.proxy.answer(row)
         else:
             self.proxy.refuse(row)
-        self._shrink(buffer, row)
+        self._shrink(row)
 
-    def _shrink(self, buffer: Any, row: int) -> None:
+    def _shrink(self, row: int) -> None:
         """Take Ethernet padding off, captured or not."""
         size = self.l3_length[row] + ETHERNET + self.shift[row]
         if self.caplen[row] != size or self.sent[row] != size:
-            self._set_size(buffer, row, size)
+            self._set_size(row, size)
 
-    def _set_size(self, buffer: Any, row: int, size: int) -> None:
+    def _set_size(self, row: int, size: int) -> None:
         """The size of a frame, in the columns and in its record header."""
         at = self.at[row]
         self.caplen[row] = self.sent[row] = size
-        octets.put32(buffer, at - 8, size)
-        octets.put32(buffer, at - 4, size)
+        octets.put32(self.buffer, at - 8, size)
+        octets.put32(self.buffer, at - 4, size)
 
-    def _edit_options(self, buffer: Any, row: int) -> None:
+    def _edit_options(self, row: int) -> None:
         """Timestamp of a SYN, MSS of a SYN|ACK, edges of SACK (D 5.4, 5.5)."""
         first = self.flags[row] & (SYN | ACK)
         if not self.handle[row] & 1:
             if first == SYN:
-                self._blank_timestamp(buffer, row)
+                self._blank_timestamp(row)
             if self.behind and self.moved[row]:
-                self._shift_sack(buffer, row, self.moved[row])
+                self._shift_sack(row, self.moved[row])
             return
         if first == SYN | ACK:
-            self._lower_mss(buffer, row)
+            self._lower_mss(row)
         if not self.answer[row] or self.full[row] == STORMY:
-            self._shift_sack(buffer, row, self.delta[row])
+            self._shift_sack(row, self.delta[row])
 
-    def _find(self, buffer: Any, row: int, kind: int, length: int) -> int:
+    def _find(self, row: int, kind: int, length: int) -> int:
         """Where the first option of *kind* and *length* is, or NONE. A walk ends where `wire.options.walk` does."""
         at = self.at[row] + self.shift[row] + self.l4[row] + BASE
         end = at + self.header[row] - BASE
-        while at < end and buffer[at] != EOL:
+        while at < end and self.buffer[at] != EOL:
             size = 1
-            if buffer[at] != NOP:
-                size = buffer[at + 1]
+            if self.buffer[at] != NOP:
+                size = self.buffer[at + 1]
                 if size < 2 or at + size > end:
                     break
                 fits = size == length if length else size > BLOCK and size % BLOCK == 2
-                if fits and buffer[at] == kind:
+                if fits and self.buffer[at] == kind:
                     return at
             at += size
         return NONE
 
-    def _blank_timestamp(self, buffer: Any, row: int) -> None:
+    def _blank_timestamp(self, row: int) -> None:
         """Ten bytes of NOP: full NAT never negotiates it."""
-        at = self._find(buffer, row, TIMESTAMP, TIMESTAMP_SIZE)
+        at = self._find(row, TIMESTAMP, TIMESTAMP_SIZE)
         for byte in range(TIMESTAMP_SIZE if at >= 0 else 0):
-            buffer[at + byte] = NOP
+            self.buffer[at + byte] = NOP
 
-    def _lower_mss(self, buffer: Any, row: int) -> None:
+    def _lower_mss(self, row: int) -> None:
         """By the client-address option, modulo 2^16."""
-        at = self._find(buffer, row, MSS, MSS_SIZE)
+        at = self._find(row, MSS, MSS_SIZE)
         if at >= 0:
-            lower = (buffer[at + 2] << 8) + buffer[at + 3] - (TOA4 if self.family[row] == 4 else TOA6)
-            buffer[at + 2], buffer[at + 3] = lower >> 8 & 0xFF, lower & 0xFF
+            lower = (self.buffer[at + 2] << 8) + self.buffer[at + 3] - (TOA4 if self.family[row] == 4 else TOA6)
+            self.buffer[at + 2], self.buffer[at + 3] = lower >> 8 & 0xFF, lower & 0xFF
 
-    def _shift_sack(self, buffer: Any, row: int, by: int) -> None:
+    def _shift_sack(self, row: int, by: int) -> None:
         """Its edges move with the acknowledgement."""
         at = self.at[row] + self.shift[row] + self.l4[row] + BASE
-        if self.header[row] == ALIGNED_HEADER and octets.word32(buffer, at) == ALIGNED:
+        if self.header[row] == ALIGNED_HEADER and octets.word32(self.buffer, at) == ALIGNED:
             return
-        at = self._find(buffer, row, SACK, BLOCKS)
+        at = self._find(row, SACK, BLOCKS)
         if at >= 0:
-            for edge in range(at + 2, at + buffer[at + 1], 4):
-                self._lower(buffer, edge, by)
+            for edge in range(at + 2, at + self.buffer[at + 1], 4):
+                self._lower(edge, by)
 
-    def _lower(self, buffer: Any, at: int, by: int) -> None:
+    def _lower(self, at: int, by: int) -> None:
         """A number of 32 bits."""
-        octets.put32(buffer, at, octets.swapped((octets.swapped(octets.word32(buffer, at)) - by) & M32))
+        octets.put32(self.buffer, at, octets.swapped((octets.swapped(octets.word32(self.buffer, at)) - by) & M32))
 
     # --- the client's address ----------------------------------------------------------------------------------------
 
@@ -234,27 +242,26 @@ class Rewriter:
             return True
         return self.toa_in_syn and self.flags[row] & (SYN | ACK) == SYN
 
-    def _make_room(self, buffer: Any, row: int) -> None:
+    def _make_room(self, row: int) -> None:
         """For the option; where it has none, for what the plain path makes of the frame."""
         size = TOA4 if self.family[row] == 4 else TOA6
         if self.header[row] + size > MOST_HEADER or self.l3_length[row] + size > self.mtu:
-            size = self._fit(buffer, row)
+            size = self._fit(row)
         self.room[row] += size
-        self.grows = True
 
-    def _fit(self, buffer: Any, row: int) -> int:
+    def _fit(self, row: int) -> int:
         """What the plain path makes of a frame whose option has no room, tagged as it leaves; how it grew."""
         at, there, shift, tag = self.at[row], self.caplen[row], self.shift[row], self.tags[self.mac[row]]
-        frame = self.odd(bytes(buffer[at : at + MACS]) + bytes(buffer[at + MACS + shift : at + there]), self.l4[row])
+        macs, behind = bytes(self.buffer[at : at + MACS]), bytes(self.buffer[at + MACS + shift : at + there])
+        frame = self.odd(macs + behind, self.l4[row])
         self._odd[row] = bytearray(frame[:MACS] + bytes(tag) + frame[MACS:])
         return len(frame) + shift - there
 
     def _spread(self, burst: Burst) -> None:
         """Lay all rows out again: one piece for the sink."""
         made = burst.wider(self._growing(burst.size))
-        self._lay_out(made.data, burst.size)
-        burst.buffer = made
-        self.buffer = made.data
+        self._old, self.buffer, burst.buffer = self.buffer, made.data, made
+        self._lay_out(burst.size)
 
     def _growing(self, size: int) -> int:
         """By how many bytes all rows grow."""
@@ -263,45 +270,51 @@ class Rewriter:
             total += self.room[row]
         return total
 
-    def _lay_out(self, made: Any, size: int) -> None:
+    def _put_grown(self, size: int) -> None:
+        """Headers of the rows that grew."""
+        for row in range(size):
+            if not self._stays(row):
+                self._put(row)
+
+    def _lay_out(self, size: int) -> None:
         """Rows that stand side by side and stay as they are go together."""
-        old, begin, end, to = self.buffer, 0, 0, 0
+        begin = end = to = 0
         for row in range(size):
             at, there = self.at[row], self.caplen[row]
             if at - RECORD != end:
-                octets.copy(old, begin, end - begin, made, to)
+                octets.copy(self._old, begin, end - begin, self.buffer, to)
                 to += end - begin
                 begin = at - RECORD
             end = at + there
             self.at[row] = to + at - begin
-            if self.room[row] or (self._odd and row in self._odd):
-                octets.copy(old, begin, at - begin, made, to)
-                self._lay_out_asked(old, at, made, row)
+            if not self._stays(row):
+                octets.copy(self._old, begin, at - begin, self.buffer, to)
+                self._lay_out_asked(at, row)
                 to, begin = self.at[row] + self.caplen[row], end
-        octets.copy(old, begin, end - begin, made, to)
+        octets.copy(self._old, begin, end - begin, self.buffer, to)
 
-    def _lay_out_asked(self, old: Any, at: int, made: Any, row: int) -> None:
-        """A row that grows, or has another tag, which stands *at* in *old*."""
+    def _lay_out_asked(self, at: int, row: int) -> None:
+        """A row that grows, or has another tag; it stood *at*."""
         size, there, to = self.room[row], self.caplen[row], self.at[row]
         shift, tag = self.shift[row], self.tags[self.mac[row]]
         growth = size + shift - tag
         if self._odd and row in self._odd:
             odd = self._odd[row]
-            octets.copy(odd, 0, there + size, made, to)
+            octets.copy(odd, 0, there + size, self.buffer, to)
         else:
-            octets.copy(old, at, MACS, made, to)
-            self._lay_out_behind(old, at + shift, there - shift, made, to + tag, row, growth)
+            octets.copy(self._old, at, MACS, self.buffer, to)
+            self._lay_out_behind(at + shift, there - shift, to + tag, row, growth)
         self.shift[row] = tag
         self.l3_length[row] += growth
-        self._set_size(made, row, there + size)
+        self._set_size(row, there + size)
 
-    def _lay_out_behind(self, old: Any, at: int, there: int, made: Any, to: int, row: int, growth: int) -> None:
+    def _lay_out_behind(self, at: int, there: int, to: int, row: int, growth: int) -> None:
         """What stands behind MACs and tag; *at* and *to* are where frames of *there* bytes would begin without it."""
         head = self._place(row) if growth else there
-        octets.copy(old, at + MACS, head - MACS, made, to + MACS)
+        octets.copy(self._old, at + MACS, head - MACS, self.buffer, to + MACS)
         if growth:
-            octets.copy(old, at + head, there - head, made, to + head + growth)
-            self._put_more(made, to, row, growth)
+            octets.copy(self._old, at + head, there - head, self.buffer, to + head + growth)
+            self._put_more(to, row, growth)
 
     def _place(self, row: int) -> int:
         """Where in its frame a row grows: behind the (base) TCP header, before UDP, before its IP header."""
@@ -311,95 +324,103 @@ class Rewriter:
             return ETHERNET
         return self.l4[row] if self.full[row] == TELLING else self.l4[row] + BASE
 
-    def _put_more(self, made: Any, to: int, row: int, size: int) -> None:
+    def _put_more(self, to: int, row: int, size: int) -> None:
         """What a row grows by."""
         if self.full[row] == TUNNEL:
-            self._put_outer(made, to + ETHERNET, row, size)
+            self._put_outer(to + ETHERNET, row, size)
         elif self.full[row] == TELLING:
-            self._put_telling(made, to, row, size)
+            self._put_telling(to, row, size)
         elif self.full[row] == PROXYING:
-            self._put_proxy(made, to, row, size)
+            self._put_proxy(to, row, size)
         else:
-            self._put_toa(made, to, row, size)
+            self._put_toa(to, row, size)
 
-    def _put_toa(self, made: Any, to: int, row: int, size: int) -> None:
+    def _put_toa(self, to: int, row: int, size: int) -> None:
         """The option, behind the base header of the frame at *to*, and what its headers say of lengths."""
         l4, four = self.l4[row], size == TOA4
         at = to + l4 + BASE
-        self._put_length(made, to, four, self.l3_length[row] + size)
-        made[to + l4 + 12] += size // 4 << 4
-        made[at], made[at + 1] = TOA, size
-        octets.copy(made, to + l4, 2, made, at + 2)
-        octets.copy(made, to + (26 if four else 22), size - 4, made, at + 4)
+        self._put_length(to, four, self.l3_length[row] + size)
+        self.buffer[to + l4 + 12] += size // 4 << 4
+        self.buffer[at], self.buffer[at + 1] = TOA, size
+        octets.copy(self.buffer, to + l4, 2, self.buffer, at + 2)
+        octets.copy(self.buffer, to + (26 if four else 22), size - 4, self.buffer, at + 4)
 
-    def _put_length(self, made: Any, to: int, four: bool, length: int) -> None:
+    def _put_length(self, to: int, four: bool, length: int) -> None:
         """What the IP header of the frame at *to* says of its length."""
         at = to + (16 if four else 18)
         if not four:
             length -= 40
-        made[at], made[at + 1] = length >> 8, length & 0xFF
+        self.buffer[at], self.buffer[at + 1] = length >> 8, length & 0xFF
 
-    def _put_telling(self, made: Any, to: int, row: int, size: int) -> None:
+    def _put_telling(self, to: int, row: int, size: int) -> None:
         """The client's address before UDP: a header of its own, or an IP option (D 7.3)."""
         four, at = self.family[row] == 4, to + self.l4[row]
-        self._put_length(made, to, four, self.l3_length[row] + size)
+        self._put_length(to, four, self.l3_length[row] + size)
         self.l4[row] += size
         if self.opp:
-            made[at], made[at + 1], made[at + 2], made[at + 3] = 0x10 if four else 0x20, UDP, 0, size
-            made[to + (23 if four else 20)] = OPP
+            self.buffer[at], self.buffer[at + 1], self.buffer[at + 2], self.buffer[at + 3] = (
+                0x10 if four else 0x20,
+                UDP,
+                0,
+                size,
+            )
+            self.buffer[to + (23 if four else 20)] = OPP
             at += OPP_HEAD
         else:
-            made[to + ETHERNET] += size // 4
-        made[at], made[at + 1] = IPO, TOA4 if four else TOA6
-        octets.copy(made, to + self.l4[row], 2, made, at + 2)
-        octets.copy(made, to + (26 if four else 22), 4 if four else 16, made, at + 4)
+            self.buffer[to + ETHERNET] += size // 4
+        self.buffer[at], self.buffer[at + 1] = IPO, TOA4 if four else TOA6
+        octets.copy(self.buffer, to + self.l4[row], 2, self.buffer, at + 2)
+        octets.copy(self.buffer, to + (26 if four else 22), 4 if four else 16, self.buffer, at + 4)
 
-    def _put_proxy(self, made: Any, to: int, row: int, size: int) -> None:
+    def _put_proxy(self, to: int, row: int, size: int) -> None:
         """A PROXY protocol header, version 2, before the client's first byte: both ends as the client has them."""
         four, at = size == PROXY4, to + self.l4[row] + self.header[row]
         ends, length = (8, 12) if four else (32, 36)
-        self._put_length(made, to, four, self.l3_length[row] + size)
+        self._put_length(to, four, self.l3_length[row] + size)
         for byte in range(PROXY_FIXED):
-            made[at + byte] = PROXY_HEAD[byte]
-        made[at + 13], made[at + 15] = 0x11 if four else 0x21, length
-        octets.copy(made, to + (26 if four else 22), ends, made, at + PROXY_FIXED)
-        octets.copy(made, to + self.l4[row], 4, made, at + PROXY_FIXED + ends)
+            self.buffer[at + byte] = PROXY_HEAD[byte]
+        self.buffer[at + 13], self.buffer[at + 15] = 0x11 if four else 0x21, length
+        octets.copy(self.buffer, to + (26 if four else 22), ends, self.buffer, at + PROXY_FIXED)
+        octets.copy(self.buffer, to + self.l4[row], 4, self.buffer, at + PROXY_FIXED + ends)
 
-    def _put_outer(self, made: Any, at: int, row: int, size: int) -> None:
+    def _put_outer(self, at: int, row: int, size: int) -> None:
         """An outer header at *at*, with TOS, TTL and DF of the inner one behind it (D 12.1)."""
         ends, length = ENDS * self.fdata[row], self.l3_length[row]
         if size == OUTER6:
-            octets.copy(made, at + size, 4, made, at)
-            made[at + 4], made[at + 5], made[at + 6] = length >> 8, length & 0xFF, IPV6_IN_IP
-            made[at + 7] = made[at + size + 7]
-            octets.copy(self.outers, ends, 32, made, at + 8)
+            octets.copy(self.buffer, at + size, 4, self.buffer, at)
+            self.buffer[at + 4], self.buffer[at + 5], self.buffer[at + 6] = length >> 8, length & 0xFF, IPV6_IN_IP
+            self.buffer[at + 7] = self.buffer[at + size + 7]
+            octets.copy(self.outers, ends, 32, self.buffer, at + 8)
             return
         length += size
-        made[at], made[at + 1] = 0x45, made[at + size + 1]
-        made[at + 2], made[at + 3] = length >> 8, length & 0xFF
-        made[at + 4], made[at + 5] = self.delta[row] >> 8 & 0xFF, self.delta[row] & 0xFF
-        made[at + 6], made[at + 7] = made[at + size + 6] & DONT_FRAGMENT, 0
-        made[at + 8], made[at + 9], made[at + 10], made[at + 11] = made[at + size + 8], IPIP, 0, 0
-        octets.copy(self.outers, ends, 8, made, at + 12)
-        octets.put16(made, at + 10, octets.checksum(octets.total(made, at, size)))
+        self.buffer[at], self.buffer[at + 1] = 0x45, self.buffer[at + size + 1]
+        self.buffer[at + 2], self.buffer[at + 3] = length >> 8, length & 0xFF
+        self.buffer[at + 4], self.buffer[at + 5] = self.delta[row] >> 8 & 0xFF, self.delta[row] & 0xFF
+        self.buffer[at + 6], self.buffer[at + 7] = self.buffer[at + size + 6] & DONT_FRAGMENT, 0
+        self.buffer[at + 8], self.buffer[at + 9], self.buffer[at + 10], self.buffer[at + 11] = (
+            self.buffer[at + size + 8],
+            IPIP,
+            0,
+            0,
+        )
+        octets.copy(self.outers, ends, 8, self.buffer, at + 12)
+        octets.put16(self.buffer, at + 10, octets.checksum(octets.total(self.buffer, at, size)))
 
     # --- headers and checksums ---------------------------------------------------------------------------------------
 
-    def _put(self, size: int) -> None:
-        """MACs, ends, numbers and checksums of every row."""
-        for row in range(size):
-            if self.leaving[row] and self.full[row] != ANSWERED and self.full[row] != RESET:
-                self._put_macs(row)
-                if self.shift[row]:
-                    octets.copy(self.heads, HEAD * self.mac[row] + MACS, TAG, self.buffer, self.at[row] + MACS)
-                if self.full[row] == TRANSIT:
-                    self._lower_ttl(row)
-                if self.full[row] >= DIRECT:
-                    continue  # what leaves is what came, but for its MACs and an outer header (D 12.1)
-                if self.family[row] == 4:
-                    self._put_ipv4(row)
-                else:
-                    self._put_ipv6(row)
+    def _put(self, row: int) -> None:
+        """MACs, ends, numbers and checksums."""
+        self._put_macs(row)
+        if self.shift[row]:
+            octets.copy(self.heads, HEAD * self.mac[row] + MACS, TAG, self.buffer, self.at[row] + MACS)
+        if self.full[row] == TRANSIT:
+            self._lower_ttl(row)
+        if self.full[row] >= DIRECT:
+            return  # what leaves is what came, but for its MACs and an outer header (D 12.1)
+        if self.family[row] == 4:
+            self._put_ipv4(row)
+        else:
+            self._put_ipv6(row)
 
     def _put_macs(self, row: int) -> None:
         at, entry = self.at[row], self.mac[row]

@@ -14,7 +14,7 @@ cdef class Rows:
     cdef readonly Table table
     cdef public int why, reason
     cdef bint six
-    cdef u64 word0, word1, a, b, c, d, ports, source1, dest0, dest1
+    cdef u64 word0, word1, a, b, c, d, ports
     cdef long long[::1] zones
     cdef u64[::1] wide_zones
     cdef unsigned char[::1] buffer, family, proto, flags, simple, ours, verdict, lookup, leaving, answer
@@ -28,11 +28,10 @@ cdef class Rows:
     cpdef bind(self, burst)
     cpdef _move_in(self, of)
     cdef bint _plain(self, int reason) noexcept
-    @cython.locals(word1=u64, source=u64, dest=u64, at=Py_ssize_t)
+    @cython.locals(word1=u64, source=u64, dest=u64, ports=u64, at=Py_ssize_t)
     cdef void _read(self, Py_ssize_t row, int proto) noexcept
     @cython.locals(high=u64)
     cdef u64 _wide(self, Py_ssize_t at) noexcept
-    cdef void _tell_ends(self) noexcept
     @cython.locals(word1=u64, a=u64, b=u64)
     cdef (u64, u64, u64, u64) _client_words(self, Picker picker, Table templates) noexcept
     @cython.locals(word0=u64, word1=u64)

@@ -1,8 +1,7 @@
 """Rows of a burst, as both ordered loops read them: their columns, the tuple at hand, and who is picked for it.
 
-A tuple stands in words as loop/table.py has it: `word0`, `word1` (and `ports`, the low half of it), and the addresses:
-of IPv4 a is the source and b the destination, of IPv6 a and b, c and d. As loop/ends.py has addresses, the source is a
-and `source1`, the destination `dest0` and `dest1`.
+A tuple stands in words as loop/table.py has it: `word0`, `word1` (and `ports`, the low half of it), and its addresses
+as loop/ends.py has them: a and b are the source, c and d the destination.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ class Rows:
         self.why, self.reason = DONE, 0
         self.six = False
         self.word0 = self.word1 = self.a = self.b = self.c = self.d = self.ports = 0  # the tuple at hand
-        self.source1 = self.dest0 = self.dest1 = 0
         self.room: Any = None  # of the columns that are bound
         self.zones: Any = None  # where, among IPv4 addresses as numbers, another zone begins
         self.wide_zones: Any = None  # the same of IPv6: two numbers of 64 bits each
@@ -60,25 +58,14 @@ class Rows:
         self.six = self.family[row] == 6
         word1 = proto
         if not self.six:
-            source, dest = self.flow4[3 * row], self.flow4[3 * row + 1]
-            self.a, self.b, self.c, self.d = source, dest, 0, 0
-            self.word0, self.ports = dest, self.flow4[3 * row + 2]
-            self.word0 = self.word0 << 32 | source
-            self.word1 = word1 << 32 | self.ports
-            self._tell_ends()
+            source, dest, ports = self.flow4[3 * row], self.flow4[3 * row + 1], self.flow4[3 * row + 2]
+            self.a, self.b, self.c, self.d, self.ports = source, 0, dest, 0, ports
+            self.word0, self.word1 = dest << 32 | source, word1 << 32 | ports
             return
         at = 9 * row
         self.a, self.b, self.c, self.d = self._wide(at), self._wide(at + 2), self._wide(at + 4), self._wide(at + 6)
         self.ports = self.wide[at + 8]
         self.word0, self.word1 = self.table.mix(self.a, self.b, self.c, self.d), word1 << 32 | self.ports | SIX
-        self._tell_ends()
-
-    def _tell_ends(self) -> None:
-        """The words of the source and of the destination."""
-        if self.six:
-            self.source1, self.dest0, self.dest1 = self.b, self.c, self.d
-        else:
-            self.source1, self.dest0, self.dest1 = 0, self.b, 0
 
     def _wide(self, at: int) -> int:
         high = self.wide[at + 1]
@@ -87,9 +74,7 @@ class Rows:
     def _turned(self) -> int:
         """The newest handle of the tuple at hand turned about: of the client that an answer goes to; or NONE."""
         word0, word1 = self._turned0(), self._turned1()
-        if self.six:
-            return self.table.first(word0, word1, self.c, self.d, self.a, self.b)
-        return self.table.first(word0, word1, 0, 0, 0, 0)
+        return self.table.first(word0, word1, self.c, self.d, self.a, self.b)
 
     def _turned0(self) -> int:
         if self.six:
@@ -146,7 +131,7 @@ class Rows:
         """The first words of the tuple that a template of the client at hand has: of its network, and of no port."""
         word1 = (self.word1 >> 16) << 16
         if not self.six:
-            return self.dest0 << 32 | self.a & picker.mask, word1, 0, 0
+            return self.c << 32 | self.a & picker.mask, word1, 0, 0
         a, b = self.a & picker.mask, self.b & picker.wide_mask
         return templates.mix(a, b, self.c, self.d), word1, a, b
 
@@ -158,7 +143,7 @@ class Rows:
         if choice is None:
             place: int = self.host.pick(picker, self.table_key(row))
             return place
-        source, dest = self.a, self.b
+        source, dest = self.a, self.c
         if self.six:
             source, dest = self.a ^ self.b, self.c ^ self.d
             source, dest = (source ^ source >> 32) & M32, (dest ^ dest >> 32) & M32

@@ -41,11 +41,12 @@ cdef class Table:
     cpdef u64 mix(self, u64 a, u64 b, u64 c, u64 d)
     @cython.locals(at=Py_ssize_t)
     cdef bint _same(self, Py_ssize_t handle, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d) noexcept
-    @cython.locals(marked=u64, place=u64, at=Py_ssize_t)
     cpdef int first(self, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d) noexcept
+    @cython.locals(place=u64, at=Py_ssize_t)
+    cpdef int at(self, u64 marked, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d) noexcept
     @cython.locals(handle=int)
     cpdef int find(self, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d, int rank) noexcept
-    cdef int _of(self, int handle, int rank) noexcept
+    cpdef int of(self, int handle, int rank) noexcept
     @cython.locals(marked=u64)
     cpdef u64 foresee(self, u64 word0, u64 word1) noexcept
     @cython.locals(place=u64, at=Py_ssize_t)

@@ -153,7 +153,10 @@ class Table:
 
     def first(self, word0: int, word1: int, a: int, b: int, c: int, d: int) -> int:
         """The newest handle of a tuple, whoever has it, or NONE."""
-        marked = self._hash(word0, word1)
+        return self.at(self._hash(word0, word1), word0, word1, a, b, c, d)
+
+    def at(self, marked: int, word0: int, word1: int, a: int, b: int, c: int, d: int) -> int:
+        """The same of a tuple that was foreseen: *marked* is what it is known by."""
         at = marked >> self._shift
         place = self._places[at]
         while place:
@@ -165,7 +168,7 @@ class Table:
         return (place & HANDLE) - 1
 
     def foresee(self, word0: int, word1: int) -> int:
-        """A tuple is soon looked up: a cache may fetch its home place. What `bring` knows it by."""
+        """A tuple is soon looked up: a cache may fetch its home place. What `bring` and `at` know it by."""
         marked = self._hash(word0, word1)
         octets.fetch(self._places, marked >> self._shift)
         return marked
@@ -185,9 +188,9 @@ class Table:
     def find(self, word0: int, word1: int, a: int, b: int, c: int, d: int, rank: int) -> int:
         """The newest handle of a tuple that worker *rank* has, or NONE."""
         handle = self.first(word0, word1, a, b, c, d)
-        return handle if rank < 0 else self._of(handle, rank)
+        return handle if rank < 0 else self.of(handle, rank)
 
-    def _of(self, handle: int, rank: int) -> int:
+    def of(self, handle: int, rank: int) -> int:
         """The first of a chain that worker *rank* has, or NONE."""
         while not self.shared and handle >= 0 and self._ranks[handle >> 1] != rank:
             handle = self.behind(handle)
@@ -202,7 +205,7 @@ class Table:
 
     def found(self, handle: int, rank: int) -> int:
         """The newest handle of the tuple of *handle* that worker *rank* has, or NONE."""
-        return self._of(self.newest(handle), rank)
+        return self.of(self.newest(handle), rank)
 
     def behind(self, handle: int) -> int:
         """The next older handle of the same tuple, or NONE."""

@@ -65,7 +65,7 @@ class Unwanted(Hops):
     def _refused(self, row: int, proto: int) -> bool:
         """Whether a list drops the packet (D 14.2)."""
         lists: Lists = self.lists
-        verdict = lists.refusal(self.a, self.source1, self.dest0, self.dest1, self.ports >> 16, proto, self.six)
+        verdict = lists.refusal(self.a, self.b, self.c, self.d, self.ports >> 16, proto, self.six)
         return self._dropped(row, verdict)
 
     def _dropped(self, row: int, verdict: int) -> bool:
@@ -88,10 +88,10 @@ class Unwanted(Hops):
             return self._plain(LAST_HOP)
         if kind in (SYN, ACK) and self._service(proto) >= 0:
             return self._plain(UNINVITED)
-        if self._is_local(self.a, self.source1) or (self.six and self.a & 0xFFFF == LINK_LOCAL):
+        if self._is_local(self.a, self.b) or (self.six and self.a & 0xFFFF == LINK_LOCAL):
             return self._plain(FROM_LOCAL)
         missed = self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d) >= 0
-        zone = self._zone(self.dest0, self.dest1)
+        zone = self._zone(self.c, self.d)
         self.asked = zone | kind << 32 | proto << 40 | worker << 48 | link << 60 | missed << MISSED_BIT
         known = self._passed.get(self.asked, 0)
         if known == UNKNOWN:
