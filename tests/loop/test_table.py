@@ -61,7 +61,9 @@ def test_words_may_stand_in_records_of_somebody_else() -> None:
     assert lines[:, :2].any(axis=1).sum() == 8 + 96 and not lines[:, 2:].any()
     for key in keys:
         word0, word1 = int.from_bytes(key[1:9], "little"), int.from_bytes(key[9:], "little") | 6 << 32
-        made.bring(made.foresee(word0, word1))
+        marked = made.foresee(word0, word1)
+        made.bring(marked)
+        assert made.at(marked, word0, word1, 0, 0, 0, 0) == made.first(word0, word1, 0, 0, 0, 0)
     for at, key in enumerate(keys[:4]):
         newest = [handle for handle in range(127, 31, -1) if handle % 4 == at]
         assert list(made.all(key)) == [*newest, at + 4, at] and not made.alone(newest[0])
