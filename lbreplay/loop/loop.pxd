@@ -18,7 +18,7 @@ cdef u64 M32
 @cython.final
 cdef class Loop(Behind):
     cdef u64[::1] _marks
-    cdef unsigned char[::1] _answers
+    cdef unsigned char[::1] _replies
     cdef public Py_ssize_t due
     cdef const unsigned char[::1] steps
     cpdef rules(self, steps, limits)

@@ -68,7 +68,7 @@ class Loop(Behind):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self._marks = memoryview(bytearray(8 * FAR)).cast("Q")  # of rows to come, by which `table` foresees them
-        self._answers = memoryview(bytearray(FAR))  # which of them are answers of virtual addresses
+        self._replies = memoryview(bytearray(FAR))  # which of them are answers of virtual addresses
         self.due = NONE  # the slot whose timer somebody must be asked about
 
     def rules(self, steps: Any, limits: Any) -> None:
@@ -103,8 +103,8 @@ class Loop(Behind):
         if self.simple[row]:
             at, proto = row & (FAR - 1), self.proto[row]
             self._read(row, proto)
-            self._answers[at] = self.client_view and self._from_virtual(proto)
-            if self._answers[at]:
+            self._replies[at] = self.client_view and self._from_virtual(proto)
+            if self._replies[at]:
                 self._marks[at] = self.table.foresee(self._turned0(), self._turned1())
             else:
                 self._marks[at] = self.table.foresee(self.word0, self.word1)
@@ -130,7 +130,7 @@ class Loop(Behind):
             return self._plain(TOO_LONG)
         self._read(row, proto)
         self.marked = self._marks[row & (FAR - 1)]
-        if self._answers[row & (FAR - 1)]:
+        if self._replies[row & (FAR - 1)]:
             return self._answer(row, proto, now)
         if not self.ours[row]:
             return self._nobody(row, worker, proto, self._link(row), False)
