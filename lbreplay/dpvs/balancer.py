@@ -33,7 +33,7 @@ from lbreplay.loop.syn import COUNTERS, Early
 from lbreplay.loop.unwanted import Seen
 from lbreplay.loop.ways import Way
 from lbreplay.lvs.detour import Detours
-from lbreplay.model import Endpoint, Setup
+from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
 from lbreplay.wire.options import client_of, insert_toa
 from lbreplay.wire.packet import TCP, UDP, Packet
@@ -208,8 +208,7 @@ class Balancer:
     def comes_home(self, slot: int) -> bool:
         """Whether the answers to a new connection come in on its worker."""
         key = self.machine.tuples.key(2 * slot + 1)
-        width = (len(key) - 5) // 2
-        return self.links.comes_home(slot, self.machine.table.rank[slot], key, key[1 + width : 1 + 2 * width])
+        return self.links.comes_home(slot, self.machine.table.rank[slot], key, ends_of(key)[1].address)
 
     def moved(self, slot: int, old: int, new: int) -> None:
         """A connection with a Conn has a new state."""
@@ -243,11 +242,11 @@ class Balancer:
 
     def way_back(self, key: bytes, told: int) -> int:
         """The same to the source of a packet with *key*."""
-        return self.links.way(key[1 : 1 + (len(key) - 5) // 2], told)
+        return self.links.way(ends_of(key)[0].address, told)
 
     def transit(self, key: bytes) -> int:
         """With what a packet with *key* leaves that is for somebody else."""
-        return self.links.way(key[1 + (len(key) - 5) // 2 : -4])
+        return self.links.way(ends_of(key)[1].address)
 
     def _macs_towards(self, slot: int, macs: bytes, answer: bool) -> tuple[bytes, bytes]:
         """As its frames tell them; of an answer that the client saw, as they would have told."""
@@ -460,8 +459,7 @@ class Balancer:
 
     def party(self, burst: Burst, row: int) -> tuple[str, str]:
         """The service and the real server of a row that the loop took, where it notes them."""
-        key = self.came_as(int(burst.handle[row]) | 1)
-        real = Endpoint(key[1 : 1 + (len(key) - 5) // 2], int.from_bytes(key[-4:-2]))
+        real = ends_of(self.came_as(int(burst.handle[row]) | 1))[0]
         return self.setup.services[burst.service[row]].name, str(real)
 
     # --- what is left at the end -----------------------------------------------------------------------------

@@ -360,6 +360,7 @@ ODD: tuple[tuple[Way, Callable[[Openers, VirtualServer], Any]], ...] = (
         and server.service.protocol != TCP),
     (Way.LIMITED, lambda openers, server: 0 < server.service.limit_proportion < 100),
     (Way.HASHED, lambda openers, server: server.service.hash_target != "source"),
+    (Way.PERSISTENT, lambda openers, server: server.service.persistent is not None and server.service.mode == "snat"),
     (Way.READDRESSED, lambda openers, server: server.service.name in openers.readdressed),
     (Way.OTHER_PROTOCOL, lambda openers, server: server.service.protocol not in (TCP, UDP)),
     (Way.DEVICES, lambda openers, server: server.service.match is not None and openers.machine.setup.several),

@@ -31,8 +31,10 @@ cdef class Making(Answers):
     cdef bint _bind(self, Py_ssize_t row, Opener opener, Dest dest, Py_ssize_t base, long long now) except? -1
     @cython.locals(slots=Slots, dest=Dest, slot=Py_ssize_t, kind=int)
     cdef _enter(self, Py_ssize_t row, Opener opener, Pair pair, int port, long long now)
-    @cython.locals(slots=Slots, slot=Py_ssize_t, fraction=cython.longlong)
+    @cython.locals(slots=Slots, slot=Py_ssize_t, fraction=int)
     cdef Py_ssize_t _occupy(self, Py_ssize_t row, Opener opener, Pair pair, long long now) except -1
+    @cython.locals(microseconds=int)
+    cdef int _fraction(self, Opener opener) noexcept
     @cython.locals(slots=Slots, pair=Pair)
     cdef _move(self, Py_ssize_t slot, int old, int new, long long now)
     cdef _count_in(self, Py_ssize_t row, Opener opener, Dest dest)

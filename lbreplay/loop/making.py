@@ -94,10 +94,7 @@ class Making(Answers):
         slots = self.slots
         slot = Slots.take(slots, pair.dest.id, opener.rank)
         slots.pair[slot], slots.state[slot], slots.limit[slot] = pair.number, opener.first_state, opener.limit
-        fraction = 0
-        if opener.jitter is not None:
-            fraction = int(opener.jitter.one() * 1000000)  # microseconds
-            fraction *= 1000
+        fraction = self._fraction(opener)
         slots.fraction[slot], slots.timeout[slot] = fraction, opener.first_timeout + fraction
         slots.last_use[slot], slots.armed[slot] = now, self._order(row)
         slots.delta[slot], slots.full[slot] = opener.delta, opener.kind
@@ -106,6 +103,13 @@ class Making(Answers):
             slots.controlled[self.template] += 1
         self.timers.arm(slot, now + slots.timeout[slot])
         return slot
+
+    def _fraction(self, opener: Opener) -> int:
+        """What a new timeout has below a second, in ns."""
+        if opener.jitter is None:
+            return 0
+        microseconds = int(opener.jitter.one() * 1000000)
+        return microseconds * 1000
 
     def _move(self, slot: int, old: int, new: int, now: int) -> None:
         """A new state (D 5.2): its timeout, and who counts as active."""

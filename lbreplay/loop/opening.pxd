@@ -12,7 +12,7 @@ from lbreplay.loop.templates cimport Templates
 ctypedef unsigned long long u64
 
 cdef int BARE, MET, NONE, SNAT
-cdef int PERSISTENT, POOL, TOO_LONG
+cdef int POOL, TOO_LONG
 cdef class Opening(Templates):
     cdef public list spans
     cdef public dict devices
@@ -20,6 +20,7 @@ cdef class Opening(Templates):
     cdef public int barred
     @cython.locals(opener=Opener, at=int, dest=Dest)
     cdef bint _open(self, Py_ssize_t row, int worker, int number, long long now) except? -1
+    cdef bint _may_open(self, Opener opener) except? -1
     @cython.locals(way=int, tag=int, ports=u64, span=Span)
     cdef Opener _matched(self, Py_ssize_t row, int worker, int proto)
     @cython.locals(number=int)

@@ -13,7 +13,7 @@ from lbreplay.loop.spans import Span
 from lbreplay.loop.templates import Templates
 from lbreplay.loop.ways import Way
 
-PERSISTENT, POOL, TOO_LONG = Way.PERSISTENT, Way.POOL, Way.TOO_LONG
+POOL, TOO_LONG = Way.POOL, Way.TOO_LONG
 
 
 class Opening(Templates):
@@ -29,12 +29,8 @@ class Opening(Templates):
     def _open(self, row: int, worker: int, number: int, now: int) -> bool:
         """A first packet of service *number* (D 2.4)."""
         opener: Opener = self.openers[worker * self.places + number]
-        if not opener.ready:
-            self.host.ready(opener)
-        if opener.why or self.barred:
-            return self._plain(opener.why or self.barred)
-        if self.slots.live >= self.pool_size:
-            return self._plain(POOL)
+        if not self._may_open(opener):
+            return False
         if self.l3_length[row] + opener.growth > self.mtu:
             return self._plain(TOO_LONG)
         if opener.persistent:
@@ -47,6 +43,14 @@ class Opening(Templates):
             dest.overload = True
             return self._refuse(row, self.max_conn)
         return self._bind(row, opener, dest, at * opener.width, now)
+
+    def _may_open(self, opener: Opener) -> bool:
+        """Whether there is room for a connection, and nothing that only the plain path knows how to make."""
+        if not opener.ready:
+            self.host.ready(opener)
+        if opener.why or self.barred:
+            return self._plain(opener.why or self.barred)
+        return self.slots.live < self.pool_size or self._plain(POOL)
 
     # --- SNAT --------------------------------------------------------------------------------------------------------
 
@@ -82,12 +86,8 @@ class Opening(Templates):
 
     def _open_outwards(self, row: int, opener: Opener, now: int) -> bool:
         """An inside host's first packet takes a port of an outside address, towards the remote host (D 2.2, D 11.3)."""
-        if not opener.ready:
-            self.host.ready(opener)
-        if opener.why or self.barred or opener.persistent:
-            return self._plain(opener.why or self.barred or PERSISTENT)
-        if self.slots.live >= self.pool_size:
-            return self._plain(POOL)
+        if not self._may_open(opener):
+            return False
         way = self._way_on(row)
         if way < 0:
             return self._plain(-way)

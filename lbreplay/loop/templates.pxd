@@ -16,7 +16,7 @@ cdef class Templates(Making):
     cdef bint _open_by_template(self, Py_ssize_t row, Opener opener, long long now) except? -1
     @cython.locals(word0=u64, word1=u64, a=u64, b=u64, slot=int, dest=Dest)
     cdef int _template(self, Py_ssize_t row, Opener opener) except? -2
-    @cython.locals(at=int, dest=Dest, slots=Slots, pair=Pair, slot=Py_ssize_t, fraction=cython.longlong)
+    @cython.locals(at=int, dest=Dest, slots=Slots, pair=Pair, slot=Py_ssize_t, fraction=int)
     cdef bint _make_template(self, Py_ssize_t row, Opener opener, long long now) except? -1
     @cython.locals(word0=u64, word1=u64, a=u64, b=u64, older=int)
     cdef _enter_template(self, Py_ssize_t slot, Opener opener)

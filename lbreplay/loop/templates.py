@@ -69,10 +69,7 @@ class Templates(Making):
             return False
         slots, pair = self.slots, self.all_pairs[opener.pairs[at * opener.width].number]
         slot = Slots.take(slots, dest.id, NONE)
-        fraction = 0
-        if opener.jitter is not None:
-            fraction = int(opener.jitter.one() * 1000000)  # microseconds
-            fraction *= 1000
+        fraction = self._fraction(opener)
         slots.pair[slot], slots.full[slot], slots.fraction[slot] = pair.number, TEMPLATE, fraction
         slots.timeout[slot] = opener.template_timeout + fraction
         dest.persistconns += 1
