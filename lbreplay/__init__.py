@@ -19,7 +19,7 @@ The map, top down; arrows of import point down only:
     wire/       bytes <-> columns: captures, headers, checksums
     stats.py    Counters and Result: what the columns say, counted once
     edge/       files, signals and text of others: the one writer, what a sudden end undoes
-    model.py burst.py memory.py verdict.py errors.py phrases.py   the floor everything stands on
+    model.py burst.py memory.py arrays.py verdict.py errors.py phrases.py   the floor everything stands on
 
 A capture is read in bursts; a burst is a table with a row a frame and a numpy column a fact. Stages fill columns. Each
 frame ends with exactly one verdict.

@@ -8,16 +8,20 @@ ignored frames were not received. Of the received frames those for the kernel ca
 from __future__ import annotations
 
 import copy
+from collections.abc import Container
 from typing import Protocol
 
-import numpy as np
-
-from lbreplay.burst import I64, Burst, Made, Received
+from lbreplay.burst import Burst, Made, Received
 from lbreplay.verdict import ENTRIES, Fate
 
-DROPPED = np.array([entry.fate == Fate.DROPPED for entry in ENTRIES])
-RECEIVED = np.array([entry.fate != Fate.IGNORED for entry in ENTRIES])
-KERNEL = np.array([entry.fate == Fate.TO_KERNEL for entry in ENTRIES])
+
+def _marks(fates: Container[Fate]) -> bytes:
+    """By verdict, whether its fate is one of these."""
+    return bytes(entry.fate in fates for entry in ENTRIES).ljust(256, b"\0")
+
+
+DROPPED, KERNEL = _marks({Fate.DROPPED}), _marks({Fate.TO_KERNEL})
+RECEIVED = _marks(set(Fate) - {Fate.IGNORED})
 
 
 class Writes(Protocol):
@@ -35,17 +39,19 @@ class Also:
 
     def keep(self, burst: Burst) -> None:
         """*burst* has its verdicts, and is about to be rewritten."""
+        verdicts = burst.flat["verdict"][: burst.size].tobytes()
         if self.drops is not None:
-            self._write_dropped(burst, self.drops)
+            self._write_dropped(burst, verdicts.translate(DROPPED), self.drops)
         if self._among is not None:
-            self._kept = _received(burst, np.flatnonzero(self._among[burst.verdict]))
+            self._kept = _received(burst, verdicts.translate(self._among))
 
-    def _write_dropped(self, burst: Burst, drops: Writes) -> None:
+    def _write_dropped(self, burst: Burst, dropped: bytes, drops: Writes) -> None:
         """As if they, and nothing else, left."""
-        made, leaving = burst.made, burst.leaving.copy()
-        burst.made, burst.leaving[:] = [], DROPPED[burst.verdict]
+        column = burst.flat["leaving"][: burst.size]
+        made, leaving = burst.made, column.tobytes()
+        burst.made, column[:] = [], dropped
         drops.write(burst)
-        burst.made, burst.leaving[:] = made, leaving
+        burst.made, column[:] = made, leaving
 
     def leaving(self, burst: Burst) -> Burst:
         """What of *burst*, all done, is to be written to OUT."""
@@ -56,12 +62,13 @@ class Also:
         return both
 
 
-def _received(burst: Burst, rows: I64) -> list[Made]:
+def _received(burst: Burst, received: bytes) -> list[Made]:
     """Frames as they came."""
-    times, lengths, workers = (column[rows].tolist() for column in (burst.time_ns, burst.length, burst.worker))
+    times, lengths, workers = (burst.flat[name] for name in ("time_ns", "length", "worker"))
     return [
-        Received(row, time_ns, burst.frame(row), length, burst.first + row, worker, False)
-        for row, time_ns, length, worker in zip(rows.tolist(), times, lengths, workers, strict=True)
+        Received(row, times[row], burst.frame(row), lengths[row], burst.first + row, workers[row], False)
+        for row in range(burst.size)
+        if received[row]
     ]
 
 

@@ -10,17 +10,20 @@ line, less the verdict, for one frame. Rows that the loop took are annotated by 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import BY_FLOW_DIRECTOR, BY_RSS, QUEUE_BITS, U32, Burst, Made, Received, parted
+from lbreplay.arrays import U32, parted
+from lbreplay.burst import BY_FLOW_DIRECTOR, BY_RSS, QUEUE_BITS, Burst, Made, Received
 from lbreplay.dpvs.balancer import Balancer
 from lbreplay.loop.notes import Notes
-from lbreplay.nic.ports import Ports
 from lbreplay.nic.steer import Nic
 from lbreplay.verdict import NAMES
 from lbreplay.wire.capture import Note
+
+if TYPE_CHECKING:
+    from lbreplay.nic.ports import Ports
 
 DIRECTIONS = ("in -> real server", "out -> client")  # by side
 WORDS = (
@@ -56,14 +59,14 @@ class Annotator:
         notes, nic = Notes(self._balancer.ends_table), self._nic
         notes.words, notes.verdicts = notes.learn(_encoded(WORDS)), notes.learn(_encoded(NAMES))
         notes.rules = notes.learn(_encoded(f" & {rule.mask} = {rule.value}" for rule in nic.rules))
-        if isinstance(nic, Ports):
+        if not isinstance(nic, Nic):
             notes.ports = notes.learn(_encoded(f"{_arrived(nic, n << QUEUE_BITS)} " for n in range(len(nic.cards))))
         return notes
 
     def rows(self, burst: Burst) -> tuple[Notes, Collection[int]]:
         """What writes the rows of *burst*, and those that it does not: each of them is called for."""
         owner = np.maximum(burst.owner, 0).astype(np.int64)
-        if isinstance(self._nic, Ports):
+        if not isinstance(self._nic, Nic):
             owner += self._nic.leave_by(burst) * len(self._nic.setup.forwarding_workers)
         self._notes.begin()
         self._notes.bind(burst, self._hashes(burst), owner)
@@ -98,7 +101,7 @@ class Annotator:
 
     def interface(self, number: int) -> str:
         """The name of an interface: of the worker that sends, before it the port where there are several."""
-        if not isinstance(self._nic, Ports):
+        if isinstance(self._nic, Nic):
             return f"worker{number}"
         setup = self._nic.setup
         port, worker = divmod(number, len(setup.forwarding_workers))
@@ -106,7 +109,7 @@ class Annotator:
 
     def _interface(self, worker: int, frame: bytes | None, port: int = 0) -> int:
         """The number of the interface that *worker* sends *frame* by, or has received on *port*."""
-        if not isinstance(self._nic, Ports):
+        if isinstance(self._nic, Nic):
             return max(worker, 0)
         port = port if frame is None else self._nic.leaves_by(frame)
         return port * len(self._nic.setup.forwarding_workers) + max(worker, 0)
@@ -114,7 +117,7 @@ class Annotator:
     def _row(self, burst: Burst, row: int, sender: int, sent: bytes | None) -> Note:
         """Of what *sender* sent because of *row*; None: as it was received."""
         said, queue = self._told(burst, row), int(burst.queue[row])
-        port = int(self._nic.ports[queue >> QUEUE_BITS]) if isinstance(self._nic, Ports) else 0
+        port = int(self._nic.ports[queue >> QUEUE_BITS]) if not isinstance(self._nic, Nic) else 0
         return Note(
             worker=self._interface(sender, sent, port),
             queue=queue & (1 << QUEUE_BITS) - 1,
@@ -176,7 +179,7 @@ def received_by(burst: Burst, row: int, said: Told, nic: Nic | Ports) -> str:
         return "not received"
     rank = int(burst.worker[row])
     who = f"worker {rank}" if rank >= 0 else "kernel worker"
-    if isinstance(nic, Ports):
+    if not isinstance(nic, Nic):
         who = f"{_arrived(nic, int(burst.queue[row]))} {who}"
     return f"{who} ({steered_by(burst, row, said, nic)})"
 

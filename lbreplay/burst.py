@@ -1,13 +1,16 @@
-"""A burst: some thousand frames of a capture as a table, one row a frame, one numpy column a fact.
+"""A burst: some thousand frames of a capture as a table, one row a frame, one column a fact.
 
-A stage reads some columns and fills others; a column has one writer. `buffer` has the bytes, which are rewritten in
+A stage reads some columns and fills others; a column has one writer. `data` has the bytes, which are rewritten in
 place. It is laid out as the records of a little-endian classic pcap in the resolution of the output (16 bytes of record
 header, then the frame), so that runs of unchanged neighbours are written as slices.
+
+What is done to every frame reads columns as they stand in memory, `flat`, and `data`. Who works on many rows at once
+has a column by its name, and `buffer`, as arrays of numpy, which is loaded by whoever asks for one first.
 
 Columns stand in a `Room`. Bursts of one capture are lent the same one after another, bytes and all, so that a stage
 binds its columns once and nothing is allocated on the way; whoever keeps a burst has a `copy` of it.
 
-    filled by the reader   buffer at caplen length time_ns, and told where somebody asks
+    filled by the reader   data at caplen length time_ns, and told where somebody asks
     loop/parse             family proto l3 l4 flags simple ... (see Columns there)
     nic/steer              queue worker by hash reta
     dpvs/balancer          handle conn verdict owner translation
@@ -17,15 +20,16 @@ binds its columns once and nothing is allocated on the way; whoever keeps a burs
 from __future__ import annotations
 
 import copy
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from lbreplay import memory
 from lbreplay.verdict import PENDING
 
+if TYPE_CHECKING:
+    from lbreplay.arrays import I16, I32, I64, U8, U16, U32, Bool
+
 RECORD = 16  # bytes of a pcap record header, before each frame in `buffer`
-ROW_BITS = 20  # that number the rows of a burst
 QUEUE_BITS = 8  # of a queue's number within its card: above them stands the card's, in column `queue`
 PAD = 256  # bytes behind the last frame of `buffer`, of no meaning: an overlay of headers may read past a short frame
 
@@ -45,51 +49,6 @@ BY_FLOW_DIRECTOR = 2
 # What is wrong with the options beside a frame: bits of `Told.odd`.
 ODD_LENGTH = 1  # one of them has not the length of its kind
 ODD_ALGORITHM = 2  # a hash, and none of it is Toeplitz
-
-U8 = NDArray[np.uint8]
-U16 = NDArray[np.uint16]
-U32 = NDArray[np.uint32]
-U64 = NDArray[np.uint64]
-I16 = NDArray[np.int16]
-I32 = NDArray[np.int32]
-I64 = NDArray[np.int64]
-Bool = NDArray[np.bool_]
-
-
-def distinct(column: NDArray[Any]) -> list[int]:
-    """The different values of *column*, ascending: np.unique, which is slower and loads the masked arrays (6 ms)."""
-    ordered = np.sort(column)
-    found: list[int] = ordered[:1].tolist() + ordered[1:][ordered[1:] != ordered[:-1]].tolist()
-    return found
-
-
-def ascending(column: NDArray[Any]) -> I64:
-    """The rows of a column of numbers from 0 to 2**40, by number and then by row: a stable argsort at a fifth of its
-    cost, since numbers with their rows behind them are sorted as they are."""
-    if len(column) >> ROW_BITS:
-        return np.argsort(column, kind="stable")
-    marked = column.astype(np.int64) << ROW_BITS | np.arange(len(column))
-    marked.sort()
-    return marked & ((1 << ROW_BITS) - 1)
-
-
-def groups(column: NDArray[Any]) -> tuple[I64, I64]:
-    """Of a column of numbers: the first row of each different one, ascending by number, and each row's place among
-    them."""
-    order = ascending(column)
-    new = np.append(True, column[order[1:]] != column[order[:-1]])[: len(column)]
-    place = np.empty(len(column), np.int64)
-    place[order] = np.cumsum(new) - 1
-    return order[new], place
-
-
-def parted(column: NDArray[Any]) -> list[tuple[int, I64]]:
-    """The different numbers of a column of small ones, ascending, each with its rows, ascending."""
-    order, counts = ascending(column), np.bincount(column)
-    numbers = np.flatnonzero(counts)
-    stops = np.cumsum(counts[numbers]).tolist()
-    starts = [0, *stops[:-1]]
-    return [(number, order[at:stop]) for number, at, stop in zip(numbers.tolist(), starts, stops, strict=True)]
 
 
 class Made(NamedTuple):
@@ -128,66 +87,61 @@ class Told(NamedTuple):
         return Told._make(column[some] for column in self)
 
 
-# column: its type, entries a row, the value that rows begin with (None: that of whoever fills it), and what its entries
-# are read as by the loop, where that is another type
-COLUMNS: tuple[tuple[str, Any, int, int | None, Any], ...] = (
+# column: its type and how many numbers a row (memory.py), the value that rows begin with (None: that of whoever fills
+# it), and what it is read as by name, where that is another type
+COLUMNS: tuple[tuple[str, memory.Kind, int, int | None, str], ...] = (
     # the reader
-    ("at", np.int64, 1, None, None), ("caplen", np.int64, 1, None, None), ("length", np.int64, 1, None, None),
-    ("sent", np.int64, 1, None, None), ("time_ns", np.int64, 1, None, None),
+    ("at", "q", 1, None, ""), ("caplen", "q", 1, None, ""), ("length", "q", 1, None, ""), ("sent", "q", 1, None, ""),
+    ("time_ns", "q", 1, None, ""),
     # loop/parse
-    ("family", np.uint8, 1, None, None), ("proto", np.uint8, 1, None, None), ("kind", np.uint8, 1, None, None),
-    ("flags", np.uint8, 1, None, None), ("simple", np.bool_, 1, None, np.uint8), ("ours", np.bool_, 1, None, np.uint8),
-    ("l3_length", np.int32, 1, None, None), ("l4", np.int32, 1, None, None), ("header", np.int32, 1, None, None),
-    ("seq", np.uint32, 1, None, None), ("ack", np.uint32, 1, None, None), ("tag", np.uint16, 1, None, None),
-    ("flow4", np.uint8, 12, None, np.uint32), ("wide", np.uint8, 36, None, np.uint32),
+    ("family", "B", 1, None, ""), ("proto", "B", 1, None, ""), ("kind", "B", 1, None, ""), ("flags", "B", 1, None, ""),
+    ("simple", "B", 1, None, "?"), ("ours", "B", 1, None, "?"), ("l3_length", "i", 1, None, ""),
+    ("l4", "i", 1, None, ""), ("header", "i", 1, None, ""), ("seq", "I", 1, None, ""), ("ack", "I", 1, None, ""),
+    ("tag", "H", 1, None, ""), ("flow4", "I", 3, None, "B"), ("wide", "I", 9, None, "B"),
     # nic/steer
-    ("queue", np.int16, 1, None, None), ("worker", np.int16, 1, None, None), ("by", np.uint8, 1, None, None),
-    ("hash", np.uint32, 1, None, None), ("reta", np.int16, 1, None, None), ("rule", np.int32, 1, None, None),
+    ("queue", "h", 1, None, ""), ("worker", "h", 1, None, ""), ("by", "B", 1, None, ""), ("hash", "I", 1, None, ""),
+    ("reta", "h", 1, None, ""), ("rule", "i", 1, None, ""),
     # dpvs/balancer, ipvs/director
-    ("verdict", np.uint8, 1, PENDING, None), ("leaving", np.bool_, 1, 0, np.uint8), ("own", np.bool_, 1, 0, np.uint8),
-    ("worker_index", np.int16, 1, 0, None), ("lookup", np.uint8, 1, 0, None), ("owner", np.int16, 1, None, None),
-    ("wrong_worker", np.bool_, 1, 0, np.uint8), ("redirected", np.int16, 1, -1, None),
-    ("handle", np.int32, 1, -1, None), ("answer", np.bool_, 1, 0, np.uint8), ("opened", np.bool_, 1, 0, np.uint8),
-    ("conn", np.int64, 1, 0, None), ("course", np.int32, 1, 0, None), ("ident", np.int32, 1, 0, None),
-    ("mac", np.int32, 1, 0, None), ("fdata", np.uint32, 1, 0, None), ("delta", np.uint32, 1, 0, None),
-    ("full", np.uint8, 1, 0, None), ("moved", np.uint32, 1, 0, None), ("scales", np.uint8, 1, 0, None),
-    ("before", np.uint8, 1, 0, None), ("after", np.uint8, 1, None, None),
-    ("service", np.int32, 1, None, None), ("reason", np.uint8, 1, 0, None),
+    ("verdict", "B", 1, PENDING, ""), ("leaving", "B", 1, 0, "?"), ("own", "B", 1, 0, "?"),
+    ("worker_index", "h", 1, 0, ""), ("lookup", "B", 1, 0, ""), ("owner", "h", 1, None, ""),
+    ("wrong_worker", "B", 1, 0, "?"), ("redirected", "h", 1, -1, ""), ("handle", "i", 1, -1, ""),
+    ("answer", "B", 1, 0, "?"), ("opened", "B", 1, 0, "?"), ("conn", "q", 1, 0, ""), ("course", "i", 1, 0, ""),
+    ("ident", "i", 1, 0, ""), ("mac", "i", 1, 0, ""), ("fdata", "I", 1, 0, ""), ("delta", "I", 1, 0, ""),
+    ("full", "B", 1, 0, ""), ("moved", "I", 1, 0, ""), ("scales", "B", 1, 0, ""), ("before", "B", 1, 0, ""),
+    ("after", "B", 1, None, ""), ("service", "i", 1, None, ""), ("reason", "B", 1, 0, ""),
 )  # fmt: skip
-NAMES = frozenset(name for name, *_ in COLUMNS)
-# columns that begin with 0, and bytes of an entry: they stand in one piece, the widest first
-ZEROS = {name: np.dtype(kind).itemsize for name, kind, _, value, _ in COLUMNS if value == 0}
-ZEROS = dict(sorted(ZEROS.items(), key=lambda one: -one[1]))
+KINDS = {name: (kind, width, read_as or kind) for name, kind, width, _, read_as in COLUMNS}
+# columns that begin with a value: they stand in one piece, the widest first, so that each has its numbers aligned
+BEGUN = sorted(
+    ((name, kind, value) for name, kind, _, value, _ in COLUMNS if value is not None),
+    key=lambda one: -memory.WIDTHS[one[1]],
+)
 
 
 class Room:
-    """Memory for the columns of bursts of at most *rows* rows: `columns`, and `flat` has each as the loop reads it."""
+    """Memory for the columns of bursts of at most *rows* rows: `flat` has each as compiled code reads it."""
 
     def __init__(self, rows: int) -> None:
-        self.rows = rows
-        self.flat: dict[str, memoryview] = {}
-        self.columns: dict[str, NDArray[Any]] = {}
-        self._zeros = np.empty(rows * sum(ZEROS.values()), np.uint8)
-        at = dict(zip(ZEROS, np.cumsum([0, *ZEROS.values()]) * rows, strict=False))
-        for name, kind, width, _, read_as in COLUMNS:
-            zeros = self._zeros[at[name] : at[name] + rows * ZEROS[name]].view(kind) if name in ZEROS else None
-            column = np.empty(rows * width, kind) if zeros is None else zeros
-            self.flat[name] = column.view(read_as or kind).data
-            self.columns[name] = column.reshape(rows, width) if width > 1 else column
-        self._begun = [(self.columns[name], value) for name, _, _, value, _ in COLUMNS if value]
-        self._bytes = [np.empty(0, np.uint8), np.empty(0, np.uint8)]
+        self.rows = max(rows, 1)
+        self.flat: dict[str, memoryview] = {
+            name: memory.zeros(kind, self.rows * width) for name, kind, width, value, _ in COLUMNS if value is None
+        }
+        self._new = b"".join(memory.full(kind, self.rows, value).tobytes() for _, kind, value in BEGUN)
+        self._begun = memory.zeros("B", len(self._new))
+        ends = accumulate(self.rows * memory.WIDTHS[kind] for _, kind, _ in BEGUN)
+        for (name, kind, _), end in zip(BEGUN, ends, strict=True):
+            self.flat[name] = self._begun[end - self.rows * memory.WIDTHS[kind] : end].cast(kind)
+        self._bytes = [memory.zeros("B", 0), memory.zeros("B", 0)]
 
-    def begin(self, size: int) -> None:
-        """The first *size* rows of every column, if not more, are as rows begin."""
-        self._zeros.fill(0)
-        for column, value in self._begun:
-            column[:size].fill(value)
+    def begin(self) -> None:
+        """Every column is as rows begin."""
+        self._begun[:] = self._new
 
-    def bytes(self, size: int) -> U8:
+    def bytes(self, size: int) -> memoryview:
         """Memory for the bytes of a burst, another one than was given last."""
         self._bytes.reverse()
         if len(self._bytes[0]) < size:
-            self._bytes[0] = np.empty(size + size // 8, np.uint8)
+            self._bytes[0] = memory.zeros("B", size + size // 8)
         return self._bytes[0][:size]
 
 
@@ -255,29 +209,49 @@ class Burst:
     service: I32  # index into setup.services; profile ipvs: number of their course
     reason: U8  # number of what is told beside the verdict (Balancer.reasons)
 
-    def __init__(
-        self, first: int, buffer: U8, at: I64, caplen: I64, length: I64, time_ns: I64, room: Room | None = None
-    ) -> None:
-        """*room*: that the burst is lent, until the next one is."""
-        self.first, self.buffer, self.size = first, buffer, len(at)
-        self.room = Room(self.size) if room is None else room
+    def __init__(self, first: int, data: memoryview, size: int, room: Room) -> None:
+        """*size* rows in *room*, which the burst is lent until the next one is. Whoever makes it fills the reader's
+        columns."""
+        self.first, self.data, self.size, self.room = first, data, size, room
+        self.flat = room.flat
         self.made: list[Made] = []  # by row, ascending
-        self.room.begin(self.size)
-        self.at[:], self.caplen[:], self.length[:], self.time_ns[:] = at, caplen, length, time_ns
-        self.sent[:] = length
+        room.begin()
+
+    @classmethod
+    def of(
+        cls, first: int, buffer: U8, at: I64, caplen: I64, length: I64, time_ns: I64, room: Room | None = None
+    ) -> Burst:
+        """One of arrays."""
+        made = cls(first, buffer.data, len(at), Room(len(at)) if room is None else room)
+        made.at[:], made.caplen[:], made.length[:], made.time_ns[:] = at, caplen, length, time_ns
+        made.sent[:] = length
+        return made
 
     if not TYPE_CHECKING:
 
-        def __getattr__(self, name: str) -> NDArray[Any]:
-            """A column, cut out of the room when it is first asked for."""
-            if name not in NAMES:
+        def __getattr__(self, name: str) -> Any:
+            """A column as an array, when it is first asked for."""
+            if name not in KINDS:
                 raise AttributeError(name, name=name, obj=self)
-            column = vars(self)[name] = self.room.columns[name][: self.size]
-            return column
+            import numpy as np
+
+            _, width, read_as = KINDS[name]
+            column = np.asarray(self.flat[name])[: width * self.size].view(read_as)
+            vars(self)[name] = column.reshape(self.size, -1) if width > 1 else column
+            return vars(self)[name]
+
+    @property
+    def buffer(self) -> U8:
+        """`data` as an array."""
+        import numpy as np
+
+        return np.asarray(self.data)
 
     @property
     def rows6(self) -> I64:
         """The IPv6 rows."""
+        import numpy as np
+
         return np.flatnonzero(self.family == 6)
 
     @property
@@ -288,17 +262,18 @@ class Burst:
     def copy(self) -> Burst:
         """The same, with memory of its own."""
         same = copy.copy(self)
-        same.room, same.buffer, same.made = Room(self.size), self.buffer.copy(), self.made.copy()
-        for name in NAMES:
-            same.room.columns[name][:] = getattr(self, name)
+        same.room, same.data, same.made = Room(self.size), memoryview(bytearray(self.data)), self.made.copy()
+        same.flat = same.room.flat
+        for name, (_, width, _) in KINDS.items():
+            same.flat[name][: width * self.size] = self.flat[name][: width * self.size]
             vars(same).pop(name, None)
         return same
 
-    def wider(self, grown: int) -> U8:
+    def wider(self, grown: int) -> memoryview:
         """Memory for all rows, each behind its record header, with *grown* bytes more in all; PAD behind."""
-        return self.room.bytes(int(self.caplen.sum()) + RECORD * self.size + grown + PAD)
+        return self.room.bytes(len(self.data) + grown)
 
     def frame(self, row: int) -> bytes:
-        """The captured bytes of *row* as they are in the buffer now."""
-        at = int(self.at[row])
-        return self.buffer[at : at + int(self.caplen[row])].tobytes()
+        """The captured bytes of *row* as they are now."""
+        at = self.flat["at"][row]
+        return self.data[at : at + self.flat["caplen"][row]].tobytes()

@@ -22,15 +22,16 @@ from lbreplay.errors import CaptureError
 from lbreplay.loop import WHY
 from lbreplay.loop.parse import Parser
 from lbreplay.model import Setup
-from lbreplay.nic.ports import Ports, judging, nic
+from lbreplay.nic.cards import judging
 from lbreplay.nic.steer import Nic, Steered
-from lbreplay.nic.tally import Tally
 from lbreplay.stats import Counters, Result
 from lbreplay.wire.capture import Capture, CaptureInfo, Sink, is_pcapng, open_capture, open_sink
 from lbreplay.wire.offload import BOTH, CARRIED, DROPPED, PASSED, RIGHT, Offload
 
 if TYPE_CHECKING:
     from lbreplay.annotate import Annotator
+    from lbreplay.nic.ports import Ports
+    from lbreplay.nic.tally import Tally
     from lbreplay.trace import Trace
 
 KIND = {6: KIND_TCP, 17: KIND_UDP, 132: KIND_SCTP}
@@ -38,13 +39,22 @@ LARGE = 1 << 14  # frames of a capture that is worth a compiler
 
 
 def _balancer(setup: Setup, nic: Nic | Ports, home: Steer) -> Any:
-    return Balancer(setup, nic.strategy, home, None if isinstance(nic, Ports) else nic.steerer)
+    return Balancer(setup, nic.strategy, home, nic.steerer if isinstance(nic, Nic) else None)
 
 
 def _director(setup: Setup, nic: Nic | Ports, home: Steer) -> Any:
     from lbreplay.ipvs.director import Director  # a tenth of the time to start, of no use to DPVS
 
     return Director(setup)
+
+
+def nic(setup: Setup) -> Nic | Ports:
+    """The one card, or all of them."""
+    if not setup.several:
+        return Nic(setup)
+    from lbreplay.nic.ports import Ports
+
+    return Ports(setup)
 
 
 ENGINES: dict[str, Callable[[Setup, Nic | Ports, Steer], Any]] = {"dpvs": _balancer, "ipvs": _director}
@@ -150,7 +160,7 @@ class Replay:
         self.rewriting = True  # without it the bytes, and lengths, of what leaves stay as they came
         self.nic = nic(setup)
         self.balancer = ENGINES[setup.profile](setup, self.nic, self._home)
-        self.tally = self._tally() if isinstance(self.nic, Ports) else None
+        self.tally = None if isinstance(self.nic, Nic) else self._tally()
         self.parser = Parser(*judging(setup))
         self.offload = Offload(setup.device.mtu, *_ends_of_wrong_checksums(setup))
         self.counters = Counters(setup)
@@ -230,14 +240,16 @@ class Replay:
 
     def _tally(self) -> Tally:
         """Several ports are told apart by routes and the capture's interfaces, and counted each by itself."""
-        assert isinstance(self.nic, Ports), "asked of several"
+        from lbreplay.nic.tally import Tally
+
+        assert not isinstance(self.nic, Nic), "asked of several"
         self.nic.face(self.balancer.machine.stack.facing)
         self.nic.arrivals.names = self.source.names if isinstance(self.source, Capture) else ()
         return Tally(self.nic)
 
     def _told(self) -> list[str]:
         """By what ports were told apart."""
-        if self.tally is None or not isinstance(self.nic, Ports):
+        if self.tally is None or isinstance(self.nic, Nic):
             return []
         return [self.nic.arrivals.sentence(self.tally.received)]
 

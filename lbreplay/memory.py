@@ -15,6 +15,7 @@ from struct import calcsize
 from typing import Any, Literal
 
 Kind = Literal["B", "H", "I", "Q", "b", "h", "i", "q"]
+WIDTHS: dict[str, int] = {kind: calcsize(kind) for kind in "BHIQbhiq"}  # bytes of a number
 LARGE = 1 << 16  # bytes of a column that is worth pages of its own
 HUGE = 1 << 21  # bytes of a huge page
 BY_HUGE_PAGES = getattr(mmap, "MADV_HUGEPAGE", None)  # of Linux
@@ -23,7 +24,7 @@ BY_HUGE_PAGES = getattr(mmap, "MADV_HUGEPAGE", None)  # of Linux
 def zeros(kind: Kind, size: int) -> memoryview:
     """*size* numbers, all 0. Many of them are no memory before they are touched, and begin with a page: numpy would ask
     for huge pages, which took a third of the time of a flood where a host must find them first."""
-    octets = size * calcsize(kind)
+    octets = size * WIDTHS[kind]
     if octets < LARGE:
         return memoryview(array(kind, bytes(octets)))
     return memoryview(_pages(octets)).cast("B").cast(kind)

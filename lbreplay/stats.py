@@ -21,10 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lbreplay import __version__
+from lbreplay import __version__, memory
 from lbreplay.burst import Burst, Made
 from lbreplay.errors import CaptureError
 from lbreplay.loop.count import Count
@@ -41,28 +38,25 @@ UNEVEN = ("fo", "ovf", "lblc", "lblcr")  # those that are to load real servers u
 STEERED = ("default", "rss", "flow_director")  # the codes of column `by`
 LOOKUP = ("none", "in", "out", "miss")  # the codes of column `lookup`
 
-Numbers = NDArray[np.int64]
 Table = dict[str, Any]  # a part of the statistics document
 
-_FATE = np.array([verdict.fate for verdict in Verdict])
+_FATE = [verdict.fate for verdict in Verdict]
 
 
 class Counters:
-    """Counts bursts. Every array has a row a worker of `setup.workers`, and one more for frames without a worker."""
+    """Counts bursts. Every table has a row a worker of `setup.workers`, and one more for frames without a worker."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         rows = len(setup.workers) + 1
-        self.verdict = np.zeros((rows, CODES), np.int64)
-        self.steered = np.zeros((rows, len(STEERED)), np.int64)
-        self.lookup = np.zeros((rows, len(LOOKUP)), np.int64)
-        sums = np.zeros((6, rows), np.int64)
+        self.verdict, self.steered = memory.zeros("q", rows * CODES), memory.zeros("q", rows * len(STEERED))
+        self.lookup, sums = memory.zeros("q", rows * len(LOOKUP)), [memory.zeros("q", rows) for _ in range(6)]
         self.ibytes, self.opackets, self.obytes, self.wrong_worker, self.redirected_in, self.redirected_out = sums
-        self.generated = np.zeros(rows, np.int64)
+        self.generated = [0] * rows
         self.first_wrong = 0  # the first frame on a wrong worker
         self._index = {w.rank: i for i, w in enumerate(setup.workers) if w.rank >= 0}
         of_rank = [self._index.get(rank, rows - 1) for rank in range(max(self._index, default=-1) + 1)] + [rows - 1]
-        self._rows = Count(self.verdict, self.steered, self.lookup, sums, np.array(of_rank, np.int64))
+        self._rows = Count(self.verdict, self.steered, self.lookup, sums, memory.listed("q", of_rank))
 
     def add(self, burst: Burst) -> None:
         """Count the rows of *burst* and the frames it made. `worker_index` are indices into `setup.workers`, -1:
@@ -82,13 +76,14 @@ class Counters:
 
     def result(self, gauges: Mapping[str, Any], capture: Mapping[str, Any]) -> Result:
         """The statistics; *gauges* as in the head comment, *capture* the table of interface 5."""
-        assert not self.verdict[:, len(NAMES) :].any(), "a frame ended without a verdict"
+        verdicts = [self._of(index) for index in range(len(self.generated))]
+        assert not any(any(row[len(NAMES) :]) for row in verdicts), "a frame ended without a verdict"
         by_rank = gauges.get("workers", ())
         workers = [self._worker(i, w, by_rank) for i, w in enumerate(self.setup.workers)]
         return Result(
             capture=dict(capture),
             setup=_setup_table(self.setup),
-            totals=self._totals(),
+            totals=self._totals([sum(column) for column in zip(*verdicts, strict=True)]),
             workers=workers,
             services=list(gauges.get("services", ())),
             warnings=list(gauges.get("warnings", ())),
@@ -99,41 +94,43 @@ class Counters:
             ports=list(gauges.get("ports", ())),
         )
 
-    def _totals(self) -> Table:
-        verdicts = self.verdict.sum(0)[: len(NAMES)]
-        fates = {fate.label: int(verdicts[fate == _FATE].sum()) for fate in Fate}
-        frames = int(verdicts.sum())
+    def _of(self, index: int) -> list[int]:
+        """The frames of a worker by verdict."""
+        return self.verdict[index * CODES : (index + 1) * CODES].tolist()
+
+    def _totals(self, verdicts: list[int]) -> Table:
+        fates, frames = {fate.label: _fated(verdicts, fate) for fate in Fate}, sum(verdicts)
         return {
             "frames": frames,
             "received": frames - fates["ignored"],
             **{name: fates[name] for name in ("transmitted", "to_kernel", "dropped", "held", "consumed", "ignored")},
-            "generated": int(self.generated.sum()),
-            "written": int(self.opackets.sum()),
+            "generated": sum(self.generated),
+            "written": sum(self.opackets),
             "verdicts": _named(verdicts),
         }
 
     def _worker(self, index: int, worker: Worker, by_rank: Sequence[Mapping[str, Any]]) -> Table:
-        verdicts = self.verdict[index, : len(NAMES)]
+        verdicts = self._of(index)
         gauge = by_rank[worker.rank] if 0 <= worker.rank < len(by_rank) else {}
-        steered, lookup = self.steered[index].tolist(), self.lookup[index].tolist()
+        steered, lookup = self.steered[index * len(STEERED) :], self.lookup[index * len(LOOKUP) :]
         return {
             "worker": worker.rank if worker.rank >= 0 else None,
             "cpu_id": worker.cpu_id,
             "queues": list(worker.queues),
             **self._polls(worker),
-            "ipackets": int(verdicts.sum()),
-            "ibytes": int(self.ibytes[index]),
-            "opackets": int(self.opackets[index]),
-            "obytes": int(self.obytes[index]),
+            "ipackets": sum(verdicts),
+            "ibytes": self.ibytes[index],
+            "opackets": self.opackets[index],
+            "obytes": self.obytes[index],
             "steered": {"flow_director": steered[2], "rss": steered[1], "default": steered[0]},
-            "lookup": dict(zip(LOOKUP[1:], lookup[1:], strict=True)),
-            "wrong_worker": int(self.wrong_worker[index]),
+            "lookup": dict(zip(LOOKUP[1:], lookup[1:], strict=False)),
+            "wrong_worker": self.wrong_worker[index],
             "conns": dict(gauge.get("conns", dict.fromkeys(("created", "expired", "active", "peak"), 0))),
             "sa_pool": dict(gauge.get("sa_pool", dict.fromkeys(("used", "free", "miss"), 0))),
-            "redirected": {"in": int(self.redirected_in[index]), "out": int(self.redirected_out[index])},
-            "generated": int(self.generated[index]),
-            "to_kernel": int(verdicts[_FATE == Fate.TO_KERNEL].sum()),
-            "dropped": int(verdicts[_FATE == Fate.DROPPED].sum()),
+            "redirected": {"in": self.redirected_in[index], "out": self.redirected_out[index]},
+            "generated": self.generated[index],
+            "to_kernel": _fated(verdicts, Fate.TO_KERNEL),
+            "dropped": _fated(verdicts, Fate.DROPPED),
             "verdicts": _named(verdicts),
         }
 
@@ -215,8 +212,13 @@ def _name(entry: Mapping[str, Any]) -> str:
     return str(next((entry[key] for key in ("service", "address", "worker", "port", "slave") if key in entry), None))
 
 
-def _named(verdicts: Numbers) -> dict[str, int]:
-    return {NAMES[code]: int(verdicts[code]) for code in np.flatnonzero(verdicts)}
+def _fated(verdicts: list[int], fate: Fate) -> int:
+    """Of so many frames by verdict, those with a fate."""
+    return sum(count for count, its in zip(verdicts, _FATE, strict=False) if its == fate)
+
+
+def _named(verdicts: list[int]) -> dict[str, int]:
+    return {NAMES[code]: count for code, count in enumerate(verdicts) if count}
 
 
 def _setup_table(setup: Setup) -> Table:

@@ -8,19 +8,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, QUEUE_BITS, Burst, Received
+from lbreplay.arrays import I64
+from lbreplay.burst import QUEUE_BITS, Burst, Received
 from lbreplay.dpvs.balancer import Balancer
 from lbreplay.dpvs.story import Story
 from lbreplay.edge.output import Output
 from lbreplay.loop.lines import Lines
 from lbreplay.model import Setup
-from lbreplay.nic.ports import Ports
 from lbreplay.nic.steer import Nic
 from lbreplay.verdict import ENTRIES, NAMES, Verdict
+
+if TYPE_CHECKING:
+    from lbreplay.nic.ports import Ports
 
 Line = dict[str, Any]
 STEERED = ("default", "rss", "flow_director")
@@ -147,7 +150,7 @@ class Told:
 
     def _leaves(self, burst: Burst, nic: Nic | Ports) -> I64 | None:
         """The piece of the port that each row leaves by; None where there is but one."""
-        return self._port + nic.leave_by(burst) if isinstance(nic, Ports) else None
+        return self._port + nic.leave_by(burst) if not isinstance(nic, Nic) else None
 
     def _frame(
         self, burst: Burst, row: int, story: Story, out: list[Sent], balancer: Balancer, nic: Nic | Ports
@@ -164,7 +167,7 @@ class Told:
             "steer": _steer(burst, row, nic) if received else None,
             "lookup": story.lookup or None,
         }
-        if received and isinstance(nic, Ports):
+        if received and not isinstance(nic, Nic):
             port, slave = nic.arrived(int(burst.queue[row]))
             line |= {"port": port} | ({"slave": slave} if slave else {})
         if story.owner >= 0:
@@ -179,7 +182,7 @@ class Told:
 def _out(sent: list[Sent], nic: Nic | Ports) -> dict[str, Any]:
     """Numbers in the output, and of several ports those that they leave by."""
     out: dict[str, Any] = {"out": [one.number for one in sent]}
-    if isinstance(nic, Ports):
+    if not isinstance(nic, Nic):
         out["out_port"] = [nic.setup.devices[nic.leaves_by(one.frame)].name for one in sent]
     return out
 
@@ -209,7 +212,7 @@ def _lines(setup: Setup, balancer: Any, nic: Nic | Ports) -> tuple[Lines, int]:
     lines.states = lines.learn(_encoded(map(json.dumps, balancer.states())))
     lines.verdicts = lines.learn(_encoded(map(_verdict, ENTRIES)))
     lines.whys = lines.learn(_encoded(f'], "why": {json.dumps(entry.sentence)}}}\n' for entry in ENTRIES))
-    if not isinstance(nic, Ports):
+    if isinstance(nic, Nic):
         return lines, 0
     cards = (nic.arrived(card << QUEUE_BITS) for card in range(len(nic.cards)))
     lines.cards = lines.learn(_encoded(map(_card, cards)))

@@ -104,7 +104,7 @@ class Closed:
     def send(self, time_ns: int, frame: bytes) -> list[bytes]:
         self.seen += 1
         buffer = np.frombuffer(bytes(RECORD) + frame + bytes(PAD), np.uint8).copy()
-        burst = Burst(self.seen, buffer, *(np.array([n]) for n in (RECORD, len(frame), len(frame), time_ns)))
+        burst = Burst.of(self.seen, buffer, *(np.array([n]) for n in (RECORD, len(frame), len(frame), time_ns)))
         self.run.journey(burst)
         return [made.frame for made in burst.made] + ([burst.frame(0)] if burst.leaving[0] else [])
 

@@ -177,6 +177,6 @@ def burst(first: int, record: craft.Record, mac: bytes | None) -> Burst:
     time, length, data = record
     buffer = np.frombuffer(bytes(RECORD) + data + bytes(256), np.uint8).copy()
     column = [np.array([value], np.int64) for value in (RECORD, len(data), length, time)]
-    made = Burst(first, buffer, *column)
+    made = Burst.of(first, buffer, *column)
     parse(made, mac, False)
     return made

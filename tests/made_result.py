@@ -28,7 +28,7 @@ def columns(rows: list[dict[str, Any]], made: list[Made] | None = None) -> Burst
     plain = {"verdict": Verdict.FORWARDED_FAST, "worker_index": 0, "length": 100, "sent": 100, "by": 1, "lookup": 1}
     plain |= {"wrong_worker": False, "redirected": -1, "owner": 0, "leaving": False}
     full, nothing = [plain | row for row in rows], np.zeros(len(rows), np.int64)
-    burst = Burst(1, np.zeros(0, np.uint8), nothing, nothing, nothing, nothing)
+    burst = Burst.of(1, np.zeros(0, np.uint8), nothing, nothing, nothing, nothing)
     for name in plain:
         getattr(burst, name)[:] = [row[name] for row in full]
     burst.made = made or []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from lbreplay.burst import RECORD, Burst, Made, Received, Room
+from lbreplay import memory
+from lbreplay.burst import KINDS, RECORD, Burst, Made, Received, Room
 from lbreplay.verdict import PENDING
 
 
@@ -12,7 +14,7 @@ def burst() -> Burst:
     """Two frames, of 3 and 5 bytes, behind their record headers."""
     buffer = np.frombuffer(bytearray(bytes(RECORD) + b"abc" + bytes(RECORD) + b"vwxyz" + bytes(8)), np.uint8)
     at, caplen = np.array([RECORD, 2 * RECORD + 3]), np.array([3, 5])
-    return Burst(10, buffer, at, caplen, np.array([3, 500]), np.array([7, 8]))
+    return Burst.of(10, buffer, at, caplen, np.array([3, 500]), np.array([7, 8]))
 
 
 def test_nothing_is_decided_yet() -> None:
@@ -51,33 +53,48 @@ def test_a_copy_stays_as_it_is() -> None:
     same = one.copy()
     one.mac[:], one.buffer[:] = 6, 0
     one.made.clear()
-    one.room.begin(1)
+    one.room.begin()
     assert same.mac.tolist() == [5, 5] and [same.frame(row) for row in (0, 1)] == [b"abc", b"vwxyz"]
     assert len(same.made) == 1 and same.room is not one.room and same.first == 10
 
 
 def test_a_room_begins_anew() -> None:
-    """For as many rows as are asked for, whatever was there; the whole of a column is as the loop reads it."""
+    """Whatever was there; a column stands as the loop reads it, and there is room for a row at least."""
     room = Room(4)
-    room.columns["redirected"][:] = room.columns["mac"][:] = 3
-    room.begin(2)
-    assert room.columns["redirected"].tolist() == [-1, -1, 3, 3] and not room.columns["mac"][:2].any()
-    assert room.flat["wide"].format == "I" and len(room.flat["wide"]) == 36 and room.columns["wide"].shape == (4, 36)
+    for name in ("redirected", "mac", "conn", "verdict"):
+        room.flat[name][1] = 3
+    room.begin()
+    assert room.flat["redirected"].tolist() == [-1] * 4 and room.flat["verdict"].tolist() == [PENDING] * 4
+    assert not any(room.flat["mac"]) and not any(room.flat["conn"])
+    assert room.flat["wide"].format == "I" and len(room.flat["wide"]) == 36
+    assert Room(0).rows == len(Room(0).flat["at"]) == 1
 
 
 def test_a_column_is_cut_when_it_is_asked_for() -> None:
-    """To the rows of the burst, in its room; what is no column is none."""
+    """To the rows of the burst, in its room, as an array of its type; what is no column is none."""
     nothing, room = np.zeros(2, np.int64), Room(5)
-    some = Burst(1, np.zeros(0, np.uint8), nothing, nothing, nothing, nothing, room)
-    some.wide[1] = 7
-    assert some.wide is some.wide and some.wide.shape == (2, 36) and room.columns["wide"][1].tolist() == [7] * 36
+    some = Burst.of(1, np.zeros(0, np.uint8), nothing, nothing, nothing, nothing, room)
+    some.wide[1], some.leaving[1] = 7, True
+    assert some.wide is some.wide and some.wide.shape == (2, 36) and room.flat["wide"][9:18].tobytes() == b"\7" * 36
+    assert some.leaving.dtype == np.bool_ and room.flat["leaving"].tolist() == [0, 1, 0, 0, 0]
     assert not hasattr(some, "told") and not hasattr(some, "nothing")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_column_has_memory_of_its_own(name: str) -> None:
+    """What is written to one is in no other, in a room of any size."""
+    for rows in (1, 3, 64):
+        room = Room(rows)
+        before = {other: column.tobytes() for other, column in room.flat.items() if other != name}
+        room.flat[name][:] = memory.full(KINDS[name][0], rows * KINDS[name][1], 77)
+        assert {other: column.tobytes() for other, column in room.flat.items() if other != name} == before
 
 
 def test_memory_for_bytes_is_never_that_which_was_given_last() -> None:
     """A burst is laid out again from one piece into another."""
     room = Room(1)
     one, two = room.bytes(100), room.bytes(3000)
-    one[:], two[:] = 1, 2
-    assert len(one) == 100 and one.all() and len(two) == 3000 and not (one == 2).any()
-    assert room.bytes(50).base is one.base
+    one[:], two[:] = b"1" * 100, b"2" * 3000
+    assert one.tobytes() == b"1" * 100 and two.tobytes() == b"2" * 3000
+    room.bytes(50)[:] = b"3" * 50
+    assert one[:50].tobytes() == b"3" * 50

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lbreplay"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-FLOOR = {"model", "burst", "memory", "verdict", "errors", "phrases", "edge"}
+FLOOR = {"model", "burst", "memory", "arrays", "verdict", "errors", "phrases", "edge"}
 # room -> the rooms it may import, beside itself and the floor
 BELOW = {
     "cli": {"stats", "lab", "config", "report", "journey", "dpvs", "lvs", "nic", "loop", "wire"},

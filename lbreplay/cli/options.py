@@ -273,9 +273,7 @@ def loader(
         text = read_text(config)
         paths.also_read("@file", (os.path.join(os.path.dirname(config), name) for name in lists(text)))
     elif capture is not None:
-        from lbreplay.config.draft import drafted
-
-        text = drafted(capture, _profile(assignments) or "dpvs")
+        text = _drafted(capture, assignments)
     if (context := click.get_current_context(silent=True)) is not None:
         context.meta[RAN] = (config, text, assignments)
         context.meta[PLACES] = places
@@ -336,7 +334,6 @@ def anonymizer_keys(key: str | None) -> tuple[bytes, ...]:
 
 def config_text(config: str | None, assignments: tuple[str, ...], capture: str | None = None) -> str:
     """The text of the configuration that the options name: the file, the imported ones, or drafted from *capture*."""
-    from lbreplay.config.draft import drafted
     from lbreplay.config.load import read_text
 
     if (imported := _imported(config, assignments)) is not None:
@@ -345,6 +342,13 @@ def config_text(config: str | None, assignments: tuple[str, ...], capture: str |
         return read_text(config)
     if capture is None:
         raise click.UsageError("-c FILE is needed, or the files of a balancer to import")
+    return _drafted(capture, assignments)
+
+
+def _drafted(capture: str, assignments: tuple[str, ...]) -> str:
+    """The text of a configuration that fits *capture*."""
+    from lbreplay.config.draft import drafted
+
     return drafted(capture, _profile(assignments) or "dpvs")
 
 

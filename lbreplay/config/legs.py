@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, U8, U16, Bool, Burst
+from lbreplay.arrays import I64, U8, U16, Bool
+from lbreplay.burst import Burst
 from lbreplay.config.rows import U64, Rows, Sort, keys
 from lbreplay.model import Endpoint
 from lbreplay.wire.capture.link import PEER

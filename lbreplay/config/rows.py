@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lbreplay.burst import I64, KIND_SCTP, KIND_TCP, KIND_UDP, U8, U16, Bool, Burst
+from lbreplay.arrays import I64, U8, U16, Bool
+from lbreplay.burst import KIND_SCTP, KIND_TCP, KIND_UDP, Burst
 from lbreplay.wire.fields import overlay
 from lbreplay.wire.packet import ACK, SCTP, SYN, TCP, UDP
 

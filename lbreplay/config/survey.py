@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lbreplay.burst import U8, U16, Bool, Burst
+from lbreplay.arrays import U8, U16, Bool
+from lbreplay.burst import Burst
 from lbreplay.config.legs import Legs, Tied
 from lbreplay.config.rows import SORTS, U64, Rows, Sort, opens, rows_of
 from lbreplay.config.unopened import Ends, Unopened, special_of

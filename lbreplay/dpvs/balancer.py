@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from lbreplay.burst import I64, QUEUE_BITS, U8, Burst
+from lbreplay import memory
+from lbreplay.burst import QUEUE_BITS, Burst
 from lbreplay.dpvs.conn import IN
 from lbreplay.dpvs.events import Events
 from lbreplay.dpvs.links import Links
@@ -37,6 +36,9 @@ from lbreplay.model import Setup
 from lbreplay.verdict import Verdict
 from lbreplay.wire.options import client_of, insert_toa
 from lbreplay.wire.packet import TCP, UDP, Packet
+
+if TYPE_CHECKING:
+    from lbreplay.arrays import I64, U8
 
 ETHERNET = 14  # bytes of its header
 MOST = 1 << 16  # kinds of packets for nobody that are remembered at once
@@ -84,7 +86,7 @@ class Balancer:
             self._with_odd_toa,
         )
         self.rewriter.behind = self.loop.proxies
-        self.polls, self._port_of_queue = Polls(_workers_of_queues(setup).data), _ports_of_queues(setup)
+        self.polls, self._port_of_queue = Polls(_workers_of_queues(setup)), _ports_of_queues(setup)
         self.detours = Detours()
         self._place = 0  # of the frame before which timers went off last
         self._started = False
@@ -103,7 +105,7 @@ class Balancer:
         loop.templates, loop.master = machine.templates.table, machine.lcores[0]
         loop.pool_size, loop.dests = self.setup.conn.pool_size, machine.dests
         self._shield(loop)
-        loop.rules(_steps(machine), machine.limits.ravel().data)
+        loop.rules(_steps(machine), machine.limits)
         loop.redirects, loop.proxies = self.setup.conn.redirect, any(map(self.setup.shields, self.setup.services))
         loop.strays = not loop.proxies  # else it may be the answer that a SYN proxy is still to ask for
         self.openers = Openers(machine, self.links, loop, Ends(list(view.virtual)))
@@ -126,22 +128,22 @@ class Balancer:
             return
         if not self._started:
             self._started = True
-            self.proxy.first_ns = int(burst.time_ns[0])
+            self.proxy.first_ns = burst.flat["time_ns"][0]
             self.events.start(self.proxy.first_ns)
         self.machine.table.recycle()
         self._begin(burst)
-        row = self._next(burst, 0)
+        row, times = self._next(burst, 0), burst.flat["time_ns"]
         while row < burst.size:
             if self.loop.why == CLOCK:
-                self._clock(burst, row, int(burst.time_ns[row]), self.loop.due)
+                self._clock(burst, row, times[row], self.loop.due)
             else:
                 self._plain(burst, row)
                 row += 1
             row = self._next(burst, row)
-        self._clock(burst, burst.size, int(burst.time_ns[-1]))
+        self._clock(burst, burst.size, times[burst.size - 1])
         self.polls.number(burst)
         if self.loop.ended:
-            self.machine.ended_in_silence(np.array(self.loop.ended))
+            self.machine.ended_in_silence(self.loop.ended.copy())
         self._count_seen()
 
     def _next(self, burst: Burst, row: int) -> int:
@@ -151,12 +153,12 @@ class Balancer:
             self.loop.passing = self.openers.passing and not self.setup.several
             return self.loop.run(row, burst.size, self.events.next_ns)
         if row < burst.size:
-            self._clock(burst, row, int(burst.time_ns[row]))
+            self._clock(burst, row, burst.flat["time_ns"][row])
             self.loop.reason = Way.TOLD
         return row
 
     def _begin(self, burst: Burst) -> None:
-        burst.owner[:] = burst.worker
+        burst.flat["owner"][: burst.size] = burst.flat["worker"][: burst.size]
         if self.view.name == "lb":
             burst.own[:] = self.view.own(burst)
         self.loop.bind(burst)
@@ -173,8 +175,8 @@ class Balancer:
     def relink(self) -> None:
         """There are more entries of MACs, or of where answers come in."""
         links = self.links
-        self.loop.link(links.fast.view(np.uint8).data, links.homes.ravel().data)
-        self.loop.asking.link(links.heads.ravel().data, links.tags.data, links.mirrored.view(np.uint8).data)
+        self.loop.link(links.fast, links.homes)
+        self.loop.asking.link(links.heads, links.tags, links.mirrored)
 
     def ready(self, opener: Any) -> None:
         """See `Openers.ready`."""
@@ -262,14 +264,14 @@ class Balancer:
 
     def _plain(self, burst: Burst, row: int) -> None:
         """One row as a packet of its own."""
-        machine, n = self.machine, burst.first + row
+        machine, n, of = self.machine, burst.first + row, burst.flat
         self.detours.note(burst, row, self.loop.reason)
         machine.row, machine.cause, machine.order = row, n, itself(n)
-        machine.now = int(burst.time_ns[row])
+        machine.now = of["time_ns"][row]
         self.path.story = Story()
         neighbours, asked = machine.stack.neighbours_version, self.loop.asked
         before = self._tallied(burst, row) if asked >= 0 else None
-        burst.verdict[row] = self._judge(burst, row)
+        of["verdict"][row] = self._judge(burst, row)
         if before is not None:
             self._remember(burst, row, asked, before)
         if self.stories is not None:
@@ -287,12 +289,12 @@ class Balancer:
 
     def _remember(self, burst: Burst, row: int, asked: int, before: Any) -> None:
         """What became of a packet for nobody, if nothing left: the loop does the same with the next of its kind."""
-        story, made = self.path.story, len(burst.made) != before[0]
+        story, made, of = self.path.story, len(burst.made) != before[0], burst.flat
         missed = asked >> MISSED_BIT != 0
-        forwarded = burst.verdict[row] == Verdict.FORWARDED_PLAIN and len(burst.made) == before[0] + 1
-        if (made and not forwarded) or story.conn is not None or story.owner >= 0 or burst.worker_index[row] < 0:
+        forwarded = of["verdict"][row] == Verdict.FORWARDED_PLAIN and len(burst.made) == before[0] + 1
+        if (made and not forwarded) or story.conn is not None or story.owner >= 0 or of["worker_index"][row] < 0:
             return
-        if bool(burst.wrong_worker[row]) != missed:
+        if bool(of["wrong_worker"][row]) != missed:
             return
         moved = [
             (counter, name, counter[name] - was.get(name, 0))
@@ -304,7 +306,7 @@ class Balancer:
             self._count_seen()
             self.loop.forget_passed()
         reason = self._reason(story.reasons)
-        self.loop.remember(asked, Seen(int(burst.verdict[row]), int(burst.lookup[row]), moved, reason))
+        self.loop.remember(asked, Seen(of["verdict"][row], of["lookup"][row], moved, reason))
 
     def _reason(self, reasons: list[str]) -> int:
         """The number of what is told beside a verdict."""
@@ -322,21 +324,24 @@ class Balancer:
 
     def _count_proxied(self) -> None:
         """Move the counters of SYN proxies for all rows of the loop."""
-        moved = np.asarray(self.proxy.counts).reshape(-1, len(COUNTERS))
-        for rank, kind in np.argwhere(moved).tolist():
-            self.machine.lcores[rank].counters[COUNTERS[kind]] += int(moved[rank, kind])
-        moved[:] = 0
+        counts = self.proxy.counts
+        for place, moved in enumerate(counts):
+            if moved:
+                rank, kind = divmod(place, len(COUNTERS))
+                self.machine.lcores[rank].counters[COUNTERS[kind]] += moved
+                counts[place] = 0
 
     def _judge(self, burst: Burst, row: int) -> Verdict:
-        packet = self.path.story.packet = _packet(burst, row, self._port_of(burst, row))
+        packet, of = _packet(burst, row, self._port_of(burst, row)), burst.flat
+        self.path.story.packet = packet
         if packet.port < 0:
-            burst.worker_index[row] = -1
+            of["worker_index"][row] = -1
             return Verdict.PORT_UNTOLD
         if packet.worker < 0:
             return Verdict.KERNEL_ROUTE
         seen = self.view.judge(packet)
         if isinstance(seen, Verdict):
-            burst.worker_index[row] = -1
+            of["worker_index"][row] = -1
             return seen
         if seen is not packet:
             self._received_elsewhere(burst, row)
@@ -345,25 +350,24 @@ class Balancer:
         verdict = self.path.handle(seen)
         story = self.path.story
         story.packet = seen
-        burst.lookup[row] = LOOKUP[story.lookup]
-        burst.wrong_worker[row] = story.wrong_worker
+        of["lookup"][row], of["wrong_worker"][row] = LOOKUP[story.lookup], story.wrong_worker
         if story.owner >= 0:
-            burst.redirected[row] = burst.owner[row] = story.owner
+            of["redirected"][row] = of["owner"][row] = story.owner
         return verdict
 
     def _port_of(self, burst: Burst, row: int) -> int:
         """The device that a row came in by, -1 where no way tells."""
-        return int(self._port_of_queue[burst.queue[row]]) if self.setup.several else 0
+        return self._port_of_queue[burst.flat["queue"][row]] if self.setup.several else 0
 
     def _received_elsewhere(self, burst: Burst, row: int) -> None:
         """An answer comes in where the NIC steers it."""
         packet = _packet(burst, row, self._port_of(burst, row)).within()
         conn = self.view.find(packet)
         assert conn is not None, "it was turned by its connection"
-        home = self.view.home(conn, packet)
-        burst.queue[row], burst.worker[row], burst.by[row] = home.queue, home.rank, home.by
-        burst.hash[row], burst.reta[row], burst.rule[row] = home.hash, home.reta, home.rule
-        burst.owner[row] = home.rank
+        home, of = self.view.home(conn, packet), burst.flat
+        of["queue"][row], of["worker"][row], of["by"][row] = home.queue, home.rank, home.by
+        of["hash"][row], of["reta"][row], of["rule"][row] = home.hash, home.reta, home.rule
+        of["owner"][row] = home.rank
 
     # --- the clock ---------------------------------------------------------------------------------------------
 
@@ -392,7 +396,8 @@ class Balancer:
         if self.loop.end(slot):
             return
         deadline = table.last_use[slot] + table.timeout[slot]
-        while row and burst.time_ns[row - 1] >= deadline:
+        times = burst.flat["time_ns"]
+        while row and times[row - 1] >= deadline:
             row -= 1
         machine.now, machine.row, machine.cause = deadline, row, 0
         if burst.first + row != self._place:
@@ -402,8 +407,7 @@ class Balancer:
     def rewrite(self, burst: Burst) -> None:
         """Rewrite the rows that leave in place."""
         links = self.links
-        mirrored, outers = links.mirrored.view(np.uint8).data, links.outers.ravel().data
-        self.rewriter.link(links.heads.ravel().data, links.tags.data, mirrored, outers)
+        self.rewriter.link(links.heads, links.tags, links.mirrored, links.outers)
         self.rewriter.rewrite(burst)
 
     def _with_odd_toa(self, frame: bytes, l4: int) -> bytes:
@@ -419,8 +423,10 @@ class Balancer:
 
     def came_as_rows(self, handles: Any) -> Iterator[tuple[I64, U8]]:
         """The same of many: places in *handles* of each family, with source, destination and both ports of each."""
+        import numpy as np
+
         tuples = self.machine.tuples
-        words = np.asarray(tuples.words).reshape(-1, 2)[handles]
+        words = np.asarray(tuples.words).reshape(-1, tuples.step)[handles, :2]
         six = words[:, 1] & np.uint64(SIX) != 0
         for wide, ends in ((False, words[:, :1]), (True, None)):
             rows = np.flatnonzero(six == wide)
@@ -505,23 +511,26 @@ LIVE = ("actconns", "inactconns", "persistconns")
 
 def _packet(burst: Burst, row: int, port: int) -> Packet:
     """*row* for the plain path."""
-    n, now = burst.first + row, int(burst.time_ns[row])
-    return Packet(burst.frame(row), int(burst.length[row]), now, n, row, int(burst.worker[row]), port)
+    of = burst.flat
+    return Packet(
+        burst.frame(row), of["length"][row], of["time_ns"][row], burst.first + row, row, of["worker"][row], port
+    )
 
 
 def _steps(machine: Machine) -> Any:
     """New states by side, step and state: of modes whose answers pass here, IN of those whose do not, and of SNAT."""
-    tables = np.zeros((SIDES, STEPS, STATES), np.uint8)
+    tables = memory.zeros("B", SIDES * STEPS * STATES)
     for number, steps in ((TCP, range(UDP_STEP)), (UDP, range(UDP_STEP, STEPS))):
         protocol = machine.protocols[number]
         for side, columns in enumerate((*protocol.sides("fnat"), protocol.sides("dr")[IN], *protocol.sides("snat"))):
             for step in steps:
                 row = protocol.next[columns * len(protocol.events) + protocol.event[step & 0xFF]]
-                tables[side, step, : len(row)] = np.frombuffer(row, np.uint8)
-    return tables.ravel().data
+                at = (side * STEPS + step) * STATES
+                tables[at : at + len(row)] = row
+    return tables
 
 
-def _workers_of_queues(setup: Setup) -> Any:
+def _workers_of_queues(setup: Setup) -> memoryview:
     """Index into `setup.workers` by queue; the last entry is of those that nobody polls."""
     polled = {
         card << QUEUE_BITS | queue: index
@@ -529,14 +538,12 @@ def _workers_of_queues(setup: Setup) -> Any:
         for index, worker in enumerate(setup.workers)
         for queue in worker.polls(port)
     }
-    table = np.zeros(max(polled, default=0) + 2, np.int16)
-    table[list(polled)] = list(polled.values())
-    return table
+    return memory.listed("h", [polled.get(queue, 0) for queue in range(max(polled, default=0) + 2)])
 
 
-def _ports_of_queues(setup: Setup) -> Any:
+def _ports_of_queues(setup: Setup) -> list[int]:
     """The device of each queue, numbered as the column has it; the last entry is of -1, a frame of no queue."""
-    return np.append(np.repeat(np.array(_cards(setup), np.int16), 1 << QUEUE_BITS), np.int16(-1))
+    return [card for card in _cards(setup) for _ in range(1 << QUEUE_BITS)] + [-1]
 
 
 def _cards(setup: Setup) -> list[int]:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.loop.names import ANYBODY
 from lbreplay.loop.slots import Slots
 from lbreplay.loop.syn import Proxied
-from lbreplay.loop.table import Table, untouched
+from lbreplay.loop.table import Table
 from lbreplay.loop.ways import Way
 from lbreplay.model import Endpoint
 from lbreplay.wire.packet import flow_key
@@ -114,7 +113,6 @@ class Conn:
             self.dest.count(side, 1, length)
 
 
-LINE = 64  # bytes of a cache line
 MANY = 1 << 20  # slots
 
 
@@ -122,23 +120,41 @@ def key_of(proto: int, source: Endpoint, dest: Endpoint) -> bytes:
     return flow_key(proto, source.address, source.port, dest.address, dest.port)
 
 
+Record = tuple[tuple[str, memory.Kind], ...]  # numbers one behind the other, by name, each aligned
+
 # A connection's record, two cache lines: a line a side, which begins with the tuple of that side's packets (two words,
 # loop/table.py) and an entry of MACs to leave with. The client's packets mostly ask for nothing of the second line.
-RECORD = np.dtype([
-    ("in_words", np.uint64, 2), ("in_mac", np.int32),
-    ("dest", np.int32), ("last_use", np.int64), ("armed", np.int64), ("number", np.int64),
-    ("fdata", np.uint32), ("delta", np.uint32), ("rank", np.int16), ("limit", np.int16),
-    ("state", np.uint8), ("full", np.uint8), ("met", np.uint8), ("alive", np.uint8),
-    ("out_words", np.uint64, 2), ("out_mac", np.int32),
-    ("pair", np.int32), ("rs_seq", np.uint32), ("rs_ack", np.uint32), ("timeout", np.int64), ("look", np.int64),
-    ("home", np.int32), ("home_hash", np.uint32), ("fraction", np.int32), ("trail", np.int16), ("spare", np.int16),
-], align=True)  # fmt: skip
-WORDS, MAC = 2, 4  # how many words of a line are its tuple; where among its 32-bit words the entry of MACs stands
+RECORD: Record = (
+    ("in_word0", "Q"), ("in_word1", "Q"), ("in_mac", "i"),
+    ("dest", "i"), ("last_use", "q"), ("armed", "q"), ("number", "q"),
+    ("fdata", "I"), ("delta", "I"), ("rank", "h"), ("limit", "h"),
+    ("state", "B"), ("full", "B"), ("met", "B"), ("alive", "B"),
+    ("out_word0", "Q"), ("out_word1", "Q"), ("out_mac", "i"),
+    ("pair", "i"), ("rs_seq", "I"), ("rs_ack", "I"), ("timeout", "q"), ("look", "q"),
+    ("home", "i"), ("home_hash", "I"), ("fraction", "i"), ("trail", "h"), ("spare", "h"),
+)  # fmt: skip
+MAC, LINE = 4, 16  # where among a line's 32-bit words the entry of MACs stands; how many there are
 # What few packets ask for, or few connections have.
-RARE = np.dtype([
-    ("client", np.int32), ("server", np.int32), ("back", np.int32), ("forth", np.int32),
-    ("control", np.int32), ("controlled", np.int32), ("isn", np.uint32),
-])  # fmt: skip
+RARE: Record = (
+    ("client", "i"), ("server", "i"), ("back", "i"), ("forth", "i"),
+    ("control", "i"), ("controlled", "i"), ("isn", "I"),
+)  # fmt: skip
+
+
+def _width(record: Record) -> int:
+    """Its 32-bit words."""
+    return sum(memory.WIDTHS[kind] for _, kind in record) // 4
+
+
+def _columns(records: memoryview, record: Record) -> dict[str, memoryview]:
+    """Each number of *records*, by name."""
+    octets, size, at = records.cast("B"), 4 * _width(record), 0
+    columns = {}
+    for name, kind in record:
+        width = memory.WIDTHS[kind]
+        columns[name] = octets.cast(kind)[at // width :: size // width]
+        at += width
+    return columns
 
 
 class Templates:
@@ -182,8 +198,8 @@ class ConnTable(Slots):
         self.conns = Conns(self)
         self.table = table  # of tuples
         self.revive: Callable[[int], Conn] = _nobody  # makes the Conn of a slot that the loop opened
-        self.columns: dict[str, Any] = {}
-        self._lines, self._rare = _lines(0), np.zeros((0, RARE.itemsize), np.uint8)
+        self.columns: dict[str, memoryview] = {}
+        self._lines, self._rare = memory.zeros("I", 0), memory.zeros("I", 0)
         self._resize(1024)
 
     def grow(self) -> None:
@@ -192,14 +208,13 @@ class ConnTable(Slots):
 
     def _resize(self, capacity: int) -> None:
         """Room for *capacity* slots."""
-        lines, rare = _lines(2 * capacity), untouched(capacity * RARE.itemsize).reshape(capacity, -1)
-        lines[: 2 * self.capacity], rare[: self.capacity] = self._lines, self._rare
+        lines, rare = memory.grown(self._lines, 2 * LINE * capacity), memory.grown(self._rare, _width(RARE) * capacity)
         self._lines, self._rare, self.capacity = lines, rare, capacity
-        self.columns = _columns(lines, RECORD) | _columns(rare, RARE) | {"mac": lines.view(np.int32)[:, MAC]}
+        self.columns = _columns(lines, RECORD) | _columns(rare, RARE) | {"mac": lines.cast("B").cast("i")[MAC::LINE]}
         for name, column in self.columns.items():
-            setattr(self, name, memoryview(column))
+            setattr(self, name, column)
         self.point(self.columns)
-        self.table.point(self.columns["rank"], lines[:, :WORDS])
+        self.table.point(self.columns["rank"], lines.cast("B").cast("Q"), LINE // 2)
 
     def add(self, conn: Conn) -> int:
         """Give *conn* a slot and a number."""
@@ -218,24 +233,13 @@ class ConnTable(Slots):
         """The last burst has left: freed slots may be used again, with fresh columns."""
         if not self._freed.size:
             return
-        freed = self._freed.all()
-        self._lines.reshape(self.capacity, -1)[freed], self._rare[freed] = 0, 0
+        self._freed.clear(self._lines, 2 * LINE)
+        self._freed.clear(self._rare, _width(RARE))
         self._free.take(self._freed)
 
 
 def _nobody(slot: int) -> Conn:
     raise AssertionError("the plain path opened every connection")
-
-
-def _lines(count: int) -> Any:
-    """As many cache lines, all 0, as words."""
-    return untouched(count * LINE).view(np.uint64).reshape(count, LINE // 8)
-
-
-def _columns(memory: Any, record: Any) -> dict[str, Any]:
-    """The fields of records that stand in *memory*."""
-    records = memory.reshape(-1).view(record)
-    return {name: records[name] for name in record.names}
 
 
 class Conns:

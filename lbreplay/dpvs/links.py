@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.burst import BY_FLOW_DIRECTOR
 from lbreplay.dpvs.conn import (
     EXPIRE_QUIESCENT,
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
     from lbreplay.stack import RouteEntry
 
 MIRRORED = bytes(6)  # stands for the MAC that a row came to
+HEAD, ENDS, HOME = 16, 32, 5  # bytes of an entry of `heads`, of `outers`; numbers of one of `homes`
+ENTRIES = 64  # of each, to begin with
 MOST_ROUTES = 65536  # remembered; then anew
 
 
@@ -49,9 +50,9 @@ def _never(slot: int) -> bool:
 
 
 class Links:
-    """The table of MACs that rows leave with: `heads` is u1[n, 16], MACs and a VLAN's tag, `tags` how many bytes of a
-    tag there are; `fast` whether that is the fast path, `mirrored` whether the source is the MAC that the row itself
-    came to (interface 2, where the port has none of its own)."""
+    """The table of MACs that rows leave with: `heads` has HEAD bytes an entry, MACs and a VLAN's tag, `tags` how many
+    bytes of a tag there are; `fast` whether that is the fast path, `mirrored` whether the source is the MAC that the
+    row itself came to (interface 2, where the port has none of its own)."""
 
     def __init__(self, machine: Machine, xmit: Transmitter, view: View) -> None:
         self.machine, self.xmit = machine, xmit
@@ -66,14 +67,13 @@ class Links:
         self.mtu = setup.device.mtu
         self.overlapping: bool = setup.conn.table == "shared" and setup.flow_director.strategy == "off"
         self._ids: dict[tuple[bytes, bytes, bool], int] = {}
-        self.heads, self.tags = np.zeros((64, 16), np.uint8), np.zeros(64, np.uint8)
-        self.fast = np.zeros(64, np.bool_)
-        self.mirrored = np.zeros(64, np.bool_)
-        self.outers = np.zeros((64, 32), np.uint8)  # source and destination of outer headers, IPv4 in the first 8
+        self.heads, self.tags = memory.zeros("B", HEAD * ENTRIES), memory.zeros("B", ENTRIES)
+        self.fast, self.mirrored = memory.zeros("B", ENTRIES), memory.zeros("B", ENTRIES)
+        self.outers = memory.zeros("B", ENDS * ENTRIES)  # source and destination of outer headers, IPv4 in the first 8
         self._outer_ids: dict[bytes, int] = {}
         self._slow: dict[tuple[bytes, bytes | None], int] = {}
         self.quiesces: Callable[[int], bool] = _never  # whether the service of a slot quiesces with its real server
-        self.homes = np.zeros((64, 5), np.int64)  # queue, rank, by, reta, rule of answers, client view
+        self.homes = memory.zeros("q", HOME * ENTRIES)  # queue, rank, by, reta, rule of answers, client view
         self._home_ids: dict[tuple[int, ...], int] = {}
         right = director.dst_port_mask is None and director.byte_order == "network" and not setup.several
         # of several ports, a rule is on that of its address alone, and answers come in on that of their real server
@@ -106,7 +106,9 @@ class Links:
         self._slow.clear()
         self._pool_home.clear()
         table = self.machine.table
-        for slot in np.flatnonzero(table.columns["alive"][: table.used]).tolist():
+        for slot, alive in enumerate(table.columns["alive"][: table.used].tolist()):
+            if not alive:
+                continue
             conn = table.conns[slot] if slot in table.made or self._may_end(slot) else None
             if conn is not None and not conn.flags & TEMPLATE:
                 self.refresh(conn)
@@ -198,9 +200,9 @@ class Links:
         assert route is not None, "there is a way to it"
         source = route.source or (stack.select(real) if len(real) == 16 else None) or bytes(len(real))
         found = self._outer_ids.setdefault(source + real, len(self._outer_ids))
-        if found == len(self.outers):
-            self.outers = np.concatenate([self.outers, np.zeros_like(self.outers)])
-        self.outers[found, : 2 * len(real)] = np.frombuffer(source + real, np.uint8)
+        if ENDS * found == len(self.outers):
+            self.outers = memory.grown(self.outers, 2 * ENDS * found)
+        self.outers[ENDS * found : ENDS * found + 2 * len(real)] = source + real
         return found, stack.idents(source, real, IPIP if family == 4 else IPV6_IN_IP)
 
     def answering(self, head: bytes) -> int:
@@ -241,7 +243,7 @@ class Links:
 
     def macs_of(self, entry: int) -> Macs:
         """The MACs (destination, source) of an entry, with the tag behind them, if there is one."""
-        head = self.heads[entry].tobytes()[: 12 + self.tags[entry]]
+        head = self.heads[HEAD * entry : HEAD * entry + 12 + self.tags[entry]].tobytes()
         return head[:6], head[6:]
 
     def home_id(self, home: tuple[int, ...]) -> int:
@@ -249,9 +251,9 @@ class Links:
         found = self._home_ids.get(home)
         if found is None:
             found = self._home_ids[home] = len(self._home_ids)
-            if found == len(self.homes):
-                self.homes = np.concatenate([self.homes, np.zeros_like(self.homes)])
-            self.homes[found] = home
+            if HOME * found == len(self.homes):
+                self.homes = memory.grown(self.homes, 2 * HOME * found)
+            self.homes[HOME * found : HOME * (found + 1)] = memory.listed("q", home)
         return found
 
     def _side(self, conn: Conn, side: int) -> int:
@@ -290,12 +292,10 @@ class Links:
         found = self._ids.get(key)
         if found is None:
             found = self._ids[key] = len(self._ids)
-            if found == len(self.heads):
-                self.heads = np.concatenate([self.heads, np.zeros_like(self.heads)])
-                self.tags = np.concatenate([self.tags, np.zeros_like(self.tags)])
-                self.fast = np.concatenate([self.fast, np.zeros_like(self.fast)])
-                self.mirrored = np.concatenate([self.mirrored, np.zeros_like(self.mirrored)])
-            self.heads[found] = np.frombuffer((dst + src).ljust(16, b"\0"), np.uint8)
+            if found == len(self.tags):
+                self.heads, self.tags = memory.grown(self.heads, 2 * HEAD * found), memory.grown(self.tags, 2 * found)
+                self.fast, self.mirrored = memory.grown(self.fast, 2 * found), memory.grown(self.mirrored, 2 * found)
+            self.heads[HEAD * found : HEAD * (found + 1)] = (dst + src).ljust(HEAD, b"\0")
             self.tags[found] = len(src) - 6
             self.fast[found], self.mirrored[found] = fast, src[:6] == MIRRORED
         return found

@@ -12,15 +12,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from lbreplay.burst import I64, Made
+from lbreplay import memory
+from lbreplay.burst import Made
 from lbreplay.dpvs.acl import AccessControl
 from lbreplay.dpvs.conn import INACTIVE, Conn, ConnTable, Templates
 from lbreplay.dpvs.laddr import SockAddrPool
 from lbreplay.dpvs.server import Servers
 from lbreplay.loop.draws import Draws
-from lbreplay.loop.names import ANYBODY, DIRECT, ORDERS, SNAT
+from lbreplay.loop.names import ANYBODY, DIRECT, ORDERS, SNAT, STATES
 from lbreplay.loop.real import Census, Dest
 from lbreplay.loop.table import Table
 from lbreplay.lvs.protocols import Protocol, protocols
@@ -83,7 +82,7 @@ class Watch(typing.Protocol):
 
     def closed(self, conn: Conn) -> None: ...
 
-    def ended(self, slots: I64) -> None: ...
+    def ended(self, slots: list[int]) -> None: ...
 
 
 class Finder:
@@ -169,7 +168,8 @@ class Machine:
         self.out: list[Made] = []
         self._timeouts: dict[tuple[int, str], tuple[int, ...]] = {}
         self._limits: dict[tuple[int, str], int] = {}
-        self.limits = np.full((len(setup.services) + 1, 16), NO_TABLE)  # timeouts by service and state, in ns
+        # timeouts by service and state, in ns
+        self.limits = memory.full("q", (len(setup.services) + 1) * STATES, NO_TABLE)
         self.shortest_timeout = self._fill_limits()
 
     def send(self, frame: bytes, length: int, worker: int, own: bool) -> Verdict | None:
@@ -193,13 +193,13 @@ class Machine:
             protocol = self.protocols.get(service.protocol)
             if protocol is not None:
                 timeouts = protocol.timeout(self.setup, service)
-                self.limits[row, : len(timeouts)] = timeouts
+                self.limits[row * STATES : row * STATES + len(timeouts)] = memory.listed("q", timeouts)
                 self._limits[service.protocol, service.name] = row
-        return int(self.limits.min())
+        return min(self.limits)
 
     def limit_of(self, service: Service) -> int:
         """The row of `limits` that a service's connections have."""
-        return self._limits.get((service.protocol, service.name), len(self.limits) - 1)
+        return self._limits.get((service.protocol, service.name), len(self.setup.services))
 
     def timeouts(self, conn: Conn) -> tuple[int, ...] | None:
         """Timeouts of a connection by state, in ns; None where its protocol has no table."""
@@ -279,7 +279,7 @@ class Machine:
         for side, key in enumerate((conn.in_key, conn.out_key)):
             self.tuples.take(2 * conn.slot + side, key)
 
-    def ended_in_silence(self, slots: I64) -> None:
+    def ended_in_silence(self, slots: list[int]) -> None:
         """The loop ended connections in a burst that is over; their slots stand yet."""
         for watch in self.watches:
             watch.ended(slots)

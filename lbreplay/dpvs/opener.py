@@ -11,8 +11,7 @@ from collections.abc import Callable
 from struct import unpack
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.dpvs.conn import EXPIRE_QUIESCENT, IN, INACTIVE, NOFASTXMIT, OUT, SYNPROXY, Conn, Macs
 from lbreplay.dpvs.conn import TEMPLATE as TEMPLATE_FLAG
 from lbreplay.dpvs.modes import MODES
@@ -83,10 +82,9 @@ class Openers:
         """Which addresses are local, where others go, and which lists there are."""
         machine = self.machine
         laddrs = [(0, address, 0) for address in machine.setup.local_addresses]
-        wide = [(zone >> 64, zone & (1 << 64) - 1) for zone in machine.stack.zones(6)]
-        self.loop.ends_of(
-            Ends(laddrs), np.array(machine.stack.zones(4), np.int64).data, np.array(wide, np.uint64).ravel().data
-        )
+        wide = [half for zone in machine.stack.zones(6) for half in (zone >> 64, zone & (1 << 64) - 1)]
+        zones = memory.listed("q", machine.stack.zones(4)), memory.listed("Q", wide)
+        self.loop.ends_of(Ends(laddrs), *zones)
         self.loop.listed, self.loop.chancy = bool(machine.access), machine.access.by_chance
         self.loop.lists = machine.access.lists
         self.loop.alike = self.links.alike

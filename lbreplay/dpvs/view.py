@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lbreplay.dpvs.conn import IN, Conn
 from lbreplay.dpvs.early import EarlyAnswers
 from lbreplay.loop.table import reverse_key
@@ -21,7 +19,8 @@ from lbreplay.wire import checksum, craft, nat64, options
 from lbreplay.wire.packet import ACK, ETH_IPV4, ETH_IPV6, RST, SCTP, SYN, TCP, Packet
 
 if TYPE_CHECKING:
-    from lbreplay.burst import Bool, Burst
+    from lbreplay.arrays import Bool
+    from lbreplay.burst import Burst
     from lbreplay.dpvs.machine import Machine
     from lbreplay.model import Service
 
@@ -49,6 +48,8 @@ class View:
 
     def own(self, burst: Burst) -> Bool:
         """Rows that come from an address of the balancer (view `lb`: it sent them itself)."""
+        import numpy as np
+
         local = b"".join(address for address in self.machine.stack.own_addresses() if len(address) == 4)
         sources = np.ascontiguousarray(burst.flow4[:, :4]).view(np.uint32)[:, 0]
         own = np.isin(sources, np.frombuffer(local, np.uint32)) & (burst.family == 4)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lbreplay.burst import U8, Bool, Burst
+from lbreplay.arrays import U8, Bool
+from lbreplay.burst import Burst
 from lbreplay.ipvs import states
 from lbreplay.ipvs.addresses import ALL_HOSTS, EVERYBODY, LOOPBACK, THIS, is_group
 from lbreplay.ipvs.service import FTP

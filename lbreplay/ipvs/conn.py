@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lbreplay.burst import I64
+from lbreplay.arrays import I64
 from lbreplay.ipvs.hashes import conn_hash, conn_hashes
 from lbreplay.loop.entry import Conn, Entries
 from lbreplay.loop.flags import IN_THERE, NFCT, NO_CPORT, ONE_PACKET, OUT_THERE, TEMPLATE

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lbreplay.burst import U64
+from lbreplay.arrays import U64
 from lbreplay.lvs.hashes import M32, jhash, native_port, native_words
 
 GOLDEN = 0x9E3779B9

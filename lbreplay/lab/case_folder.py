@@ -111,7 +111,7 @@ def write(folder: Path, content: Content, key: bytes | None = None) -> None:
 def write_capture(path: Path, info: CaptureInfo, frames: Iterable[Frame]) -> None:
     """*frames* as a pcap."""
     nothing = np.zeros(0, np.int64)
-    burst = Burst(1, np.zeros(0, np.uint8), nothing, nothing, nothing, nothing)
+    burst = Burst.of(1, np.zeros(0, np.uint8), nothing, nothing, nothing, nothing)
     burst.made = [Made(0, frame.time_ns, frame.data, frame.length, 0, 0, False) for frame in frames]
     with open_sink(str(path), info) as sink:
         sink.write(burst)

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, Bool, Burst
+from lbreplay.arrays import Bool
+from lbreplay.burst import Burst
 from lbreplay.dpvs.conn import IN, Conn
 from lbreplay.errors import CaptureError, ConfigError
 from lbreplay.journey import Onlooker, Replay
@@ -148,7 +149,7 @@ class Unheard:
     def closed(self, conn: Conn) -> None:
         """Told by the machine."""
 
-    def ended(self, slots: I64) -> None:
+    def ended(self, slots: list[int]) -> None:
         """Told by the machine."""
 
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from lbreplay.config.load import load
 from lbreplay.edge.scratch import scratch
 from lbreplay.errors import ConfigError
-from lbreplay.journey import replay
+from lbreplay.journey import nic, replay
 from lbreplay.lab.case import Case, packed
 from lbreplay.lab.fields import Frame, frames
 from lbreplay.lab.gen import scripts
@@ -30,7 +30,6 @@ from lbreplay.lab.gen.reach import unreachable
 from lbreplay.lab.gen.scene import reachable
 from lbreplay.lvs.protocols import protocols
 from lbreplay.model import AccessList, Network, Service, Setup
-from lbreplay.nic.ports import nic
 from lbreplay.verdict import NAMES
 from lbreplay.wire.packet import Packet
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lbreplay.burst import Burst
-from lbreplay.config.draft import PROTOCOL
+from lbreplay.config.values import PROTOCOL
 from lbreplay.errors import LbreplayError
 from lbreplay.model import Setup
 from lbreplay.phrases import plural
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from lbreplay.config.survey import Seen
 
 Document = Mapping[str, Any]  # the statistics of interface 5
+
+NAMES = {number: name for name, number in PROTOCOL.items()}
 
 # Verdicts of frames that a service took notice of without having, or opening, a connection (D 4.1, 5.1, 6, 10.2, 11,
 # 14; L 5). Each verdict's own section says how it comes about.
@@ -152,7 +154,7 @@ def _opened(path: str) -> list[Seen] | None:
 
 def _listed(found: Sequence[Seen]) -> str:
     """`34 connections to tcp 203.0.113.10:443, ...`"""
-    told = [f"{plural(s.connections, 'connection')} to {PROTOCOL[s.protocol]} {s.endpoint}" for s in found[:NAMED]]
+    told = [f"{plural(s.connections, 'connection')} to {NAMES[s.protocol]} {s.endpoint}" for s in found[:NAMED]]
     return ", ".join(told) + (f" and {plural(len(found) - NAMED, 'service')} more" if len(found) > NAMED else "")
 
 

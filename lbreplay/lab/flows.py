@@ -18,7 +18,7 @@ from lbreplay.config.values import endpoint
 from lbreplay.errors import CaptureError, ConfigError
 from lbreplay.loop.parse import parse
 from lbreplay.model import Endpoint, Setup
-from lbreplay.nic.ports import judging
+from lbreplay.nic.cards import judging
 from lbreplay.wire.capture import open_capture
 from lbreplay.wire.icmp import REQUEST_OF
 from lbreplay.wire.packet import ICMP, ICMPV6

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from lbreplay.burst import I64, KIND_FRAGMENT, KIND_NONE, KIND_OTHER, KIND_SCTP, KIND_TCP, KIND_UDP, Burst
+from lbreplay.arrays import I64
+from lbreplay.burst import KIND_FRAGMENT, KIND_NONE, KIND_OTHER, KIND_SCTP, KIND_TCP, KIND_UDP, Burst
 from lbreplay.config.rows import keys
 from lbreplay.journey import Replay
 from lbreplay.model import Endpoint, Setup

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import KIND_TCP, U8, U32, Burst
+from lbreplay.arrays import U8, U32
+from lbreplay.burst import KIND_TCP, Burst
 from lbreplay.edge import pace
 from lbreplay.errors import CaptureError
 from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
-from lbreplay.nic.ports import judging
+from lbreplay.nic.cards import judging
 from lbreplay.nic.profiles import PROFILES, RANDOM_KEY, SYMMETRIC_KEY
 from lbreplay.nic.rss import WIDTH4, Rss
 from lbreplay.wire.capture import open_capture

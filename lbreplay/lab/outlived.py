@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, U8, Bool, Burst
+from lbreplay.arrays import I64, U8, Bool
+from lbreplay.burst import Burst
 from lbreplay.ipvs.states import name
 from lbreplay.journey import Replay
 from lbreplay.lab.fit import NOTICED
@@ -129,12 +130,13 @@ class _OfDpvs:
             keys = _keys(conn.proto, answered, asked) if inside_asks else _keys(conn.proto, asked, answered)
             self._judge.ended(Ended(last, after, setting(machine.setup, conn, state), keys))
 
-    def ended(self, slots: I64) -> None:
+    def ended(self, ended: list[int]) -> None:
         """Told by the machine."""
-        columns, limits = self._machine.table.columns, self._machine.limits
+        slots, tuples = np.array(ended), self._machine.tuples
+        columns = {name: np.asarray(column) for name, column in self._machine.table.columns.items()}
         state, limit = columns["state"][slots], columns["limit"][slots]
-        proto = np.asarray(self._machine.tuples.words)[2 * slots, 1] >> np.uint64(32) & np.uint64(0xFF)
-        after = limits[limit, state]
+        proto = np.asarray(tuples.words)[2 * slots * tuples.step + 1] >> np.uint64(32) & np.uint64(0xFF)
+        after = np.asarray(self._machine.limits).reshape(-1, STATES)[limit, state]
         some = np.flatnonzero(self._in_use[proto.astype(np.int64), state] & (columns["timeout"][slots] >= after))
         for places, asked in self._balancer.came_as_rows(2 * slots[some]):
             rows = some[places]

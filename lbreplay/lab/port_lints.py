@@ -11,7 +11,7 @@ from ipaddress import ip_address
 
 from lbreplay.lab.lints import Spot, Spots, key, share, unlucky
 from lbreplay.model import Service, Setup
-from lbreplay.nic.ports import seen_by
+from lbreplay.nic.cards import seen_by
 from lbreplay.stack import Stack
 from lbreplay.stack.route import RouteEntry, Routes
 

@@ -28,7 +28,7 @@ from lbreplay.wire.packet import ICMP, ICMPV6, Packet
 def part(burst: Burst, start: int, stop: int) -> Burst:
     """Rows *start* to *stop* as a burst of their own; the bytes are shared."""
     rows = slice(start, stop)
-    some = Burst(
+    some = Burst.of(
         burst.first + start, burst.buffer, burst.at[rows], burst.caplen[rows], burst.length[rows], burst.time_ns[rows]
     )
     if "interface" in vars(burst):
@@ -40,7 +40,7 @@ def lone(frame: bytes, n: int, time_ns: int) -> Burst:
     """A burst of one frame, numbered *n*."""
     buffer = np.frombuffer(bytes(RECORD) + frame + bytes(PAD), np.uint8).copy()
     size = np.array([len(frame)])
-    return Burst(n, buffer, np.array([RECORD]), size, size.copy(), np.array([time_ns]))
+    return Burst.of(n, buffer, np.array([RECORD]), size, size.copy(), np.array([time_ns]))
 
 
 class Before(NamedTuple):

@@ -23,7 +23,7 @@ from lbreplay.errors import CaptureError
 from lbreplay.loop.parse import COLUMNS as PARSED
 from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
-from lbreplay.nic.ports import judging
+from lbreplay.nic.cards import judging
 from lbreplay.wire.capture import CaptureInfo, open_capture
 
 GIVEN = ("buffer", "at", "caplen", "length", "time_ns")  # what a Burst is made of
@@ -155,7 +155,7 @@ class Shared:
 
 def _burst(first: int, parts: Arrays, room: Room) -> Burst:
     buffer, at, caplen, length, time_ns = (parts[name] for name in GIVEN)
-    burst = Burst(first, buffer, at, caplen, length, time_ns, room)
+    burst = Burst.of(first, buffer, at, caplen, length, time_ns, room)
     for name in PARSED:
         getattr(burst, name)[:] = parts[name]
     if INTERFACE in parts:

@@ -9,8 +9,8 @@ import ipaddress
 from typing import Any, NamedTuple
 
 from lbreplay.burst import KIND_FRAGMENT, KIND_NONE, KIND_OTHER, KIND_SCTP, KIND_TCP, KIND_UDP
+from lbreplay.journey import nic
 from lbreplay.model import Endpoint, Setup
-from lbreplay.nic import ports
 from lbreplay.nic.flow_director import TCP, UDP, Rule
 from lbreplay.nic.ports import Ports
 from lbreplay.nic.profiles import PAIR, TUPLE
@@ -57,7 +57,7 @@ def steering(nic: Nic, arrival: Arrival) -> dict[str, Any]:
 
 def standing(setup: Setup) -> Nic | Ports:
     """The cards of *setup* by themselves, without a replay: with the routes that tell several apart."""
-    made = ports.nic(setup)
+    made = nic(setup)
     if isinstance(made, Ports):
         made.face(Stack(setup).facing)
     return made

@@ -25,7 +25,7 @@ from lbreplay.lab.pool import Died, Pool
 from lbreplay.lab.shared import Shared, kept, share
 from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
-from lbreplay.nic.ports import judging
+from lbreplay.nic.cards import judging
 from lbreplay.stats import Result, due, shares
 from lbreplay.wire.capture import open_capture
 

@@ -19,6 +19,7 @@ templates.py    the real server that a client keeps
 opening.py      first packets
 behind.py       what a SYN proxy answers for
 walk.py     where the records of a capture begin
+lay.py      rows of a chunk -> a burst
 parse.py    bytes -> columns
 look.py     what an offload made of rows
 steer.py    where cards put them

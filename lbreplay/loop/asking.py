@@ -55,7 +55,7 @@ class Asking:
 
     def bind(self, burst: Any) -> None:
         """The columns of *burst*."""
-        self.buffer = burst.buffer.data
+        self.buffer = burst.data
         if burst.room is not self.room:
             self.room, of = burst.room, burst.room.flat
             self.at, self.time_ns, self.family = of["at"], of["time_ns"], of["family"]

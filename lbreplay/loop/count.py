@@ -20,12 +20,11 @@ class Count:
     """
 
     def __init__(self, verdicts: Any, steered: Any, lookups: Any, sums: Any, of_rank: Any) -> None:
-        self.last, self.ways, self.looks = verdicts.shape[0] - 1, steered.shape[1], lookups.shape[1]
-        self.verdicts, self.steered = verdicts.reshape(-1).data, steered.reshape(-1).data
-        self.lookups = lookups.reshape(-1).data
-        rows = [row.data for row in sums]
-        self.ibytes, self.opackets, self.obytes, self.wrong, self.moved_in, self.moved_out = rows
-        self.of_rank, self.nobody = of_rank.data, len(of_rank) - 1
+        workers = len(sums[0])
+        self.last, self.ways, self.looks = workers - 1, len(steered) // workers, len(lookups) // workers
+        self.verdicts, self.steered, self.lookups = verdicts, steered, lookups
+        self.ibytes, self.opackets, self.obytes, self.wrong, self.moved_in, self.moved_out = sums
+        self.of_rank, self.nobody = of_rank, len(of_rank) - 1
         self.first_wrong = -1  # row of the last burst
         self.room: Any = None
 

@@ -34,8 +34,8 @@ cdef class Ring(Choice):
     @cython.locals(key=cython.longlong, low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t, at=int)
     cpdef int owner(self, list dests, u64 number) except? -2
 
-@cython.locals(slots=cython.int[::1], places=cython.uint[::1], left=int, owner=int, _=int, at=cython.uint)
-cpdef filled(starts, unsigned int[::1] skips, unsigned int[::1] turns)
+@cython.locals(slots=cython.int[::1], places=cython.uint[::1], left=int, owner=int, _=int, at=cython.uint, skip=cython.uint)
+cpdef filled(list starts, list skips, list turns)
 
 cdef class Maglev(Choice):
     cdef public bint with_port, fallback

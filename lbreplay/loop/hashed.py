@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.loop import octets
 from lbreplay.loop.md5 import BLOCK, MARK, SIZE_AT, Digest
 from lbreplay.loop.names import M32
@@ -24,7 +23,7 @@ START, SLOTS = START_KEY, PLACES
 SIZE = 256
 BUCKETS = SIZE
 KNUTH, GOLDEN = 2654435761, 0x61C88647
-DIGEST, NUMBER = Digest(), np.zeros(BLOCK, np.uint8).data  # a number's digits, as MD5 has a message
+DIGEST, NUMBER = Digest(), memory.zeros("B", BLOCK)  # a number's digits, as MD5 has a message
 
 
 def ring_key(number: int) -> int:
@@ -93,12 +92,12 @@ class Ring(Choice):
     connection."""
 
     def __init__(self) -> None:
-        self.spread(np.zeros(0, np.int64), np.zeros(0, np.int32), [])
+        self.spread(memory.zeros("q", 0), memory.zeros("i", 0), [])
 
     def spread(self, keys: Any, owners: Any, positions: list[int]) -> None:
         """These are the places from now on: *keys* (i8) in their order, and of each the owner (i4), an index into
         *positions* of real servers."""
-        self._keys, self._owners, self._size = keys.data, owners.data, len(keys)
+        self._keys, self._owners, self._size = keys, owners, len(keys)
         self._positions = positions
 
     def pick(self, dests: list[Any], source: int, dest: int, port: int) -> int:
@@ -122,20 +121,20 @@ class Ring(Choice):
 
 def filled(starts: Any, skips: Any, turns: Any) -> Any:
     """Maglev's table, i4: real servers in turn take as many slots as their turn says, each along its own permutation,
-    which begins at its start and goes on by its skip (u4 each). Somebody has a turn."""
-    table, left = np.full(PLACES, NOBODY, np.int32), SLOTS
-    slots, places = table.data, np.array(starts, np.uint32).data
+    which begins at its start and goes on by its skip. Somebody has a turn."""
+    slots, places, left = memory.full("i", PLACES, NOBODY), memory.listed("I", starts), SLOTS
     while left:
         for owner in range(len(places)):
+            skip = skips[owner]
             for _ in range(turns[owner]):
                 at = places[owner]
                 while slots[at] >= 0:
-                    at = (at + skips[owner]) % SLOTS
+                    at = (at + skip) % SLOTS
                 slots[at], places[owner] = owner, at
                 left -= 1
                 if not left:
-                    return table
-    return table
+                    return memoryview(slots)
+    return memoryview(slots)
 
 
 class Maglev(Choice):
@@ -144,11 +143,11 @@ class Maglev(Choice):
 
     def __init__(self, with_port: bool, fallback: bool) -> None:
         self.with_port, self.fallback = with_port, fallback
-        self.fill(np.zeros(0, np.int32))
+        self.fill(memory.zeros("i", 0))
 
     def fill(self, owners: Any) -> None:
         """Positions of real servers by slot, i4 (`filled`); or none."""
-        self._owners, self._size = owners.data, len(owners)
+        self._owners, self._size = owners, len(owners)
 
     def pick(self, dests: list[Any], source: int, dest: int, port: int) -> int:
         """By the source."""
@@ -183,11 +182,11 @@ class Buckets(Choice):
 
     def __init__(self, low: bool, by_dest: bool = False, with_port: bool = False, fallback: bool = False) -> None:
         self.low, self.by_dest, self.with_port, self.fallback = low, by_dest, with_port, fallback
-        self.deal(np.zeros(0, np.int32))
+        self.deal(memory.zeros("i", 0))
 
     def deal(self, owners: Any) -> None:
         """Positions of real servers by bucket, i4; or none."""
-        self._owners, self._size = owners.data, len(owners)
+        self._owners, self._size = owners, len(owners)
 
     def pick(self, dests: list[Any], source: int, dest: int, port: int) -> int:
         """The owner of the bucket."""

@@ -31,7 +31,7 @@ class Look:
 
     def look(self, burst: Any) -> None:
         """Count the rows of a parsed burst."""
-        self.buffer = burst.buffer.data
+        self.buffer = burst.data
         if burst.room is not self.room:
             self.room = burst.room
             self._move_in(burst.room.flat)

@@ -44,7 +44,7 @@ class Notes(Pen):
     def bind(self, burst: Any, hash: Any, interface: Any) -> None:
         """The columns of *burst*, as they leave; the *hash* that each row came with, and the *interface* it leaves
         by."""
-        self.first, self.buffer = burst.first, burst.buffer.data
+        self.first, self.buffer = burst.first, burst.data
         self.came_with, self.interface = hash.data, interface.data
         if burst.room is not self.bound:
             self.bound = burst.room

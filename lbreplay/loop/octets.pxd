@@ -79,9 +79,6 @@ cdef inline u64 swapped64(u64 word) noexcept:
 cdef inline void fetch(u64[::1] words, Py_ssize_t at) noexcept:
     lb_fetch(&words[at])
 
-cdef inline void fetch_row(u64[:, :] words, Py_ssize_t at) noexcept:
-    lb_fetch(&words[at, 0])
-
 cdef inline unsigned int number(unsigned char[::1] buffer, Py_ssize_t at, bint big) noexcept:
     return lb_swapped(word32(buffer, at)) if big else word32(buffer, at)
 

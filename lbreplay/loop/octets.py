@@ -62,10 +62,6 @@ def fetch(words: Any, at: int) -> None:
     """Let a cache fetch a word that is soon read: a hint, in compiled code only."""
 
 
-def fetch_row(words: Any, at: int) -> None:
-    """The same of the first word of row *at* of a table."""
-
-
 def copy(source: Any, at: int, size: int, target: Any, to: int) -> None:
     """*size* bytes from one buffer to another, or within one, where they may overlap."""
     target[to : to + size] = bytes(source[at : at + size])

@@ -66,7 +66,7 @@ class Parser:
         if burst.room is not self.room:
             self.room = burst.room
             self._move_in(burst.room.flat)
-        self.buffer = burst.buffer.data
+        self.buffer = burst.data
         self.run(burst.size)
 
     def _move_in(self, of: Any) -> None:

@@ -85,7 +85,7 @@ class Rewriter:
 
     def bind(self, burst: Any) -> None:
         """The columns of *burst*, its own bytes among them."""
-        self.buffer = burst.buffer.data
+        self.buffer = burst.data
         if burst.room is not self.bound:
             self.bound = burst.room
             self._move_in(burst.room.flat)
@@ -260,7 +260,7 @@ class Rewriter:
     def _spread(self, burst: Burst) -> None:
         """Lay all rows out again: one piece for the sink."""
         made = burst.wider(self._growing(burst.size))
-        self._old, self.buffer, burst.buffer = self.buffer, made.data, made
+        self._old, self.buffer, burst.data = self.buffer, made, made
         self._lay_out(burst.size)
 
     def _growing(self, size: int) -> int:
@@ -444,7 +444,7 @@ class Rewriter:
     def _put_ipv4(self, row: int) -> None:
         """The ends of the other side's tuple, turned round."""
         other, at = self.handle[row] ^ 1, self.at[row] + self.shift[row]
-        word = self.table.words[other, 0]
+        word = self.table.word(other, 0)
         source, dest = word >> 32, word & M32
         octets.put32(self.buffer, at + 26, source)
         octets.put32(self.buffer, at + 30, dest)
@@ -460,7 +460,7 @@ class Rewriter:
             total += octets.word32(self.buffer, at + 34)  # the IP option; two words at once lose their carry in C
             total += octets.word32(self.buffer, at + 38)
         octets.put16(self.buffer, at + 24, octets.checksum(total))
-        self._put_l4(row, at + l4, self.l3_length[row] + ETHERNET - l4, self.table.words[other, 1], ends)
+        self._put_l4(row, at + l4, self.l3_length[row] + ETHERNET - l4, self.table.word(other, 1), ends)
 
     def _put_ipv6(self, row: int) -> None:
         other, at = self.handle[row] ^ 1, self.at[row] + self.shift[row]
@@ -468,7 +468,7 @@ class Rewriter:
             self._put64(at + 22 + 8 * word, self.table.wide[4 * other + (word ^ 2)])
         ends = octets.total(self.buffer, at + 22, 32)
         l4 = self.l4[row]
-        self._put_l4(row, at + l4, self.l3_length[row] + ETHERNET - l4, self.table.words[other, 1], ends)
+        self._put_l4(row, at + l4, self.l3_length[row] + ETHERNET - l4, self.table.word(other, 1), ends)
 
     def _put64(self, at: int, word: int) -> None:
         octets.put32(self.buffer, at, word & M32)

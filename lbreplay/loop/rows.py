@@ -31,7 +31,7 @@ class Rows:
 
     def bind(self, burst: Any) -> None:
         """The columns of *burst*; what is ordinary fills them."""
-        self.buffer = burst.buffer.data
+        self.buffer = burst.data
         if burst.room is not self.room:
             self.room = burst.room
             self._move_in(burst.room.flat)

@@ -21,7 +21,7 @@ class Runs:
 
     def look(self, burst: Any) -> None:
         """Find those of *burst*."""
-        self.buffer = burst.buffer.data
+        self.buffer = burst.data
         if burst.room is not self.room:
             self.room = burst.room
             self._move_in(burst.room.flat)

@@ -8,7 +8,8 @@ cdef class Stack:
     cdef int[::1] _slots
     cpdef push(self, int slot)
     cpdef int pop(self) noexcept
-    cpdef all(self)
+    @cython.locals(at=Py_ssize_t, first=Py_ssize_t, place=Py_ssize_t)
+    cpdef clear(self, unsigned int[::1] records, Py_ssize_t size)
     @cython.locals(at=Py_ssize_t)
     cpdef take(self, Stack other)
 

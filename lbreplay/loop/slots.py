@@ -45,9 +45,12 @@ class Stack:
         self.size -= 1
         return self._slots[self.size]
 
-    def all(self) -> Any:
-        """All of them, the top last."""
-        return memoryview(self._slots)[: self.size]
+    def clear(self, records: Any, size: int) -> None:
+        """All numbers are 0 of their *records*, *size* each."""
+        for at in range(self.size):
+            first = self._slots[at] * size
+            for place in range(first, first + size):
+                records[place] = 0
 
     def take(self, other: Stack) -> None:
         """All of another, which is empty then."""

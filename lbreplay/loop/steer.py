@@ -92,7 +92,7 @@ class Steerer:
             self._row(rows[place])
 
     def _bind(self, burst: Any) -> None:
-        self.buffer = burst.buffer.data
+        self.buffer = burst.data
         if burst.room is not self.room:
             self.room, of = burst.room, burst.room.flat
             self.at, self.l4, self.kind, self.family = of["at"], of["l4"], of["kind"], of["family"]

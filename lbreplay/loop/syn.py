@@ -157,7 +157,7 @@ class Proxy:
 
     def bind(self, burst: Any) -> None:
         """The columns of *burst*."""
-        self.buffer, self.first = burst.buffer.data, burst.first
+        self.buffer, self.first = burst.data, burst.first
         if burst.room is not self.room:
             self.room, of = burst.room, burst.room.flat
             self.at, self.time_ns, self.family, self.tag = of["at"], of["time_ns"], of["family"], of["tag"]

@@ -19,18 +19,17 @@ cdef class Table:
     cdef bint _has_wide, _chained
     cdef Py_ssize_t _handles
     cdef short[:] _ranks
-    cdef object _memory, _wide_memory
-    cdef readonly u64[:, :] words
-    cdef readonly u64[::1] wide
+    cdef readonly u64[::1] words, wide
+    cdef readonly Py_ssize_t step
     cdef u64[::1] _places
     cdef int[::1] _links
     cdef u64 _marked
     cdef Py_ssize_t _last, _at, _most
     cdef int _shift
-    cpdef point(self, ranks, words=*)
+    cpdef point(self, ranks, words=*, Py_ssize_t step=*)
     cpdef reach(self, Py_ssize_t handle)
     cpdef _room(self, Py_ssize_t handles)
-    cpdef _hold(self, words)
+    cpdef _hold(self, words, Py_ssize_t step)
     cpdef _chain(self, Py_ssize_t handles)
     cpdef _widen(self, Py_ssize_t handles)
     cpdef _renew(self, int bits)

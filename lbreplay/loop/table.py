@@ -24,11 +24,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from struct import unpack, unpack_from
 from typing import Any
-
-import numpy as np
 
 from lbreplay import memory
 from lbreplay.loop import octets
@@ -38,13 +35,8 @@ FULL = 0xFFFFFFFFFFFFFFFF
 LEAST = 12  # bits that number the places, at least
 HANDLE = 0xFFFFFFFF  # the part of a place that has it
 FILLED = 7  # of 10 places, at most
+OWN = 2  # words of a handle where nobody else keeps them
 WIDTHS = (13, 37)  # bytes of the keys that are entered; no others can arrive
-
-
-def untouched(size: int) -> Any:
-    """*size* bytes, all 0, from the start of a page on, which are no memory before they are touched. numpy would ask
-    for huge pages: where a host must find them first, they took a third of the time of a flood."""
-    return np.frombuffer(mmap(-1, max(size, 1), MAP_PRIVATE | MAP_ANONYMOUS), np.uint8)[:size]
 
 
 def reverse_key(key: bytes) -> bytes:
@@ -64,23 +56,22 @@ class Table:
         self.size = 0  # tuples that places stand for
         self._has_wide = self._chained = False
         self._handles = 0
-        self._memory: Any = None
-        self._wide_memory: Any = None
-        self._links = np.zeros(0, np.int32).data
-        self._ranks: Any = np.zeros(1, np.int16).data
+        self._links, self.wide = memory.zeros("i", 0), memory.zeros("Q", 0)
+        self._ranks: Any = memory.zeros("h", 1)
+        self.words, self.step = memory.zeros("Q", 0), OWN
         self._room(2)
         self._renew(LEAST)
 
     # --- room ------------------------------------------------------------------------------------------------------
 
-    def point(self, ranks: Any, words: Any = None) -> None:
-        """Whose connections are, by slot, and room for all of them: *words*, two by handle, or where nobody keeps
-        them, its own."""
+    def point(self, ranks: Any, words: Any = None, step: int = OWN) -> None:
+        """Whose connections are, by slot, and room for all of them: the first two of *words*, *step* a handle, or where
+        nobody keeps them, its own."""
         self._ranks = ranks
         if words is None:
             self._room(2 * len(ranks))
         else:
-            self._hold(words)
+            self._hold(words, step)
 
     def reach(self, handle: int) -> None:
         """Room for *handle*."""
@@ -88,14 +79,11 @@ class Table:
             self._room(max(2 * self._handles, handle + 1))
 
     def _room(self, handles: int) -> None:
-        words = np.empty((handles, 2), np.uint64)
-        if self._handles:
-            words[: self._handles] = self._memory
-        self._hold(words)
+        self._hold(memory.grown(self.words, OWN * handles), OWN)
 
-    def _hold(self, words: Any) -> None:
+    def _hold(self, words: Any, step: int) -> None:
         """Tuples stand in *words*, and all that goes by handle is as long."""
-        self._handles, self._memory, self.words = len(words), words, words.data
+        self._handles, self.words, self.step = len(words) // step, words, step
         if self._has_wide:
             self._widen(self._handles)
         if self._chained:
@@ -103,15 +91,12 @@ class Table:
 
     def _chain(self, handles: int) -> None:
         """Room for chains: the older and the newer one by handle."""
-        links = np.full(2 * handles, NONE, np.int32)
+        links = memory.full("i", 2 * handles, NONE)
         links[: len(self._links)] = self._links
-        self._chained, self._links = True, links.data
+        self._chained, self._links = True, links
 
     def _widen(self, handles: int) -> None:
-        wide = np.zeros(4 * handles, np.uint64)
-        if self._has_wide:
-            wide[: len(self._wide_memory)] = self._wide_memory
-        self._has_wide, self._wide_memory, self.wide = True, wide, wide.data
+        self._has_wide, self.wide = True, memory.grown(self.wide, 4 * handles)
 
     def _renew(self, bits: int) -> None:
         """Empty places."""
@@ -144,7 +129,7 @@ class Table:
         return (a * self._m0 + b * self._m1 + c * self._m2 + d * self._m3) & FULL
 
     def _same(self, handle: int, word0: int, word1: int, a: int, b: int, c: int, d: int) -> bool:
-        if self.words[handle, 1] != word1 or self.words[handle, 0] != word0:
+        if self.word(handle, 1) != word1 or self.word(handle, 0) != word0:
             return False
         if not word1 & SIX:
             return True
@@ -182,8 +167,8 @@ class Table:
             place = self._places[at]
         if place:
             at = (place & HANDLE) - 1
-            octets.fetch_row(self.words, at)
-            octets.fetch_row(self.words, at ^ 1)
+            octets.fetch(self.words, self.step * at)
+            octets.fetch(self.words, self.step * (at ^ 1))
 
     def find(self, word0: int, word1: int, a: int, b: int, c: int, d: int, rank: int) -> int:
         """The newest handle of a tuple that worker *rank* has, or NONE."""
@@ -198,7 +183,7 @@ class Table:
 
     def newest(self, handle: int) -> int:
         """The newest handle of the tuple of *handle*, which is entered."""
-        word0, word1, at = self.words[handle, 0], self.words[handle, 1], 4 * handle
+        word0, word1, at = self.word(handle, 0), self.word(handle, 1), 4 * handle
         if not word1 & SIX:
             return self.first(word0, word1, 0, 0, 0, 0)
         return self.first(word0, word1, self.wide[at], self.wide[at + 1], self.wide[at + 2], self.wide[at + 3])
@@ -224,7 +209,8 @@ class Table:
         if self.size >= self._most:
             self._grow()
         older = self.first(word0, word1, a, b, c, d)
-        self.words[handle, 0], self.words[handle, 1] = word0, word1
+        at = self.step * handle
+        self.words[at], self.words[at + 1] = word0, word1
         if word1 & SIX:
             if not self._has_wide:
                 self._widen(self._handles)
@@ -262,7 +248,7 @@ class Table:
 
     def _find(self, handle: int) -> None:
         """The place where *handle* stands, the first of its chain."""
-        self._marked, place = self._hash(self.words[handle, 0], self.words[handle, 1]), handle + 1
+        self._marked, place = self._hash(self.word(handle, 0), self.word(handle, 1)), handle + 1
         place |= self._marked
         at = place >> self._shift
         while self._places[at] != place:
@@ -309,7 +295,7 @@ class Table:
 
     def key(self, handle: int) -> bytes:
         """The key that *handle* is found by, also just after it was taken out."""
-        word0, word1 = self.words[handle, 0], self.words[handle, 1]
+        word0, word1 = self.word(handle, 0), self.word(handle, 1)
         ends = bytes(self.wide[4 * handle : 4 * handle + 4]) if word1 & SIX else word0.to_bytes(8, "little")
         return bytes((word1 >> 32 & 0xFF,)) + ends + (word1 & 0xFFFFFFFF).to_bytes(4, "little")
 
@@ -322,7 +308,7 @@ class Table:
 
     def word(self, handle: int, number: int) -> int:
         """Word *number* of the tuple of *handle*."""
-        return self.words[handle, number]
+        return self.words[self.step * handle + number]
 
     def wide_word(self, handle: int, number: int) -> int:
         """Word *number* of its addresses, IPv6."""

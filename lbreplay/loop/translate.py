@@ -39,7 +39,7 @@ class Translator:
         """Rewrite the rows of *burst* that leave. *heads* are MACs by entry; *mirrored*: the source is the MAC that the
         row came to, or of an answer that it came from; *derived*: the other one is made of the address that the row
         goes to (interface 2)."""
-        self.buffer, self.heads = burst.buffer.data, heads.ravel().data
+        self.buffer, self.heads = burst.data, heads.ravel().data
         self.mirrored, self.derived = mirrored.view("u1").data, derived.view("u1").data
         if burst.room is not self.room:
             self.room = burst.room
@@ -77,9 +77,8 @@ class Translator:
     def _spread(self, burst: Burst, grown: int) -> None:
         """Lay all rows out again, with room between MACs and L3 where an outer header comes: one piece for the sink."""
         made = burst.wider(grown)
-        self._lay_out(made.data, burst.size)
-        burst.buffer = made
-        self.buffer = made.data
+        self._lay_out(made, burst.size)
+        burst.data = self.buffer = made
 
     def _lay_out(self, made: Any, size: int) -> None:
         to = RECORD

@@ -21,7 +21,7 @@ class Verifier:
     """The rows of one burst, as their bytes are now."""
 
     def __init__(self, burst: Any) -> None:
-        self.buffer: memoryview[int] = burst.buffer.data
+        self.buffer: memoryview[int] = burst.data
         self.at, self.caplen = burst.at.data, burst.caplen.data
 
     def unsure(self, rows: list[int]) -> list[int]:

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from lbreplay.burst import I64, U8
+from lbreplay import memory
 from lbreplay.loop import octets
-
-SECOND = 1_000_000_000
+from lbreplay.loop.names import SECOND
 
 
 class Shape(NamedTuple):
@@ -33,78 +30,73 @@ class Shape(NamedTuple):
 class Walk(NamedTuple):
     """Starts of the whole records; `used`: where the first other one begins; `bad`: its number is out of bounds."""
 
-    starts: I64
+    starts: Any
     used: int
     bad: bool
 
 
-def walk(chunk: U8, at: int, end: int, shape: Shape) -> Walk:
+def walk(chunk: Any, at: int, end: int, shape: Shape) -> Walk:
     """The records of chunk[at:end], as far as they are whole."""
-    starts = np.empty((end - at) // (shape.add + shape.least) + 1, np.int64)
-    walker = Walker(chunk.data, shape)
-    found = walker.run(at, end, starts.data)
-    return Walk(starts[:found], walker.at, walker.bad)
+    walker = Walker(shape)
+    found = walker.run(chunk, at, end)
+    return Walk(memoryview(walker.starts)[:found], walker.at, walker.bad)
 
 
 class Walker:
-    """A walk over one chunk, and where it stands."""
+    """A walk over one chunk after another, and where it stands. `starts` has where records begin."""
 
-    def __init__(self, chunk: Any, shape: Shape) -> None:
-        self.chunk, self.big = chunk, shape.order == ">"
+    def __init__(self, shape: Shape) -> None:
+        self.big = shape.order == ">"
         self.field, self.add, self.least, self.most, self.stop = shape[1:]
         self.at, self.bad = 0, False
+        self.starts = memory.zeros("q", 0)
 
-    def run(self, at: int, end: int, starts: Any) -> int:
-        """Note where each record begins; how many there are."""
+    def run(self, chunk: Any, at: int, end: int) -> int:
+        """Find the records of chunk[at:end]; how many there are."""
+        fit = (end - at) // (self.add + self.least) + 1
+        if fit > len(self.starts):
+            self.starts = memory.zeros("q", fit)
+        return self._walk(chunk, at, end)
+
+    def _walk(self, chunk: Any, at: int, end: int) -> int:
         found = 0
-        while at + self.field + 4 <= end and at + 4 <= end and octets.number(self.chunk, at, self.big) != self.stop:
-            length = octets.number(self.chunk, at + self.field, self.big)
+        while at + self.field + 4 <= end and at + 4 <= end and octets.number(chunk, at, self.big) != self.stop:
+            length = octets.number(chunk, at + self.field, self.big)
             self.bad = length < self.least or length > self.most
             if self.bad or at + self.add + length > end:
                 break
-            starts[found] = at
+            self.starts[found] = at
             found += 1
             at += self.add + length
         self.at = at
         return found
 
 
-class Heads(NamedTuple):
-    """What the heads of a pcap's records say, a column each; *odd*: some time or length is not as writers write it."""
+class Heads:
+    """What the heads of a pcap's records say, a column each, chunk by chunk: seconds, a fraction in *unit* ns, captured
+    and whole length. *size*: bytes of a head; *swapped*: the lengths stand the other way round. A length below what was
+    captured is as much as that. `odd`: some time or length is not as writers write it."""
 
-    time_ns: I64
-    caplen: I64
-    length: I64
-    odd: bool
-
-
-def heads(chunk: U8, starts: I64, order: str, swapped: bool, unit: int) -> Heads:
-    """The heads at *starts*, whole as `walk` has them: seconds, a fraction in *unit* ns, captured and whole length.
-
-    *swapped*: the lengths stand the other way round. A length below what was captured is as much as that.
-    """
-    columns = np.empty((3, len(starts)), np.int64)
-    reader = Reader(chunk.data, order == ">", swapped, unit)
-    odd = reader.run(starts.data, columns[0].data, columns[1].data, columns[2].data)
-    return Heads(columns[0], columns[1], columns[2], bool(odd))
-
-
-class Reader:
-    """Heads of the records of one chunk."""
-
-    def __init__(self, chunk: Any, big: bool, swapped: bool, unit: int) -> None:
-        self.chunk, self.big, self.unit, self.fractions = chunk, big, unit, SECOND // unit
+    def __init__(self, order: str, size: int, swapped: bool, unit: int) -> None:
+        self.big, self.size, self.unit, self.fractions = order == ">", size, unit, SECOND // unit
         self.caplen_at, self.length_at = (12, 8) if swapped else (8, 12)
+        self.odd = False
+        self.at = self.caplen = self.length = self.time_ns = memory.zeros("q", 0)
 
-    def run(self, starts: Any, time_ns: Any, caplen: Any, length: Any) -> bool:
-        """Fill the columns; whether something is odd."""
-        odd = False
-        for row in range(len(starts)):
+    def read(self, chunk: Any, starts: Any, found: int) -> None:
+        """The heads at the first of *starts*, whole as a walk has them; `at`: where the frames begin."""
+        if found > len(self.at):
+            self.at, self.caplen = memory.zeros("q", 2 * found), memory.zeros("q", 2 * found)
+            self.length, self.time_ns = memory.zeros("q", 2 * found), memory.zeros("q", 2 * found)
+        self._read(chunk, starts, found)
+
+    def _read(self, chunk: Any, starts: Any, found: int) -> None:
+        self.odd = False
+        for row in range(found):
             at = starts[row]
-            seconds, fraction = octets.number(self.chunk, at, self.big), octets.number(self.chunk, at + 4, self.big)
-            captured = octets.number(self.chunk, at + self.caplen_at, self.big)
-            whole = octets.number(self.chunk, at + self.length_at, self.big)
-            odd = odd or fraction >= self.fractions or whole < captured
-            time_ns[row] = seconds * SECOND + fraction * self.unit
-            caplen[row], length[row] = captured, max(captured, whole)
-        return odd
+            seconds, fraction = octets.number(chunk, at, self.big), octets.number(chunk, at + 4, self.big)
+            captured = octets.number(chunk, at + self.caplen_at, self.big)
+            whole = octets.number(chunk, at + self.length_at, self.big)
+            self.odd = self.odd or fraction >= self.fractions or whole < captured
+            self.time_ns[row] = seconds * SECOND + fraction * self.unit
+            self.at[row], self.caplen[row], self.length[row] = at + self.size, captured, max(captured, whole)

@@ -24,11 +24,11 @@ class Detours:
 
 def _of_frame(burst: Burst, row: int) -> int:
     """Of what is not simple (loop/parse.py), what it is."""
-    at = int(burst.at[row])
+    of, at = burst.flat, burst.flat["at"][row]
     odd = (
-        (Way.TAGGED, burst.buffer[at + 12 : at + 14].tobytes() == ETH_VLAN.to_bytes(2)),
-        (Way.NO_IP, not burst.family[row]),
-        (Way.FRAGMENT, burst.kind[row] == KIND_FRAGMENT),
-        (Way.OTHER_PROTOCOL, burst.proto[row] not in (TCP, UDP)),
+        (Way.TAGGED, burst.data[at + 12 : at + 14] == ETH_VLAN.to_bytes(2)),
+        (Way.NO_IP, not of["family"][row]),
+        (Way.FRAGMENT, of["kind"][row] == KIND_FRAGMENT),
+        (Way.OTHER_PROTOCOL, of["proto"][row] not in (TCP, UDP)),
     )
     return next((way for way, so in odd if so), Way.UNSOUND)

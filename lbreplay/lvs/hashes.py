@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from struct import unpack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    from lbreplay.arrays import I64
 
-from lbreplay.burst import I64
 
 M32, M64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
 
@@ -80,6 +80,8 @@ def conn_hash(src: bytes, sport: int, dst: bytes, dport: int, seed: int = 0) -> 
 def ring_keys(name: str, count: int) -> I64:
     """conhash's H (D 10.3; loop/hashed.py) of NAME-000, NAME-001 and so on, *count* of them."""
     from hashlib import md5  # 3 ms to load
+
+    import numpy as np
 
     text = name.encode() + b"-%03d"
     sums = b"".join([md5(text % number, usedforsecurity=False).digest() for number in range(count)])

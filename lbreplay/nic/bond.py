@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lbreplay.burst import I64, KIND_TCP, KIND_UDP, U8, Burst
+from lbreplay.arrays import I64, U8
+from lbreplay.burst import KIND_TCP, KIND_UDP, Burst
 from lbreplay.model import Bond
 
 IN_TURN, ACTIVE_BACKUP, BALANCE, BROADCAST, LACP, BY_LOAD, BY_LOAD_BOTH = range(7)

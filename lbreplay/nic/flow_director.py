@@ -10,13 +10,12 @@ share the table.
 from __future__ import annotations
 
 import ipaddress
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-import numpy as np
-
-from lbreplay.burst import I32
+from lbreplay import memory
 from lbreplay.loop.steer import Rules
 from lbreplay.model import Setup, Worker
 from lbreplay.nic.profiles import ANY_MASK, NO_RULES, PROFILES, Profile
@@ -168,40 +167,39 @@ class _Group:
             self._span[b"%b%c" % (block[0].laddr, block[0].proto)] = first, table
         self._addresses = sorted({key[:-1] for key in self._span})
         self._tables = [port_table(pattern) for pattern in shared]
-        self._places = [table.data for table in self._tables]  # by port; read one by one, arrays are slower
 
     def columns(self) -> Rules:
-        """The spans as arrays, by number of the address and by protocol."""
-        shape = len(self._addresses), len(PROTOCOLS)
-        first, table = np.zeros(shape, np.int32), np.full(shape, -1, np.int32)
+        """The spans as columns, by number of the address and by protocol; tables by port as it is read."""
+        size = len(self._addresses) * len(PROTOCOLS)
+        first, table = memory.zeros("i", size), memory.full("i", size, -1)
         for key, span in self._span.items():
-            at = self._addresses.index(key[:-1]), PROTOCOLS.index(key[-1])
+            at = self._addresses.index(key[:-1]) * len(PROTOCOLS) + PROTOCOLS.index(key[-1])
             first[at], table[at] = span
         halves = [[int.from_bytes(address[at : at + 8], "little") for address in self._addresses] for at in (0, 8)]
-        wire = np.arange(PORTS, dtype=np.uint16).byteswap()
-        places = np.array(self._tables, np.int32).reshape(-1, PORTS)[:, wire]
-        columns = first.ravel(), table.ravel(), places.ravel()
+        places = b"".join(ports[low::256].tobytes() for ports in self._tables for low in range(256))
         return Rules(
-            [np.array(half, np.uint64).data for half in halves],
+            [memory.listed("Q", half) for half in halves],
             *_by_tail(self._addresses),
-            *(column.data for column in columns),
+            first,
+            table,
+            memory.listed("i", array("i", places)),
         )
 
     def find(self, dst: bytes, proto: int, dport: int) -> int:
         """See `Matcher.find`."""
         span = self._span.get(b"%b%c" % (dst, proto))
-        if span is None or (place := self._places[span[1]][dport]) < 0:
+        if span is None or (place := self._tables[span[1]][dport]) < 0:
             return -1
         return span[0] + place
 
 
 def _by_tail(addresses: Sequence[bytes]) -> tuple[memoryview, memoryview]:
     """Of each address the number of the next with the same last two bytes, and of those the first one's; or -1."""
-    following, tails = np.full(len(addresses), -1, np.int32), np.full(PORTS if addresses else 0, -1, np.int16)
+    following, tails = memory.full("i", len(addresses), -1), memory.full("h", PORTS if addresses else 0, -1)
     for number, address in enumerate(addresses):
         tail = int.from_bytes(address[-2:], "little")
         following[number], tails[tail] = tails[tail], number
-    return following.data, tails.data
+    return following, tails
 
 
 def _blocks(rules: Sequence[Rule], width: int) -> Iterator[tuple[int, list[Rule]]]:
@@ -214,10 +212,19 @@ def _blocks(rules: Sequence[Rule], width: int) -> Iterator[tuple[int, list[Rule]
         first += len(block)
 
 
-def port_table(pattern: Sequence[tuple[int, int]]) -> I32:
-    """For every port the place of the first (mask, value) that it meets, -1: none."""
-    ports = np.arange(65536)
-    table = np.full(65536, -1, np.int32)
-    for place, (mask, value) in reversed(list(enumerate(pattern))):
-        table[ports & mask == value] = place
+def port_table(pattern: Sequence[tuple[int, int]]) -> array[int]:
+    """For every port the place of the first (mask, value) that it meets, -1: none. Ports of many a first byte meet the
+    same with their second one."""
+    table = array("i")
+    seconds: dict[tuple[int, ...], array[int]] = {}
+    for first in range(0, PORTS, 256):
+        met = tuple(at for at, (mask, value) in enumerate(pattern) if first & mask == value & 0xFF00)
+        if met not in seconds:
+            seconds[met] = array("i", [_met(pattern, met, second) for second in range(256)])
+        table += seconds[met]
     return table
+
+
+def _met(pattern: Sequence[tuple[int, int]], places: Sequence[int], second: int) -> int:
+    """The first of these places that a port with this second byte meets, -1: none."""
+    return next((at for at in places if second & pattern[at][0] == pattern[at][1] & 0xFF), -1)

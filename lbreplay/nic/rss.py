@@ -8,12 +8,14 @@ column of tuples). A packet hashed over its addresses only is one whose ports ar
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from lbreplay.burst import KIND_NONE, KIND_SCTP, U8, U32
+from lbreplay.burst import KIND_NONE, KIND_SCTP
 from lbreplay.model import Setup
 from lbreplay.nic.profiles import PAIR, PROFILES, TAGGED, rss_key
+
+if TYPE_CHECKING:
+    from lbreplay.arrays import U8, U32
 
 WIDTH4, WIDTH6 = 12, 36  # bytes of addresses and ports
 TAG = 4  # bytes of an SCTP verification tag
@@ -32,32 +34,30 @@ def toeplitz(key: bytes, data: bytes) -> int:
 
 
 @lru_cache(maxsize=8)
-def byte_hashes(key: bytes, width: int) -> U32:
-    """[width, 256] the hash of every value of each of *width* input bytes; that of a tuple is its bytes' XOR."""
-    bits, length = int.from_bytes(key + bytes(max(0, width + 4 - len(key)))), 8 * max(len(key), width + 4)
-    single = [bits >> (length - 32 - i) & 0xFFFFFFFF for i in range(8 * width)]  # of one bit that is set
-    of_bit, table = np.array(single, np.uint32).reshape(width, 8), np.zeros((width, 1), np.uint32)
-    for bit in reversed(range(8)):
-        table = np.hstack([table, table ^ of_bit[:, bit : bit + 1]])
-    return table
-
-
-@lru_cache(maxsize=8)
 def byte_tables(key: bytes, width: int) -> list[list[int]]:
-    """The same as lists, which are read one by one faster."""
-    tables: list[list[int]] = byte_hashes(key, width).tolist()
+    """The hash of every value of each of *width* input bytes; that of a tuple is its bytes' XOR."""
+    bits, length = int.from_bytes(key + bytes(max(0, width + 4 - len(key)))), 8 * max(len(key), width + 4)
+    of_bit = [bits >> (length - 32 - i) & 0xFFFFFFFF for i in range(8 * width)]  # of one that is set
+    tables = []
+    for byte in range(width):
+        table = [0]
+        for bit in reversed(of_bit[8 * byte : 8 * byte + 8]):
+            table += [code ^ bit for code in table]
+        tables.append(table)
     return tables
 
 
 @lru_cache(maxsize=8)
 def word_tables(key: bytes, width: int) -> list[U32]:
     """The same for pairs of bytes, indexed by the pair read as a little-endian word."""
-    single = byte_hashes(key, width)
+    import numpy as np
+
+    single = np.array(byte_tables(key, width), np.uint32)
     return [(single[i + 1][:, None] ^ single[i][None, :]).ravel() for i in range(0, width, 2)]
 
 
 class Rss:
-    """A port's RSS as configured: `inputs` by kind of packet, `hashed` whether it has any; `reta`; hashes."""
+    """A port's RSS as configured: `inputs` by kind of packet, 0: it is not hashed; `reta`; hashes."""
 
     def __init__(self, setup: Setup) -> None:
         device = setup.device
@@ -67,19 +67,19 @@ class Rss:
         self.inputs = tuple(
             next((form for name, form in classes.get(kind, ()) if name in device.rss), 0) for kind in KINDS
         )
-        self.hashed = np.array([form != 0 for form in self.inputs])
-        self._ports = np.array([form > PAIR for form in self.inputs])
         self.tagged = self.inputs[KIND_SCTP] == TAGGED
 
     def hash_column(self, kind: U8, flow: U8) -> U32:
         """The hash of each row of *flow* (src, dst, sport, dport: 12 or 36 bytes in one piece), 0 for no hash."""
-        words = flow.view("<u2")
+        import numpy as np
+
+        words, inputs = flow.view("<u2"), np.array(self.inputs).take(kind)
         tables = word_tables(self.key, flow.shape[1])
         result = np.take(tables[-2], words[:, -2]) ^ np.take(tables[-1], words[:, -1])
-        result *= self._ports.take(kind)
+        result *= inputs > PAIR
         for table, column in zip(tables[:-2], words.T, strict=False):
             result ^= np.take(table, column)
-        result *= self.hashed.take(kind)
+        result *= inputs > 0
         return result
 
     def hash_tag(self, width: int, tag: bytes) -> int:

@@ -6,16 +6,19 @@ S 1.4, S 1.5, S 2.4. The same answers twice: for rows of a burst (loop/steer.py)
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from lbreplay.burst import BY_DEFAULT, BY_FLOW_DIRECTOR, BY_RSS, I64, KIND_TCP, KIND_UDP, Burst
+from lbreplay import memory
+from lbreplay.burst import BY_DEFAULT, BY_FLOW_DIRECTOR, BY_RSS, KIND_TCP, KIND_UDP, Burst
 from lbreplay.loop.steer import Steerer
 from lbreplay.model import Setup
 from lbreplay.nic.flow_director import TCP, UDP, Imagined, Matcher, Rule, imagined, install
-from lbreplay.nic.rss import TAG, WIDTH4, WIDTH6, Rss, byte_hashes
+from lbreplay.nic.rss import TAG, WIDTH4, WIDTH6, Rss, byte_tables
 from lbreplay.nic.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    from lbreplay.arrays import I64
 
 
 class Steered(NamedTuple):
@@ -46,9 +49,9 @@ class Nic:
 
     def _made(self) -> Steerer:
         """What steers rows."""
-        hashes = byte_hashes(self.rss.key, WIDTH6 + TAG).ravel().data
+        hashes = memory.listed("I", chain.from_iterable(byte_tables(self.rss.key, WIDTH6 + TAG)))
         queues, owners = [rule.queue for rule in self.rules], [rule.rank for rule in self.rules]
-        numbers = [np.array(column, np.int16).data for column in (self.rss.reta, self._ranks, queues, owners)]
+        numbers = [memory.listed("h", column) for column in (self.rss.reta, self._ranks, queues, owners)]
         made = Steerer(hashes, bytearray(self.rss.inputs), numbers)
         made.rules(self._matcher.four, self._matcher.six)
         return made

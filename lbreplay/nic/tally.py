@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from lbreplay.burst import I64, KIND_FRAGMENT, KIND_OTHER, KIND_TCP, KIND_UDP, U8, Burst, Received
+from lbreplay.arrays import I64, U8
+from lbreplay.burst import KIND_FRAGMENT, KIND_OTHER, KIND_TCP, KIND_UDP, Burst, Received
 from lbreplay.model import Bond
 from lbreplay.nic import bond as policy
 from lbreplay.nic.ports import Ports

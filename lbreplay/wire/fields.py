@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lbreplay.burst import U8, U16
+from lbreplay.arrays import U8, U16
 
 HEADER = 74  # Ethernet, IPv6 and a TCP header
 REVERSED = {  # by bytes of a flow, its 16-bit words (addresses, ports) with both ends exchanged

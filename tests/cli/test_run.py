@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -174,3 +176,28 @@ def test_a_configuration_that_nobody_calls_is_told(tmp_path: Path, capsys: pytes
         "none of the 1,293 frames met a service: the capture opens 46 connections to tcp 203.0.113.10"
     )
     assert line.endswith(f"lbreplay init {sample} drafts services for these")
+
+
+ROOT = Path(__file__).parents[2]
+ORDINARY = (
+    "corpus_rr", "wrr_123", "wlc_123", "mh", "nat", "dr", "tunnel", "snat", "flow_director_off_redirect", "v6_tcp",
+    "udp_timeouts", "uoa_opp", "toa_options", "blacklist", "whitelist", "persistent", "synproxy", "icmp_errors",
+)  # fmt: skip
+RUNS = """
+import sys
+from lbreplay.cli import status
+for case, capture in zip(sys.argv[1::2], sys.argv[2::2]):
+    assert status(["run", capture, "-c", f"{case}/lb.toml", "-o", "out.pcap", "-q"]) == 0
+    assert "numpy" not in sys.modules, f"{case} loads numpy"
+"""
+
+
+def test_an_ordinary_run_loads_no_numpy(tmp_path: Path) -> None:
+    """Which takes as long to load as all else that a short run needs."""
+    cases = [ROOT / "tests" / "golden" / "dpvs" / name for name in ORDINARY]
+    told = [str(part) for case in cases for part in (case, next(case.glob("in.pcap*")))]
+    command = [sys.executable, "-c", RUNS, *told]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

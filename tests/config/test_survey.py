@@ -32,7 +32,7 @@ def burst(frames: Iterable[bytes]) -> Burst:
     at = np.cumsum([RECORD] + [len(f) + RECORD for f in listed])[:-1].astype(np.int64)
     data = b"".join(bytes(RECORD) + f for f in listed) + bytes(PAD)
     length = np.array([len(f) for f in listed], np.int64)
-    return Burst(1, np.frombuffer(data, np.uint8).copy(), at, length, length, np.zeros(len(listed), np.int64))
+    return Burst.of(1, np.frombuffer(data, np.uint8).copy(), at, length, length, np.zeros(len(listed), np.int64))
 
 
 def services(*frames: bytes) -> list[tuple[str, int, int]]:

@@ -7,7 +7,7 @@ from lab.made_capture import capture, frames, setup
 from lbreplay.burst import Burst
 from lbreplay.lab.shared import GIVEN, Shared, forget, kept, share
 from lbreplay.loop.parse import COLUMNS, parse
-from lbreplay.nic.ports import judging
+from lbreplay.nic.cards import judging
 from lbreplay.wire.capture import open_capture
 
 

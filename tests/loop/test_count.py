@@ -13,7 +13,7 @@ WORKERS, WAYS, LOOKS = 4, 3, 4
 def burst(seed: int, size: int) -> Burst:
     rng = np.random.default_rng(seed)
     nothing = np.zeros(size, np.int64)
-    made = Burst(1, np.zeros(0, np.uint8), nothing, nothing, rng.integers(60, 1 << 33, size), nothing)
+    made = Burst.of(1, np.zeros(0, np.uint8), nothing, nothing, rng.integers(60, 1 << 33, size), nothing)
     made.verdict[:], made.by[:] = rng.integers(0, 90, size), rng.integers(0, WAYS, size)
     made.lookup[:], made.sent[:] = rng.integers(0, LOOKS, size), rng.integers(60, 1 << 33, size)
     made.wrong_worker[:], made.leaving[:] = rng.random(size) < 0.1, rng.random(size) < 0.7
@@ -23,7 +23,7 @@ def burst(seed: int, size: int) -> Burst:
 
 
 def _part(whole: Burst, rows: slice) -> Burst:
-    some = Burst(1, whole.buffer, *(getattr(whole, name)[rows] for name in ("at", "caplen", "length", "time_ns")))
+    some = Burst.of(1, whole.buffer, *(getattr(whole, name)[rows] for name in ("at", "caplen", "length", "time_ns")))
     for name, *_ in COLUMNS:
         getattr(some, name)[:] = getattr(whole, name)[rows]
     return some
@@ -35,11 +35,16 @@ def tables() -> tuple[np.ndarray, ...]:
     return tuple(np.zeros(shape, np.int64) for shape in shapes)
 
 
+def counting(tables: tuple[np.ndarray, ...], of_rank: np.ndarray) -> Count:
+    *flat, sums = tables
+    return Count(*(table.ravel().data for table in flat), [row.data for row in sums], of_rank.data)
+
+
 def test_it_counts_what_the_columns_say() -> None:
     """Every table, by boolean masks of the same columns; lengths beyond 32 bits are exact."""
     verdicts, steered, lookups, sums = tables()
     of_rank = np.array([2, 0, 1, 3, 4])
-    count = Count(verdicts, steered, lookups, sums, of_rank)
+    count = counting((verdicts, steered, lookups, sums), of_rank)
     b = burst(1, 5000)
     count.add(b)
     for worker in range(WORKERS + 1):
@@ -64,8 +69,8 @@ def test_bursts_add_up() -> None:
     """Two bursts are their sum, and the row that strayed first is the last burst's."""
     whole, parts = tables(), tables()
     of_rank = np.arange(WORKERS + 1)
-    both, count = burst(3, 700), Count(*parts, of_rank)
-    Count(*whole, of_rank).add(both)
+    both, count = burst(3, 700), counting(parts, of_rank)
+    counting(whole, of_rank).add(both)
     for rows in (slice(0, 300), slice(300, 700)):
         count.add(_part(both, rows))
     assert all((one == other).all() for one, other in zip(whole, parts, strict=True))

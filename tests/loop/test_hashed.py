@@ -58,7 +58,7 @@ def test_the_next_place_of_the_ring() -> None:
 
 def test_maglevs_table() -> None:
     """Each slot has an owner, by turns; with fallback one that may be picked is found, wherever."""
-    table = filled([0, 5, 9], *(np.array(column, np.uint32) for column in ([1, 2, 3], [1, 0, 2])))
+    table = filled([0, 5, 9], [1, 2, 3], [1, 0, 2])
     assert np.bincount(table).tolist() == [1365, 0, 2728] and table[0] == 0 and table[9] == table[12] == 2
     for fallback in (False, True):
         rule = Maglev(False, fallback)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lbreplay.burst import NAMES, Burst
+from lbreplay.burst import KINDS, Burst
 from lbreplay.loop.lines import Lines
 from lbreplay.loop.names import FULL_TCP, OTHER, SIX
 from lbreplay.loop.table import Table
@@ -39,8 +39,8 @@ def lines(table: Table | None) -> Lines:
 def burst(size: int, **columns: Any) -> Burst:
     """Columns of zeros, but for those that are given."""
     nothing = np.zeros(size, np.int64)
-    made = Burst(1, np.zeros(0, np.uint8), nothing, nothing, nothing, nothing)
-    for name in NAMES:
+    made = Burst.of(1, np.zeros(0, np.uint8), nothing, nothing, nothing, nothing)
+    for name in KINDS:
         getattr(made, name)[:] = columns.get(name, -1 if name == "redirected" else 0)
     return made
 

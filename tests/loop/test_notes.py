@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lbreplay.annotate import WORDS
-from lbreplay.burst import NAMES, Burst
+from lbreplay.burst import KINDS, Burst
 from lbreplay.loop.notes import Notes
 from lbreplay.wire.capture.sink import ENHANCED, Note, _options, block, pack_options
 
@@ -28,9 +28,9 @@ def burst(frames: list[bytes], **columns: Any) -> Burst:
     """Rows that all leave, of these frames one behind the other; the other columns are 0 but for those given."""
     sizes = np.array([len(frame) for frame in frames], np.int64)
     buffer = np.frombuffer(b"".join(frames) + bytes(8), np.uint8).copy()
-    made = Burst(7, buffer, np.cumsum(sizes) - sizes, sizes, sizes, np.zeros(len(frames), np.int64))
+    made = Burst.of(7, buffer, np.cumsum(sizes) - sizes, sizes, sizes, np.zeros(len(frames), np.int64))
     columns = {"redirected": -1, "leaving": True, "sent": 0, **columns}
-    for name in NAMES - {"at", "caplen", "length"}:
+    for name in KINDS.keys() - {"at", "caplen", "length"}:
         getattr(made, name)[:] = columns.get(name, 0)
     made.flow4[:, 11] = 80
     return made

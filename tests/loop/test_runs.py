@@ -18,7 +18,7 @@ def burst(gaps: tuple[int, ...], leaving: tuple[bool, ...]) -> Burst:
     size = np.array(SIZES)
     at = np.cumsum(np.array(gaps) + RECORD + size) - size
     buffer = np.arange(int(at[-1] + size[-1]), dtype=np.uint8)
-    made = Burst(1, buffer, at, size, size, np.zeros(len(size), np.int64))
+    made = Burst.of(1, buffer, at, size, size, np.zeros(len(size), np.int64))
     made.leaving[:] = leaving
     return made
 

@@ -17,7 +17,7 @@ from lbreplay.nic.steer import Nic
 
 def rows(queues: list[int], workers: list[int]) -> Burst:
     nothing = np.zeros(len(queues), np.int64)
-    burst = Burst(1, np.zeros(0, np.uint8), nothing, nothing, nothing, nothing)
+    burst = Burst.of(1, np.zeros(0, np.uint8), nothing, nothing, nothing, nothing)
     burst.queue[:], burst.worker_index[:] = queues, workers
     return burst
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-import resource
 import time
 
 import numpy as np
 import pytest
 
 from lbreplay.loop.names import ANYBODY
-from lbreplay.loop.table import Table, reverse_key, untouched
+from lbreplay.loop.table import Table, reverse_key
 from lbreplay.wire.packet import flow_key
 
 
@@ -51,11 +50,11 @@ def test_words_may_stand_in_records_of_somebody_else() -> None:
     """They move with them to a larger room, and so do chains; hints about what is looked up next change nothing."""
     made, keys = Table(), [b"\6" + bytes([number]) * 12 for number in range(8)]
     lines = np.zeros((8, 8), np.uint64)
-    made.point(np.zeros(4, np.int16), lines[:, :2])
+    made.point(np.zeros(4, np.int16), lines.ravel(), 8)
     for handle in range(8):
         made.put(handle, keys[handle % 4])
     lines = np.concatenate([lines, np.zeros((120, 8), np.uint64)])
-    made.point(np.zeros(64, np.int16), lines[:, :2])
+    made.point(np.zeros(64, np.int16), lines.ravel(), 8)
     for handle in range(32, 128):
         made.put(handle, keys[handle % 4])
     assert lines[:, :2].any(axis=1).sum() == 8 + 96 and not lines[:, 2:].any()
@@ -116,15 +115,6 @@ def test_what_went_before_costs_nothing() -> None:
     for _ in range(4):
         openings()
     assert min(openings() for _ in range(3)) < 3 * first + 0.01
-
-
-def test_room_that_nobody_touched_is_no_memory() -> None:
-    """Zeros from the start of a page on, however many are asked for."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    room = untouched(1 << 30)
-    room[1 << 20] = 1
-    assert len(room) == 1 << 30 and room[: 1 << 20].max() == 0 and room.ctypes.data % 4096 == 0
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10 and len(untouched(0)) == 0
 
 
 @pytest.mark.parametrize("src, dst", [(bytes(range(4)), bytes(range(4, 8))), (bytes(range(16)), bytes(range(16, 32)))])

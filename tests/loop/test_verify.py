@@ -28,7 +28,7 @@ def unsure(frames: list[bytes]) -> list[int]:
     """Over a buffer in which every frame ends where the next begins, the last one at its end."""
     caplen = np.array([len(frame) for frame in frames], np.int64)
     buffer = np.frombuffer(b"".join(frames), np.uint8).copy()
-    burst = SimpleNamespace(buffer=buffer, at=np.cumsum(caplen) - caplen, caplen=caplen)
+    burst = SimpleNamespace(data=buffer.data, at=np.cumsum(caplen) - caplen, caplen=caplen)
     return Verifier(burst).unsure(list(range(len(frames))))
 
 

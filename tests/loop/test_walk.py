@@ -7,7 +7,8 @@ from struct import pack, unpack_from
 import numpy as np
 import pytest
 
-from lbreplay.loop.walk import Shape, Walk, heads, walk
+from lbreplay import memory
+from lbreplay.loop.walk import Heads, Shape, Walk, Walker, walk
 from lbreplay.wire.capture.frames import MAX_CAPLEN, SLACK
 
 SECOND = 1_000_000_000
@@ -79,15 +80,23 @@ def test_a_length_of_nothing_does_not_stand_still() -> None:
     assert (len(found.starts), found.used, found.bad) == (6000, 6000 * 32, True)
 
 
+def read(data: bytes, count: int, order: str = "<", swapped: bool = False) -> tuple[Heads, list[list[int]]]:
+    """The heads of *count* records of as many bytes each: time, captured, whole length, begin of the frame."""
+    made = Heads(order, 16, swapped, 1000)
+    made.read(padded(data), memory.listed("q", range(0, len(data), len(data) // count)), count)
+    columns = (made.time_ns, made.caplen, made.length, made.at)
+    return made, [memoryview(column)[:count].tolist() for column in columns]
+
+
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("swapped", [False, True])
 def test_heads(order: str, swapped: bool) -> None:
     """Times in nanoseconds, lengths in either order of bytes and of the two."""
     lengths = (90, 60) if swapped else (60, 90)
-    data = pack(f"{order}IIII", 7, 999_999, *lengths) + bytes(60) + pack(f"{order}IIII", 0xFFFFFFFF, 0, *lengths)
-    found = heads(padded(data), np.array([0, 76]), order, swapped, 1000)
-    assert found.time_ns.tolist() == [7 * SECOND + 999_999_000, 0xFFFFFFFF * SECOND]
-    assert (found.caplen.tolist(), found.length.tolist(), found.odd) == ([60, 60], [90, 90], False)
+    heads = [pack(f"{order}IIII", seconds, part, *lengths) for seconds, part in ((7, 999_999), (0xFFFFFFFF, 0))]
+    made, found = read(b"".join(head + bytes(60) for head in heads), 2, order, swapped)
+    assert found == [[7 * SECOND + 999_999_000, 0xFFFFFFFF * SECOND], [60, 60], [90, 90], [16, 92]]
+    assert not made.odd
 
 
 @pytest.mark.parametrize(
@@ -96,6 +105,16 @@ def test_heads(order: str, swapped: bool) -> None:
 )
 def test_odd_heads(head: tuple[int, ...], length: int) -> None:
     """A fraction of a second or more, a whole shorter than what was captured: taken, and told."""
-    found = heads(padded(pack("<IIII", *head)), np.array([0]), "<", False, 1000)
-    assert found.odd and found.length.tolist() == [length]
-    assert found.time_ns.tolist() == [head[0] * SECOND + head[1] * 1000]
+    made, found = read(pack("<IIII", *head), 1)
+    assert made.odd and found == [[head[0] * SECOND + head[1] * 1000], [60], [length], [16]]
+
+
+def test_one_chunk_after_another() -> None:
+    """Memory grows with the largest; what a small one leaves in it is not read."""
+    walker, made = Walker(PCAP), Heads("<", 16, False, 1000)
+    for count in (3, 4000, 2, 9000):
+        data = records(count, count, 90)
+        found = walker.run(padded(data), 0, len(data))
+        made.read(padded(data), walker.starts, found)
+        assert found == count and memoryview(made.at)[0] == 16
+        assert sum(memoryview(made.caplen)[:count]) == len(data) - 16 * count

@@ -17,7 +17,7 @@ SYN = craft.syn("198.51.100.1:40000", "10.0.0.100:80")
 
 def _burst(frame: bytes) -> Burst:
     buffer = np.frombuffer(bytes(RECORD) + frame + bytes(PAD), np.uint8).copy()
-    burst = Burst(1, buffer, *(np.array([n]) for n in (RECORD, len(frame), len(frame), 0)))
+    burst = Burst.of(1, buffer, *(np.array([n]) for n in (RECORD, len(frame), len(frame), 0)))
     parse(burst, None, False)
     return burst
 

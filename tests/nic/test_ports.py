@@ -13,7 +13,8 @@ from craft import syn, tcp
 
 from lbreplay.journey import replay
 from lbreplay.model import Endpoint
-from lbreplay.nic.ports import Ports, seen_by
+from lbreplay.nic.cards import seen_by
+from lbreplay.nic.ports import Ports
 from lbreplay.nic.steer import Nic
 
 STRANGER = "02:00:00:00:99:99"
@@ -134,15 +135,3 @@ def test_of_active_backup_the_primary_receives() -> None:
     """Mode 1."""
     run = arms.play([arms.to(arms.OUTSIDE, syn(*flow)) for flow in arms.flows(8)], arms.bonded(mode=1))
     assert {line["slave"] for line in run.trace.values()} == {"dpdk0"}
-
-
-def test_the_card_of_an_interface() -> None:
-    """By the name of a port, a slave, or one of these and a colon; of one port, whatever it is called."""
-    from lbreplay.nic.ports import of_interface
-
-    both, bond = arms.setup(second='driver = "i40e"'), arms.bonded()
-    assert [seen and seen.device.driver for seen in (of_interface(both, name) for name in ("dpdk1:worker2", "x"))] == [
-        "i40e",
-        None,
-    ]
-    assert [(of_interface(bond, name) or both).device.driver for name in ("dpdk0", "dpdk1")] == ["mlx5", "i40e"]

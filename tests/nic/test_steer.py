@@ -36,7 +36,7 @@ def setup(workers=4, *, laddrs=LADDR4 + LADDR6, flow_director=DPVS, **device):
 def burst_of(packets):
     """A burst with the columns parsing fills, of (kind, family, src, sport, dst, dport)."""
     at, size = np.arange(len(packets)) * SIZE, np.full(len(packets), SIZE)
-    burst = Burst(1, np.zeros(len(packets) * SIZE, np.uint8), at, size, size, at)
+    burst = Burst.of(1, np.zeros(len(packets) * SIZE, np.uint8), at, size, size, at)
     burst.kind[:], burst.family[:] = [p[0] for p in packets], [p[1] for p in packets]
     burst.l4[:] = np.where(burst.family == 4, 34, 54)
     for row, start in enumerate((at + burst.l4 + 4).tolist()):

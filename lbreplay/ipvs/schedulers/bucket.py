@@ -34,7 +34,7 @@ class DestinationHash:
     def changed(self, dest: Dest | None = None) -> None:
         row = np.fromiter(islice(self._row(self._service.dests), SIZE), np.int32)
         self.owners = np.resize(row, SIZE if len(row) else 0)
-        self.rule.deal(self.owners)
+        self.rule.deal(self.owners.data)
 
     def _row(self, dests: list[Dest]) -> Iterator[int]:
         """Positions of real servers, as buckets are dealt out to them again and again."""

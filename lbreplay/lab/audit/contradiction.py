@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from lbreplay.errors import CaptureError
 from lbreplay.model import Setup
-from lbreplay.nic.ports import of_interface
+from lbreplay.nic.cards import of_interface
 from lbreplay.wire.capture import open_capture
 
 LOOKED_AT = 4096  # frames

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import BY_DEFAULT, BY_FLOW_DIRECTOR, BY_RSS, I64, KIND_NONE, KIND_TCP, Burst
+from lbreplay.arrays import I64
+from lbreplay.burst import BY_DEFAULT, BY_FLOW_DIRECTOR, BY_RSS, KIND_NONE, KIND_TCP, Burst
 from lbreplay.lab.audit.recorded import received
 from lbreplay.lab.steering import CLASSES, INPUTS
 from lbreplay.loop.parse import parse
 from lbreplay.model import Setup
-from lbreplay.nic.ports import of_interface, seen_by
+from lbreplay.nic.cards import of_interface, seen_by
 from lbreplay.nic.steer import Nic
 from lbreplay.wire.capture import open_capture
 
@@ -97,7 +98,7 @@ class Holder:
         parse(burst, device.mac, not device.rx_ip_checksum_offload)
         self._nic.steer(burst)
         queue, code = told.queue[rows], told.hash[rows]
-        hashed = self._nic.rss.hashed[burst.kind[rows]]
+        hashed = np.array(self._nic.rss.inputs)[burst.kind[rows]] > 0
         figures = np.column_stack(
             (
                 queue >= 0,

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lbreplay.burst import I64, ODD_ALGORITHM, ODD_LENGTH, U8, Bool, Burst, Told
+from lbreplay.arrays import I64, U8, Bool
+from lbreplay.burst import ODD_ALGORITHM, ODD_LENGTH, Burst, Told
 from lbreplay.loop.parse import parse
 from lbreplay.nic.rss import WIDTH4, WIDTH6
 from lbreplay.wire.capture import open_capture

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lbreplay.burst import I64
+from lbreplay.arrays import I64
 
 DISSENT = 8.0  # bits against, for each packet with another queue than its fellows
 CLAIM = 3.0  # bits to say that a value has a rule

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, KIND_FRAGMENT, KIND_OTHER, KIND_TCP, KIND_UDP, Bool
+from lbreplay.arrays import I64, Bool
+from lbreplay.burst import KIND_FRAGMENT, KIND_OTHER, KIND_TCP, KIND_UDP
 from lbreplay.lab.audit import rules as port_rules
 from lbreplay.lab.audit import table as redirection
 from lbreplay.lab.audit.recorded import Rows

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, U32
+from lbreplay.arrays import I64, U32
 
 LARGEST = 4096  # entries (interface 2)
 SPARSE = 4  # entries a record, beyond which a larger table is not tried

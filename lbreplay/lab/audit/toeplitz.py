@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, KIND_FRAGMENT, KIND_OTHER, KIND_SCTP, KIND_TCP, KIND_UDP, U8, U32, Bool
+from lbreplay.arrays import I64, U8, U32, Bool
+from lbreplay.burst import KIND_FRAGMENT, KIND_OTHER, KIND_SCTP, KIND_TCP, KIND_UDP
 from lbreplay.lab.audit.recorded import Rows
 from lbreplay.lab.keys import named_keys
 from lbreplay.nic.profiles import PAIR, TUPLE

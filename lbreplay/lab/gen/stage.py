@@ -132,4 +132,4 @@ def _burst(n: int, time_ns: int, frame: bytes, length: int) -> Burst:
     """One frame as a burst."""
     buffer = np.frombuffer(bytearray(bytes(RECORD) + frame + bytes(PAD)), np.uint8)
     column: Callable[[int], Any] = lambda value: np.array([value], np.int64)  # noqa: E731
-    return Burst(n, buffer, column(RECORD), column(len(frame)), column(length), column(time_ns))
+    return Burst.of(n, buffer, column(RECORD), column(len(frame)), column(length), column(time_ns))

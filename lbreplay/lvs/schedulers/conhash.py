@@ -12,14 +12,12 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakValueDictionary
 
-import numpy as np
-
-from lbreplay.burst import I64
 from lbreplay.loop.hashed import Ring
 from lbreplay.lvs.hashes import native_port, ring_keys
 from lbreplay.lvs.schedulers.order import divisor, picked
 
 if TYPE_CHECKING:
+    from lbreplay.arrays import I64
     from lbreplay.loop.real import Dest
     from lbreplay.lvs.flow import Flow, Listed
     from lbreplay.model import Behaviour
@@ -47,12 +45,14 @@ class Spread:
     first."""
 
     def __init__(self, shares: tuple[Share, ...]) -> None:
+        import numpy as np
+
         keys = np.concatenate([np.zeros(0, np.int64), *map(places, shares)])
         owners = np.repeat(np.arange(len(shares), dtype=np.int32), [share.places for share in shares])
         order = np.argsort(keys)  # several times as fast as a stable one, which equal keys need
         if np.any(keys[order[1:]] == keys[order[:-1]]):
             order = np.argsort(keys, kind="stable")
-        self.keys, self.owners = keys[order], owners[order]
+        self.keys, self.owners = keys[order].data, owners[order].data
 
 
 _SPREADS: WeakValueDictionary[tuple[Share, ...], Spread] = WeakValueDictionary()

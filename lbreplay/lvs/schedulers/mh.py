@@ -8,11 +8,10 @@ service with the SYN proxy hashes its ports too.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakValueDictionary
 
-import numpy as np
-
+from lbreplay import memory
 from lbreplay.loop.hashed import PLACES, SKIP_KEY, START_KEY, Maglev, filled, siphash
 from lbreplay.lvs.hashes import M32, fold
 from lbreplay.lvs.schedulers.order import divisor, picked
@@ -33,16 +32,16 @@ class Turn(NamedTuple):
     slots: int
 
 
-_TABLES: WeakValueDictionary[tuple[Turn, ...], Any] = WeakValueDictionary()
+_TABLES: WeakValueDictionary[tuple[Turn, ...], memoryview] = WeakValueDictionary()
 
 
-def fill(turns: tuple[Turn, ...]) -> Any:
+def fill(turns: tuple[Turn, ...]) -> memoryview:
     """The table: per slot the position of its owner in *turns*; empty when nobody has a turn. Workers have one
     together, for as long as one of them has it."""
     table = _TABLES.get(turns)
     if table is None:
-        columns = np.array(turns, np.uint32).reshape(-1, 3).T.copy()
-        table = filled(*columns) if columns[2].any() else np.zeros(0, np.int32)
+        starts, skips, slots = ([turn[at] for turn in turns] for at in range(3))
+        table = filled(starts, skips, slots) if any(slots) else memory.zeros("i", 0)
         _TABLES[turns] = table
     return table
 
@@ -52,7 +51,8 @@ class MaglevHash:
         service = server.service
         self._dests = server.dests
         with_port = service.mh_port or (behaviour.mh_port_is_synproxy and service.synproxy)
-        self._rule, self._table = Maglev(with_port, service.mh_fallback), None
+        self._rule = Maglev(with_port, service.mh_fallback)
+        self._table: memoryview | None = None
 
     def changed(self, dest: Dest | None = None) -> None:
         self._table = None

@@ -8,13 +8,15 @@ alone (`rss = "ip"`), a pair of local address and real server fits one worker wi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from lbreplay.burst import I16, KIND_SCTP, KIND_TCP, KIND_UDP
+from lbreplay.burst import KIND_SCTP, KIND_TCP, KIND_UDP
 from lbreplay.model import Endpoint, Setup
 from lbreplay.nic.flow_director import TCP, UDP, Rule
 from lbreplay.nic.rss import Rss
+
+if TYPE_CHECKING:
+    from lbreplay.arrays import I16
 
 KINDS = {TCP: KIND_TCP, UDP: KIND_UDP, 132: KIND_SCTP}
 
@@ -38,6 +40,8 @@ class RssPortStrategy:
 
     def room(self, laddr: bytes, rank: int, low: int, high: int, peers: Sequence[Endpoint], proto: int) -> int:
         """See `Strategy.room`."""
+        import numpy as np
+
         useful = np.zeros(max(high + 1 - low, 0), np.bool_)
         for peer in peers:
             useful |= self._homes(laddr, low, high, peer, proto) == rank
@@ -45,6 +49,8 @@ class RssPortStrategy:
 
     def _homes(self, laddr: bytes, low: int, high: int, peer: Endpoint, proto: int) -> I16:
         """The rank that *peer*'s answer to each port from *low* to *high* reaches."""
+        import numpy as np
+
         ports = np.arange(low, high + 1, dtype=">u2").view(np.uint8).reshape(-1, 2)
         head = np.frombuffer(peer.address + laddr + peer.port.to_bytes(2), np.uint8)
         flow = np.hstack([np.broadcast_to(head, (len(ports), len(head))), ports])

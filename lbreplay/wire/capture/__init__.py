@@ -6,17 +6,15 @@ import os
 from collections.abc import Iterator
 from types import TracebackType
 
-import numpy as np
-
-from lbreplay.burst import Burst, Room, distinct
+from lbreplay.burst import Burst, Room
 from lbreplay.edge import pace
 from lbreplay.errors import CaptureError, PipeClosed
+from lbreplay.loop.lay import Layer
 from lbreplay.phrases import plural
 from lbreplay.wire.capture.compressed import open_source
-from lbreplay.wire.capture.frames import LEAST, NO_TIME, STEP, CaptureInfo, Frames, Reader
+from lbreplay.wire.capture.files import Files, Merged
+from lbreplay.wire.capture.frames import LEAST, STEP, CaptureInfo, Frames, Reader
 from lbreplay.wire.capture.layout import lay_out
-from lbreplay.wire.capture.link import LINKS
-from lbreplay.wire.capture.merged import Files, Merged, MergedReader
 from lbreplay.wire.capture.recognise import recognised
 from lbreplay.wire.capture.sink import Note, Sink, is_pcapng, judge_name, open_sink
 from lbreplay.wire.capture.source import Source
@@ -48,13 +46,15 @@ class Capture:
         self.frames = self.bytes = self.first_ns = self.last_ns = 0
         self.warnings: list[str] = []
         self._source = source
-        self._reader: Reader = (
-            MergedReader(source, self._warn) if isinstance(source, Files) else recognised(source, self._warn)
-        )
+        self._reader: Reader = self._merged(source) if isinstance(source, Files) else recognised(source, self._warn)
         self._reader.telling = telling
         self.info: CaptureInfo = self._reader.info
-        self._raised = 0
-        self._room = Room(0)
+        self._layer, self._room = Layer(self.info.nanosecond), Room(0)
+
+    def _merged(self, files: Files) -> Reader:
+        from lbreplay.wire.capture.merged import MergedReader
+
+        return MergedReader(files, self._warn)
 
     @property
     def damage(self) -> CaptureError | None:
@@ -77,9 +77,9 @@ class Capture:
         """The same, each burst in the memory of the one before."""
         with pace.phase(f"reading {os.path.basename(self.info.path)}") as tell:
             yield from self._cut(size, tell)
-        if self._raised:
+        if raised := self._layer.raised:
             self._warn(
-                f"times go back {plural(self._raised, 'time')}: such a frame counts as at the time of the one before it"
+                f"times go back {plural(raised, 'time')}: such a frame counts as at the time of the one before it"
             )
         if self.damage:
             self._warn(str(self.damage))
@@ -87,13 +87,13 @@ class Capture:
     def _cut(self, size: int, tell: pace.Tell) -> Iterator[Burst]:
         for frames in self._reader.chunks():
             self._note_links(frames)
-            frames = self._clock(frames)
+            frames = self._settled(frames)
             self._reader.step = _step(frames, size)
             start = 0
             while start < len(frames.at):
                 stop = min(start + size, len(frames.at))
                 room = self._room_for(stop - start)
-                burst = lay_out(frames, start, stop, self.frames + 1, self.info.nanosecond, room)
+                burst = lay_out(frames, start, stop, self.frames + 1, self._layer, room)
                 if frames.told is not None:
                     burst.told = frames.told.rows(slice(start, stop))
                     burst.interface = burst.told.interface
@@ -107,27 +107,24 @@ class Capture:
             self._room = Room(rows)
         return self._room
 
-    def _clock(self, frames: Frames) -> Frames:
-        """Times that never decrease; frames without one have that of the frame before."""
-        given = frames.time_ns
+    def _settled(self, frames: Frames) -> Frames:
+        """With times that never decrease; frames without one have that of the frame before."""
         if not self.frames:
-            self.first_ns = self.last_ns = max(int(given[0]), 0)
-        if given[0] >= self.last_ns and (given[1:] >= given[:-1]).all():
-            return frames  # as most are: a fifth of what follows takes
-        time_ns = np.maximum.accumulate(np.maximum(given, self.last_ns))
-        raised = int(np.count_nonzero((time_ns != given) & (given != NO_TIME)))
-        self._raised += raised
-        return frames._replace(time_ns=time_ns, native=frames.native and not raised)
+            self.first_ns = self.last_ns = self._layer.last_ns = max(frames.time_ns[0], 0)
+        went_back = self._layer.settle(frames.time_ns)
+        return frames._replace(native=frames.native and not went_back)
 
     def _count(self, burst: Burst) -> None:
         self.frames += burst.size
-        self.bytes += int(burst.length.sum())
-        self.last_ns = int(burst.time_ns[-1])
+        self.bytes, self.last_ns = self._layer.octets, burst.flat["time_ns"][burst.size - 1]
 
     def _note_links(self, frames: Frames) -> None:
-        if not isinstance(frames.linktype, int):
-            for number in set(distinct(frames.linktype)) - LINKS.keys():
-                self._warn(f"frames of link type {number} are taken as Ethernet frames that nobody handles")
+        if isinstance(frames.linktype, int):
+            return
+        from lbreplay.wire.capture.link import unknown
+
+        for number in unknown(frames.linktype):
+            self._warn(f"frames of link type {number} are taken as Ethernet frames that nobody handles")
 
     def _warn(self, sentence: str) -> None:
         if sentence not in self.warnings:
@@ -142,7 +139,7 @@ class Capture:
 
 def _step(frames: Frames, size: int) -> int:
     """How much is to be read for a burst of *size* or a few less, by the last chunk; then most chunks are one burst."""
-    wanted = int(frames.at[-1] - frames.at[0]) * size // len(frames.at)
+    wanted = (frames.at[-1] - frames.at[0]) * size // len(frames.at)
     return min(max(wanted - wanted // 16, LEAST), STEP)
 
 

@@ -9,17 +9,21 @@ what was good before it is delivered first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from lbreplay.burst import I64, U8, Told
+from lbreplay import memory
+from lbreplay.burst import Told
 from lbreplay.errors import CaptureError
 from lbreplay.wire.capture.source import Source
+
+if TYPE_CHECKING:
+    from lbreplay.arrays import I64
 
 CHUNK = 4 << 20  # bytes at most of a chunk; nothing in a file makes more of it
 STEP, LEAST = 1 << 19, 1 << 16  # bytes read at once: they and the columns of their rows stay in a core's cache
 SLACK = 2048  # bytes behind a chunk that may be read, and mean nothing
+ETHERNET_LINK = 1  # the link type of most captures
+SECTION = b"\x0a\x0d\x0d\x0a"  # how a pcapng begins, in either byte order
 MAX_CAPLEN = 262_144  # as libpcap judges: a longer record is not a record
 
 NO_TIME = -1
@@ -39,22 +43,31 @@ class CaptureInfo(NamedTuple):
 
 
 class Frames(NamedTuple):
-    """Rows of a chunk. `buffer` is the chunk, valid until the next one is read; times are as the capture has them.
+    """Rows of a chunk. `buffer` is the chunk, columns are of numbers of 8 bytes; both are valid until the next one is
+    read. Times are as the capture has them.
 
     linktype    of all rows, or a column
     dense       nothing but the RECORD bytes of a record header stands between two frames
     native      those headers are what the output wants: little-endian, its resolution, the columns' numbers
     """
 
-    buffer: U8
-    at: I64
-    caplen: I64
-    length: I64
-    time_ns: I64  # NO_TIME: the format has none
+    buffer: memoryview
+    at: memoryview
+    caplen: memoryview
+    length: memoryview
+    time_ns: memoryview  # NO_TIME: the format has none
     linktype: I64 | int
     dense: bool
     native: bool
     told: Told | None = None  # where the reader was asked for it
+
+    @classmethod
+    def of(
+        cls, buffer: memoryview, at: I64, caplen: I64, length: I64, time_ns: I64, linktype: I64 | int,
+        told: Told | None = None,
+    ) -> Frames:  # fmt: skip
+        """Rows of arrays, which lie apart."""
+        return cls(buffer, at.data, caplen.data, length.data, time_ns.data, linktype, False, False, told)
 
     def rows(self, start: int, stop: int) -> Frames:
         some = slice(start, stop)
@@ -83,7 +96,7 @@ class Reader:
         self.damage: CaptureError | None = None
         self.names: list[str] = []  # of interfaces, where the format has them
 
-    def take(self, chunk: U8, end: int) -> tuple[Frames | None, int]:
+    def take(self, chunk: memoryview, end: int) -> tuple[Frames | None, int]:
         """The frames of the whole records in chunk[:end], and where the first record that is not whole begins."""
         raise NotImplementedError
 
@@ -93,8 +106,8 @@ class Reader:
 
     def chunks(self) -> Iterator[Frames]:
         """Rows chunk by chunk, until the end or `damage`."""
-        chunk = np.zeros(CHUNK + SLACK, np.uint8)
-        room, held, got = chunk.data[:CHUNK], 0, 1
+        chunk = memory.zeros("B", CHUNK + SLACK)
+        room, held, got = chunk[:CHUNK], 0, 1
         while got and not self.damage:
             got = self._fill(room[held : held + self.step])
             frames, used = self.take(chunk, held + got) if got else (None, 0)

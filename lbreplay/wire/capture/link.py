@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, U8, U16, distinct
+from lbreplay.arrays import I64, U8, U16, Bool, distinct
+from lbreplay.burst import Burst
 from lbreplay.wire.fields import be16, overlay
 
 ETHERNET = 14  # bytes of its header
@@ -129,15 +130,42 @@ KNOWN = "Ethernet (1), Linux cooked (113, 276), raw IP (12, 101, 228, 229) or lo
 
 
 class Links(NamedTuple):
-    """Rows of link headers as Ethernet headers: `drop` bytes of each frame give way to the `head` of 14."""
+    """The Ethernet headers of frames of other link types: bytes that each frame gets `more`, and what stands there."""
 
-    drop: I64
+    more: I64
     head: U8
-    cut: I64  # rows without a whole link header
+
+    def put(self, burst: Burst) -> None:
+        """Write them, where there is room for them."""
+        rows, view = np.flatnonzero(self.more), overlay(burst.buffer, ETHERNET)
+        view[burst.at[rows]] = self.head[rows].view(view.dtype)[:, 0]
 
 
-def decode(buffer: U8, at: I64, caplen: I64, linktype: I64) -> Links:
-    """The Ethernet headers for frames of other link types at *at*; Ethernet rows keep their own."""
+def heads_of(linktype: int, ethernet: list[bytes]) -> list[bytes]:
+    """Headers of a link type in place of Ethernet ones."""
+    rows = np.array(ethernet, f"V{ETHERNET}").view(np.uint8).reshape(-1, ETHERNET)
+    return [row.tobytes() for row in LINKS[linktype].encode(rows)]
+
+
+def unknown(linktype: I64) -> set[int]:
+    """The numbers that name no link type."""
+    return set(distinct(linktype)) - LINKS.keys()
+
+
+def as_ethernet(burst: Burst, chunk: memoryview, linktype: I64 | int) -> Links:
+    """Take the link headers off the rows of *burst*, which stand in *chunk*; what they are as Ethernet headers.
+    Ethernet rows keep their own. A frame without a whole link header is a row of no bytes."""
+    linktype = np.broadcast_to(np.asarray(linktype, np.int64), burst.at.shape)
+    drop, head, cut = _decoded(np.asarray(chunk), burst.at, burst.caplen, linktype)
+    more = np.where(linktype != 1, ETHERNET, 0)
+    drop[cut], more[cut] = 0, 0
+    burst.at[:], burst.caplen[:] = burst.at + drop, np.where(cut, 0, burst.caplen - drop)
+    burst.length[:] = burst.sent[:] = np.maximum(burst.length - drop + more, burst.caplen + more)
+    return Links(more, head)
+
+
+def _decoded(chunk: U8, at: I64, caplen: I64, linktype: I64) -> tuple[I64, U8, Bool]:
+    """By row: bytes of the link header, the Ethernet header that it is, whether it is cut."""
     drop, head = np.zeros(len(at), np.int64), np.zeros((len(at), ETHERNET), np.uint8)
     cut = np.zeros(len(at), np.bool_)
     for number in distinct(linktype):
@@ -148,5 +176,5 @@ def decode(buffer: U8, at: I64, caplen: I64, linktype: I64) -> Links:
         drop[rows] = link.header
         cut[rows] = caplen[rows] < link.least
         size = max(link.header, 1)
-        head[rows] = link.decode(overlay(buffer, size)[at[rows]].view(np.uint8).reshape(-1, size))
-    return Links(drop, head, np.flatnonzero(cut))
+        head[rows] = link.decode(overlay(chunk, size)[at[rows]].view(np.uint8).reshape(-1, size))
+    return drop, head, cut

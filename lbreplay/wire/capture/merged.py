@@ -12,29 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbreplay.burst import I64, RECORD, U8, Told
-from lbreplay.errors import CaptureError
-from lbreplay.wire.capture.compressed import open_source
+from lbreplay.arrays import I64, U8
+from lbreplay.burst import RECORD, Told
+from lbreplay.wire.capture.files import Files
 from lbreplay.wire.capture.frames import SLACK, CaptureInfo, Frames, Reader, Warn
 from lbreplay.wire.capture.recognise import recognised
-from lbreplay.wire.capture.source import Source
-
-
-class Merged(str):
-    """The path of no file: those of several, each with the name of its port. In messages it reads `a.pcap + b.pcap`."""
-
-    parts: tuple[tuple[str, str], ...]
-
-    def __new__(cls, parts: Sequence[tuple[str, str]]) -> Merged:
-        made = super().__new__(cls, " + ".join(path for _, path in parts))
-        made.parts = tuple(parts)
-        return made
-
-    def __str__(self) -> str:
-        return self  # with its parts
-
-    def __getnewargs__(self) -> tuple[tuple[tuple[str, str], ...]]:  # type: ignore[override]
-        return (self.parts,)
 
 
 class Waiting(NamedTuple):
@@ -46,32 +28,6 @@ class Waiting(NamedTuple):
 
     def rows(self, start: int, stop: int) -> Waiting:
         return self._replace(frames=self.frames.rows(start, stop), key=self.key[start:stop])
-
-
-class Files:
-    """The opened files of a Merged."""
-
-    live = False  # a file has an end
-
-    def __init__(self, merged: Merged) -> None:
-        self.path, self.names = str(merged), [name for name, _ in merged.parts]
-        self.sources: list[Source] = []
-        try:
-            for _, path in merged.parts:
-                self.sources.append(open_source(path))
-        except CaptureError:
-            self.close()
-            raise
-
-    def come(self) -> tuple[int, int] | None:
-        """Bytes that were read of all files, and how many they have."""
-        each = [come for source in self.sources if (come := source.come()) is not None]
-        read, size = (sum(column) for column in zip(*each, strict=True)) if each else (0, 0)
-        return (read, size) if len(each) == len(self.sources) else None
-
-    def close(self) -> None:
-        for source in self.sources:
-            source.close()
 
 
 class MergedReader(Reader):
@@ -117,7 +73,7 @@ def _together(parts: Sequence[Waiting]) -> Frames:
     for part in parts:
         piece, begin = _bytes_of(part.frames)
         pieces.append(piece)
-        at.append(part.frames.at - begin + offset)
+        at.append(np.asarray(part.frames.at) - begin + offset)
         offset += len(piece)
     order = np.argsort(np.concatenate([part.key for part in parts]), kind="stable")
     caplen, length, time_ns = (
@@ -130,13 +86,13 @@ def _together(parts: Sequence[Waiting]) -> Frames:
     same = (linktype == linktype[0]).all()
     kind = int(linktype[0]) if same else linktype
     buffer = np.concatenate(pieces)
-    return Frames(buffer, np.concatenate(at)[order], caplen, length, time_ns, kind, False, False, _told(interface))
+    return Frames.of(buffer.data, np.concatenate(at)[order], caplen, length, time_ns, kind, _told(interface))
 
 
 def _bytes_of(frames: Frames) -> tuple[U8, int]:
     """What of a chunk its rows need, with room behind the last, and where that began."""
-    begin = max(int(frames.at.min()) - RECORD, 0)
-    end = int((frames.at + frames.caplen).max())
+    at, caplen = np.asarray(frames.at), np.asarray(frames.caplen)
+    begin, end = max(int(at.min()) - RECORD, 0), int((at + caplen).max())
     piece = np.zeros(end - begin + SLACK, np.uint8)
     piece[: end - begin] = frames.buffer[begin:end]
     return piece, begin

@@ -9,10 +9,10 @@ from __future__ import annotations
 from struct import unpack
 from typing import NamedTuple
 
-from lbreplay.burst import RECORD, U8
+from lbreplay.burst import RECORD
 from lbreplay.errors import CaptureError
-from lbreplay.loop.walk import Shape, heads, walk
-from lbreplay.wire.capture.frames import MAX_CAPLEN, CaptureInfo, Frames, Reader, Warn
+from lbreplay.loop.walk import Heads, Shape, Walker
+from lbreplay.wire.capture.frames import ETHERNET_LINK, MAX_CAPLEN, CaptureInfo, Frames, Reader, Warn
 from lbreplay.wire.capture.source import Source
 
 FILE_HEADER = 24
@@ -42,18 +42,21 @@ class PcapReader(Reader):
             raise CaptureError(f"{source.path}: offset {len(head)}: a pcap file header has 24 bytes, the file ends")
         self.variant, self.order = MAGICS[head[:4]]
         major, minor, _, _, snaplen, network = unpack(self.order + "HHIIII", head[4:])
-        self.swapped = (major, minor) < (2, 3)
-        self.shape = Shape(self.order, 12 if self.swapped else 8, self.variant.header, 0, MAX_CAPLEN)
-        self.unit = 1 if self.variant.nanosecond else 1000
+        swapped, header = (major, minor) < (2, 3), self.variant.header
+        self.walker = Walker(Shape(self.order, 12 if swapped else 8, header, 0, MAX_CAPLEN))
+        self.heads = Heads(self.order, header, swapped, 1 if self.variant.nanosecond else 1000)
         self.offset = FILE_HEADER
         self.info = CaptureInfo(source.path, "pcap", network & 0x03FFFFFF, self.variant.nanosecond, snaplen)
+        self.dense = header == RECORD and self.info.linktype == ETHERNET_LINK
+        self.native = self.order == "<" and not swapped
 
-    def take(self, chunk: U8, end: int) -> tuple[Frames | None, int]:
-        starts, used, bad = walk(chunk, 0, end, self.shape)
-        if bad:
-            self.broken(used, f"a record of at most {MAX_CAPLEN} bytes expected")
-        found = heads(chunk, starts, self.order, self.swapped, self.unit)
-        dense = self.variant.header == RECORD and self.info.linktype == 1
-        native = self.order == "<" and not self.swapped and not found.odd
-        at = starts + self.variant.header
-        return Frames(chunk, at, found.caplen, found.length, found.time_ns, self.info.linktype, dense, native), used
+    def take(self, chunk: memoryview, end: int) -> tuple[Frames | None, int]:
+        found, heads = self.walker.run(chunk, 0, end), self.heads
+        if self.walker.bad:
+            self.broken(self.walker.at, f"a record of at most {MAX_CAPLEN} bytes expected")
+        heads.read(chunk, self.walker.starts, found)
+        at, caplen, length, time_ns = (
+            memoryview(column)[:found] for column in (heads.at, heads.caplen, heads.length, heads.time_ns)
+        )
+        native = self.native and not heads.odd
+        return Frames(chunk, at, caplen, length, time_ns, self.info.linktype, self.dense, native), self.walker.at

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lbreplay.burst import I64, U8, Bool, Told
+from lbreplay.arrays import I64, U8, Bool
+from lbreplay.burst import Told
 from lbreplay.errors import CaptureError
 from lbreplay.loop.walk import Shape, walk
 from lbreplay.wire.capture.frames import (
@@ -22,6 +23,7 @@ from lbreplay.wire.capture.frames import (
     LAST_SECOND,
     MAX_CAPLEN,
     NO_TIME,
+    SECTION,
     CaptureInfo,
     Frames,
     Reader,
@@ -31,8 +33,8 @@ from lbreplay.wire.capture.source import Source
 from lbreplay.wire.capture.told import join_told, read_told
 from lbreplay.wire.fields import overlay
 
-SECTION, INTERFACE, PACKET, SIMPLE, ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
-MAGIC = SECTION.to_bytes(4)
+INTERFACE, PACKET, SIMPLE, ENHANCED = 1, 2, 3, 6
+STOP = int.from_bytes(SECTION)
 ORDERS = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 MAX_BLOCK = 1 << 20  # bytes of a block that is looked at; libpcap allows 16 MiB, for options nobody writes
 MAX_INTERFACES = 1 << 16
@@ -118,9 +120,9 @@ class PcapngReader(Reader):
         try:
             while len(head := self.source.read_exactly(12)) == 12:
                 seen += head
-                if head[:4] == MAGIC and head[8:] not in ORDERS:
+                if head[:4] == SECTION and head[8:] not in ORDERS:
                     raise CaptureError(f"{self.source.path}: offset {len(seen) - 12}: {EXPECTED}")
-                order = ORDERS[head[8:]] if head[:4] == MAGIC else order
+                order = ORDERS[head[8:]] if head[:4] == SECTION else order
                 kind, size = unpack(order + "II", head[:8])
                 if not 12 <= size <= CHUNK - len(seen):
                     break
@@ -132,18 +134,18 @@ class PcapngReader(Reader):
         finally:
             self.source.head = bytes(seen) + self.source.head
 
-    def take(self, chunk: U8, end: int) -> tuple[Frames | None, int]:
-        at, before, parts = 0, -1, []
+    def take(self, chunk: memoryview, end: int) -> tuple[Frames | None, int]:
+        array, at, before, parts = np.asarray(chunk), 0, -1, []
         while before < at < end and not self.damage:
             before = at
-            if chunk[at : at + 4].tobytes() == MAGIC:
-                at = self._section(chunk, at, end)
+            if chunk[at : at + 4].tobytes() == SECTION:
+                at = self._section(array, at, end)
                 continue
-            starts, at, bad = walk(chunk, at, end, Shape(self.order, 4, 0, 12, MAX_BLOCK, SECTION))
+            starts, at, bad = walk(chunk, at, end, Shape(self.order, 4, 0, 12, MAX_BLOCK, STOP))
             if len(starts):
-                parts.append(self._frames(chunk, starts))
+                parts.append(self._frames(array, np.asarray(starts)))
             if bad and not self.damage:
-                at = self._too_long(chunk, at)
+                at = self._too_long(array, at)
         return joined(parts), at
 
     def _section(self, chunk: U8, at: int, end: int) -> int:
@@ -190,7 +192,7 @@ class PcapngReader(Reader):
         links = self.table.linktype[blocks.interface]
         same = (links == self.info.linktype).all()
         linktype = self.info.linktype if same else links
-        found = Frames(chunk, at, caplen, np.maximum(blocks.length, caplen), time_ns, linktype, False, False)
+        found = Frames.of(chunk.data, at, caplen, np.maximum(blocks.length, caplen), time_ns, linktype)
         return found._replace(told=self._told(chunk, blocks)) if self.telling else found
 
     def _told(self, chunk: U8, blocks: Blocks) -> Told:
@@ -267,6 +269,6 @@ def joined(parts: list[Frames]) -> Frames | None:
     if len(parts) < 2:
         return parts[0] if parts else None
     at, caplen, length, time_ns = (np.concatenate(column) for column in list(zip(*parts, strict=True))[1:5])
-    linktype = np.concatenate([np.broadcast_to(part.linktype, part.at.shape) for part in parts])
+    linktype = np.concatenate([np.broadcast_to(np.asarray(part.linktype), len(part.at)) for part in parts])
     told = join_told([part.told for part in parts if part.told is not None])
-    return Frames(parts[0].buffer, at, caplen, length, time_ns, linktype, False, False, told)
+    return Frames.of(parts[0].buffer, at, caplen, length, time_ns, linktype, told)

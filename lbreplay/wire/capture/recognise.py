@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from lbreplay.errors import CaptureError
-from lbreplay.wire.capture.frames import Reader, Warn
-from lbreplay.wire.capture.link import KNOWN, LINKS
+from lbreplay.wire.capture.frames import ETHERNET_LINK, SECTION, Reader, Warn
 from lbreplay.wire.capture.pcap import MAGICS, PcapReader
 from lbreplay.wire.capture.source import Source
-
-SECTION = b"\x0a\x0d\x0d\x0a"  # how pcapng begins, in either order of bytes
 
 
 def recognised(source: Source, warn: Warn) -> Reader:
@@ -23,6 +20,9 @@ def recognised(source: Source, warn: Warn) -> Reader:
     else:
         what = f"a file that begins {head.hex(' ')}" if head else "an empty file"
         raise CaptureError(f"{path}: offset 0: a pcap or pcapng capture expected, got {what}")
-    if reader.info.linktype not in LINKS:
-        raise CaptureError(f"{path}: link type {reader.info.linktype}: expected {KNOWN}")
+    if reader.info.linktype != ETHERNET_LINK:
+        from lbreplay.wire.capture.link import KNOWN, LINKS
+
+        if reader.info.linktype not in LINKS:
+            raise CaptureError(f"{path}: link type {reader.info.linktype}: expected {KNOWN}")
     return reader

@@ -16,17 +16,15 @@ from struct import pack
 from types import TracebackType
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
-from lbreplay.burst import U8, Burst, Made
+from lbreplay import memory
+from lbreplay.burst import Burst, Made
 from lbreplay.edge.output import Output
 from lbreplay.errors import CaptureError
 from lbreplay.loop.runs import Runs
-from lbreplay.wire.capture.frames import CaptureInfo
-from lbreplay.wire.capture.link import ETHERNET, LINKS
+from lbreplay.wire.capture.frames import ETHERNET_LINK, CaptureInfo
 from lbreplay.wire.capture.output import PackedOutput
-from lbreplay.wire.fields import overlay
 
+ETHERNET = 14  # bytes of its header
 SECOND = 1_000_000_000
 SECTION = pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
 INTERFACE, ENHANCED = 1, 6
@@ -74,14 +72,12 @@ class Leaving(NamedTuple):
 class Sink:
     """What leaves, in order. A context manager: a clean exit gives the file its name, any other removes it.
 
-    `written` counts frames so far. Raises OutputError (disk full), PipeClosed (nobody reads standard output any more).
+    Raises OutputError (disk full), PipeClosed (nobody reads standard output any more).
     """
 
     def __init__(self, output: Output, info: CaptureInfo) -> None:
-        self.written = 0
         self.info = info
         self._output = output
-        self._link = LINKS[info.linktype]
         self._unit = 1 if info.nanosecond else 1000
         self._runs = Runs()
         self._memory = memoryview(bytearray())  # of what is gathered
@@ -96,10 +92,9 @@ class Sink:
         pieces = list(self._pieces(burst))
         if pieces:
             self._output.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        self.written += len(burst.made) + int(np.count_nonzero(burst.leaving))
 
     def _pieces(self, burst: Burst) -> Iterator[bytes | memoryview]:
-        if self.info.linktype == 1:
+        if self.info.linktype == ETHERNET_LINK:
             return self._in_place(burst)
         return (self._record(one.time_ns, one.frame, one.length) for one in self._leaving(burst))
 
@@ -110,14 +105,14 @@ class Sink:
         if burst.made or runs.runs > 1:
             yield self._gathered(burst)
         elif runs.runs:
-            yield burst.buffer.data[runs.begin : runs.end]
+            yield burst.data[runs.begin : runs.end]
 
     def _gathered(self, burst: Burst) -> memoryview:
         """The records of rows that leave and of what was made, one behind the other in order."""
         records = [(one.row, self._record(one.time_ns, one.frame, one.length)) for one in burst.made]
         size = self._runs.size + sum(len(record) for _, record in records)
         if len(self._memory) < size:
-            self._memory = np.empty(size + size // 8, np.uint8).data
+            self._memory = memory.zeros("B", size + size // 8)
         row, to = 0, 0
         for stop, record in records:
             to = self._runs.copy(row, stop, self._memory, to)
@@ -127,22 +122,25 @@ class Sink:
 
     def _leaving(self, burst: Burst, some: Collection[int] | None = None) -> Iterator[Leaving]:
         """Frame by frame, under the link header of the capture; of rows only *some*."""
-        made, rows = _by_row(burst.made), np.flatnonzero(burst.leaving)
-        if some is not None:
-            rows = np.array([row for row in some if burst.leaving[row]], np.int64)
-        head = dict(zip(rows.tolist(), self._heads(overlay(burst.buffer, ETHERNET)[burst.at[rows]]), strict=True))
-        made_head = iter(self._heads(np.array([frame.frame[:ETHERNET] for frame in burst.made], "V14")))
+        made, leaving = _by_row(burst.made), burst.flat["leaving"]
+        rows = [row for row in (range(burst.size) if some is None else some) if leaving[row]]
+        frames = {row: burst.frame(row) for row in rows}
+        head = dict(zip(rows, self._heads(frames.values()), strict=True))
+        made_head = iter(self._heads(one.frame for one in burst.made))
         for row in sorted(made.keys() | head.keys()):
             for one in made.get(row, ()):
                 yield self._under(one, one.time_ns, next(made_head), one.frame, one.length)
             if row in head:
-                yield self._under(row, int(burst.time_ns[row]), head[row], burst.frame(row), int(burst.sent[row]))
+                yield self._under(row, burst.flat["time_ns"][row], head[row], frames[row], burst.flat["sent"][row])
 
-    def _heads(self, ethernet: U8) -> list[bytes]:
-        if self.info.linktype == 1:
-            return [row.tobytes() for row in ethernet]
-        heads = self._link.encode(ethernet.view(np.uint8).reshape(-1, ETHERNET))
-        return [row.tobytes() for row in heads]
+    def _heads(self, frames: Iterable[bytes]) -> list[bytes]:
+        """The link header of each."""
+        heads = [frame[:ETHERNET] for frame in frames]
+        if self.info.linktype == ETHERNET_LINK:
+            return heads
+        from lbreplay.wire.capture.link import heads_of
+
+        return heads_of(self.info.linktype, heads)
 
     def _under(self, what: int | Made, time_ns: int, head: bytes, frame: bytes, length: int) -> Leaving:
         return Leaving(what, time_ns, head + frame[ETHERNET:], length - ETHERNET + len(head))
@@ -174,7 +172,7 @@ class PcapngSink(Sink):
 
     def _pieces(self, burst: Burst) -> Iterator[bytes | memoryview]:
         rows = getattr(self._annotate, "rows", None)
-        if rows is None or self.info.linktype != 1:
+        if rows is None or self.info.linktype != ETHERNET_LINK:
             for leaving in self._leaving(burst):
                 yield from self._noted(burst, leaving)
         else:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lbreplay.burst import I64, ODD_ALGORITHM, ODD_LENGTH, U8, Told
+from lbreplay.arrays import I64, U8
+from lbreplay.burst import ODD_ALGORITHM, ODD_LENGTH, Told
 from lbreplay.wire.fields import overlay
 
 FLAGS, HASH, QUEUE = 2, 3, 6

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from captures import write
 
-from lbreplay.burst import U8
 from lbreplay.wire.capture import frames as module
 from lbreplay.wire.capture.frames import Frames, Reader
 from lbreplay.wire.capture.source import Source
@@ -17,16 +16,16 @@ from lbreplay.wire.capture.source import Source
 class Words(Reader):
     """Records of a byte that says how long they are, itself included; 255 means 20 that nobody needs."""
 
-    def take(self, chunk: U8, end: int) -> tuple[Frames | None, int]:
+    def take(self, chunk: memoryview, end: int) -> tuple[Frames | None, int]:
         at, found = 0, []
-        while at < end and (size := int(chunk[at])) and (size == 255 or at + size <= end):
+        while at < end and (size := chunk[at]) and (size == 255 or at + size <= end):
             if size < 255:
                 found.append(at)
             at += min(size, 20)
         if at < end and chunk[at] == 0:
             self.broken(at, "no length")
         column = np.array(found, np.int64)
-        return Frames(chunk, column, chunk[column].astype(np.int64), column, column, 1, False, False), at
+        return Frames.of(chunk, column, np.asarray(chunk)[column].astype(np.int64), column, column, 1), at
 
 
 @pytest.mark.parametrize(

@@ -10,23 +10,6 @@ from captures import frames, pcap_head, record, write
 
 from lbreplay.burst import PAD, RECORD
 from lbreplay.wire.capture import open_capture
-from lbreplay.wire.capture.layout import copy_rows
-
-
-@pytest.mark.parametrize("spread", [2, 140, 300, 600, 3000, 20000])
-def test_copy_rows_copies_rows_and_nothing_else(spread: int) -> None:
-    """Copying too wide and in order gives what slices one by one give, at every mixture of lengths."""
-    rng = np.random.default_rng(spread)
-    size = rng.integers(0, spread, 300)
-    size[rng.random(300) < 0.5] = 1
-    gap = rng.integers(0, 50, 300)
-    at, to = np.cumsum(size + gap) - size, np.cumsum(size + 16) - size
-    source = rng.integers(0, 256, int(at[-1] + size[-1]) + PAD, np.uint8)
-    target = np.zeros(int(to[-1] + size[-1]) + PAD, np.uint8)
-    copy_rows(source, at, size, target, to)
-    for row in range(300):
-        got = target[to[row] : to[row] + size[row]]
-        assert np.array_equal(got, source[at[row] : at[row] + size[row]])
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

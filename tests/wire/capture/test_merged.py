@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 import random
 from pathlib import Path
 
 import pytest
 from captures import T0, drain, enhanced, frames, interface, pcap_head, read, record, section, write
 
-from lbreplay.errors import CaptureError
 from lbreplay.wire.capture import Merged, open_capture
 from lbreplay.wire.capture import frames as reading
 
@@ -70,19 +68,3 @@ def test_damage_of_one(tmp_path: Path) -> None:
     with open_capture(merged(one, two)) as source:
         assert len(drain(source)) == 3
         assert source.damage is not None and "two.pcap" in str(source.damage)
-
-
-def test_what_cannot_be_opened(tmp_path: Path) -> None:
-    """The file is named."""
-    one = pcap(tmp_path, "one.pcap", [0], frames(1))
-    with pytest.raises(CaptureError, match=r"none\.pcap: cannot be read"):
-        open_capture(merged(one, tmp_path / "none.pcap"))
-    with pytest.raises(CaptureError, match=r"text: offset 0: a pcap or pcapng capture expected"):
-        open_capture(merged(one, write(tmp_path, b"no capture at all", name="text")))
-
-
-def test_it_is_sent_to_other_processes() -> None:
-    """A path like any other, with its parts."""
-    path = Merged([("dpdk0", "a"), ("dpdk1", "b")])
-    again = pickle.loads(pickle.dumps(path))
-    assert (again, again.parts) == ("a + b", path.parts)
