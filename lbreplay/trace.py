@@ -10,14 +10,12 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from lbreplay.arrays import I64
+from lbreplay import memory
 from lbreplay.burst import QUEUE_BITS, Burst, Received
 from lbreplay.dpvs.balancer import Balancer
 from lbreplay.dpvs.story import Story
 from lbreplay.edge.output import Output
-from lbreplay.loop.lines import Lines
+from lbreplay.loop.lines import Lines, numbered
 from lbreplay.model import Setup
 from lbreplay.nic.steer import Nic
 from lbreplay.verdict import ENTRIES, NAMES, Verdict
@@ -81,7 +79,8 @@ class Told:
 
     def __init__(self, setup: Setup, written: int = 0) -> None:
         self._setup = setup
-        self._written = written  # frames in the output before the present burst
+        self._written = written  # frames in the output so far
+        self._numbers = memory.zeros("q", 0)  # of rows of the present burst in the output, 0: they do not leave
         self._lines: Lines | None = None
 
     def lines(self, burst: Burst, balancer: Balancer, nic: Nic | Ports) -> Iterator[Line]:
@@ -106,22 +105,17 @@ class Told:
                 lines.write(_dumped(self._frame(burst, odd, stories[odd], out, balancer, nic)))
                 row += 1
         lines.tell(row, burst.size)
-        self._written += len(burst.made) + int(np.count_nonzero(burst.leaving))
         return memoryview(lines.written())
 
     # --- the output's numbers ----------------------------------------------------------------------------------------
 
     def _begin(self, lines: Lines, burst: Burst, balancer: Balancer, nic: Nic | Ports) -> dict[int, list[Sent]]:
         """Have *lines* told of *burst*; what was made, as `_made` has it."""
-        stories = balancer.stories or {}
-        made_row = np.array([made.row for made in burst.made], np.int64)
-        left = np.cumsum(burst.leaving)  # up to and with each row
-        ahead = (left - burst.leaving)[made_row] + np.arange(len(made_row))  # left before what was made
-        sent = self._made(burst, (ahead + self._written + 1).tolist())
-        self._numbers = np.where(burst.leaving, left + self._written, 0).astype(np.int64)
-        if burst.made:
-            self._numbers[burst.leaving] += np.searchsorted(made_row, np.flatnonzero(burst.leaving), "right")
-        told = self._numbers.copy()
+        stories, self._numbers = balancer.stories or {}, memory.zeros("q", burst.size)
+        made = numbered(self._numbers, burst.flat["leaving"], [one.row for one in burst.made], self._written)
+        self._written += len(made) + burst.flat["leaving"][: burst.size].tobytes().count(1)
+        sent = self._made(burst, made)
+        told = memory.grown(self._numbers, burst.size)
         lines.more.clear()
         for row in sent:
             if row >= 0 and row not in stories:
@@ -144,31 +138,29 @@ class Told:
 
     def _own(self, burst: Burst, row: int) -> list[Sent]:
         """A row's own frame, if it leaves in place."""
-        if not burst.leaving[row]:
-            return []
-        return [Sent(int(self._numbers[row]), int(burst.time_ns[row]), burst.frame(row))]
+        number = self._numbers[row]
+        return [Sent(number, burst.flat["time_ns"][row], burst.frame(row))] if number else []
 
-    def _leaves(self, burst: Burst, nic: Nic | Ports) -> I64 | None:
+    def _leaves(self, burst: Burst, nic: Nic | Ports) -> memoryview | None:
         """The piece of the port that each row leaves by; None where there is but one."""
-        return self._port + nic.leave_by(burst) if not isinstance(nic, Nic) else None
+        return None if isinstance(nic, Nic) else (self._port + nic.leave_by(burst)).data
 
     def _frame(
         self, burst: Burst, row: int, story: Story, out: list[Sent], balancer: Balancer, nic: Nic | Ports
     ) -> Line:
-        verdict = int(burst.verdict[row])
-        entry = ENTRIES[verdict]
-        index = int(burst.worker_index[row])
+        of, verdict = burst.flat, burst.flat["verdict"][row]
+        entry, index, queue = ENTRIES[verdict], of["worker_index"][row], of["queue"][row]
         received = index >= 0
         line: Line = {
             "n": burst.first + row,
-            "t_ns": int(burst.time_ns[row]),
+            "t_ns": of["time_ns"][row],
             "worker": self._setup.workers[index].rank if received else None,
-            "queue": int(burst.queue[row]) & LAST_QUEUE if received else None,
+            "queue": queue & LAST_QUEUE if received else None,
             "steer": _steer(burst, row, nic) if received else None,
             "lookup": story.lookup or None,
         }
         if received and not isinstance(nic, Nic):
-            port, slave = nic.arrived(int(burst.queue[row]))
+            port, slave = nic.arrived(queue)
             line |= {"port": port} | ({"slave": slave} if slave else {})
         if story.owner >= 0:
             line["owner"] = story.owner
@@ -188,11 +180,11 @@ def _out(sent: list[Sent], nic: Nic | Ports) -> dict[str, Any]:
 
 
 def _steer(burst: Burst, row: int, nic: Nic | Ports) -> dict[str, Any]:
-    by = STEERED[burst.by[row]]
+    of, by = burst.flat, STEERED[burst.flat["by"][row]]
     if by == "rss":
-        return {"by": by, "hash": f"0x{int(burst.hash[row]):08x}", "reta": int(burst.reta[row])}
+        return {"by": by, "hash": f"0x{of['hash'][row]:08x}", "reta": of["reta"][row]}
     if by == "flow_director":
-        return {"by": by, "rule": str(nic.rules[burst.rule[row]])}
+        return {"by": by, "rule": str(nic.rules[of["rule"][row]])}
     return {"by": by}
 
 

@@ -8,6 +8,9 @@ ctypedef unsigned long long u64
 cdef int FULL_TCP, FULL_UDP, TELLING, PROXYING, STORMY, STATES, UDP, BY_RSS, BY_FLOW_DIRECTOR, QUEUE, CARD
 cdef u64 SIX
 
+@cython.locals(found=list, row=Py_ssize_t)
+cpdef list numbered(long long[::1] numbers, const unsigned char[::1] leaving, list made, long long written)
+
 @cython.final
 cdef class Lines(Pen):
     cdef Table table

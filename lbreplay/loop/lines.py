@@ -24,6 +24,19 @@ BY_RSS, BY_FLOW_DIRECTOR = 1, 2
 QUEUE, CARD = 0xFF, 8  # bits of a queue within its card, and where the card's number stands
 
 
+def numbered(numbers: Any, leaving: Any, made: list[int], written: int) -> list[int]:
+    """Number what leaves, in order, behind *written* frames: rows, in *numbers* (0: it does not leave), and what is
+    *made*, by the row that it stands before, ascending; the numbers of that."""
+    found: list[int] = []
+    for row in range(len(numbers)):
+        while len(found) < len(made) and made[len(found)] <= row:
+            written += 1
+            found.append(written)
+        written += leaving[row] != 0
+        numbers[row] = written if leaving[row] else 0
+    return [*found, *range(written + 1, written + 1 + len(made) - len(found))]
+
+
 class Lines(Pen):
     """*table* has the ends of connections by handle; None: a piece of `ends` says all of them.
 
@@ -56,8 +69,8 @@ class Lines(Pen):
     def bind(self, burst: Any, number: Any, port: Any) -> None:
         """The columns of *burst*; *number* of each row in the output, 0: it has none, below 0: `more` has its numbers
         and ports, as text; *port*: the piece of the port that each leaves by, None where there is but one."""
-        self.first, self.out_number = burst.first, number.data
-        self.several, self.out_port = port is not None, (number if port is None else port).data
+        self.first, self.out_number = burst.first, number
+        self.several, self.out_port = port is not None, number if port is None else port
         if burst.room is not self.bound:
             self.bound = burst.room
             self._move_in(burst.room.flat)

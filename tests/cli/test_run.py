@@ -187,7 +187,7 @@ RUNS = """
 import sys
 from lbreplay.cli import status
 for case, capture in zip(sys.argv[1::2], sys.argv[2::2]):
-    assert status(["run", capture, "-c", f"{case}/lb.toml", "-o", "out.pcap", "-q"]) == 0
+    assert status(["run", capture, "-c", f"{case}/lb.toml", "-o", "out.pcap", "--trace", "trace.jsonl", "-q"]) == 0
     assert "numpy" not in sys.modules, f"{case} loads numpy"
 """
 

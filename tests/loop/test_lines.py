@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lbreplay import memory
 from lbreplay.burst import KINDS, Burst
-from lbreplay.loop.lines import Lines
+from lbreplay.loop.lines import Lines, numbered
 from lbreplay.loop.names import FULL_TCP, OTHER, SIX
 from lbreplay.loop.table import Table
 from lbreplay.model import Endpoint
@@ -99,3 +100,13 @@ def test_what_was_handed_on_or_left_more_than_once() -> None:
     handed, several = told(pen, rows, [3, -1])
     assert (handed["owner"], handed["reason"], handed["out"]) == (2, ["redirected"], [3])
     assert "reason" not in several and several["worker"] is None and several["out"] == [4, 5]
+
+
+@pytest.mark.parametrize("made", [[], [0], [0, 0, 3], [1, 4, 4], [2, 3, 4]])
+def test_what_leaves_is_numbered_in_order(made: list[int]) -> None:
+    """What is made stands before its row, or behind the last one."""
+    numbers, leaving = memory.zeros("q", 4), memory.listed("B", [1, 0, 1, 1])
+    order = sorted([(row, 0, at) for at, row in enumerate(made)] + [(row, 1, row) for row in range(4) if leaving[row]])
+    place = {one[1:]: 8 + at for at, one in enumerate(order)}
+    assert numbered(numbers, leaving, made, 7) == [place[0, at] for at in range(len(made))]
+    assert numbers.tolist() == [place.get((1, row), 0) for row in range(4)]
