@@ -44,14 +44,17 @@ class Look:
 
     def _run(self, before: int, size: int) -> None:
         """*before*: how many frames came before the first."""
-        place = before % self.thorough
         for row in range(size):
             self.large += self.length[row] > self.most
-            if self.simple[row] and (before + row < self.thorough or place < self.sample):
+        row = 0
+        while row < size:
+            place = (before + row) % self.thorough
+            if place >= self.sample and before + row >= self.thorough:
+                row += self.thorough - place  # where the next ones are that are looked at
+                continue
+            if self.simple[row]:
                 self._sum(row)
-            place += 1
-            if place == self.thorough:
-                place = 0
+            row += 1
 
     def _sum(self, row: int) -> None:
         at, l4, four = self.at[row] + (TAG if self.tag[row] else 0), self.l4[row], self.family[row] == 4

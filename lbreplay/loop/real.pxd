@@ -5,8 +5,9 @@ cdef class Dest:
     cdef public long long weight, actconns, inactconns
     cdef public bint available, overload, inhibited
     cdef public int id, place
+    cdef public long long inpkts, inbytes, outpkts, outbytes  # what every packet counts, beside whether it does
     cdef public object real, endpoint, address, port
-    cdef public long long max_conn, persistconns, conns, inpkts, inbytes, outpkts, outbytes
+    cdef public long long max_conn, persistconns, conns
     cdef long long met_version
     cdef int met_told, met_way
     cdef unsigned long long met_head, met_tail
