@@ -20,10 +20,10 @@ from lbreplay.burst import Burst
 from lbreplay.ipvs import states
 from lbreplay.ipvs.addresses import ALL_HOSTS, EVERYBODY, LOOPBACK, THIS, is_group
 from lbreplay.ipvs.service import FTP
-from lbreplay.ipvs.xmit import MIN_MTU, tunnel_of
+from lbreplay.ipvs.xmit import MIN_MTU, OUTER, tunnel_of
 from lbreplay.loop.ends import Ends, words
 from lbreplay.loop.entry import Course
-from lbreplay.loop.flags import DIRECTED, NAT, OTHERWISE, TUNNEL
+from lbreplay.loop.flags import DIRECTED, GRE, GUE, IP_IN_IP, NAT, OTHERWISE, OUTER4, OUTER6, TUNNEL
 from lbreplay.loop.kernel import Kernel, Starter
 from lbreplay.loop.names import NONE, STATES, STEPS
 from lbreplay.loop.translate import Translator
@@ -33,7 +33,8 @@ from lbreplay.lvs.protocols import tcp
 from lbreplay.model import NANOSECOND, Endpoint, Persistence
 from lbreplay.stack.neighbor import derived
 from lbreplay.verdict import PENDING, Verdict
-from lbreplay.wire.packet import IPIP, RST, SYN, TCP, UDP
+from lbreplay.wire.packet import GRE as PROTO_GRE
+from lbreplay.wire.packet import IPIP, IPV6_IN_IP, RST, SYN, TCP, UDP
 
 if TYPE_CHECKING:
     from lbreplay.ipvs.dest import Dest
@@ -48,10 +49,10 @@ KINDS = {  # method: how it leaves, and as what
     "dr": (DIRECTED, Verdict.DR_FORWARDED),
     "tunnel": (TUNNEL, Verdict.TUNNEL_FORWARDED),
 }
-SWITCHES = ("nat_icmp_send",)  # sysctls under which every packet may have something to say
-DEFENCES = ("drop_entry", "drop_packet")
 REUSED = ("FIN_WAIT", "TIME_WAIT", "CLOSE")  # states in which a first packet may begin anew (L 4.2)
-OUTER = {4: 20, 16: 40}  # bytes of an outer header, by the length of its addresses
+HEADER = {4: OUTER4, 16: OUTER6}  # bytes of an IP header, by the length of its addresses
+WRAPS = {"ipip": IP_IN_IP, "gue": GUE, "gre": GRE}
+PROTOCOLS = {"gue": UDP, "gre": PROTO_GRE}  # that outer headers name, but for IP in IP
 MIRRORED = bytes(6)  # stands for the MAC that a row came to
 DERIVED = derived(bytes(4))  # stands for the one made of where it goes
 IPV4, IPV6 = 1, 2  # bits of `Kernel.families`
@@ -78,7 +79,7 @@ class Compiler:
         self.mirrored: Bool = np.zeros(64, np.bool_)
         self.derived: Bool = np.zeros(64, np.bool_)
         self._entries: dict[tuple[bytes, bytes], int] = {}
-        self._courses: dict[tuple[int, str, Endpoint, Endpoint], Course] = {}
+        self._courses: dict[tuple[int, str, Endpoint, Endpoint, tuple[str, int, bool]], Course] = {}
         self.courses: list[Course] = []
         self.translator = Translator(self.courses, parts.edition.ttl, parts.edition.tunnel == "6.1")
         self._steps = _steps(parts.states)
@@ -89,6 +90,7 @@ class Compiler:
         """What differs between kernels."""
         self.loop.assures, self.loop.lowers = edition.assured, edition.ttl
         self.loop.data_passes = edition.ftp_data_passes
+        self.loop.sums_up = edition.one_packet_number == "template"
 
     # --- what changes ------------------------------------------------------------------------------------------------
 
@@ -113,6 +115,8 @@ class Compiler:
         loop.families = IPV4 * parts.looked_at(4) | IPV6 * parts.looked_at(6)
         loop.discovers = self.translator.discovers = parts.edition.tunnel != "6.1" or parts.sysctls["pmtu_disc"] != 0
         loop.shut, loop.barred = self._shut(), self._barred()
+        loop.thins = parts.sysctls.always("drop_entry")
+        loop.speakers = Ends(sorted(parts.services.speakers())) if parts.sysctls["nat_icmp_send"] else None
         loop.passing = not (parts.edition.servers_open and parts.services.has_engine)
         self._place()
 
@@ -140,13 +144,12 @@ class Compiler:
             (Way.MARKED, bool(setup.marks)),
             (Way.RESOLVED, setup.device.resolve),
             (Way.DEVICES, setup.several),
-            (Way.SWITCHED, any(parts.sysctls[name] for name in SWITCHES)),
         )
         return _first(reasons)
 
     def _barred(self) -> int:
         """Why it opens no connection."""
-        return _first(((Way.SWITCHED, any(map(self._parts.sysctls.always, DEFENCES))),))
+        return _first(((Way.SWITCHED, self._parts.sysctls.always("drop_packet")),))
 
     def _first(self) -> bytes:
         """By flags of TCP: whether a packet of no connection may open one (L 5.1)."""
@@ -167,6 +170,10 @@ class Compiler:
         self._net.row, self._net.cause = row, 0
         thing.fire()
 
+    def wake(self) -> None:
+        """A connection is there to look at."""
+        self._parts.defence.wake()
+
     def ready(self, starter: Starter) -> None:
         """Bring *starter* up to date."""
         service: VirtualService = starter.service
@@ -180,6 +187,7 @@ class Compiler:
         starter.why = next((course.why for course in starter.courses if course.why), 0)
         starter.mtu = min((course.mtu for course in starter.courses), default=0)
         starter.choice = service.scheduler.rule
+        starter.once = service.service.one_packet and service.service.protocol == UDP
         if service.service.persistent is not None:
             self._keep(starter, service.service.persistent, 4 if service.service.family == 4 else 16)
 
@@ -191,7 +199,6 @@ class Compiler:
         return _first(
             (
                 (Way.PERSISTENT, asked.persistent is not None and self._odd_templates(service)),
-                (Way.ONE_PACKET, asked.one_packet and asked.protocol == UDP),
                 (Way.FTP, self._parts.helpers.binds(asked.vip.port)),
                 (Way.FAMILIES, any(len(dest.address) != width for dest in service.dests)),
                 (Way.MODE, any(dest.mode not in KINDS for dest in service.dests)),
@@ -223,20 +230,18 @@ class Compiler:
 
     def chart(self, conn: Conn) -> None:
         """Give *conn* its course, as it is now."""
-        course, ends = conn.course, (conn.virtual, conn.real, conn.method)
-        if course is not None and (course.virtual, course.real, course.method) == ends:
-            self._find_out(course)
-        else:
-            conn.course = self._course(conn.dest, conn.virtual, conn.real, conn.method)
+        conn.course = self._course(conn.dest, conn.virtual, conn.real, conn.method)
 
     def _course(self, dest: Dest, virtual: Endpoint, real: Endpoint, method: str = "") -> Course:
         """The course between two ends, up to date."""
-        key = dest.id, method or dest.mode, virtual, real
+        method, tunnel = method or dest.mode, tunnel_of(dest)
+        key = dest.id, method, virtual, real, tunnel
         course = self._courses.get(key)
         if course is None:
-            kind, verdict = KINDS.get(key[1], (OTHERWISE, PENDING))
-            course = self._courses[key] = Course(len(self.courses), kind, key[1], dest, virtual, real)
+            kind, verdict = KINDS.get(method, (OTHERWISE, PENDING))
+            course = self._courses[key] = Course(len(self.courses), kind, method, dest, virtual, real)
             course.verdict = int(verdict)
+            _shape(course, *tunnel)
             self.courses.append(course)
         if course.version != self.loop.version:
             self._find_out(course)
@@ -252,7 +257,6 @@ class Compiler:
                 (Way.MODE, course.kind == OTHERWISE),
                 (Way.FAMILIES, len(address) != len(course.virtual.address)),
                 (Way.ROUTE, route is None or self._net.learned_mtu(address) is not None or self._odd(address)),
-                (Way.TUNNEL, course.kind == TUNNEL and not self._plain_tunnel(course.dest)),
             )
         )
         if course.why or route is None:
@@ -263,17 +267,13 @@ class Compiler:
         if course.kind == TUNNEL:
             self._dig(course, route)
 
-    def _plain_tunnel(self, dest: Dest) -> bool:
-        """Whether nothing stands between the headers of a tunnel."""
-        return tunnel_of(dest)[0] == "ipip"
-
     def _dig(self, course: Course, route: RouteEntry) -> None:
         """What outer headers say, and take."""
         address = course.real.address
         source = route.source or self._net.source(address) or bytes(len(address))
         course.s0, course.s1 = words(source)
-        course.idents = self._net.output.idents(b"", address, IPIP)
-        course.mtu -= OUTER[len(address)]
+        course.idents = self._net.output.idents(b"", address, course.outer_proto)
+        course.mtu -= course.outer
         if course.mtu < MIN_MTU[len(address)]:
             course.why = int(Way.ROUTE)
 
@@ -336,6 +336,14 @@ class Compiler:
 def _first(reasons: tuple[tuple[Way, bool], ...]) -> int:
     """The first reason that is so, or 0."""
     return int(next((reason for reason, so in reasons if so), Way.LOOP))
+
+
+def _shape(course: Course, kind: str, port: int, summed: bool) -> None:
+    """What the outer headers of *course* are, if it is a tunnel."""
+    width = len(course.real.address)
+    course.wrap, course.summed, course.outer = WRAPS[kind], summed, OUTER[kind, summed] + HEADER[width]
+    course.outer_proto = PROTOCOLS.get(kind, IPIP if width == 4 else IPV6_IN_IP)
+    course.outer_port = int.from_bytes(port.to_bytes(2), "little")
 
 
 def _zones(begins: list[int], special: Iterable[bytes], width: int) -> list[int]:

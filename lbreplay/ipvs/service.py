@@ -16,7 +16,7 @@ from lbreplay.ipvs.schedulers.lblc import Locality
 from lbreplay.ipvs.trash import Trash
 from lbreplay.loop.server import Counts
 from lbreplay.model import Endpoint, RealServer, Service
-from lbreplay.wire.packet import TCP
+from lbreplay.wire.packet import TCP, UDP
 
 if TYPE_CHECKING:
     from lbreplay.ipvs.edition import Edition
@@ -208,6 +208,16 @@ class Services:
             if (dest.address, dest.port, dest.mode) == (address, port, "nat")
         )
         return max(fits, key=lambda dest: dest.added, default=None)
+
+    def speakers(self) -> set[tuple[int, bytes, int]]:
+        """The ends that NAT real servers speak from: protocol, address, port."""
+        return {
+            (proto, dest.address, dest.port)
+            for service in self.by_name.values()
+            for proto in ((service.service.protocol,) if service.service.protocol else (TCP, UDP))
+            for dest in service.dests
+            if dest.mode == "nat"
+        }
 
     def _index(self) -> None:
         self._exact = {service.key: service for service in self.by_name.values()}

@@ -55,6 +55,8 @@ server.py   who is counted there
 entry.py    its connections, as records
 kernel.py   its ordered loop
 translate.py  what its rows leave as
+outer.py    what stands before them in tunnels
+jenkins.py  a hash of words
 sync.py     what its backup would be told
 flags.py    numbers of the kernel's connections
 names.py    numbers that all of them know

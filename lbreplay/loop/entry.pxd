@@ -17,6 +17,8 @@ cdef class Course:
     cdef public long long version
     cdef public Server dest
     cdef public object virtual, real, mac, method, service
+    cdef public int outer, outer_proto, wrap, outer_port
+    cdef public bint summed
     cdef public list idents
     cdef public u64 v0, v1, r0, r1, s0, s1
     cdef public long long met_version
@@ -38,6 +40,7 @@ cdef class Conn(Timed):
     cdef u64 _c0, _c1
     cdef unsigned int _cport
     cdef bint _six
+    cdef begin(self, life, int proto)
     cpdef passed(self, int side, long long octets)
 
 cdef class Entries:
@@ -49,8 +52,12 @@ cdef class Entries:
     cdef public bint watched
     cpdef void placed(self, Conn conn) noexcept
     cpdef slotted(self, Conn conn)
-    @cython.locals(conn=Conn, dest=Server)
+    @cython.locals(conn=Conn)
     cpdef Conn open(self, Course course, int proto, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d)
+    @cython.locals(conn=Conn)
+    cpdef Conn open_once(self, Course course, int proto, u64 word0, u64 word1, u64 a, u64 b)
+    @cython.locals(conn=Conn, dest=Server)
+    cdef Conn _scheduled(self, Course course, int proto, u64 word0, u64 word1, u64 a, u64 b)
     @cython.locals(conn=Conn)
     cpdef Conn open_template(self, Course course, int proto, long long timeout, u64 word0, u64 word1, u64 a, u64 b, u64 c, u64 d)
     cpdef bind(self, Conn conn, Server dest)

@@ -38,6 +38,8 @@ class Course:
     mtu       the longest packet that takes it whole, in bytes of L3
     entry     the MACs that it leaves with (ipvs/compile.py) before anybody answered; `mac` is the next hop's
     told      also behind that: the neighbour is known
+    outer     bytes of the outer headers of a tunnel; outer_proto: the protocol that its IP header names
+    wrap      what tunnel it is; of GUE and GRE: `summed`: it has a checksum, outer_port: of GUE
     idents    identifications of outer headers: the next one, in a list that others count with
     v0 v1 vport, r0 r1 rport, s0 s1    its ends, and the source of outer headers, as a little-endian machine reads the
               packet's bytes; of IPv4 the second word is 0
@@ -55,6 +57,8 @@ class Course:
         self.s0 = self.s1 = 0
         self.verdict = 0
         self.met_version, self.met_mac, self.met_entry = -1, b"", 0  # the MAC that answered last, and its entry
+        self.outer = self.outer_proto = self.wrap = self.outer_port = 0
+        self.summed = False
         self.idents: Any = None
 
     def next_ident(self) -> int:
@@ -79,6 +83,10 @@ class Conn(Timed):
     """
 
     def __init__(self, life: Any, proto: int) -> None:
+        self.begin(life, proto)
+
+    def begin(self, life: Any, proto: int) -> None:
+        """Nothing is known of it yet."""
         self.slot, self.due, self.stays = -1, 0, True
         self.life = life
         self.number = 0  # 1 for the first of the run; templates are not numbered
@@ -199,17 +207,7 @@ class Entries:
 
     def open(self, course: Course, proto: int, word0: int, word1: int, a: int, b: int, c: int, d: int) -> Conn:
         """A connection of the first packet with this tuple (loop/table.py), scheduled to take *course*."""
-        conn = Conn(self, proto)
-        dest: Server = course.dest
-        conn.course, conn.dest, conn.virtual, conn.real = course, dest, course.virtual, course.real
-        conn.service, conn.method = course.service, course.method
-        conn.flags = INACTIVE if course.kind == NAT else INACTIVE | NOOUTPUT
-        Server.enter(dest)
-        self.created += 1
-        conn.number = self.created
-        conn._c0, conn._c1, conn._cport, conn._six = word0 & M32, 0, word1 & 0xFFFF, course.six
-        if course.six:
-            conn._c0, conn._c1 = a, b
+        conn = self._scheduled(course, proto, word0, word1, a, b)
         Entries.slotted(self, conn)
         self._enter_answers(conn, course, word1)
         self.table.enter(2 * conn.slot, word0, word1, a, b, c, d)
@@ -217,7 +215,29 @@ class Entries:
         Entries.placed(self, conn)
         if self.live > self.peak:
             self.peak = self.live
+        return conn
+
+    def open_once(self, course: Course, proto: int, word0: int, word1: int, a: int, b: int) -> Conn:
+        """One of this packet alone: no table knows it."""
+        conn = self._scheduled(course, proto, word0, word1, a, b)
+        conn.flags |= ONE_PACKET
+        return conn
+
+    def _scheduled(self, course: Course, proto: int, word0: int, word1: int, a: int, b: int) -> Conn:
+        """Counted, but still in no table."""
+        conn = Conn.__new__(Conn)
+        conn.begin(self, proto)
+        dest: Server = course.dest
+        conn.course, conn.dest, conn.virtual, conn.real = course, dest, course.virtual, course.real
+        conn.service, conn.method = course.service, course.method
+        conn.flags = INACTIVE if course.kind == NAT else INACTIVE | NOOUTPUT
+        Server.enter(dest)
         Server.opened(dest)
+        self.created += 1
+        conn.number = self.created
+        conn._c0, conn._c1, conn._cport, conn._six = word0 & M32, 0, word1 & 0xFFFF, course.six
+        if course.six:
+            conn._c0, conn._c1 = a, b
         return conn
 
     def open_template(self, course: Course, proto: int, timeout: int, word0: int, word1: int, a: int, b: int, c: int,

@@ -2,6 +2,7 @@ cimport cython
 
 from lbreplay.loop.clock cimport Clock
 from lbreplay.loop cimport octets
+from lbreplay.loop.ends cimport Ends
 from lbreplay.loop.entry cimport Conn, Course, Entries
 from lbreplay.loop.passing cimport Passing
 from lbreplay.loop.real cimport Dest
@@ -12,10 +13,10 @@ from lbreplay.loop.turn cimport Picker
 
 ctypedef unsigned long long u64
 
-cdef int CLOCK, DONE, PLAIN, INACTIVE, LOOKED_UP, MISSED, NAT, NONE, NOOUTPUT, TEMPLATE, TUNNEL, STATES, STEPS
+cdef int CLOCK, DONE, PLAIN, INACTIVE, LOOKED_UP, MISSED, NAT, NONE, NOOUTPUT, ONE_PACKET, TEMPLATE, TUNNEL, STATES, STEPS
 cdef int TCP, UDP, IN, OUT, IN_ONLY, ODD, ASK, DF, UNKNOWN
 cdef int UNSOUND, OTHER_HOST, FROM_LOCAL, SHARED, REUSED, DESERTED, ONE_OF_ITS_KIND, ROUTE, TOO_LONG, LAST_HOP, STRANGER
-cdef int REFUSED, FTP, UNPORTED, TAGGED, PERSISTENT
+cdef int REFUSED, FTP, UNPORTED, TAGGED, PERSISTENT, SWITCHED
 cdef u64 NO_MAC
 cdef int DATA, UNPRIVILEGED, CONTROL, FTP_DATA
 
@@ -25,6 +26,7 @@ cdef class Starter(Picker):
     cdef public long long version
     cdef public int why, mtu
     cdef public list courses
+    cdef public bint once
 
 @cython.final
 cdef class Kernel(Passing):
@@ -32,7 +34,8 @@ cdef class Kernel(Passing):
     cdef Sync sync
     cdef readonly Clock clock
     cdef public int shut, barred, families, secure
-    cdef public bint deserts, assures, quiesces, lowers, discovers, data_passes
+    cdef public bint deserts, assures, quiesces, lowers, discovers, data_passes, sums_up, thins
+    cdef public Ends speakers
     cdef unsigned int _head, _tail
     cdef bytes _mac
     cdef long long[::1] limits
@@ -51,13 +54,15 @@ cdef class Kernel(Passing):
     @cython.locals(conn=Conn)
     cdef bint _forwarded(self, Py_ssize_t row, int handle, long long now) except? -1
     cdef bint _is_looked_at(self) noexcept
+    cdef bint _is_speaker(self, Py_ssize_t row) noexcept
     cdef bint _not_for_us(self, Py_ssize_t row) except? -1
     @cython.locals(handle=int, conn=Conn)
     cdef bint _from_here(self, Py_ssize_t row, long long now) except? -1
     @cython.locals(conn=Conn)
     cdef bint _request(self, Py_ssize_t row, Py_ssize_t slot, long long now) except? -1
     @cython.locals(dest=Server, old=int)
-    cdef _carry(self, Py_ssize_t row, Conn conn, int lookup, long long now)
+    cdef _carry(self, Py_ssize_t row, Conn conn, int lookup)
+    cdef _number(self, Conn conn)
     @cython.locals(old=int)
     cdef bint _reply(self, Py_ssize_t row, Conn conn, bint answer, long long now) except? -1
     cdef _tell(self, Py_ssize_t row, Conn conn, int old, int lookup)
@@ -83,9 +88,9 @@ cdef class Kernel(Passing):
     @cython.locals(at=int, dest=Dest)
     cdef bint _is_anybody(self, list dests) except? -1
     @cython.locals(conn=Conn)
-    cdef Conn _enter(self, Py_ssize_t row, Course course, int proto)
+    cdef Conn _enter(self, Py_ssize_t row, Starter starter, Course course, int proto)
     @cython.locals(at=int, template=Conn, course=Course, conn=Conn)
-    cdef bint _open_by_template(self, Py_ssize_t row, Starter starter, int proto, long long now) except? -1
+    cdef bint _open_by_template(self, Py_ssize_t row, Starter starter, int proto) except? -1
     @cython.locals(word0=u64, word1=u64, a=u64, b=u64, handle=int)
     cdef Conn _template(self, Starter starter)
     @cython.locals(dest=Server)

@@ -53,7 +53,9 @@ UNSOUND, OTHER_HOST, FROM_LOCAL, SHARED, REUSED, DESERTED, ONE_OF_ITS_KIND, ROUT
     Way.UNSOUND, Way.OTHER_HOST, Way.FROM_LOCAL, Way.SHARED, Way.REUSED, Way.DESERTED, Way.ONE_OF_ITS_KIND, Way.ROUTE,
     Way.TOO_LONG, Way.LAST_HOP, Way.STRANGER,
 )  # fmt: skip
-REFUSED, FTP, UNPORTED, TAGGED, PERSISTENT = Way.REFUSED, Way.FTP, Way.UNPORTED, Way.TAGGED, Way.PERSISTENT
+REFUSED, FTP, UNPORTED, TAGGED, PERSISTENT, SWITCHED = (
+    Way.REFUSED, Way.FTP, Way.UNPORTED, Way.TAGGED, Way.PERSISTENT, Way.SWITCHED,
+)  # fmt: skip
 
 
 class Starter(Picker):
@@ -62,12 +64,14 @@ class Starter(Picker):
 
     courses   by position of the real server in `dests`
     mtu       the longest packet that all of them take
+    once      its connections are of one packet
     """
 
     def __init__(self, service: Any) -> None:
         super().__init__()
         self.service, self.version, self.why, self.mtu = service, -1, 0, 0
         self.courses: list[Any] = []
+        self.once = False
 
 
 class Kernel(Passing):
@@ -85,6 +89,9 @@ class Kernel(Passing):
         self.quiesces = False  # a weightless real server's templates serve no more (expire_quiescent_template)
         self.lowers = True  # the TTL, on the way to a real server
         self.discovers = True  # DF of an outer header is that of the inner one
+        self.sums_up = True  # packets of connections of one packet are numbered by their templates
+        self.thins = False  # connections are looked through, while there are any (drop_entry)
+        self.speakers: Any = None  # `Ends` of real servers who are told that nobody knows of what they say
         self.data_passes = False  # what comes from the port of FTP's data opens nothing
         self._head, self._tail = 0, 0
         self._mac: Any = b""  # the source MAC that came last
@@ -159,6 +166,8 @@ class Kernel(Passing):
         handle = self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d)
         if handle >= 0 and self.table.behind(handle) >= 0:
             return self._plain(SHARED)
+        if self.speakers is not None and not (handle >= 0 and handle & 1) and self._is_speaker(row):
+            return self._plain(SWITCHED)
         if not self._is_local(self.c, self.d):
             return self._forwarded(row, handle, now)
         if handle < 0:
@@ -180,12 +189,16 @@ class Kernel(Passing):
         """Whether IPVS looks at packets of the family."""
         return self.families & (2 if self.six else 1) != 0
 
+    def _is_speaker(self, row: int) -> bool:
+        """Whether the row comes from the end of a real server (`nat_icmp_send`)."""
+        return self.speakers.find(self.a, self.b, self.ports & 0xFFFF, self.proto[row], self.six) >= 0
+
     def _not_for_us(self, row: int) -> bool:
         """A packet to another host's MAC, or to a group's: that may be an answer all the same."""
-        if (
-            self.buffer[self.at[row]] & 1
-            and self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d) >= 0
-        ):
+        if not self.buffer[self.at[row]] & 1:
+            return self._pass(row)
+        handle = self.table.first(self.word0, self.word1, self.a, self.b, self.c, self.d)
+        if handle >= 0 or self.speakers is not None:
             return self._plain(OTHER_HOST)
         return self._pass(row)
 
@@ -232,22 +245,30 @@ class Kernel(Passing):
             return self._plain(LAST_HOP)
         if conn.client_mac is None:
             conn.client_mac = self._source_mac(row)
-        self._carry(row, conn, LOOKED_UP, now)
+        self._carry(row, conn, LOOKED_UP)
         return True
 
-    def _carry(self, row: int, conn: Conn, lookup: int, now: int) -> None:
+    def _carry(self, row: int, conn: Conn, lookup: int) -> None:
         """Counted, its state changed, sent."""
         dest: Server = conn.dest
         old = conn.state
         Server.passed(dest, 0, self.l3_length[row])
         self._step(row, conn, IN)
         self._tell(row, conn, old, lookup)
-        conn.in_pkts += 1
-        self.sync.packet(conn, conn.in_pkts)
-        self.clock.arm(conn, now + conn.timeout)
+        self._number(conn)
         if conn.course.kind == TUNNEL and not self.six and not (self.discovers and self.buffer[self.at[row] + 20] & DF):
             self.ident[row] = conn.course.next_ident()
         self._settle(row, 2 * conn.course.number, conn.towards, lookup, conn.course.verdict)
+        Entries.put(self.entries, conn)
+
+    def _number(self, conn: Conn) -> None:
+        """A packet's number, by which a backup would be told of the connection (L 15)."""
+        if self.sums_up and conn.flags & ONE_PACKET:
+            if conn.control is not None:
+                conn.control.in_pkts += 1
+            return
+        conn.in_pkts += 1
+        self.sync.packet(conn, conn.in_pkts)
 
     def _reply(self, row: int, conn: Conn, answer: bool, now: int) -> bool:
         """A real server's packet (L 10 row 6); *answer*: the client's side heard it."""
@@ -395,11 +416,11 @@ class Kernel(Passing):
         if self.lowers and self._ttl(row) <= 1:
             return self._plain(LAST_HOP)
         if starter.persistent:
-            return self._open_by_template(row, starter, proto, now)
+            return self._open_by_template(row, starter, proto)
         at = self._picked(row, starter)
         if at < 0:
             return self._plain(REFUSED)
-        self._carry(row, self._enter(row, starter.courses[at], proto), MISSED, now)
+        self._carry(row, self._enter(row, starter, starter.courses[at], proto), MISSED)
         return True
 
     def _service(self, proto: int, port: int) -> int:
@@ -413,7 +434,7 @@ class Kernel(Passing):
             return self._plain(FTP)
         return self._plain(PERSISTENT) if self._service(proto, 0) >= 0 else self._pass(row)
 
-    def _open_by_template(self, row: int, starter: Starter, proto: int, now: int) -> bool:
+    def _open_by_template(self, row: int, starter: Starter, proto: int) -> bool:
         """One to the real server that the client's template names; without a template one is picked, and told by a new
         one (L 5.4)."""
         template = self._template(starter)
@@ -425,10 +446,10 @@ class Kernel(Passing):
         elif not self._serves(starter, template):
             return self._plain(PERSISTENT)
         course: Course = starter.courses[template.dest.place]
-        conn = self._enter(row, course, proto)
+        conn = self._enter(row, starter, course, proto)
         self.entries.adopt(conn, template)
         Entries.put(self.entries, template)
-        self._carry(row, conn, MISSED, now)
+        self._carry(row, conn, MISSED)
         return True
 
     def _template(self, starter: Starter) -> Any:
@@ -461,9 +482,14 @@ class Kernel(Passing):
                 return True
         return False
 
-    def _enter(self, row: int, course: Course, proto: int) -> Conn:
+    def _enter(self, row: int, starter: Starter, course: Course, proto: int) -> Conn:
         """The connection of the first packet at hand."""
-        conn = Entries.open(self.entries, course, proto, self.word0, self.word1, self.a, self.b, self.c, self.d)
+        if starter.once:
+            conn = self.entries.open_once(course, proto, self.word0, self.word1, self.a, self.b)
+        else:
+            conn = Entries.open(self.entries, course, proto, self.word0, self.word1, self.a, self.b, self.c, self.d)
+        if self.thins:
+            self.host.wake()
         conn.client_mac = self._source_mac(row)
         conn.towards, conn.back, conn.version = course.entry, ASK, self.version
         return conn

@@ -2,21 +2,19 @@ cimport cython
 
 from lbreplay.loop cimport octets
 from lbreplay.loop.entry cimport Course
+from lbreplay.loop.outer cimport Outer
 
 ctypedef unsigned long long u64
 
-cdef int NAT, TUNNEL, UDP, IPIP, IPV6_IN_IP, ETHERNET, RECORD, SOURCE, DEST, OUTER4, OUTER6, ECN, CONGESTION, ECT_0
-cdef int DONT_FRAGMENT
-cdef u64 M32
+cdef int NAT, TUNNEL, UDP, ETHERNET, RECORD, SOURCE, DEST, OUTER4, OUTER6
 
 @cython.final
-cdef class Translator:
+cdef class Translator(Outer):
     cdef list courses
-    cdef bint lowers, modern
-    cdef public bint discovers
-    cdef unsigned char[::1] buffer, leaving, family, proto, answer, heads, mirrored, derived
+    cdef bint lowers
+    cdef unsigned char[::1] leaving, family, proto, answer, heads, mirrored, derived
     cdef long long[::1] at, caplen, sent
-    cdef int[::1] l3_length, course, mac, ident
+    cdef int[::1] course, mac
     cdef object room
     @cython.locals(row=Py_ssize_t, grown=Py_ssize_t)
     cpdef run(self, burst, heads, mirrored, derived)
@@ -33,19 +31,11 @@ cdef class Translator:
     cdef void _pass(self, Py_ssize_t row, Py_ssize_t at, bint six) noexcept
     cdef void _translate(self, Py_ssize_t row, Course course, int side) noexcept
     cdef void _header(self, Py_ssize_t at, bint six, bint lower) noexcept
-    cdef void _put_header_sum(self, Py_ssize_t l3) noexcept
     @cython.locals(buffer=cython.uchar[::1], head=Py_ssize_t)
     cdef void _macs(self, Py_ssize_t row, Py_ssize_t at) noexcept
     @cython.locals(size=Py_ssize_t)
     cdef void _trim(self, Py_ssize_t row, Py_ssize_t at) noexcept
     @cython.locals(buffer=cython.uchar[::1], at=Py_ssize_t, six=bint, udp=bint, l4=Py_ssize_t, place=Py_ssize_t, width=int, field=Py_ssize_t, old=u64, new=u64, before=u64, after=cython.uint)
     cdef void _end(self, Py_ssize_t row, int end, u64 low, u64 high, unsigned int port) noexcept
-    cdef void _put_address(self, Py_ssize_t at, bint six, u64 low, u64 high) noexcept
-    @cython.locals(buffer=cython.uchar[::1], at=Py_ssize_t, six=bint, length=Py_ssize_t, ends=u64, after=cython.uint)
+    @cython.locals(buffer=cython.uchar[::1], at=Py_ssize_t, six=bint, ends=u64)
     cdef void _put_udp(self, Py_ssize_t row, Py_ssize_t l4, Py_ssize_t field) noexcept
-    cdef unsigned int _word(self, unsigned int number) noexcept
-    @cython.locals(buffer=cython.uchar[::1], tos=int, word=cython.uint)
-    cdef void _wrap(self, Py_ssize_t row, Course course, Py_ssize_t outer, Py_ssize_t inner, bint six) noexcept
-    @cython.locals(buffer=cython.uchar[::1], tos=int)
-    cdef void _wrap6(self, Py_ssize_t row, Course course, Py_ssize_t outer, Py_ssize_t inner) noexcept
-    cdef int _tos(self, int tos) noexcept

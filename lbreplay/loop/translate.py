@@ -1,4 +1,5 @@
-"""What ordinary rows of the kernel's balancer leave as: TTL, ends, checksums, outer headers, MACs (L 9, L 10).
+"""What ordinary rows of the kernel's balancer leave as: TTL, ends, checksums, MACs (L 9, L 10); outer headers are
+those of loop/outer.py.
 
 Checksums are carried over by the difference (RFC 1624), so that a wrong one stays wrong; a UDP checksum of 0 is
 replaced by a computed one (`ipvs/nat.py`). An answer that the client's side heard becomes the real server's first, and
@@ -15,24 +16,20 @@ from typing import Any
 from lbreplay.burst import RECORD, Burst
 from lbreplay.loop import octets
 from lbreplay.loop.entry import Course
-from lbreplay.loop.flags import NAT, TUNNEL
+from lbreplay.loop.flags import NAT, OUTER4, OUTER6, TUNNEL
+from lbreplay.loop.names import UDP
+from lbreplay.loop.outer import Outer
 
-UDP, IPIP, IPV6_IN_IP = 17, 4, 41
 ETHERNET = 14  # bytes of its header
-M32 = 0xFFFFFFFF
 SOURCE, DEST = 0, 2  # offset of the port
-OUTER4, OUTER6 = 20, 40  # bytes of an outer header
-ECN, CONGESTION, ECT_0 = 3, 3, 2  # the last bits of a TOS, and two of their values
-DONT_FRAGMENT = 0x0040  # in the fragment word as a little-endian machine reads it
 
 
-class Translator:
-    """The rows of bursts that leave. *courses* by number; *lowers*: the TTL of requests too (edition `ttl`); *modern*:
-    an outer header says neither that the way is congested, nor more of fragments than DF (edition `tunnel`)."""
+class Translator(Outer):
+    """The rows of bursts that leave. *courses* by number; *lowers*: the TTL of requests too (edition `ttl`)."""
 
     def __init__(self, courses: list[Any], lowers: bool, modern: bool) -> None:
-        self.courses, self.lowers, self.modern = courses, lowers, modern
-        self.discovers = True  # DF of an outer header is that of the inner one (`pmtu_disc`)
+        super().__init__(modern)
+        self.courses, self.lowers = courses, lowers
         self.room: Any = None  # of the columns that are bound
 
     def run(self, burst: Burst, heads: Any, mirrored: Any, derived: Any) -> None:
@@ -66,7 +63,7 @@ class Translator:
         course: Course = self.courses[self.course[row] >> 1]
         if course.kind != TUNNEL:
             return 0
-        return OUTER6 if course.six else OUTER4
+        return course.outer
 
     def _growth(self, size: int) -> int:
         total = 0
@@ -106,7 +103,7 @@ class Translator:
         if course.kind == NAT:
             self._translate(row, course, side)
         if course.kind == TUNNEL and side == 0:
-            inner = at + (OUTER6 if six else OUTER4)
+            inner = at + course.outer
             self._header(inner, six, self.lowers)
             self._wrap(row, course, at + ETHERNET, inner + ETHERNET, six)
         else:
@@ -137,10 +134,6 @@ class Translator:
             return
         self.buffer[at + 22] -= lower
         self._put_header_sum(at + ETHERNET)
-
-    def _put_header_sum(self, l3: int) -> None:
-        octets.put16(self.buffer, l3 + 10, 0)
-        octets.put16(self.buffer, l3 + 10, octets.checksum(octets.total(self.buffer, l3, 20)))
 
     def _macs(self, row: int, at: int) -> None:
         buffer, head = self.buffer, 12 * self.mac[row]
@@ -177,54 +170,8 @@ class Translator:
         after = octets.checksum((0xFFFF - before) + octets.checksum(old) + new)
         octets.put16(buffer, field, 0xFFFF if udp and after == 0 else after)
 
-    def _put_address(self, at: int, six: bool, low: int, high: int) -> None:
-        octets.put32(self.buffer, at, low & M32)
-        if six:
-            octets.put32(self.buffer, at + 4, low >> 32)
-            octets.put32(self.buffer, at + 8, high & M32)
-            octets.put32(self.buffer, at + 12, high >> 32)
-
     def _put_udp(self, row: int, l4: int, field: int) -> None:
         """The checksum of a whole datagram that had none."""
         buffer, at, six = self.buffer, self.at[row], self.family[row] == 6
-        length = self.l3_length[row] - (40 if six else 20)
         ends = octets.total(buffer, at + 22, 32) if six else octets.total(buffer, at + 26, 8)
-        after = octets.checksum(ends + self._word(length) + self._word(UDP) + octets.total(buffer, l4, length))
-        octets.put16(buffer, field, after if after else 0xFFFF)
-
-    def _word(self, number: int) -> int:
-        """A number of 16 bits as it is read from a packet."""
-        return (number & 0xFF) << 8 | number >> 8 & 0xFF
-
-    # --- tunnels -----------------------------------------------------------------------------------------------------
-
-    def _wrap(self, row: int, course: Course, outer: int, inner: int, six: bool) -> None:
-        """The outer header of IP in IP (L 9): TOS, TTL and fragment word from the inner one."""
-        buffer = self.buffer
-        if six:
-            self._wrap6(row, course, outer, inner)
-            return
-        tos, word = buffer[inner + 1], octets.word16(buffer, inner + 6)
-        if self.modern:
-            word = word & DONT_FRAGMENT if self.discovers else 0
-        buffer[outer], buffer[outer + 1] = 0x45, self._tos(tos)
-        octets.put16(buffer, outer + 2, self._word(self.l3_length[row]))
-        octets.put16(buffer, outer + 4, 0 if word & DONT_FRAGMENT else self._word(self.ident[row]))
-        octets.put16(buffer, outer + 6, word)
-        buffer[outer + 8], buffer[outer + 9] = buffer[inner + 8], IPIP
-        self._put_address(outer + 12, False, course.s0, 0)
-        self._put_address(outer + 16, False, course.r0, 0)
-        self._put_header_sum(outer)
-
-    def _wrap6(self, row: int, course: Course, outer: int, inner: int) -> None:
-        buffer = self.buffer
-        tos = self._tos((buffer[inner] & 15) << 4 | buffer[inner + 1] >> 4)
-        buffer[outer], buffer[outer + 1] = 0x60 | tos >> 4, (tos & 15) << 4
-        octets.put16(buffer, outer + 2, 0)
-        octets.put16(buffer, outer + 4, self._word(self.l3_length[row] - OUTER6))
-        buffer[outer + 6], buffer[outer + 7] = IPV6_IN_IP, buffer[inner + 7]
-        self._put_address(outer + 8, True, course.s0, course.s1)
-        self._put_address(outer + 24, True, course.r0, course.r1)
-
-    def _tos(self, tos: int) -> int:
-        return tos & ~ECN | ECT_0 if self.modern and tos & ECN == CONGESTION else tos
+        self._sum_udp(field, l4, self.l3_length[row] - (OUTER6 if six else OUTER4), ends)

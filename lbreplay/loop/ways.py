@@ -81,7 +81,6 @@ class Way(IntEnum):
     MARKED = "L 3", "Firewall marks decide what a packet is looked at for."
     DEVICES = "S 3.7", "There are several devices."
     SWITCHED = "L 17", "A sysctl has the balancer do more with each packet, or with each new connection."
-    TUNNEL = "L 9", "Its real server's tunnel has more than an IP header."
     OTHER_HOST = "L 3", "Sent to another host's MAC."
     SHARED = "L 6.2, L 6.3", "More than one connection, or side of one, has its ends."
     UNPORTED = "L 6.2", "Some connection waits for its client's port, which may be this one."

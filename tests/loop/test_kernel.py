@@ -73,10 +73,9 @@ def test_a_template_that_serves_no_more() -> None:
         ([service(A)], "", [craft.tcp(CLIENT, VIP, "A")], "stranger"),
         ([service(A)], "", [craft.syn(CLIENT, VIP, ttl=1)], "last_hop"),
         ([service(A)], "", [*_talk(), craft.syn(CLIENT, VIP)], "reused"),
-        ([service(A)], "nat_icmp_send = 1", [craft.syn(CLIENT, VIP)], "switched"),
+        ([service(A)], "nat_icmp_send = 1", [craft.tcp(A, CLIENT, "FA")], "switched"),
         ([service(A)], "drop_packet = 3", [craft.syn(CLIENT, VIP)], "switched"),
         ([service("10.1.0.11:0", persistent={"timeout": 60})], "", [craft.syn(CLIENT, VIP)], "persistent"),
-        ([service(A, protocol="udp", one_packet=True)], "", [craft.udp(CLIENT, VIP)], "one_packet"),
         ([service()], "", [craft.syn("10.0.0.100:1", VIP)] * 2, "stranger"),
         ([service("10.1.0.11:80", mode="tunnel", vip="[2001:db8:1::9]:80")], "", [], ""),
     ],
@@ -84,6 +83,43 @@ def test_a_template_that_serves_no_more() -> None:
 def test_what_is_odd_has_a_reason(tables: list[str], ipvs: str, frames: list[bytes], reason: str) -> None:
     """One packet at a time, by its name."""
     assert _plain(Kernel(*tables, ipvs=ipvs).setup, frames or [craft.syn(CLIENT, VIP)])[reason or "stranger"] == 1
+
+
+@pytest.mark.parametrize("edition", ["2.6", "6.1.192"])
+@pytest.mark.parametrize("keeps", [{}, {"persistent": {"timeout": 60}}], ids=["", "persistent"])
+@pytest.mark.parametrize("mode", ["nat", "dr", "tunnel"])
+def test_connections_of_one_packet(mode: str, keeps: dict[str, object], edition: str) -> None:
+    """Each is scheduled, counted, and over; the answer is nobody's, and nobody waits for anything."""
+    words = {"protocol": "udp", "one_packet": True, "mode": mode} | keeps
+    setup = Kernel(service("10.1.0.11:80", "10.1.0.12:80", **words), edition=edition).setup
+    frames = [craft.udp(f"198.51.100.{n}:{n}", VIP) for n in (1, 2, 1, 3, 1, 2)]
+    assert _plain(setup, frames) == {}
+    run, _ = twins.driven(setup, frames)
+    conns = run.balancer.gauges()["workers"][0]["conns"]
+    assert (conns["created"], conns["expired"], conns["active"]) == (6, 6, 3 if keeps else 0)
+
+
+@pytest.mark.parametrize("edition", ["4.4", "6.1.192"])
+def test_a_sloppy_director_opens_with_any_segment(edition: str) -> None:
+    """But RST."""
+    frames = [craft.tcp(f"198.51.100.{n}:{n}", VIP, flags) for n, flags in enumerate(("A", "PA", "FA", "R", "S"), 1)]
+    setup = Kernel(service(A), ipvs="sloppy_tcp = 1", edition=edition).setup
+    assert _plain(setup, frames) == {"stranger": 1}
+
+
+def test_connections_are_looked_through_each_second() -> None:
+    """By drop_entry, whose second hand starts with the first one that the loop opens."""
+    setup = Kernel(service(A, B), ipvs="drop_entry = 3").setup
+    frames = [craft.syn(f"198.51.{n % 200}.{n // 200}:{n}", VIP) for n in range(21, 3000)]
+    assert _plain(setup, frames) == {}
+    run, _ = twins.driven(setup, frames)
+    assert run.balancer.gauges()["kernel"]["dropped_entries"]
+
+
+def test_real_servers_are_told_that_nobody_knows() -> None:
+    """What they say of a connection is translated, all else is for words (`nat_icmp_send`)."""
+    setup = Kernel(service(A), ipvs="nat_icmp_send = 1").setup
+    assert _plain(setup, [*_talk(), *[craft.tcp(A, "198.51.100.9:9", "A")] * 3]) == {"switched": 3}
 
 
 def test_many_connections_with_one_answer() -> None:
