@@ -131,9 +131,9 @@ def test_other_things_have_their_time_too(monkeypatch: pytest.MonkeyPatch) -> No
     assert taken["fire"] == 1
 
 
-def test_a_switch_shuts_the_loop(tmp_path: Path) -> None:
-    """An event in the middle: packets behind it are the plain path's."""
-    event = '[[event]]\nat = 0.0015\nset = "ipvs.nat_icmp_send=1"'
+def test_a_switch_bars_the_loop(tmp_path: Path) -> None:
+    """An event in the middle: first packets behind it are the plain path's."""
+    event = '[[event]]\nat = 0.0015\nset = "ipvs.drop_packet=3"'
     setup = Kernel(service(A), event).setup
     run, _ = twins.driven(setup, [craft.syn(f"198.51.100.{n}:40000", VIP) for n in range(4)])
     assert run.balancer.detours.table() == {"switched": 2}
