@@ -235,9 +235,9 @@ class Burst:
                 raise AttributeError(name, name=name, obj=self)
             import numpy as np
 
-            _, width, read_as = KINDS[name]
+            kind, width, read_as = KINDS[name]
             column = np.asarray(self.flat[name])[: width * self.size].view(read_as)
-            vars(self)[name] = column.reshape(self.size, -1) if width > 1 else column
+            vars(self)[name] = column.reshape(self.size, width * memory.WIDTHS[kind]) if width > 1 else column
             return vars(self)[name]
 
     @property

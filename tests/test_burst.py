@@ -77,6 +77,7 @@ def test_a_column_is_cut_when_it_is_asked_for() -> None:
     some.wide[1], some.leaving[1] = 7, True
     assert some.wide is some.wide and some.wide.shape == (2, 36) and room.flat["wide"][9:18].tobytes() == b"\7" * 36
     assert some.leaving.dtype == np.bool_ and room.flat["leaving"].tolist() == [0, 1, 0, 0, 0]
+    assert Burst.of(1, np.zeros(0, np.uint8), *(nothing[:0],) * 4).wide.shape == (0, 36)
     assert not hasattr(some, "told") and not hasattr(some, "nothing")
 
 

@@ -13,8 +13,10 @@ cdef u64 M32, M64
 cdef Digest DIGEST
 cdef unsigned char[::1] NUMBER
 
-@cython.locals(total=u64, place=u64)
+@cython.locals(total=u64)
 cpdef long long ring_key(u64 number) noexcept
+@cython.locals(place=u64)
+cpdef long long stirred(u64 total) noexcept
 @cython.locals(size=int, rest=u64, at=int)
 cdef void _write(u64 number) noexcept
 cdef u64 _stirred(u64 a) noexcept
@@ -23,6 +25,12 @@ cpdef unsigned int siphash(unsigned int value, unsigned int key) noexcept
 @cython.locals(dest=Dest)
 cdef int _taken(list dests, int at) noexcept
 cpdef unsigned int bucket(unsigned int value, bint low) noexcept
+
+@cython.locals(
+    size=Py_ssize_t, at=Py_ssize_t, place=Py_ssize_t, byte=int, flip=int, shift=int, first=cython.longlong,
+    counts=cython.longlong[::1], other_keys=cython.longlong[::1], other_owners=cython.int[::1],
+)
+cpdef in_order(long long[::1] keys, int[::1] owners)
 
 cdef class Ring(Choice):
     cdef long long[::1] _keys

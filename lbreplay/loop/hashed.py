@@ -32,8 +32,7 @@ def ring_key(number: int) -> int:
     DIGEST.begin()
     DIGEST.add(NUMBER)
     total = DIGEST.a
-    place = _stirred(total + DIGEST.b + DIGEST.c + DIGEST.d)
-    return place - M64 - 1 if place >> 63 else place
+    return stirred(total + DIGEST.b + DIGEST.c + DIGEST.d)
 
 
 def _write(number: int) -> None:
@@ -48,8 +47,13 @@ def _write(number: int) -> None:
         NUMBER[size - 1 - at], number = 48 + number % 10, number // 10
 
 
+def stirred(total: int) -> int:
+    """The mixing of H, of the sum of the four words of an MD5, signed."""
+    place = _stirred(total)
+    return place - M64 - 1 if place >> 63 else place
+
+
 def _stirred(a: int) -> int:
-    """The mixing of H, of the sum of the four words of an MD5."""
     a = (a + 0x7ED55D16 + (a << 12)) & M64
     a = a ^ 0xC761C23C ^ a >> 19
     a = (a + 0x165667B1 + (a << 5)) & M64
@@ -85,6 +89,27 @@ def _taken(dests: list[Any], at: int) -> int:
     """The owner at position *at*, where it may be picked."""
     dest = dests[at]
     return at if Dest.may_be_picked(dest) else NOBODY
+
+
+def in_order(keys: Any, owners: Any) -> Any:
+    """Keys (q) with their owners (i), ascending, equal ones as they came: a pass for each byte, the lowest first. Both
+    are used up."""
+    size, counts = len(keys), memory.zeros("q", 256)
+    other_keys, other_owners = memory.zeros("q", size), memory.zeros("i", size)
+    for shift in range(0, 64, 8):
+        flip, first = 128 if shift == 56 else 0, 0  # of signed numbers, those below 0 come first
+        for byte in range(256):
+            counts[byte] = 0
+        for at in range(size):
+            counts[keys[at] >> shift & 255 ^ flip] += 1
+        for byte in range(256):
+            first, counts[byte] = first + counts[byte], first
+        for at in range(size):
+            byte = keys[at] >> shift & 255 ^ flip
+            place = counts[byte]
+            other_keys[place], other_owners[place], counts[byte] = keys[at], owners[at], place + 1
+        keys, other_keys, owners, other_owners = other_keys, keys, other_owners, owners
+    return memoryview(keys), memoryview(owners)
 
 
 class Ring(Choice):

@@ -6,13 +6,11 @@ Where DPVS converts to host order first, `fold` gives the number as written.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from struct import unpack
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from lbreplay.arrays import I64
-
+from lbreplay.loop.hashed import stirred
 
 M32, M64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
 
@@ -77,24 +75,10 @@ def conn_hash(src: bytes, sport: int, dst: bytes, dport: int, seed: int = 0) -> 
     return jhash(words + ports if len(src) == 4 else ports + words, seed)
 
 
-def ring_keys(name: str, count: int) -> I64:
+def ring_keys(name: str, count: int) -> array[int]:
     """conhash's H (D 10.3; loop/hashed.py) of NAME-000, NAME-001 and so on, *count* of them."""
     from hashlib import md5  # 3 ms to load
 
-    import numpy as np
-
     text = name.encode() + b"-%03d"
-    sums = b"".join([md5(text % number, usedforsecurity=False).digest() for number in range(count)])
-    places: I64 = _stirred(np.frombuffer(sums, "<u4").reshape(-1, 4).sum(1, np.uint64)).view(np.int64)
-    return places
-
-
-def _stirred(a: Any) -> Any:
-    """The mixing of H, of a column of the sums of the four words of an MD5; step by step as loop/hashed.py has it."""
-    a = a + 0x7ED55D16 + (a << 12) & M64
-    a = a ^ 0xC761C23C ^ a >> 19
-    a = a + 0x165667B1 + (a << 5) & M64
-    a = (a + 0xD3A2646C ^ a << 9) & M64
-    a = a + 0xFD7046C5 + (a << 3) & M64
-    a = a ^ 0xB55A4F09 ^ a >> 16
-    return a * 3221225473 & M64
+    digests = (md5(text % number, usedforsecurity=False).digest() for number in range(count))
+    return array("q", [stirred(sum(unpack("<4I", digest))) for digest in digests])

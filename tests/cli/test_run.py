@@ -180,8 +180,9 @@ def test_a_configuration_that_nobody_calls_is_told(tmp_path: Path, capsys: pytes
 
 ROOT = Path(__file__).parents[2]
 ORDINARY = (
-    "corpus_rr", "wrr_123", "wlc_123", "mh", "nat", "dr", "tunnel", "snat", "flow_director_off_redirect", "v6_tcp",
-    "udp_timeouts", "uoa_opp", "toa_options", "blacklist", "whitelist", "persistent", "synproxy", "icmp_errors",
+    "corpus_rr", "wrr_123", "wlc_123", "conhash", "mh", "nat", "dr", "tunnel", "snat", "flow_director_off_redirect",
+    "v6_tcp", "udp_timeouts", "uoa_opp", "toa_options", "blacklist", "whitelist", "persistent", "synproxy",
+    "icmp_errors",
 )  # fmt: skip
 RUNS = """
 import sys

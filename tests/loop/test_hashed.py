@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import random
+from array import array
 from struct import unpack
 
 import numpy as np
 import pytest
 from made_server import endpoint
 
-from lbreplay.loop.hashed import PLACES, SKIP_KEY, START_KEY, Buckets, Maglev, Ring, filled, ring_key, siphash
+from lbreplay.loop.hashed import (
+    PLACES,
+    SKIP_KEY,
+    START_KEY,
+    Buckets,
+    Maglev,
+    Ring,
+    filled,
+    in_order,
+    ring_key,
+    siphash,
+    stirred,
+)
 from lbreplay.loop.real import Dest
 from lbreplay.loop.turn import NOBODY_THERE
-from lbreplay.lvs.hashes import _stirred
 from lbreplay.model import RealServer
 
 
@@ -24,7 +37,7 @@ def dests(*weights: int) -> list[Dest]:
 def test_ring_key(number: int) -> None:
     """The place of a number is that of its digits, by what the standard library makes of them."""
     words = unpack("<4I", hashlib.md5(str(number).encode()).digest())
-    assert ring_key(number) == int(_stirred(np.array([sum(words)], np.uint64)).view(np.int64)[0])
+    assert ring_key(number) == stirred(sum(words))
     assert ring_key(16777226) == 2823142601705650014
 
 
@@ -54,6 +67,16 @@ def test_the_next_place_of_the_ring() -> None:
             assert ring.owner(some, number) == [1, 0, 2][owner]
         ring.spread(np.array([key]), np.zeros(1, np.int32), [2])
         assert ring.owner(some, number) == NOBODY_THERE
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3000])
+def test_places_in_order(size: int) -> None:
+    """Signed, and equal ones as they came."""
+    chance = random.Random(size)
+    drawn = [chance.choice([chance.getrandbits(64) - (1 << 63), -1, 0, 5, 256]) for _ in range(size)]
+    keys, owners = in_order(array("q", drawn), array("i", range(size)))
+    assert owners.tolist() == sorted(range(size), key=drawn.__getitem__)
+    assert keys.tolist() == sorted(drawn)
 
 
 def test_maglevs_table() -> None:

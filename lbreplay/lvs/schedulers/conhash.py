@@ -7,17 +7,17 @@ of its weight after each change; "edited" only the one that was added or edited,
 
 from __future__ import annotations
 
+from array import array
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakValueDictionary
 
-from lbreplay.loop.hashed import Ring
+from lbreplay.loop.hashed import Ring, in_order
 from lbreplay.lvs.hashes import native_port, ring_keys
 from lbreplay.lvs.schedulers.order import divisor, picked
 
 if TYPE_CHECKING:
-    from lbreplay.arrays import I64
     from lbreplay.loop.real import Dest
     from lbreplay.lvs.flow import Flow, Listed
     from lbreplay.model import Behaviour
@@ -35,7 +35,7 @@ class Share(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def places(share: Share) -> I64:
+def places(share: Share) -> array[int]:
     """The keys of a real server; what others have changes nothing about them."""
     return ring_keys(f"{ip_address(share.address)}{native_port(share.port)}", share.places)
 
@@ -45,14 +45,11 @@ class Spread:
     first."""
 
     def __init__(self, shares: tuple[Share, ...]) -> None:
-        import numpy as np
-
-        keys = np.concatenate([np.zeros(0, np.int64), *map(places, shares)])
-        owners = np.repeat(np.arange(len(shares), dtype=np.int32), [share.places for share in shares])
-        order = np.argsort(keys)  # several times as fast as a stable one, which equal keys need
-        if np.any(keys[order[1:]] == keys[order[:-1]]):
-            order = np.argsort(keys, kind="stable")
-        self.keys, self.owners = keys[order].data, owners[order].data
+        keys, owners = array("q"), array("i")
+        for owner, share in enumerate(shares):
+            keys += places(share)
+            owners += array("i", [owner]) * share.places
+        self.keys, self.owners = in_order(keys, owners)
 
 
 _SPREADS: WeakValueDictionary[tuple[Share, ...], Spread] = WeakValueDictionary()
