@@ -74,7 +74,7 @@ class Asking:
         self._put_ip(l3, l4, slot, four, end - l3)
         ends = octets.total(made, at - 8, 8) if four else octets.total(made, at - 32, 32)
         self._put_tcp(at, slot, (self.seq[row] - 1 + delta) & M32, end - at, ends)
-        return bytes(made[:end])
+        return octets.taken(made, 0, end)
 
     def _put_link(self, row: int, entry: int, four: bool) -> int:
         """MACs, tag, ethertype; where L3 begins. A MAC of the port's that nobody knows is the one that the row came

@@ -1,6 +1,8 @@
 # What octets.py says, for compiled modules: `from lbreplay.loop cimport octets`. Bounds of what is read or written are
 # proven by whoever calls; a build that checks, checks both ends.
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+
 ctypedef unsigned long long u64
 
 cdef extern from *:
@@ -85,6 +87,16 @@ cdef inline unsigned int number(unsigned char[::1] buffer, Py_ssize_t at, bint b
 cdef inline void copy(unsigned char[::1] source, Py_ssize_t at, Py_ssize_t size, unsigned char[::1] target, Py_ssize_t to) noexcept:
     if size > 0:
         memmove(ends(target, to, size), ends(source, at, size), size)
+
+cdef inline bytes taken(unsigned char[::1] buffer, Py_ssize_t at, Py_ssize_t size):
+    return PyBytes_FromStringAndSize(<const char *>ends(buffer, at, size) if size > 0 else NULL, size if size > 0 else 0)
+
+cdef inline bytes part(bytes data, Py_ssize_t at, Py_ssize_t size):
+    return PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + at, size)
+
+cdef inline void put(bytes data, unsigned char[::1] target, Py_ssize_t to) noexcept:
+    if PyBytes_GET_SIZE(data):
+        memmove(ends(target, to, PyBytes_GET_SIZE(data)), PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
 cdef inline u64 total(unsigned char[::1] buffer, Py_ssize_t at, Py_ssize_t size) noexcept:
     return lb_total(ends(buffer, at, size), size) if size > 0 else 0

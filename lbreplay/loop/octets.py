@@ -67,6 +67,21 @@ def copy(source: Any, at: int, size: int, target: Any, to: int) -> None:
     target[to : to + size] = bytes(source[at : at + size])
 
 
+def taken(buffer: Any, at: int, size: int) -> bytes:
+    """*size* bytes as an object of their own."""
+    return bytes(buffer[at : at + size])
+
+
+def part(data: bytes, at: int, size: int) -> bytes:
+    """*size* bytes of *data*."""
+    return data[at : at + size]
+
+
+def put(data: bytes, target: Any, to: int) -> None:
+    """All bytes of *data* into a buffer."""
+    target[to : to + len(data)] = data
+
+
 def total(buffer: Any, at: int, size: int) -> int:
     """The sum of the words of *size* bytes, an odd last one padded with 0; below 2**48 for a frame."""
     data = bytes(buffer[at : at + size]) + bytes(-size % 4)

@@ -87,7 +87,7 @@ class Rows:
     def table_key(self, row: int) -> bytes:
         """The key of a row, as the plain path has it (wire.packet.flow_key)."""
         at, width = self._inside(row) + (22 if self.six else 26), 36 if self.six else 12
-        return bytes((self.proto[row],)) + bytes(self.buffer[at : at + width])
+        return octets.taken(self.proto, row, 1) + octets.taken(self.buffer, at, width)
 
     def _inside(self, row: int) -> int:
         """Where a frame would begin if it had no tag."""
@@ -96,7 +96,7 @@ class Rows:
     def _macs(self, row: int) -> bytes:
         """Of a frame, with its tag as the MACs that are learned have it (dpvs/xmit.py)."""
         at, tag = self.at[row], self.tag[row]
-        macs = bytes(self.buffer[at : at + 12])
+        macs = octets.taken(self.buffer, at, 12)
         return macs + pack(">HH", ETH_VLAN, tag - 1) if tag else macs
 
     def _zone(self, low: int, high: int) -> int:

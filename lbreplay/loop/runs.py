@@ -1,7 +1,8 @@
-"""What leaves of a burst in place, as runs of records that stand side by side: for the sink, which writes one piece.
+"""What leaves of a burst, as runs of records that stand side by side, and what was made between them: for the sink,
+which writes one piece.
 
 Bounds: the records of rows that leave are in the buffer (loop/rewrite.py, loop/translate.py); they are copied into
-memory for `size` bytes, which `look` counted of the same rows.
+memory for `size` bytes, which `look` counted of the same rows, and for the records of what was made.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 from lbreplay.burst import RECORD
 from lbreplay.loop import octets
+from lbreplay.model import NANOSECOND as SECOND
 
 
 class Runs:
@@ -42,7 +44,25 @@ class Runs:
                 self.end = self.at[row] + self.caplen[row]
                 self.size += self.end - begin
 
-    def copy(self, row: int, stop: int, target: Any, to: int) -> int:
+    def gather(self, burst: Any, unit: int, target: Any) -> int:
+        """All of it in order, made frames before their row; time stamps count *unit* ns. Where it ends."""
+        row = to = 0
+        for one in burst.made:
+            to = self._put(one.frame, one.length, one.time_ns, unit, target, self._copy(row, one.row, target, to))
+            row = one.row
+        return self._copy(row, burst.size, target, to)
+
+    def _put(self, frame: bytes, length: int, time_ns: int, unit: int, target: Any, to: int) -> int:
+        """The record of a frame that was made; its end."""
+        size = len(frame)
+        octets.put32(target, to, time_ns // SECOND)
+        octets.put32(target, to + 4, time_ns % SECOND // unit)
+        octets.put32(target, to + 8, size)
+        octets.put32(target, to + 12, length if length > size else size)
+        octets.put(frame, target, to + RECORD)
+        return to + RECORD + size
+
+    def _copy(self, row: int, stop: int, target: Any, to: int) -> int:
         """Put the records of rows from *row* to *stop* one behind the other into *target* from *to* on; their end."""
         begin = end = 0
         while row < stop:

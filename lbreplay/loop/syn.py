@@ -204,7 +204,7 @@ class Proxy:
     def waiting(self, row: int, rank: int) -> Waiting:
         """A row that waits, on worker *rank*."""
         at, time_ns, n = self.at[row], self.time_ns[row], self.first + row
-        made = Waiting(bytes(self.buffer[at : at + self.caplen[row]]), self.length[row], time_ns, n, rank, 0)
+        made = Waiting(octets.taken(self.buffer, at, self.caplen[row]), self.length[row], time_ns, n, rank, 0)
         made.seq, made.ack, made.l3_length = self.seq[row], self.ack[row], self.l3_length[row]
         made.head, made.tail = octets.word64(self.buffer, at), octets.word32(self.buffer, at + 8)
         made.scale, made.ordinary = self._scale(row), not self.tag[row]

@@ -8,7 +8,7 @@ ctypedef unsigned long long u64
 cdef int NONE, LEAST
 cdef u64 SIX, FULL, HANDLE, FILLED
 
-@cython.locals(ports=Py_ssize_t, dest=Py_ssize_t)
+@cython.locals(width=Py_ssize_t, dest=Py_ssize_t, ports=Py_ssize_t, turned=bytes)
 cpdef bytes reverse_key(bytes key)
 
 @cython.final

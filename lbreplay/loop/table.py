@@ -41,9 +41,10 @@ WIDTHS = (13, 37)  # bytes of the keys that are entered; no others can arrive
 
 def reverse_key(key: bytes) -> bytes:
     """The key (wire.packet.flow_key) of what leaves in the opposite direction."""
-    ports = len(key) - 4
-    dest = (ports + 1) >> 1
-    return key[:1] + key[dest:ports] + key[1:dest] + key[ports + 2 :] + key[ports : ports + 2]
+    width = (len(key) - 5) >> 1
+    dest, ports = 1 + width, 1 + 2 * width
+    turned = octets.part(key, dest, width) + octets.part(key, 1, width)
+    return octets.part(key, 0, 1) + turned + octets.part(key, ports + 2, 2) + octets.part(key, ports, 2)
 
 
 class Table:

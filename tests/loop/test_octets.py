@@ -33,6 +33,16 @@ def test_copies_may_overlap() -> None:
     assert bytes(buffer) == b"aabcdf"
 
 
+def test_bytes_come_and_go() -> None:
+    """Out of a buffer, out of other bytes, and back; none where none are asked for."""
+    buffer = memoryview(bytearray(b"abcdef"))
+    assert (octets.taken(buffer, 1, 3), octets.taken(buffer, 6, 0)) == (b"bcd", b"")
+    assert (octets.part(b"abcdef", 4, 2), octets.part(b"", 0, 0)) == (b"ef", b"")
+    octets.put(b"", buffer, 6)
+    octets.put(b"xy", buffer, 4)
+    assert bytes(buffer) == b"abcdxy"
+
+
 @pytest.mark.parametrize("size", [*range(9), 1400, 1401])
 def test_checksums_are_those_of_the_plain_path(size: int) -> None:
     """Of any length, an odd last byte padded; the word is what stands in the packet."""

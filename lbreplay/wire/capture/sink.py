@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import NamedTuple, Protocol
 
 from lbreplay import memory
-from lbreplay.burst import Burst, Made
+from lbreplay.burst import RECORD, Burst, Made
 from lbreplay.edge.output import Output
 from lbreplay.errors import CaptureError
 from lbreplay.loop.runs import Runs
@@ -109,16 +109,10 @@ class Sink:
 
     def _gathered(self, burst: Burst) -> memoryview:
         """The records of rows that leave and of what was made, one behind the other in order."""
-        records = [(one.row, self._record(one.time_ns, one.frame, one.length)) for one in burst.made]
-        size = self._runs.size + sum(len(record) for _, record in records)
+        size = self._runs.size + sum([RECORD + len(one.frame) for one in burst.made])
         if len(self._memory) < size:
             self._memory = memory.zeros("B", size + size // 8)
-        row, to = 0, 0
-        for stop, record in records:
-            to = self._runs.copy(row, stop, self._memory, to)
-            row, end = stop, to + len(record)
-            self._memory[to:end], to = record, end
-        return self._memory[: self._runs.copy(row, burst.size, self._memory, to)]
+        return self._memory[: self._runs.gather(burst, self._unit, self._memory)]
 
     def _leaving(self, burst: Burst, some: Collection[int] | None = None) -> Iterator[Leaving]:
         """Frame by frame, under the link header of the capture; of rows only *some*."""
