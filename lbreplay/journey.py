@@ -211,12 +211,6 @@ class Replay:
         self.balancer.balance(burst)
         self.depart(burst)
 
-    def arrive(self, burst: Burst) -> Burst:
-        """The way of *burst* to the balancer."""
-        self.parse(burst)
-        self.steer(burst)
-        return burst
-
     def steer(self, burst: Burst) -> None:
         """To queues and workers."""
         self.nic.steer(burst)

@@ -170,7 +170,7 @@ class Machine:
         self._limits: dict[tuple[int, str], int] = {}
         # timeouts by service and state, in ns
         self.limits = memory.full("q", (len(setup.services) + 1) * STATES, NO_TABLE)
-        self.shortest_timeout = self._fill_limits()
+        self._fill_limits()
 
     def send(self, frame: bytes, length: int, worker: int, own: bool) -> Verdict | None:
         """Put a frame on its way out, at the clock's time, before what the present row sends itself. Where its next hop
@@ -187,15 +187,13 @@ class Machine:
 
     # --- states and timers -----------------------------------------------------------------------------------
 
-    def _fill_limits(self) -> int:
-        """Make `limits`; the shortest timeout of all."""
+    def _fill_limits(self) -> None:
         for row, service in enumerate(self.setup.services):
             protocol = self.protocols.get(service.protocol)
             if protocol is not None:
                 timeouts = protocol.timeout(self.setup, service)
                 self.limits[row * STATES : row * STATES + len(timeouts)] = memory.listed("q", timeouts)
                 self._limits[service.protocol, service.name] = row
-        return min(self.limits)
 
     def limit_of(self, service: Service) -> int:
         """The row of `limits` that a service's connections have."""

@@ -34,8 +34,12 @@ cdef class Behind(Opening):
     cdef bint _prove(self, Py_ssize_t row, int worker, int number, long long now) except? -1
     cdef bint _lose(self, Py_ssize_t row, int worker, int counter, int verdict) noexcept
     cdef bint _send_back(self, Py_ssize_t row, int worker) noexcept
-    @cython.locals(slots=Slots, slot=Py_ssize_t, proxied=Proxied, pair=Pair, full=bint, frame=bytes)
+    @cython.locals(slots=Slots, slot=Py_ssize_t, proxied=Proxied, pair=Pair)
     cdef _hold_first(self, Py_ssize_t row, Opener opener, int mss, int data, long long now)
+    @cython.locals(slots=Slots, proxied=Proxied)
+    cdef Proxied _remembered(self, Py_ssize_t row, Py_ssize_t slot, Opener opener, int mss, int data)
+    @cython.locals(full=bint, frame=bytes)
+    cdef _ask(self, Py_ssize_t row, Py_ssize_t slot, Pair pair, Opener opener, Proxied proxied, long long now)
     cdef bint _hears(self, Py_ssize_t slot) except? -1
     @cython.locals(slots=Slots, dest=Dest)
     cdef _settle_early(self, Py_ssize_t slot, Pair pair, Proxied proxied, Waiting answer, long long now)

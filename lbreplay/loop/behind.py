@@ -148,22 +148,11 @@ class Behind(Opening):
 
     def _hold_first(self, row: int, opener: Opener, mss: int, data: int, now: int) -> None:
         """The ACK waits, and a SYN goes to the real server; both count, each with the length of the ACK."""
-        slots, slot, proxied = self.slots, self.begun >> 1, Proxied()
+        slots, slot = self.slots, self.begun >> 1
         pair: Pair = self.all_pairs[slots.pair[slot]]
-        proxied.isn, proxied.mss, proxied.data = (self.ack[row] - 1) & M32, mss, data
-        proxied.retries = self.proxy.retries
-        proxied.scale_told = self.proxy.wscale if data >> WSCALE_SHIFT & 15 else 0
-        slots.proxied[slot] = proxied
-        slots.met[slot] |= BEHIND
-        slots.back[slot] = 0
-        slots.fdata[slot], slots.isn[slot] = self.ack[row], (self.seq[row] - 1 + opener.delta) & M32
+        proxied = self._remembered(row, slot, opener, mss, data)
         self._move(slot, slots.state[slot], self.proxy.asking, now)
-        if pair.way >= self.entries:
-            self.host.relink()
-        full = slots.full[slot] == FULL_TCP
-        frame = self.asking.frame(row, slot, pair.way, opener.delta, full, mss, data)
-        self.made.append(Made(row, now, frame, len(frame), self.first + row, opener.rank, True))
-        pair.dest.count(0, 1, self.l3_length[row])
+        self._ask(row, slot, pair, opener, proxied, now)
         self.handle[row] = self.begun
         self.verdict[row], self.lookup[row] = self.accepted, MISSED
         if self.answered is not None:
@@ -175,6 +164,27 @@ class Behind(Opening):
         pair.dest.count(0, 1, self.l3_length[row])
         proxied.held.append(self.proxy.waiting(row, opener.rank))
         self._note(row, slot, 0)
+
+    def _remembered(self, row: int, slot: int, opener: Opener, mss: int, data: int) -> Proxied:
+        """What the ACK that proved real tells of its connection."""
+        slots, proxied = self.slots, Proxied()
+        proxied.isn, proxied.mss, proxied.data = (self.ack[row] - 1) & M32, mss, data
+        proxied.retries = self.proxy.retries
+        proxied.scale_told = self.proxy.wscale if data >> WSCALE_SHIFT & 15 else 0
+        slots.proxied[slot] = proxied
+        slots.met[slot] |= BEHIND
+        slots.back[slot] = 0
+        slots.fdata[slot], slots.isn[slot] = self.ack[row], (self.seq[row] - 1 + opener.delta) & M32
+        return proxied
+
+    def _ask(self, row: int, slot: int, pair: Pair, opener: Opener, proxied: Proxied, now: int) -> None:
+        """The SYN to the real server."""
+        if pair.way >= self.entries:
+            self.host.relink()
+        full = self.slots.full[slot] == FULL_TCP
+        frame = self.asking.frame(row, slot, pair.way, opener.delta, full, proxied.mss, proxied.data)
+        self.made.append(Made(row, now, frame, len(frame), self.first + row, opener.rank, True))
+        pair.dest.count(0, 1, self.l3_length[row])
 
     # --- the third step (D 6.3) --------------------------------------------------------------------------------------
 

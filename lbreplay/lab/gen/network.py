@@ -17,9 +17,6 @@ from lbreplay.wire.packet import SCTP, TCP, UDP
 GROUPS = {4: (bytes((224, 0, 0, 5)), bytes((255, 255, 255, 255))),
           6: (bytes.fromhex("ff02" + "00" * 13 + "01"), bytes.fromhex("ff05" + "00" * 13 + "02"))}  # fmt: skip
 FAR = {4: [Network(bytes((233, 252, 0, 0)), 24)], 6: [Network(bytes.fromhex("3fff") + bytes(14), 48)]}  # RFC 6676, 9637
-RESERVED = {4: bytes((240, 1, 1, 1)), 6: bytes.fromhex("5f00" + "00" * 13 + "01")}  # RFC 1112, 9602
-# type of neighbour discovery, and the option it brings: source or target MAC, one of length 0, none
-MESSAGES = ((135, b"\1\1"), (136, b"\2\1"), (135, b"\1\0"), (135, b""), (133, b""), (134, b""), (137, b""))
 LOOPBACK = {4: bytes((127, 0, 0, 1)), 6: bytes(15) + b"\1"}
 MOST_RULES = 256
 
