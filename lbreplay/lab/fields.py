@@ -37,8 +37,8 @@ def frames(path: str) -> Iterator[Frame]:
     """The frames of the capture *path*. Raises CaptureError where it is not one, or damaged."""
     with open_capture(path) as capture:
         for burst in capture.bursts(4096):
-            for row in range(burst.size):
-                yield Frame(burst.first + row, int(burst.time_ns[row]), burst.frame(row), int(burst.length[row]))
+            for row, (time, length) in enumerate(zip(burst.time_ns.tolist(), burst.length.tolist(), strict=True)):
+                yield Frame(burst.first + row, time, burst.frame(row), length)
         if capture.damage is not None:
             raise capture.damage
 
