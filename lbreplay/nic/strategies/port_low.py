@@ -13,9 +13,10 @@ class PortLowStrategy(PortClassStrategy):
     """Worker k owns `port & (2^s - 1) == k`."""
 
     def __init__(self, setup: Setup) -> None:
-        super().__init__(setup, lambda rank: PortClass(setup.port_mask, rank))
+        self._mask = mask = setup.port_mask
+        super().__init__(setup, lambda rank: PortClass(mask, rank))
 
     def ports(self, laddr: bytes, rank: int, low: int, high: int) -> range:
         """See `Strategy.ports`."""
-        step = self._setup.port_mask + 1
+        step = self._mask + 1
         return range(low + (rank - low) % step, high + 1, step)
