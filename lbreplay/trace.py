@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -201,9 +202,9 @@ def _lines(setup: Setup, balancer: Any, nic: Nic | Ports) -> tuple[Lines, int]:
     lines.words, lines.workers = lines.learn(_encoded(WORDS)), lines.learn(_encoded(_workers(setup)))
     lines.steers = lines.learn(_encoded((*STEERS, *map(_rule, nic.rules))))
     lines.lookups = lines.learn(_encoded(f', "lookup": {json.dumps(lookup)}' for lookup in LOOKUPS))
-    lines.states = lines.learn(_encoded(map(json.dumps, balancer.states())))
-    lines.verdicts = lines.learn(_encoded(map(_verdict, ENTRIES)))
-    lines.whys = lines.learn(_encoded(f'], "why": {json.dumps(entry.sentence)}}}\n' for entry in ENTRIES))
+    lines.states = lines.learn([_state(before, after) for before, after in balancer.states()])
+    lines.verdicts = lines.learn(list(map(_verdict, ENTRIES)))
+    lines.whys = lines.learn(list(map(_why, ENTRIES)))
     if isinstance(nic, Nic):
         return lines, 0
     cards = (nic.arrived(card << QUEUE_BITS) for card in range(len(nic.cards)))
@@ -215,8 +216,22 @@ def _encoded(pieces: Iterable[str]) -> list[bytes]:
     return [piece.encode() for piece in pieces]
 
 
-def _verdict(entry: Verdict) -> str:
-    return f', "verdict": "{entry.name.lower()}", "fate": "{entry.fate.label}", "out": ['
+# the same in every run, and a suite of golden cases has hundreds
+
+
+@cache
+def _state(before: str, after: str) -> bytes:
+    return json.dumps([before, after]).encode()
+
+
+@cache
+def _verdict(entry: Verdict) -> bytes:
+    return f', "verdict": "{entry.name.lower()}", "fate": "{entry.fate.label}", "out": ['.encode()
+
+
+@cache
+def _why(entry: Verdict) -> bytes:
+    return f'], "why": {json.dumps(entry.sentence)}}}\n'.encode()
 
 
 def _workers(setup: Setup) -> Iterator[str]:

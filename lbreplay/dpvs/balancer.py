@@ -39,6 +39,7 @@ from lbreplay.wire.packet import TCP, UDP, Packet
 
 if TYPE_CHECKING:
     from lbreplay.arrays import I64, U8
+    from lbreplay.lvs.protocols.table import Protocol
 
 ETHERNET = 14  # bytes of its header
 MOST = 1 << 16  # kinds of packets for nobody that are remembered at once
@@ -517,17 +518,21 @@ def _packet(burst: Burst, row: int, port: int) -> Packet:
     )
 
 
-def _steps(machine: Machine) -> Any:
+def _steps(machine: Machine) -> bytearray:
     """New states by side, step and state: of modes whose answers pass here, IN of those whose do not, and of SNAT."""
-    tables = memory.zeros("B", SIDES * STEPS * STATES)
-    for number, steps in ((TCP, range(UDP_STEP)), (UDP, range(UDP_STEP, STEPS))):
-        protocol = machine.protocols[number]
-        for side, columns in enumerate((*protocol.sides("fnat"), protocol.sides("dr")[IN], *protocol.sides("snat"))):
-            for step in steps:
-                row = protocol.next[columns * len(protocol.events) + protocol.event[step & 0xFF]]
-                at = (side * STEPS + step) * STATES
-                tables[at : at + len(row)] = row
-    return tables
+    table = bytearray()
+    for side in range(SIDES):
+        for number, steps in ((TCP, range(UDP_STEP)), (UDP, range(UDP_STEP, STEPS))):
+            rows, event = _rows(machine.protocols[number], side), machine.protocols[number].event
+            table += b"".join(rows[event[step & 0xFF]] for step in steps)
+    return table
+
+
+def _rows(protocol: Protocol, side: int) -> list[bytes]:
+    """New states by event, each by the state before."""
+    sides = (*protocol.sides("fnat"), protocol.sides("dr")[IN], *protocol.sides("snat"))
+    first = sides[side] * len(protocol.events)
+    return [row.ljust(STATES, b"\0") for row in protocol.next[first : first + len(protocol.events)]]
 
 
 def _workers_of_queues(setup: Setup) -> memoryview:
