@@ -32,7 +32,7 @@ def main() -> int:
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--quick", action="store_true", help="few frames; nothing is compared or recorded")
-    parser.add_argument("--long", action="store_true", help="growth to 10 M frames")
+    parser.add_argument("--long", action="store_true", help="growth to 10 M frames, 4 M connections")
     parser.add_argument("--record", action="store_true", help="keep this run: bench/results.json, docs, picture")
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):

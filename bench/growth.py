@@ -16,6 +16,8 @@ from bench.measure import CONFIG, PYTHON, ROOT, Figure, capture
 
 ROUNDS = 3
 BEND = 1.2  # times the cheapest smaller point: the most that is asked
+# room and local ports for all connections that are to live at once
+ROOMY = "conn.pool_size=5000000", f"service.web.laddr={[f'198.18.253.{n}' for n in range(1, 13)]}"
 PICTURE = ROOT / "docs" / "growth.svg"
 # in a process of its own: CAPTURE CONFIG FRAME SET... -> seconds of processor a frame after FRAME. Reading the first
 # burst and starting up are not in it; processes that a replay starts have ended by then, and are
@@ -54,10 +56,11 @@ def curves(quick: bool, long: bool = False) -> Iterator[Curve]:
     yield Curve("frames", frames, lambda n: cost(capture("steady", n)))
     web = capture("web", unit)
     yield Curve("workers", [1, 4, 16, 64], lambda n: cost(web, 0, [f"workers={n}"]))
-    live = [1_000, 10_000] if quick else [1_000, 10_000, 100_000, 1_000_000]
+    live = [1_000, 10_000] if quick else [1_000, 10_000, 100_000, 1_000_000] + ([4_000_000] if long else [])
     # segments of established connections, when all are open; the client's address would go into each one's first
     # segments, so that with more connections more frames would have to grow
-    yield Curve("live connections", live, lambda n: cost(capture("live", unit, flows=n), 3 * n, ["tcp.toa=false"]))
+    sets = ["tcp.toa=false", *ROOMY]
+    yield Curve("live connections", live, lambda n: cost(capture("live", unit, flows=n), 3 * n, sets))
 
 
 def figures(quick: bool, long: bool = False, found: dict[str, dict[int, float]] | None = None) -> Iterator[Figure]:

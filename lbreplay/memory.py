@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from struct import calcsize
 from typing import Any, Literal
@@ -31,8 +31,8 @@ def zeros(kind: Kind, size: int) -> memoryview:
 
 
 def scattered(kind: Kind, size: int) -> memoryview:
-    """The same of numbers that are touched here and there, all over: by huge pages, where the system has them. By small
-    ones each look-up of a flood had to find its page first, which took longer than to find huge ones once."""
+    """The same of numbers that are touched here and there: by huge pages, where the system has them. By small ones each
+    look-up must find its page first: with a million connections a packet took twice as long."""
     octets = size * calcsize(kind)
     if octets < HUGE or BY_HUGE_PAGES is None:
         return zeros(kind, size)
@@ -56,9 +56,9 @@ def listed(kind: Kind, numbers: Iterable[int]) -> memoryview:
     return memoryview(array(kind, numbers))
 
 
-def grown(column: Any, size: int) -> memoryview:
-    """*column*, *size* numbers by now: behind those that it had, 0."""
+def grown(column: Any, size: int, made: Callable[[Kind, int], memoryview] = zeros) -> memoryview:
+    """*column*, *size* numbers by now: behind those that it had, 0. They are `zeros`, or `scattered`."""
     old: Any = memoryview(column)
-    larger = zeros(old.format, size)
+    larger = made(old.format, size)
     larger[: len(old)] = old
     return larger

@@ -82,3 +82,4 @@ def test_grown() -> None:
     old[0] = 9
     assert larger.tolist() == [1, -2, 0, 0] and memory.grown(larger, 4).tolist() == [1, -2, 0, 0]
     assert len(memory.grown(larger, memory.LARGE)) == memory.LARGE
+    assert memory.grown(larger, memory.HUGE, memory.scattered)[:5].tolist() == [1, -2, 0, 0, 0]

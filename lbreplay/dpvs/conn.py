@@ -208,7 +208,8 @@ class ConnTable(Slots):
 
     def _resize(self, capacity: int) -> None:
         """Room for *capacity* slots."""
-        lines, rare = memory.grown(self._lines, 2 * LINE * capacity), memory.grown(self._rare, _width(RARE) * capacity)
+        lines = memory.grown(self._lines, 2 * LINE * capacity, memory.scattered)
+        rare = memory.grown(self._rare, _width(RARE) * capacity)
         self._lines, self._rare, self.capacity = lines, rare, capacity
         self.columns = _columns(lines, RECORD) | _columns(rare, RARE) | {"mac": lines.cast("B").cast("i")[MAC::LINE]}
         for name, column in self.columns.items():
