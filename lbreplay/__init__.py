@@ -21,7 +21,7 @@ The map, top down; arrows of import point down only:
     edge/       files, signals and text of others: the one writer, what a sudden end undoes
     model.py burst.py memory.py arrays.py verdict.py errors.py phrases.py   the floor everything stands on
 
-A capture is read in bursts; a burst is a table with a row a frame and a numpy column a fact. Stages fill columns. Each
+A capture is read in bursts; a burst is a table with a row a frame and a column a fact. Stages fill columns. Each
 frame ends with exactly one verdict.
 """
 

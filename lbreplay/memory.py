@@ -33,7 +33,7 @@ def zeros(kind: Kind, size: int) -> memoryview:
 def scattered(kind: Kind, size: int) -> memoryview:
     """The same of numbers that are touched here and there: by huge pages, where the system has them. By small ones each
     look-up must find its page first: with a million connections a packet took twice as long."""
-    octets = size * calcsize(kind)
+    octets = size * WIDTHS[kind]
     if octets < HUGE or BY_HUGE_PAGES is None:
         return zeros(kind, size)
     pages = _pages(octets)
