@@ -1,6 +1,6 @@
 """What costs what: the share of each stage of a replay, by profile. Start-up is not in it.
 
-The stages are those of `lbreplay.journey`; each is a name looked up when called, so a clock fits around it.
+The stages are those of `lbreplay.journey.Replay`; each is looked up when called, so a clock fits around it.
 """
 
 from __future__ import annotations
@@ -48,22 +48,20 @@ def shares(quick: bool) -> Iterator[tuple[str, dict[str, float]]]:
 
 
 def _clocked(path: str) -> dict[str, float]:
-    from lbreplay import journey
     from lbreplay.config.load import load
+    from lbreplay.journey import Replay
     from lbreplay.wire.capture import open_capture, open_sink
 
-    clock, plain = Clock(), (journey.parse, journey.rewrite)
-    clock.put(journey, "parse", "parse")
-    clock.put(journey, "rewrite", "rewrite")
-    try:
-        with open_capture(path) as source, open_sink(str(DESK / "out.pcap"), source.info, None) as sink:
-            run = journey.Replay(load(CONFIG), source, sink, None)
-            parts = ((run.nic, "steer", "steer"), (run.balancer, "balance", "balance"))
-            for part in (*parts, (sink, "write", "write"), (run.counters, "add", "count")):
-                clock.put(*part)
-            read = clock.around("read", partial(next, source.bursts(BURST), None))
-            while (burst := read()) is not None:
-                run.journey(burst)
-    finally:
-        journey.parse, journey.rewrite = plain
+    clock = Clock()
+    with open_capture(path) as source, open_sink(str(DESK / "out.pcap"), source.info, None) as sink:
+        run = Replay(load(CONFIG), source, sink, None)
+        clock.put(run, "parse", "parse")
+        clock.put(run, "steer", "steer")
+        clock.put(run.balancer, "balance", "balance")
+        clock.put(run.balancer, "rewrite", "rewrite")
+        clock.put(sink, "write", "write")
+        clock.put(run.counters, "add", "count")
+        read = clock.around("read", partial(next, source.lent(BURST), None))
+        while (burst := read()) is not None:
+            run.journey(burst)
     return clock.shares()

@@ -521,7 +521,7 @@ def check(
         if watch is not None:
             watch.attach(run)
             run.watch = watch
-        for burst in source.bursts(setup.burst_size):
+        for burst in source.lent(setup.burst_size):
             run.journey(burst)
             for judge in judges.values():
                 judge.see(burst)
