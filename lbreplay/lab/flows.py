@@ -97,7 +97,7 @@ def frames_of(wanted: Flow, setup: Setup, path: str) -> list[int]:
     """The numbers of the frames of *wanted* in the capture *path*. CaptureError where there is none."""
     found: list[int] = []
     with open_capture(path) as source:
-        for burst in source.bursts(setup.burst_size):
+        for burst in source.lent(setup.burst_size):
             parse(burst, *judging(setup))
             found += [burst.first + row for row in wanted.rows(burst)]
     if not found:
@@ -109,7 +109,7 @@ def frames_among(wanted: Iterable[Flow], setup: Setup, path: str, before: int | 
     """The numbers of the frames of any of *wanted*, ascending, of those *before* a frame where it is given."""
     found: list[int] = []
     with open_capture(path) as source:
-        for burst in source.bursts(setup.burst_size):
+        for burst in source.lent(setup.burst_size):
             if before is not None and burst.first >= before:
                 break
             parse(burst, *judging(setup))

@@ -82,7 +82,7 @@ class Probe:
         self.path = path
         self._source = open_capture(path, setup.several)
         self.run = Replay(setup, self._source, None, None)
-        self._bursts = self._source.bursts(setup.burst_size)
+        self._bursts = self._source.lent(setup.burst_size)
         self._rest: Burst | None = None
         self._written = 0
         self._looking = setup.profile == "dpvs"
@@ -142,6 +142,7 @@ class Probe:
             if row >= burst.size:
                 self._journey(burst)
                 continue
+            burst = burst.copy()  # its parts are looked at when others have been lent its memory
             if row:
                 self._journey(part(burst, 0, row))
             self._rest = part(burst, row + 1, burst.size) if row + 1 < burst.size else None
