@@ -96,7 +96,7 @@ class Counters:
 
     def _of(self, index: int) -> list[int]:
         """The frames of a worker by verdict."""
-        return self.verdict[index * CODES : (index + 1) * CODES].tolist()
+        return _row(self.verdict, index, CODES)
 
     def _totals(self, verdicts: list[int]) -> Table:
         fates, frames = {fate.label: _fated(verdicts, fate) for fate in Fate}, sum(verdicts)
@@ -112,7 +112,7 @@ class Counters:
     def _worker(self, index: int, worker: Worker, by_rank: Sequence[Mapping[str, Any]]) -> Table:
         verdicts = self._of(index)
         gauge = by_rank[worker.rank] if 0 <= worker.rank < len(by_rank) else {}
-        steered, lookup = self.steered[index * len(STEERED) :], self.lookup[index * len(LOOKUP) :]
+        steered, lookup = _row(self.steered, index, len(STEERED)), _row(self.lookup, index, len(LOOKUP))
         return {
             "worker": worker.rank if worker.rank >= 0 else None,
             "cpu_id": worker.cpu_id,
@@ -123,7 +123,7 @@ class Counters:
             "opackets": self.opackets[index],
             "obytes": self.obytes[index],
             "steered": {"flow_director": steered[2], "rss": steered[1], "default": steered[0]},
-            "lookup": dict(zip(LOOKUP[1:], lookup[1:], strict=False)),
+            "lookup": dict(zip(LOOKUP[1:], lookup[1:], strict=True)),
             "wrong_worker": self.wrong_worker[index],
             "conns": dict(gauge.get("conns", dict.fromkeys(("created", "expired", "active", "peak"), 0))),
             "sa_pool": dict(gauge.get("sa_pool", dict.fromkeys(("used", "free", "miss"), 0))),
@@ -210,6 +210,11 @@ def find(tree: Any, path: str) -> Any:
 
 def _name(entry: Mapping[str, Any]) -> str:
     return str(next((entry[key] for key in ("service", "address", "worker", "port", "slave") if key in entry), None))
+
+
+def _row(table: memoryview, index: int, width: int) -> list[int]:
+    """A row of *table*."""
+    return table[index * width : (index + 1) * width].tolist()
 
 
 def _fated(verdicts: list[int], fate: Fate) -> int:
